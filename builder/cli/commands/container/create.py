@@ -45,6 +45,8 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platfo
     try:
         flags.network.networking()
         flags.network.exposed()
+        flags.limits.check()
+        flags.namespaces.check()
     except RequestError as error:
         # What docker itself refuses, before its daemon, has a code of its own.
         raise Described(Failure(describe(error).text, _REFUSED)) from error

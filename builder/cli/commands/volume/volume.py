@@ -39,10 +39,11 @@ def _create(name: str | None, *, driver: str, labels: tuple[str, ...], options: 
     o=size=64m,mode=755 for a tmpfs, which each container that runs has anew. Other file systems are mounted on the host
     first.
     """
-    if driver != "local":
-        raise RequestError(f'create {name or ""}: error looking up volume plugin {driver}: plugin "{driver}" not found')
     pairs = tuple((key, value) for key, _, value in (label.partition("=") for label in labels))
     with opened_containers() as containers:
+        if driver != "local":
+            text = f'create {name or ""}: error looking up volume plugin {driver}: plugin "{driver}" not found'
+            raise RequestError(text)
         given = tuple((key, value) for key, _, value in (option.partition("=") for option in options))
         say(Volumes(containers.store).add(name or "", pairs, given).name)
 
@@ -117,7 +118,7 @@ def _document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
         "Labels": dict(each.labels) or ({"com.docker.volume.anonymous": ""} if each.anonymous else None),
         "Mountpoint": str(volumes.data(each.name)),
         "Name": each.name,
-        "Options": dict(each.options) or None,
+        "Options": dict(sorted(each.options)) or None,
         "Scope": "local",
     }
 

@@ -61,14 +61,20 @@ class ContainerLimitFlags:
     )
     cgroup_parent: str | None = option("--cgroup-parent", metavar="PATH", help="Parent cgroup of the container.")
 
+    def check(self) -> None:
+        """Raise RequestError for what docker itself refuses, before its daemon."""
+        if self.memory_swappiness not in {None, -1, *_SWAPPINESS}:
+            raise RequestError(f"invalid value: {self.memory_swappiness}. Valid memory swappiness range is 0-100")
+
     def limits(self) -> ResourceLimits:
         """Return them as a sandbox has them. Raises RequestError."""
         found = _limits(self.changeable, cgroup_parent=self.cgroup_parent, ulimits=self.ulimits, shm_size=self.shm_size)
         swappiness = None if self.memory_swappiness == -1 else self.memory_swappiness
-        if swappiness is not None and swappiness not in _SWAPPINESS:
-            raise RequestError(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
+        self.check()
         return replace(
             found,
+            # As in Docker, there is as much swap as memory unless something else is said.
+            memory_swap=2 * found.memory if found.memory and found.memory_swap is None else found.memory_swap,
             shm_size=found.shm_size or SHM_SIZE,
             swappiness=swappiness,
             oom_kill_disable=self.oom_kill_disable,

@@ -37,12 +37,18 @@ class NamespaceFlags:
         "--oom-score-adj", type=int, default=0, metavar="NUMBER", help="Preference of the OOM killer, -1000 to 1000."
     )
 
-    def namespaces(self, *, host_network: bool, hostname: str | None) -> Namespaces:
-        """Return them. A host name, and parameters of a network, need a namespace for them."""
-        _one_of("ipc", self.ipc, _IPC, "invalid IPC mode")
+    def check(self) -> None:
+        """Raise RequestError for what docker itself refuses, before its daemon."""
         _one_of("uts", self.uts, _UTS, "invalid UTS mode")
         _one_of("cgroupns", self.cgroupns, _CGROUP, "invalid cgroup namespace mode")
         _one_of("userns", self.userns, ("", "host"), "invalid USER mode")
+        for text in self.sysctls:
+            _check_sysctl(text)
+
+    def namespaces(self, *, host_network: bool, hostname: str | None) -> Namespaces:
+        """Return them. A host name, and parameters of a network, need a namespace for them."""
+        self.check()
+        _one_of("ipc", self.ipc, _IPC, "invalid IPC mode")
         if self.pid not in {None, "", "private"}:
             raise RequestError(f"--pid {self.pid} is not supported: {_TOGETHER}", hint="leave out --pid")
         if self.uts == "host" and (hostname or self.domainname):
@@ -62,22 +68,27 @@ class NamespaceFlags:
         )
 
     def _sysctl(self, text: str, *, host_network: bool) -> tuple[str, str]:
-        name, mark, value = text.partition("=")
+        name, _, value = text.partition("=")
         plain = name.replace("/", ".")
-        if not mark or not _SYSCTL.fullmatch(name):
-            raise RequestError(f"invalid sysctl {text!r}", hint="write it as net.ipv4.ip_forward=1")
         if plain.startswith("net.") and host_network:
             raise RequestError(
                 f"sysctl {name!r} not allowed in host network namespace", hint="--network none or bridge"
             )
         if (plain in _OF_IPC or plain.startswith("fs.mqueue.")) and self.ipc == "host":
             raise RequestError(f"sysctl {name!r} is not allowed in the host's IPC namespace")
-        if not (plain in _OF_IPC or plain.startswith(("net.", "fs.mqueue."))):
-            raise RequestError(
-                f"invalid argument {text!r} for --sysctl: sysctl '{text}' is not allowed",
-                hint="a container has kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own",
-            )
         return name, value
+
+
+def _check_sysctl(text: str) -> None:
+    name, mark, _ = text.partition("=")
+    plain = name.replace("/", ".")
+    if not mark or not _SYSCTL.fullmatch(name):
+        raise RequestError(f"invalid sysctl {text!r}", hint="write it as net.ipv4.ip_forward=1")
+    if not (plain in _OF_IPC or plain.startswith(("net.", "fs.mqueue."))):
+        raise RequestError(
+            f"invalid argument {text!r} for --sysctl: sysctl '{text}' is not allowed",
+            hint="a container has kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.* and net.* of its own",
+        )
 
 
 def _one_of(flag: str, given: str | None, known: tuple[str, ...], text: str) -> None:

@@ -16,6 +16,7 @@ def test_limits_are_those_of_a_sandbox() -> None:
     ).limits() == (
         ResourceLimits(
             memory=8 << 20,
+            memory_swap=16 << 20,
             nano_cpus=1_500_000_000,
             pids=7,
             blkio_weight=500,

@@ -1,0 +1,118 @@
+"""Settings of containers beside dockerd: limits, namespaces, volumes, archives, and what ``inspect`` shows of them."""
+
+import pytest
+
+from tests.helpers.peers import Docker
+from tests.helpers.program import Program
+from tests.interop.test_containers import LOOP, carried_out, ours, theirs
+
+__all__ = ["ours", "theirs"]
+
+HOST = "inspect -f '{{json .HostConfig.%s}}' c1"
+SHOWN = (
+    *("Memory", "MemorySwap", "MemoryReservation", "NanoCpus", "CpuShares", "CpuQuota", "CpuPeriod", "CpusetCpus"),
+    *("PidsLimit", "ShmSize", "Ulimits", "RestartPolicy", "AutoRemove", "LogConfig", "IpcMode", "UTSMode"),
+    *("CgroupnsMode", "UsernsMode", "PidMode", "OomScoreAdj", "OomKillDisable", "Privileged", "ReadonlyRootfs"),
+    *("CapAdd", "CapDrop", "GroupAdd", "SecurityOpt", "Binds", "VolumesFrom", "BlkioWeight", "MemorySwappiness"),
+)
+
+
+def shown(*names: str) -> str:
+    return "\n".join(HOST % name for name in names or SHOWN)
+
+
+SCENARIOS = {
+    "nothing is asked for": f"""
+create --name c1 --network none box
+{shown()}
+inspect -f '{{{{json .Config.Env}}}} {{{{json .Config.Cmd}}}} {{{{json .Config.Entrypoint}}}} {{{{json .Config.Labels}}}}' c1
+inspect -f '{{{{.Path}}}} {{{{json .Args}}}} {{{{.Name}}}} {{{{.RestartCount}}}} {{{{.Platform}}}}' c1
+inspect -f '{{{{.State.Status}}}} {{{{.State.Running}}}} {{{{.State.Pid}}}} {{{{.State.ExitCode}}}} {{{{.State.StartedAt}}}}' c1
+inspect -f '{{{{json .Mounts}}}} {{{{.Config.WorkingDir}}}} {{{{.Config.User}}}} {{{{.Config.Tty}}}} {{{{.Config.OpenStdin}}}}' c1
+rm c1
+""",
+    "limits": f"""
+create --name c1 --network none -m 64m --memory-reservation 32m --cpus 0.5 --pids-limit 20 --shm-size 8m box
+{shown("Memory", "MemorySwap", "MemoryReservation", "NanoCpus", "PidsLimit", "ShmSize")}
+update -m 128m --memory-swap 256m --cpu-shares 512 c1
+{shown("Memory", "MemorySwap", "CpuShares")}
+update --cpu-quota 5000 c1
+update --restart on-failure:3 c1
+{shown("RestartPolicy")}
+update c1
+update --restart never c1
+update -m 1m c1
+update --pids-limit -1 nope
+rm c1
+create --name c1 --network none -m 5m box
+create --name c1 --network none --memory-reservation 9m -m 8m box
+create --name c1 --network none --cpus 0.5 --cpu-quota 5 box
+create --name c1 --network none --memory-swappiness 101 box
+create --name c1 --network none --oom-score-adj 1001 box
+""",
+    "namespaces and kernel parameters": f"""
+run --rm --name c1 --network none --sysctl kernel.msgmax=9001 box cat /proc/sys/kernel/msgmax
+run --rm --name c1 --network none --sysctl net.ipv4.ip_forward=1 box cat /proc/sys/net/ipv4/ip_forward
+run --rm --name c1 --network none --oom-score-adj 300 box cat /proc/self/oom_score_adj
+run --rm --name c1 --network none --domainname d.example box cat /proc/sys/kernel/domainname
+run --rm --name c1 --network none -h inner --domainname d.example box hostname
+create --name c1 --network none --sysctl kernel.panic=1 box
+create --name c1 --network none --ipc nonsense box
+create --name c1 --network none --uts nonsense box
+create --name c1 --network none --uts host -h x box
+create --name c1 --network none --ipc host --cgroupns host --oom-score-adj 5 --annotation a=b --sysctl net.ipv4.ip_forward=1 box
+{shown("IpcMode", "CgroupnsMode", "UTSMode", "OomScoreAdj", "Annotations", "Sysctls")}
+rm c1
+""",
+    "archives": """
+create --name c1 --network none box
+cp c1:/etc/motd -
+cp c1:/nope -
+rm c1
+""",
+    "volumes with options": """
+volume create -o type=tmpfs -o device=tmpfs -o o=size=64k quick
+run --rm --network none -v quick:/q box sh -c 'df -k /q | tail -1 | tr -s " " | cut -d" " -f2; stat -c %a /q'
+volume inspect -f '{{json .Options}} {{.Driver}} {{.Scope}}' quick
+volume rm quick
+volume create -o colour=red wrong
+volume create --driver nope other
+run --rm --network none --mount type=volume,dst=/m,volume-driver=nope box true
+run --rm --network none --mount type=tmpfs,dst=/m,tmpfs-size=64k,tmpfs-mode=700 box stat -c %a /m
+run --rm --network none --mount type=bind,src=/nope,dst=/m box true
+run --rm --network none -v relative/path:/m box true
+""",
+    "what happened": f"""
+create --name evented --network none -l tier=web box true
+start -a evented
+rename evented evented2
+rm evented2
+events --since 5m --until 0s --filter container=evented2 --format '{{{{.Action}}}} {{{{.Actor.Attributes.name}}}}'
+events --since 5m --until 0s --filter label=tier=web --filter event=die --format '{{{{.Actor.Attributes.exitCode}}}}'
+run -d --name evented3 --network none box {LOOP}
+stop -t 0 evented3
+rm evented3
+sleep 1.1
+events --since 5m --until 0s --filter container=evented3 --filter event=kill --format '{{{{.Actor.Attributes.signal}}}}'
+events --since 5m --until 0s --filter container=evented3 --filter event=create --filter event=die --format '{{{{.Action}}}}'
+events --since 5m --until 0s --filter container=evented3 --filter type=volume
+events --filter nonsense=1 --until 0s
+""",
+}
+DIFFERENT = {
+    HOST % "CgroupnsMode": "Docker shares the host's where cgroups are of version 1; a container has its own here",
+    "events --filter nonsense=1 --until 0s": "a filter that does not exist is refused",
+}
+"""Command lines whose outcome is another one, and why."""
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_docker_does_the_same(ours: Program, theirs: Docker, name: str) -> None:
+    mine = carried_out(ours.command(), SCENARIOS[name], dict(ours.environment))
+    other = carried_out(list(theirs.client), SCENARIOS[name])
+    different = [
+        f"{one.line}\n  pybuild: {one.code} {one.out!r} {one.err!r}\n  docker:  {two.code} {two.out!r} {two.err!r}"
+        for one, two in zip(mine, other, strict=True)
+        if (one.code, one.out) != (two.code, two.out) and one.line not in DIFFERENT
+    ]
+    assert not different, "\n".join(["", *different])
