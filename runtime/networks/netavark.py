@@ -63,12 +63,15 @@ def take_down(connection: Connection) -> None:
     A bridge without another namespace goes; `tidy` or `let_go` does the rest.
     """
     _forget_dead_server()
-    _have_interfaces(connection)
+    # Without the right to make an interface nothing was set up, either.
+    with suppress(OSError):
+        _have_interfaces(connection)
     if find(NETAVARK) is not None:
         _run("teardown", connection)
     for bridge, others in connection.bridges:
         if not others and links.exists(bridge):
-            links.remove_bridge(bridge)
+            with suppress(OSError):  # somebody else has removed it
+                links.remove_bridge(bridge)
         if not others and bridge in connection.closed:
             rules.open_up(bridge)
 

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import mask
+from pybuild.runtime.kernel.syscalls import capget
 from pybuild.runtime.values import frozen
 
 NETAVARK, DNS, RULES = "netavark", "aardvark-dns", "iptables"
@@ -31,20 +33,27 @@ def find(name: str) -> str | None:
     return shutil.which(name, path=f"{_PATH}:{':'.join(_PLACES)}")
 
 
-def missing(names: tuple[str, ...] = (NETAVARK, DNS, RULES)) -> tuple[str, ...]:
-    """Return those of *names* that are not installed."""
-    return tuple(name for name in names if find(name) is None)
+def missing() -> tuple[str, ...]:
+    """Return the programs that networks need and that are not installed."""
+    return tuple(name for name in _PACKAGES if find(name) is None)
 
 
-def need(names: tuple[str, ...] = (NETAVARK, DNS, RULES)) -> None:
-    """Raise SandboxUnavailable when one of *names* is not installed."""
-    lacking = missing(names)
+def obstacle() -> tuple[str, str]:
+    """Return what networks need and this host, or this process, has not, and how it is had; empty when all is there."""
+    lacking = missing()
     if lacking:
-        packages = " ".join(_PACKAGES[name] for name in lacking)
-        raise SandboxUnavailable(
-            f"networks need {' and '.join(lacking)}",
-            f"apt-get install {packages}, or use --network host or none, which need nothing",
-        )
+        return " and ".join(lacking), f"apt-get install {' '.join(_PACKAGES[name] for name in lacking)}"
+    if not capget()[0] & mask("NET_ADMIN"):
+        return "CAP_NET_ADMIN", "in a container: --cap-add NET_ADMIN"
+    return "", ""
+
+
+def need() -> None:
+    """Raise SandboxUnavailable when networks cannot be set up."""
+    lacking, remedy = obstacle()
+    if lacking:
+        hint = f"{remedy}, or use --network host or none, which need nothing"
+        raise SandboxUnavailable(f"networks need {lacking}", hint)
 
 
 def run(words: tuple[str, ...], given: bytes = b"") -> Ended:

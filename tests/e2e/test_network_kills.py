@@ -15,7 +15,7 @@ import pytest
 from pybuild.runtime.networks.namespaces import inside
 from tests.e2e.test_container_kills import monitors
 from tests.helpers.hosts import need_small_base
-from tests.helpers.networks import need_netavark, own_network, seen, seen_once
+from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
 
 NAMES = [f"c{number}" for number in range(5)]
@@ -44,6 +44,7 @@ def host(tmp_path: Path) -> Iterator[Program]:
     program.run("network", "create", "--internal", "two")
     with own_network():
         yield program
+        await_commands(program.store)
 
 
 def work(program: Program, seed: int, space: int) -> list[str]:

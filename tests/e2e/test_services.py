@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers import bases
 from tests.helpers.hosts import need_programs
-from tests.helpers.networks import need_netavark, own_network, seen, seen_once
+from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
 
 DOCKERFILE = """FROM nginx-base
@@ -43,6 +43,7 @@ def host(tmp_path: Path) -> Iterator[Program]:
         left = program.run("ps", "-aq", "--no-trunc").stdout.split()
         if left:
             program.run("rm", "-fv", *left)
+        await_commands(program.store)
         assert seen_once(before) == before
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,14 +54,7 @@ def seen() -> Seen:
     """Return what is there now in the network namespace of this thread."""
     saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
     directory = place()
-    processes = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if os.fsencode(directory) in b" ".join(words):
-            processes.append(os.fsdecode(words[0]))
+    processes = _processes(directory)
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
     return Seen(
         interfaces=tuple(sorted(each.name for each in links())),
@@ -72,6 +65,24 @@ def seen() -> Seen:
             *(path for path in mounted if path.startswith(str(directory))),
         ),
     )
+
+
+def _processes(named: Path) -> list[str]:
+    """The programs that have a path in their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if os.fsencode(named) in b" ".join(words):
+                found.append(os.fsdecode(words[0]))
+    return found
+
+
+def await_commands(store: Path, seconds: float = 30) -> None:
+    """Wait for the commands that monitors of *store* have become: they still write in it."""
+    deadline = time.monotonic() + seconds
+    while _processes(store) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def seen_once(wanted: Seen, seconds: float = 10) -> Seen:

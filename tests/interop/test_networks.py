@@ -17,7 +17,7 @@ import pytest
 from pybuild.runtime.networks.namespaces import inside
 from tests.helpers import bases, peers
 from tests.helpers.hosts import need_programs, need_root
-from tests.helpers.networks import need_netavark, own_network, seen, seen_once
+from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
 from tests.interop.test_containers import Ran, masked
 
@@ -226,6 +226,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
         left = program.run("ps", "-aq", "--no-trunc").stdout.split()
         if left:
             program.run("rm", "-fv", *left)
+        await_commands(program.store)
         assert seen_once(before) == before
 
 

@@ -7,11 +7,26 @@ from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.logs import moment, moment_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
+from pybuild.builder.networks.membership import read_attached, read_live
+from pybuild.builder.networks.ports import exposed, parse_exposed
 from pybuild.builder.oci.errors import OciError
 
 Passes = Callable[[StoredContainer], bool]
 _STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
-_KEYS = ("ancestor", "before", "exited", "id", "label", "name", "since", "status", "volume")
+_KEYS = (
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "id",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+)
 
 
 def container_filter(
@@ -70,6 +85,10 @@ def _test(containers: Containers, everyone: list[StoredContainer], key: str, val
             return _exited(value)
         case "volume":
             return lambda container: any(value in {each.name, each.target} for each in container.config.host.mounts)
+        case "network":
+            return lambda container: value in _networks(container)
+        case "publish" | "expose":
+            return _port(value, published=key == "publish")
         case "ancestor":
             return _ancestor(containers, value)
         case "before" | "since":
@@ -90,6 +109,25 @@ def _exited(value: str) -> Passes:
     if not value.isdigit():
         raise RequestError(f"invalid filter 'exited={value}'", hint="give a number")
     return lambda container: container.state.status == "exited" and container.state.exit_code == int(value)
+
+
+def _networks(container: StoredContainer) -> set[str]:
+    attached = read_attached(container.directory)
+    return {container.config.host.network, *(each.name for each in attached), *(each.network for each in attached)}
+
+
+def _port(value: str, *, published: bool) -> Passes:
+    """Return the test for a port or a range of a container: one that is published, or one that is exposed."""
+    wanted = {*parse_exposed(value)}
+
+    def passes(container: StoredContainer) -> bool:
+        live = read_live(container.directory) if container.state.runs else None
+        ports = (
+            live.ports if live and published else () if published else exposed(container.config.program.exposed_ports)
+        )
+        return any(each.name in wanted for each in ports)
+
+    return passes
 
 
 def _ancestor(containers: Containers, value: str) -> Passes:

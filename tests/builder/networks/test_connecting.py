@@ -11,6 +11,9 @@ from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import is_live, read_live
 from pybuild.builder.networks.ports import parse_publish
 from pybuild.builder.networks.values import Membership, NetworkConfig, Networking
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import mask
+from pybuild.runtime.kernel.syscalls import capget, capset
 from pybuild.runtime.networks import netavark
 from pybuild.runtime.networks.links import links
 from pybuild.runtime.networks.namespaces import inside, pinned, unpin
@@ -119,3 +122,32 @@ def test_one_network_comes_and_goes(networks: Networks) -> None:
     assert live is not None
     assert ([each.name for each in live.endpoints], live.ports) == (["two"], ())
     disconnect_all(networks.root, who.directory)
+
+
+def test_a_process_without_the_right_leaves_nothing_and_says_what_it_is(networks: Networks) -> None:
+    who, attached = joining(networks, 1), made(networks, "one")
+    effective, permitted, inheritable = capget()
+    capset(effective & ~mask("NET_ADMIN"), permitted, inheritable)
+    try:
+        with pytest.raises(SandboxUnavailable, match="CAP_NET_ADMIN"):
+            connect_all(networks, who, (attached,))
+    finally:
+        capset(effective, permitted, inheritable)
+    assert not is_live(who.directory)
+
+
+def test_a_failure_without_the_right_to_make_an_interface_is_no_second_failure(
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(what: object) -> object:
+        raise PermissionError(1, "Operation not permitted", what)
+
+    def fail(_connection: object) -> object:
+        raise netavark.NetworkFailure("no")
+
+    who = joining(networks, 1)
+    monkeypatch.setattr(netavark, "set_up", fail)
+    monkeypatch.setattr(netavark.links, "add_bridge", refuse)
+    with pytest.raises(netavark.NetworkFailure):
+        connect_all(networks, who, (made(networks, "one"),))
+    assert not is_live(who.directory)

@@ -14,7 +14,14 @@ def test_a_program_that_is_missing_is_named_with_its_package(monkeypatch: pytest
     assert missing() == ("aardvark-dns",)
     with pytest.raises(SandboxUnavailable, match="networks need aardvark-dns") as caught:
         need()
-    assert "apt-get install aardvark-dns" in caught.value.hint
+    assert "apt-get install aardvark-dns, or use --network host" in caught.value.hint
+
+
+def test_a_right_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(programs, "capget", lambda: (0, 0, 0))
+    with pytest.raises(SandboxUnavailable, match="networks need CAP_NET_ADMIN"):
+        need()
 
 
 def test_a_program_gets_its_input_and_a_usual_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ from pybuild.builder.containers.events import is_first
 from pybuild.builder.errors import RequestError
 
 _REFUSED = 125
-_PACKAGES = "apt-get install netavark aardvark-dns iptables"
 _NO_DAEMON = (
     "note: containers do not start by themselves when the host comes up: have it run"
     ' "pybuild container start --restart-policies" (the README has a unit of systemd)'
@@ -68,8 +67,8 @@ def created(
     file = flags.host.cidfile
     if file is not None and os.path.lexists(file):
         raise RequestError(f"container ID file found, make sure the other container isn't running or delete {file}")
-    if flags.network.falls_back():
-        note(f"netavark is not installed: the container is on the host's network ({_PACKAGES})")
+    if fallback := flags.network.fallback():
+        note(fallback)
     with containers.store.in_use():
         found = find_wanted(containers.store, image, flags.pull or MISSING, platform, quiet=flags.quiet)
         container = create(containers, found, wish, host)

@@ -40,8 +40,8 @@ def command(  # noqa: PLR0917 - click hands them over by name
 ) -> None:
     """List running containers, the newest first.
 
-    Filters: ancestor, before, exited, id, label, name, since, status and volume. Of several filters with the same key,
-    one must match.
+    Filters: ancestor, before, exited, expose, id, label, name, network, publish, since, status and volume. Of several
+    filters with the same key, one must match.
     """
     with opened_containers() as containers:
         found = containers.all()

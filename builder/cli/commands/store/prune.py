@@ -1,6 +1,7 @@
 """``pybuild prune``: reclaim the space of data that is not used."""
 
 import sys
+import time
 
 import click
 
@@ -68,6 +69,7 @@ def command(
         if not force and not _agreed(f"all stopped containers, {what}" if with_containers else what):
             return FAILED
         containers, removed = _prune_containers(opened, wanted) if with_containers else ([], 0)
+        networks = _prune_networks(opened, wanted) if with_containers else []
         images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not only_cache)
         left = 0 if everything or quiet else among_trees(_left, opened, silent)
         volumes = _prune_volumes(opened, freed) if with_volumes else []
@@ -76,6 +78,7 @@ def command(
         opened.close()
     if not quiet:
         _list("Deleted Containers", containers)
+        _list("Deleted Networks", networks)
         _list("Deleted Volumes", volumes)
         _list("Deleted Images", images)
         _list("Deleted unpacked layers", freed.snapshots)
@@ -109,6 +112,21 @@ def _prune_containers(opened: Store, wanted: Policy) -> tuple[list[str], int]:
     if not all_containers(opened.root):  # an ordinary user has none
         return [], 0
     return remove_stopped(prune_filter([] if wanted.until is None else [f"until={wanted.until}s"]))
+
+
+def _prune_networks(opened: Store, wanted: Policy) -> list[str]:
+    """Remove the networks on which no container runs, with an age only those that are as old. Return their names."""
+    from pybuild.builder.containers.logs import moment_of
+    from pybuild.builder.networks.directory import PREDEFINED, Networks
+
+    networks, now = Networks(opened.root), time.time()
+    gone = []
+    for each in networks.made():
+        young = wanted.until is not None and moment_of(each.created) > now - wanted.until
+        if each.name not in PREDEFINED and not young and not networks.users(each.id):
+            networks.remove(each)
+            gone.append(each.name)
+    return gone
 
 
 def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:

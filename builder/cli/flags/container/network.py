@@ -28,7 +28,7 @@ class NetworkFlags:
         multiple=True,
         metavar="NETWORK",
         help="Network: a name, bridge, host, none, or container:NAME. Repeatable. Containers have bridge by default "
-        "($PYBUILD_NETWORK), or host where netavark is missing; a command without a container has host.",
+        "($PYBUILD_NETWORK), or host where netavark is missing, which is said; a command without a container has host.",
     )
     aliases: tuple[str, ...] = option(
         "--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Name in its networks; repeatable."
@@ -78,17 +78,21 @@ class NetworkFlags:
         return modes
 
     def _default(self) -> str:
-        from pybuild.runtime.networks.programs import missing
+        from pybuild.runtime.networks.programs import obstacle
 
         chosen = os.environ.get(VARIABLE)
         if chosen:
             return chosen
         # What only a network of its own can have decides: it is then said what that needs.
-        return BRIDGE if self._needs_network() or not missing() else HOST
+        return BRIDGE if self._needs_network() or not obstacle()[0] else HOST
 
-    def falls_back(self) -> bool:
-        """Tell whether the host's network is taken because the programs are missing."""
-        return not self.network and not os.environ.get(VARIABLE) and self.mode() == HOST
+    def fallback(self) -> str:
+        """Return why the host's network is taken and not the default one, "" when it is not."""
+        from pybuild.runtime.networks.programs import obstacle
+
+        if self.network or os.environ.get(VARIABLE) or self.mode() != HOST:
+            return ""
+        return f"the container is on the host's network: one of its own needs {' ('.join(obstacle())})"
 
     def _needs_network(self) -> bool:
         return bool(self.publish or self.publish_all or self.ip or self.mac or self.aliases or self.links)

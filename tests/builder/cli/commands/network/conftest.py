@@ -6,7 +6,7 @@ import pytest
 
 from tests.builder.cli.commands.container.conftest import pen
 from tests.builder.cli.conftest import Shop
-from tests.helpers.networks import need_netavark, own_network, seen, seen_once
+from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 
 __all__ = ["pen"]
 
@@ -21,4 +21,5 @@ def net(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iter
         yield shop
         for identity in shop.run("ps", "-aq", "--no-trunc").lines:
             assert shop.run("rm", "-fv", identity).code == 0
+        await_commands(shop.store.root)
         assert seen_once(before) == before

@@ -55,6 +55,14 @@ def test_a_published_port_is_reached_from_the_host(net: Shop) -> None:
     assert fetched("127.0.0.1:8080/") == "refused"
     assert net.run("start", "two").code == 0
     assert net.run("port", "two", "80").out == "0.0.0.0:8080\n"
+    for words, count in (
+        ("network=bridge", 1),
+        ("network=x", 0),
+        ("publish=80", 1),
+        ("expose=80/tcp", 1),
+        ("publish=81", 0),
+    ):
+        assert len(net.run("ps", "-q", "-f", words).lines) == count, words
     assert net.run("port", "two", "81").code == 1
 
 
@@ -173,6 +181,8 @@ def test_lists_and_filters(net: Shop) -> None:
     assert net.run("network", "prune", "-f").lines == ["Deleted Networks:", "one", ""]
     assert net.run("network", "rm", "one").code == 1
     assert net.run("network", "rm", "-f", "one").out == "one\n"
+    net.run("network", "create", "two")
+    assert "Deleted Networks:\ndeleted: two\n" in net.run("system", "prune", "-f").out
 
 
 @pytest.mark.parametrize(

@@ -15,25 +15,25 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_container_is_on_the_default_network() -> None:
     flags = NetworkFlags()
     assert flags.mode() == NetworkFlags(network=("default",)).mode() == "bridge"
-    assert not flags.falls_back()
+    assert flags.fallback() == ""
     assert flags.networking().attachments == (Membership(network="bridge"),)
 
 
 def test_without_netavark_it_is_on_that_of_the_host_unless_it_needs_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "find", lambda _name: None)
     assert NetworkFlags().mode() == "host"
-    assert NetworkFlags().falls_back()
+    assert "needs netavark and aardvark-dns and iptables (apt-get install" in NetworkFlags().fallback()
     assert NetworkFlags().networking().attachments == ()
     for flags in (NetworkFlags(publish=("80",)), NetworkFlags(publish_all=True), NetworkFlags(links=("a",))):
         assert flags.mode() == "bridge"
-        assert not flags.falls_back()
-    assert not NetworkFlags(network=("host",)).falls_back()
+        assert flags.fallback() == ""
+    assert NetworkFlags(network=("host",)).fallback() == ""
 
 
 def test_a_variable_names_another_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYBUILD_NETWORK", "host")
     assert NetworkFlags().mode() == "host"
-    assert not NetworkFlags().falls_back()
+    assert NetworkFlags().fallback() == ""
     assert NetworkFlags(network=("one",)).mode() == "one"
 
 
