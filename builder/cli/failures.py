@@ -6,12 +6,17 @@ Imports the modules that define the errors only here, when something has failed.
 import errno
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from pybuild.builder.display.failure import plain_failure
 from pybuild.builder.display.sanitize import clean
 from pybuild.grammar.golang import parse_bool
+
+if TYPE_CHECKING:
+    from pybuild.builder.errors import BuildError
+    from pybuild.grammar.errors import DockerfileError
 
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
@@ -42,6 +47,26 @@ def describe(error: BaseException, *, debug: bool = False) -> Failure:
     if isinstance(error, click.ClickException):
         return _usage(error)
     return _ours(error) or _host(error) or _bug(error, debug=debug)
+
+
+def described(error: "BuildError | DockerfileError", *, logged: bool = False) -> Described:
+    """Return the failure of a build to raise in place of *error*, with its span when *error* has the source.
+
+    *logged* means that the log of the step was shown.
+    """
+    from pybuild.builder.display.failure import build_failure, language_failure, step_failure
+    from pybuild.builder.errors import Cancelled, ResolveError, StepFailed
+    from pybuild.grammar.errors import DockerfileError
+
+    source = error.source
+    if isinstance(error, StepFailed):
+        return Described(Failure(step_failure(error, source, logged=logged), failed_code(error)))
+    if isinstance(error, Cancelled) or source is None or error.span is None:
+        return Described(describe(error))
+    if isinstance(error, DockerfileError):
+        return Described(Failure(language_failure(error, source), USAGE))
+    code = USAGE if isinstance(error, ResolveError) else failed_code(error)
+    return Described(Failure(build_failure(error, source), code))
 
 
 def _usage(error: click.ClickException) -> Failure:

@@ -134,6 +134,12 @@ class Structure:
             if below is None or module.lines < below
         }
 
+    def small(self) -> set[str]:
+        """The modules of less than `SMALL` lines."""
+        return {
+            module.path.as_posix() for module in self.modules.values() if not module.is_package and module.lines < SMALL
+        }
+
     def without_test(self) -> set[str]:
         """The modules for which no test file stands at the same place with the same name."""
         return {
@@ -201,6 +207,7 @@ def figures(structure: Structure) -> dict[str, int]:
         "importers of a large value": importers[most] if most else 0,
         "importers of its module": len(structure.importers[most[0]]) if most else 0,
         "importers of the most imported value": max(importers.values()),
+        "modules of less than 40 lines": len(structure.small()),
         "modules with one importer": len(structure.with_one_importer()),
         "of these, of less than 40 lines": len(structure.with_one_importer(below=SMALL)),
         "modules without a test of their name": len(structure.without_test()),

@@ -19,9 +19,10 @@ LIMITS = {
     "importers of a large value": 18,
     "importers of its module": 70,
     "importers of the most imported value": 68,
+    "modules of less than 40 lines": 65,
     "modules with one importer": 140,
-    "of these, of less than 40 lines": 15,
-    "modules without a test of their name": 168,
+    "of these, of less than 40 lines": 14,
+    "modules without a test of their name": 166,
     # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 63,
     "directories in import cycles": 0,

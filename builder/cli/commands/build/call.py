@@ -11,7 +11,7 @@ from typing import Any
 from pybuild.builder.checks import parameters, subrequests, targets
 from pybuild.builder.checks.base_configs import BaseConfigs
 from pybuild.builder.checks.check import CheckReport, check
-from pybuild.builder.cli.commands.build.failures import described
+from pybuild.builder.cli.failures import described
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.format.listing import table
 from pybuild.builder.cli.tools import put, store, warn

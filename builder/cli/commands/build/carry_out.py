@@ -139,7 +139,7 @@ def _built(
             request, progress = request.changed(timeout=None), deadline.watched(progress)
         outcome = _build()(request, place, progress)
     except (BuildError, DockerfileError) as error:
-        from pybuild.builder.cli.commands.build.failures import described
+        from pybuild.builder.cli.failures import described
 
         raise described(error, logged=logged()) from error
     else:
