@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.oci.registry.access import Access, nobody
 from pybuild.builder.request import checks
 from pybuild.runtime.values import field, frozen
 
 if TYPE_CHECKING:
+    from pybuild.builder.oci.registry.access import Access
     from pybuild.builder.store.store import Store
 
 
@@ -47,15 +47,18 @@ class RegistryAccess:
             )
 
 
-def access_of(store: "Store", tell: Callable[[str], None] = nobody, *, insecure: bool = False) -> Access:
+def access_of(store: "Store", tell: Callable[[str], None] | None = None, *, insecure: bool = False) -> "Access":
     """Return how *store* accesses registries: as the host is configured, except for what it was opened with.
 
     *insecure* registries may be plain or have any certificate. *tell* takes what the user should know at once.
     """
+    # Imported here: the command line declares flags with the class above, and loads no registry client for it.
+    from pybuild.builder.oci.registry.access import Access, nobody
+
     common = store.registries or RegistryAccess()
     return Access(
         auth_file=common.auth_file,
         verify=common.verify and not insecure,
-        tell=tell,
+        tell=tell or nobody,
         passed_over=store.passed_over,
     )
