@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.lab import Lab
-from tests.helpers.leftovers import now, wait_until_no_server
+from tests.helpers.leftovers import mark_descendants, now, wait_until_no_server
 
 TESTS = Path(__file__).parent
 MARKED_DIRECTORIES = ("e2e", "interop")
@@ -21,6 +21,8 @@ _TIMEOUT, _LONG_TIMEOUT = 120, 1200
 _BEGIN = now()
 _LEFT = pytest.StashKey[list[str]]()
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
+
+mark_descendants()
 
 # Under nohup SIGHUP is ignored, in the background of a script SIGINT, and programs that tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

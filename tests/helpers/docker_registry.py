@@ -1,7 +1,7 @@
 """Debian's ``docker-registry`` on a loopback port: plain, with a password, with TLS from an authority of our own."""
 
+import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.helpers.certificates import make_authority, sign
-from tests.helpers.serving import wait_for
+from tests.helpers.serving import on_a_free_port
 
 USER, PASSWORD = "tester", "interop-password"
 # What `htpasswd -nbB` says of the two; a cheap cost, because each request is checked.
@@ -40,27 +40,32 @@ class DockerRegistry:
 def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool = False) -> Iterator[DockerRegistry]:
     """A registry that runs while the block does, with all its files in *directory*."""
     directory.mkdir(parents=True)
-    port = _free_port()
-    registry = DockerRegistry(
-        name=f"localhost:{port}",
-        storage=directory / "storage",
-        guarded=guarded,
-        encrypted=encrypted,
-        certificates=directory / "certs.d",
-    )
     (directory / "htpasswd").write_text(_HTPASSWD)
-    registry.own_certificates.mkdir(parents=True)
     if encrypted:
         make_authority(directory)
         sign(directory, "server", "localhost", "DNS:localhost,IP:127.0.0.1")
-        shutil.copy(directory / "ca.pem", registry.own_certificates / "ca.crt")
-    (directory / "config.yml").write_text(_configuration(directory, registry, port))
-    with (directory / "log").open("wb") as log:
-        server = subprocess.Popen(
-            ["docker-registry", "serve", directory / "config.yml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+
+    def of(port: int) -> DockerRegistry:
+        return DockerRegistry(
+            name=f"localhost:{port}",
+            storage=directory / "storage",
+            guarded=guarded,
+            encrypted=encrypted,
+            certificates=directory / "certs.d",
         )
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        (directory / "config.yml").write_text(_configuration(directory, of(port), port))
+        words = ["docker-registry", "serve", os.fspath(directory / "config.yml")]
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    with (directory / "log").open("wb") as log:
+        server, port = on_a_free_port(start)
+    registry = of(port)
+    registry.own_certificates.mkdir(parents=True)
+    if encrypted:
+        shutil.copy(directory / "ca.pem", registry.own_certificates / "ca.crt")
     try:
-        wait_for(port, lambda: server.poll() is None)
         yield registry
     finally:
         server.terminate()
@@ -81,10 +86,3 @@ def _configuration(directory: Path, registry: DockerRegistry, port: int) -> str:
 
 def _tls(directory: Path) -> str:
     return f", tls: {{certificate: {directory / 'server.pem'}, key: {directory / 'server.key'}}}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -1,13 +1,12 @@
 """Git repositories made by tests, and a server of the git protocol for them."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.helpers.serving import wait_for
+from tests.helpers.serving import on_a_free_port
 
 MOMENT = 1112911993
 _ENVIRONMENT = {
@@ -78,15 +77,16 @@ class Repository:
 @contextmanager
 def daemon(directory: Path) -> Iterator[str]:
     """Serve the repositories below *directory* over git://; gives the address that they are below."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["git", "daemon", f"--base-path={directory}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
+    command = ["git", "daemon", f"--base-path={directory}", "--export-all", "--listen=127.0.0.1"]
     environment = _ENVIRONMENT | {"PATH": os.environ["PATH"]}
     environment |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        words = [*command, f"--port={port}"]
+        return subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    process, port = on_a_free_port(start)
     try:
-        wait_for(port)
         yield f"git://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15)

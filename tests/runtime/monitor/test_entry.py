@@ -1,8 +1,10 @@
 """Commands in a container that runs: they are in all its namespaces, and no freer than its process."""
 
 import os
+import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process as Program
 from pybuild.runtime.sandbox.spec import ResourceLimits, Spec
-from tests.runtime.monitor.watched import watched
+from tests.runtime.monitor.watched import PATIENCE, watched
 from tests.runtime.sandboxes import Image
 
 
@@ -55,6 +57,18 @@ def test_it_holds_what_the_process_holds_and_no_more(image: Image) -> None:
         assert it.execute("ulimit", "-c")[0] in {0, 127}
 
 
+def until_entered(group: Path, before: set[str]) -> int:
+    """Wait for a process called sleep in *group* that is not of *before*."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for pid in set((group / "cgroup.procs").read_text().split()) - before:
+            with suppress(OSError):  # one that has ended
+                if Path(f"/proc/{pid}/comm").read_text() == "sleep\n":
+                    return int(pid)
+        time.sleep(0.01)
+    raise AssertionError(f"nothing entered {group}")
+
+
 def test_it_is_counted_with_the_container(image: Image) -> None:
     groups, _ = make_groups(f"test-{os.getpid()}", "/pybuild-tests", ResourceLimits())
     if not groups:
@@ -62,13 +76,12 @@ def test_it_is_counted_with_the_container(image: Image) -> None:
     with watched(image, "sleep", "1000", groups=groups) as it:
         before = {group: set((group / "cgroup.procs").read_text().split()) for group in groups}
         assert str(it.state["Pid"]) in before[groups[0]]
-        entering = threading.Thread(target=it.execute, args=("sleep", "0.5"))
+        entering = threading.Thread(target=it.execute, args=("sleep", "1001"))
         entering.start()
-        time.sleep(0.3)
-        for group in groups:
-            inside = set((group / "cgroup.procs").read_text().split()) - before[group]
-            assert any(Path(f"/proc/{pid}/comm").read_text() == "sleep\n" for pid in inside)
+        found = [until_entered(group, before[group]) for group in groups]
+        os.kill(found[0], signal.SIGKILL)
         entering.join()
+        assert set(found) == {found[0]}
 
 
 def test_user_groups_and_directory_are_those_of_the_container(image: Image) -> None:

@@ -13,6 +13,7 @@ from pybuild.runtime.kernel.pidfd import open_process, start_time
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import NoMonitor, Refused, ask, await_start, connected
 from pybuild.runtime.monitor.watch import ALWAYS, ON_FAILURE, LogFiles, Restart
+from tests.helpers.leftovers import opened_by
 from tests.runtime.monitor.watched import Watched, heard, watched
 from tests.runtime.sandboxes import Image
 
@@ -25,12 +26,9 @@ def monitor_of(it: Watched) -> int:
     """The number of the monitor: of the processes that have its directory open, the one that leads a session."""
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
-            if b"monitor/bootstrap.py" in Path(f"/proc/{name}/cmdline").read_bytes() and os.getsid(int(name)) == int(
-                name
-            ):
-                links = Path(f"/proc/{name}/fd")
-                if str(it.directory) in [os.readlink(link) for link in links.iterdir()]:
-                    return int(name)
+            is_monitor = b"monitor/bootstrap.py" in Path(f"/proc/{name}/cmdline").read_bytes()
+            if is_monitor and os.getsid(int(name)) == int(name) and str(it.directory) in opened_by(name):
+                return int(name)
     raise AssertionError("there is no monitor")
 
 
@@ -54,9 +52,9 @@ def test_a_running_container_is_known_by_its_first_process(image: Image) -> None
 
 
 def test_a_signal_ends_it_with_128_and_the_signal(image: Image) -> None:
-    script = "trap 'exit 3' USR1; while :; do sleep 0.01; done"
+    script = "trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done"
     with watched(image, "sh", "-c", script) as it:
-        time.sleep(0.2)
+        it.until_printed(b"ready\n")
         ask(it.directory, messages.SIGNAL + b"10")
         assert it.until(Status="exited")["ExitCode"] == 3
     with watched(image, "sleep", "1000") as it:

@@ -64,6 +64,13 @@ class Watched:
             time.sleep(0.01)
         raise AssertionError(f"{self.state} never was {wanted}")
 
+    def until_printed(self, text: bytes) -> None:
+        """Wait until *text* was logged and nothing else."""
+        deadline = time.monotonic() + PATIENCE
+        while not (self.directory / "json.log").exists() or self.printed != text:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def until_left(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while self.is_watched and time.monotonic() < deadline:

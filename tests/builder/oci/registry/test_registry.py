@@ -34,7 +34,7 @@ from pybuild.builder.oci.registry.wire.http import Timing
 from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry, Patience, blob_path, pull
-from tests.helpers.serving import wait_for
+from tests.helpers.serving import on_a_free_port
 
 
 def test_an_image_is_pulled(registry: Registry, server: FakeRegistry, blobs: BlobStore, image: Image) -> None:
@@ -237,17 +237,16 @@ http: {{addr: "127.0.0.1:{port}"}}
     not (shutil.which("docker-registry") and shutil.which("skopeo")), reason="no docker-registry or skopeo"
 )
 def test_an_image_comes_from_a_real_registry(source: BlobStore, blobs: BlobStore, image: Image, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (tmp_path / "config.yml").write_text(CONFIG.format(directory=tmp_path / "registry", port=port))
     (tmp_path / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
     Layout(source.root).tag("app", image.descriptor)
-    server = subprocess.Popen(
-        ["docker-registry", "serve", tmp_path / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+
+    def start(port: int) -> subprocess.Popen[bytes]:
+        (tmp_path / "config.yml").write_text(CONFIG.format(directory=tmp_path / "registry", port=port))
+        words = ["docker-registry", "serve", str(tmp_path / "config.yml")]
+        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    server, port = on_a_free_port(start)
     try:
-        wait_for(port, lambda: server.poll() is None)
         places = [f"oci:{source.root}:app", f"docker://127.0.0.1:{port}/{APP}:1.0"]
         subprocess.run(
             ["skopeo", "--policy", tmp_path / "policy.json", "copy", "--dest-tls-verify=false", *places],
