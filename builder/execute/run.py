@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from pybuild.builder.execute.confined import confined
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.execute.mounts import agent_env, mounts
+from pybuild.builder.execute.networks import prepared
 from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.plan.ops import Run
@@ -71,6 +73,11 @@ def run(op: Run, work: Work) -> BuiltLayer:
         from pybuild.builder.execute.foreign import need_emulator
 
         need_emulator(op.platform, work.store.root / "tmp")
+    with prepared(op, work.say) as network:
+        return _run(op, work, network)
+
+
+def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
     snapshots = work.store.snapshots
     active = snapshots.prepare(work.unpack(work.job.root))
     try:
@@ -82,7 +89,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
                 mounts=(*mounts(op, work, stack), *secrets.mounts, *_host_mounts(work.job.execution)),
                 limits=_limits(work.job.execution.resources),
-                network=Network.NONE if op.network == "none" else Network.HOST,
+                network=network(),
                 hostname=op.hostname,
                 hosts=op.hosts,
                 insecure=op.security == "insecure",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pybuild.builder.request.values import CacheSpec, Target
 
 COMPRESSION_LEVELS: Mapping[str, range] = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
-NETWORKS = ("default", "none", "host")
+NETWORKS = ("default", "none", "host", "private")
 PULL_POLICIES = ("always", "missing", "never", "newer")
 ENTITLEMENTS = ("network.host", "security.insecure")
 LATEST = 253402300799
@@ -84,7 +84,7 @@ def compression(algorithm: str, level: int | None) -> None:
 def network(name: str) -> None:
     """Check the name of a network."""
     if name not in NETWORKS:
-        raise RequestError(f"network mode {name!r} not supported by pybuild", hint="use default, none or host")
+        raise RequestError(f"network mode {name!r} not supported by pybuild", hint="use default, private, none or host")
 
 
 def pull(policy: str) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.runtime.sandbox.spec import FileMount, Spec
 
-_RESOLV_CONF, _HOSTS = PurePosixPath("/etc/resolv.conf"), PurePosixPath("/etc/hosts")
-_MAX_RESOLV_CONF = 1 << 20
+RESOLV_CONF, _HOSTS = PurePosixPath("/etc/resolv.conf"), PurePosixPath("/etc/hosts")
+_MAXRESOLV_CONF = 1 << 20
 
 
 def host_files(spec: Spec, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[FileMount, ...]:
@@ -13,7 +13,7 @@ def host_files(spec: Spec, resolv_conf: Path = Path("/etc/resolv.conf")) -> tupl
     taken = {mount.target for mount in spec.mounts}
     files = (
         # The content as it stands: a resolver on loopback answers, because the network is the host's.
-        FileMount(target=_RESOLV_CONF, content=host_resolvers(resolv_conf)),
+        FileMount(target=RESOLV_CONF, content=host_resolvers(resolv_conf)),
         FileMount(target=_HOSTS, content=_hosts(spec).encode()),
     )
     return tuple(file for file in files if file.target not in taken)
@@ -23,7 +23,7 @@ def host_resolvers(path: Path = Path("/etc/resolv.conf")) -> bytes:
     """Return the content of the host's /etc/resolv.conf, b"" when there is none."""
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_RESOLV_CONF)
+            return file.read(_MAXRESOLV_CONF)
     except OSError:  # a host without a resolver has nothing to hand on
         return b""
 

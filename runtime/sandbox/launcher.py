@@ -1,6 +1,8 @@
 """Runs a `Spec`: translates it to the plan of a sandbox child, and turns the child's reports into a result."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import EPERM
 from functools import partial
 from posixpath import normpath
@@ -12,13 +14,14 @@ from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited
 from pybuild.runtime.sandbox.child import Child, Ending, Output
 from pybuild.runtime.sandbox.forking import fork_child
-from pybuild.runtime.sandbox.hostfiles import host_files
+from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.sandbox.isolation import STRICT, check_commands, wanted
 from pybuild.runtime.sandbox.privileges import explain
 from pybuild.runtime.sandbox.relay import SignalRelay
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
+from pybuild.runtime.values import replace
 from pybuild.runtime.wire import encode
 
 _SIGKILL = 9
@@ -44,9 +47,9 @@ def run(
         SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
     """
     check_commands()
-    with limited(what.limits) as groups:
+    with limited(what.limits) as groups, _networked(what) as (there, network):
         _tell_limits(groups.missing, output)
-        made = make_plan(what, tuple(os.fsencode(file) for file in groups.files))
+        made = make_plan(there, tuple(os.fsencode(file) for file in groups.files), network)
         child = _start(encode(made), what, usual=made.world.ground() == plan.USUAL.ground())
         try:
             if signals is not None:
@@ -60,6 +63,20 @@ def run(
     for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
         _say_once(what_is_missing, output)
     return result_of([report for report in reports if report.kind != "degraded"])
+
+
+@contextmanager
+def _networked(what: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
+    """Yield *what* with the name servers of its network, and the namespace of a private one."""
+    if what.network is not spec.Network.PRIVATE:
+        yield what, b""
+        return
+    from pybuild.runtime.private_networks.private import take
+
+    with take() as made:
+        servers = spec.FileMount(target=RESOLV_CONF, content=made.resolv_conf)
+        own = any(mount.target == RESOLV_CONF for mount in what.mounts)
+        yield what if own else replace(what, mounts=(*what.mounts, servers)), made.path
 
 
 _MISSING = {
@@ -120,8 +137,11 @@ def _detail(report: plan.Report) -> str:
     return report.message.removeprefix(f"{report.subject} {report.path}".strip() + ": ")
 
 
-def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.SandboxPlan:
-    """Return *what* as the child takes it. Raises SandboxError for a limit that has no name in the kernel."""
+def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: bytes = b"") -> plan.SandboxPlan:
+    """Return *what* as the child takes it, in the namespace *network* if that is not empty.
+
+    Raises SandboxError for a limit that has no name in the kernel.
+    """
     world = plan.World(
         cgroups=cgroup_files,
         hostname=os.fsencode(what.hostname),
@@ -135,6 +155,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = ()) -> plan.San
         strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
         shared=tuple(map(os.fsencode, what.shared)),
         sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
+        network=network,
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),

@@ -14,11 +14,15 @@ from pybuild.runtime.values import frozen
 
 
 class Network(Enum):
-    """The network of a process: the host's, none but a loopback, or one that is handed over to a monitor."""
+    """The network of a process: the host's, none but a loopback, one that is handed over to a monitor, or its own.
+
+    The last one is carried by a program of user space: `runtime.private_networks`.
+    """
 
     HOST = "host"
     NONE = "none"
     GIVEN = "given"
+    PRIVATE = "private"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
 
-WORLD = plan.World((), b"box", False, False, False, False, 1 << 20, plan.NULL)
+WORLD = plan.World((), b"box", False, False, b"", False, False, 1 << 20, plan.NULL)
 PROCESS = Process((b"true",), Confinement(DEFAULT, False, False, (), b""), b"/", (), b"")
 
 

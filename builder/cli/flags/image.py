@@ -87,7 +87,8 @@ class ImageFlags:
         "--network",
         default="default",
         metavar="MODE",
-        help="Network of RUN steps: default and host use the network of the host, none has a loopback interface only.",
+        help="Network of RUN steps: host uses that of the host, none has a loopback interface only, private is one of "
+        "its own by pasta or slirp4netns. default is host for root; for other users private where that works.",
     )
     platforms: tuple[str, ...] = option(
         "--platform",

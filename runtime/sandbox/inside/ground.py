@@ -100,6 +100,14 @@ class Ground:
             self._guard = 0
 
 
+def _join_network(path: bytes) -> None:
+    namespace = os.open(path, os.O_RDONLY)
+    try:
+        setns(namespace, CLONE_NEWNET)
+    finally:
+        os.close(namespace)
+
+
 def _join_cgroups(files: tuple[bytes, ...]) -> None:
     for path in files:
         with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
@@ -118,6 +126,8 @@ def _enter_namespaces(world: World, network: int) -> None:
         make_private()
         own = sum(flag for name, flag in ((b"ipc", CLONE_NEWIPC), (b"uts", CLONE_NEWUTS)) if name not in world.shared)
         unshare(CLONE_NEWPID | own | (CLONE_NEWNET if world.private_network else 0))
+        if world.network:
+            _join_network(world.network)
         if b"cgroup" in world.shared:
             return
         try:

@@ -32,10 +32,22 @@ class World(Record):
     of an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without
     restrictions. *read_only* is about the root, not what is mounted in it. *shared* are
     namespaces of the host that it is in (ipc, uts, cgroup), *sysctls* parameters of its own ones, with their values.
+    *network* is the network namespace to join, b"" for none.
     """
 
     __slots__ = (
-        *("cgroups", "hostname", "init", "insecure", "private_network", "read_only", "shm_size", "stdio", "strict"),
+        *(
+            "cgroups",
+            "hostname",
+            "init",
+            "insecure",
+            "network",
+            "private_network",
+            "read_only",
+            "shm_size",
+            "stdio",
+            "strict",
+        ),
         *("shared", "sysctls"),
     )
 
@@ -45,6 +57,7 @@ class World(Record):
         hostname: bytes,
         init: bool,
         insecure: bool,
+        network: bytes,
         private_network: bool,
         read_only: bool,
         shm_size: int,
@@ -56,11 +69,11 @@ class World(Record):
         self.shared, self.sysctls = shared, sysctls
         self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
         self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
-        self.read_only = read_only
+        self.read_only, self.network = read_only, network
 
     def ground(self) -> tuple[object, ...]:
         """Return what decides how the ground of a sandbox is made, before the rest of its plan is known."""
-        return self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared
+        return self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared, self.network
 
     @property
     def may_degrade(self) -> bool:
@@ -68,7 +81,7 @@ class World(Record):
         return not (self.strict or self.insecure)
 
 
-USUAL = World((), b"", False, False, False, False, 64 << 20, NULL)
+USUAL = World((), b"", False, False, b"", False, False, 64 << 20, NULL)
 """The ground that spare keepers stand on: that of a RUN without flags."""
 
 

@@ -34,10 +34,10 @@ Differences from docker run:
     kills it, and --stop-timeout counts from a SIGTERM.
   - Containers need root for now. "pybuild ps" lists them.
   - --rootfs and --timeout are those of podman run.
-  - Such a command has the network of the host, or with --network none no other
-    than a loopback. Containers have a network of their own, as in Docker, where
-    netavark and aardvark-dns are installed (see --network); ports are published
-    on IPv4 only.
+  - Such a command has the network of the host, with --network none no other than
+    a loopback, with private its own by pasta or slirp4netns. Containers have a
+    network of their own, as in Docker, where netavark and aardvark-dns are
+    installed (see --network); ports are published on IPv4 only.
   - Exit codes are Docker's: 125 pybuild failed, 126 the command cannot be
     executed, 127 the command was not found, else the exit code of the command.
 """
@@ -119,7 +119,7 @@ def _passing(
 ) -> RunFlags | None:
     """Return what to run when nothing is asked for that only a container has; else None."""
     given, host, networks = flags.program, flags.host, flags.network
-    if networks.network not in {(), ("host",), ("none",)}:
+    if networks.network not in {(), ("host",), ("none",), ("private",)}:
         return None
     ours = RunFlags(
         image=image,

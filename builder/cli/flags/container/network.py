@@ -28,7 +28,8 @@ class NetworkFlags:
         multiple=True,
         metavar="NETWORK",
         help="Network: a name, bridge, host, none, or container:NAME. Repeatable. Containers have bridge by default "
-        "($PYBUILD_NETWORK), or host where netavark is missing, which is said; a command without a container has host.",
+        "($PYBUILD_NETWORK), or host where netavark is missing, which is said; a command without a container has host, "
+        "or none, or private, which is one of its own.",
     )
     aliases: tuple[str, ...] = option(
         "--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Name in its networks; repeatable."

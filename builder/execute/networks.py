@@ -1,0 +1,55 @@
+"""Which network a RUN gets. Keys hold what was asked for, so that a cache does not depend on what a host has."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from pybuild.builder.plan.ops import Run
+from pybuild.runtime.sandbox.spec import Network
+
+_ASKED = {"none": Network.NONE, "host": Network.HOST, "private": Network.PRIVATE}
+
+
+@contextmanager
+def prepared(op: Run, say: Callable[[str], None]) -> Iterator[Callable[[], Network]]:
+    """Yield what returns the network of *op*, and start a private one meanwhile. *say* is told what is less than asked.
+
+    ``default`` is the host's network for root, as it always was. Without root it is a private one where that works.
+    """
+    wanted = _ASKED.get(op.network)
+    if wanted in {Network.NONE, Network.HOST}:
+        yield lambda: wanted
+        return
+    # Imported here: most builds of root have no private network.
+    from pybuild.runtime.private_networks import private
+
+    if wanted is None and (private.is_root() or private.missing()):
+        yield lambda: Network.HOST
+        return
+    private.start_ahead()
+    try:
+        yield lambda: _found(op, say)
+    finally:
+        private.drop_ahead()
+
+
+def _found(op: Run, say: Callable[[str], None]) -> Network:
+    from pybuild.runtime.private_networks import private
+
+    if op.network == "default" and (reason := private.failure_ahead()):
+        say(f"note: steps use the network of the host: {reason}")
+        return Network.HOST
+    for name, value in op.proxies:
+        if is_loopback(value):
+            say(f"note: {name} is on the loopback interface of the host, which only --network=host reaches")
+            break
+    return Network.PRIVATE
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether the URL or ``HOST:PORT`` of a proxy leads to the loopback interface."""
+    try:
+        host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
+    except ValueError:
+        return False
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,1 @@
+"""Private networks: a network namespace with a program of user space that carries its connections."""

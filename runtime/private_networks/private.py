@@ -1,0 +1,157 @@
+"""Private networks from the side of the builder: each is started ahead of its use, and belongs to one sandbox."""
+
+import os
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.private_networks.programs import Carrier, carrier, resolv_conf_in
+from pybuild.runtime.sandbox.hostfiles import host_resolvers
+from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
+
+NOBODY = 65534
+"""The user that pasta runs as when the builder is root: it owns no file, and pasta itself would take it."""
+_HOLDER = Path(__file__).with_name("holder.py")
+_PATIENCE = 15.0
+_TUN = "/dev/net/tun"
+_HINT = "install pasta (Debian's package passt), or give --network=host"
+
+
+class PrivateNetwork:
+    """A network that is being made. `wait` before use; `close`, or the end of a block, ends it."""
+
+    def __init__(self, found: Carrier, resolv_conf: bytes) -> None:
+        self.namespace = -1
+        """A descriptor of the network namespace, when `wait` has returned."""
+        self.resolv_conf = resolv_conf_in(found.resolver, resolv_conf)
+        self._program = os.path.basename(found.words[0])
+        self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with far_end:
+            uid = NOBODY if is_root() else -1
+            self._pid = _spawn(child_argv(uid, found.file, *found.words, script=_HOLDER), far_end.fileno())
+
+    def wait(self) -> None:
+        """Return when it can be used. Raises SandboxUnavailable, with what the program says."""
+        if self.namespace >= 0:
+            return
+        self._channel.settimeout(_PATIENCE)
+        try:
+            message, received, _, _ = socket.recv_fds(self._channel, 1024, 1)
+        except TimeoutError:
+            message, received = b"failed it does not answer", []
+        if not received:
+            self.close()
+            reason = message.partition(b" ")[2].decode("utf-8", "replace") or "its holder was killed"
+            raise SandboxUnavailable(f"no private network: {self._program}: {reason}", _hint(reason))
+        (self.namespace,) = received
+
+    @property
+    def path(self) -> bytes:
+        """Where a child of this process finds the namespace."""
+        return b"/proc/%d/fd/%d" % (os.getpid(), self.namespace)
+
+    def close(self) -> None:
+        """End it, with all of its processes. Idempotent."""
+        self._channel.close()
+        if self.namespace >= 0:
+            os.close(self.namespace)
+            self.namespace = -1
+        if self._pid:
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_thread = threading.local()
+"""The network that a thread has started ahead, and the process in which it did: a fork must not take it."""
+
+
+def start_ahead() -> None:
+    """Start a network that `take` will return in this thread, so that it is made while the step is prepared.
+
+    Nothing happens where there can be none: `take` says why.
+    """
+    with suppress(SandboxUnavailable):
+        _thread.ahead = os.getpid(), _start()
+
+
+def failure_ahead() -> str:
+    """Wait for the network that was started ahead; return why there is none, "" when `take` has one."""
+    try:
+        _thread.ahead = os.getpid(), take()
+    except SandboxUnavailable as error:
+        return str(error)
+    return ""
+
+
+def take() -> PrivateNetwork:
+    """Return a network that is ready, which the caller closes. Raises SandboxUnavailable when there can be none."""
+    made = _ahead() or _start()
+    made.wait()
+    return made
+
+
+def drop_ahead() -> None:
+    """End what was started ahead in this thread and not taken."""
+    made = _ahead()
+    if made is not None:
+        made.close()
+
+
+def _ahead() -> PrivateNetwork | None:
+    owner, made = getattr(_thread, "ahead", (0, None))
+    _thread.ahead = 0, None
+    return made if owner == os.getpid() else None
+
+
+def missing() -> str:
+    """Return what a private network lacks here, as far as files tell; "" for nothing."""
+    if carrier(b"") is None:
+        return "neither pasta nor slirp4netns is installed"
+    if not os.path.exists(_TUN):
+        return f"there is no {_TUN}"
+    if not is_root() and not os.access(_TUN, os.R_OK | os.W_OK, effective_ids=True):
+        return f"{_TUN} cannot be opened by this user"
+    return ""
+
+
+def is_root() -> bool:
+    """Return whether this process is root outside of user namespaces, and so may become another user."""
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() == ["0", "0", "4294967295"]
+
+
+def _start() -> PrivateNetwork:
+    resolv_conf = host_resolvers()
+    found = carrier(resolv_conf)
+    if found is None:
+        raise SandboxUnavailable(f"no private network: {missing()}", _HINT)
+    return PrivateNetwork(found, resolv_conf)
+
+
+def _spawn(words: list[str], channel: int) -> int:
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, channel, 0), *((os.POSIX_SPAWN_DUP2, null, stream) for stream in (1, 2))]
+        return os.posix_spawn(f"/proc/self/fd/{interpreter()}", words, child_environment(), file_actions=actions)
+    finally:
+        os.close(null)
+
+
+def _hint(reason: str) -> str:
+    if "tun" in reason:
+        return f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}"
+    return _HINT

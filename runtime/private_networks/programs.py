@@ -1,0 +1,69 @@
+"""The programs that carry a private network, and with which arguments each is closed towards the host."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from pybuild.runtime.values import frozen
+
+_PASTA_DNS = {4: "169.254.1.1", 6: "fd00:7079::53"}
+_SLIRP_DNS = "10.0.2.3"
+
+
+@frozen
+class Carrier:
+    """A program: its file, its words, and the address at which it resolves names; "" for none.
+
+    The file is the one behind links, which another user may not be able to follow; pasta tells its task by its name.
+    """
+
+    file: str
+    words: tuple[str, ...]
+    resolver: str
+
+
+def carrier(resolv_conf: bytes) -> Carrier | None:
+    """Return the program that is there, for a host with this *resolv_conf*; None when there is none."""
+    pasta = shutil.which("pasta")
+    if pasta is not None:
+        return _pasta(pasta, name_server_versions(resolv_conf))
+    slirp = shutil.which("slirp4netns")
+    if slirp is not None:
+        quiet = ("--disable-host-loopback", "--enable-sandbox", "--mtu=65520")
+        return Carrier(
+            file=os.path.realpath(slirp), words=(slirp, "--configure", *quiet, "{pid}", "tap0"), resolver=_SLIRP_DNS
+        )
+    return None
+
+
+def _pasta(program: str, versions: Sequence[int]) -> Carrier:
+    # No gateway address leads to the host's loopback, and no port is forwarded, neither way.
+    closed = ("--no-map-gw", *(word for way in ("-t", "-u", "-T", "-U") for word in (way, "none")))
+    resolver = _PASTA_DNS[versions[0]] if versions else ""
+    asked = ("--dns-forward", resolver) if resolver else ()
+    return Carrier(
+        file=os.path.realpath(program),
+        words=(program, "--foreground", "--quiet", "--config-net", *closed, *asked, "{pid}"),
+        resolver=resolver,
+    )
+
+
+def name_server_versions(resolv_conf: bytes) -> tuple[int, ...]:
+    """Return the versions of IP of the host's name servers, in their order."""
+    found = []
+    for line in resolv_conf.decode("utf-8", "replace").splitlines():
+        name, *values = line.split()[:2] or [""]
+        if name == "nameserver" and values:
+            try:
+                found.append(ip_address(values[0].partition("%")[0]).version)
+            except ValueError:
+                continue
+    return tuple(found)
+
+
+def resolv_conf_in(resolver: str, of_host: bytes) -> bytes:
+    """Return the /etc/resolv.conf for a network: its own name server, and the host's domains and options."""
+    kept = [line for line in of_host.splitlines() if line.split()[:1] in ([b"search"], [b"domain"], [b"options"])]
+    server = [f"nameserver {resolver}".encode()] if resolver else []
+    return b"".join(line + b"\n" for line in (*server, *kept))

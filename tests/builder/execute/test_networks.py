@@ -1,0 +1,48 @@
+import pytest
+
+from pybuild.builder.execute.networks import is_loopback, prepared
+from pybuild.builder.plan.ops import Run
+from pybuild.runtime.private_networks import private
+from pybuild.runtime.sandbox.spec import Network
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://127.0.0.1:3128", True),
+        ("http://user:secret@localhost:3128/", True),
+        ("localhost:3128", True),
+        ("socks5://[::1]:1080", True),
+        ("http://proxy.example:3128", False),
+        ("http://[bad", False),
+        ("", False),
+    ],
+)
+def test_a_proxy_is_on_the_loopback_or_not(address: str, expected: bool) -> None:
+    assert is_loopback(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "root", "lacking", "failure", "expected"),
+    [
+        ("none", False, "", "", Network.NONE),
+        ("host", False, "", "", Network.HOST),
+        ("private", True, "", "", Network.PRIVATE),
+        ("private", False, "no pasta", "", Network.PRIVATE),
+        ("default", True, "", "", Network.HOST),
+        ("default", False, "", "", Network.PRIVATE),
+        ("default", False, "no pasta", "", Network.HOST),
+        ("default", False, "", "it broke", Network.HOST),
+    ],
+)
+def test_only_the_default_depends_on_the_host(
+    monkeypatch: pytest.MonkeyPatch, asked: str, root: bool, lacking: str, failure: str, expected: Network
+) -> None:
+    monkeypatch.setattr(private, "is_root", lambda: root)
+    monkeypatch.setattr(private, "missing", lambda: lacking)
+    monkeypatch.setattr(private, "start_ahead", lambda: None)
+    monkeypatch.setattr(private, "failure_ahead", lambda: failure)
+    said: list[str] = []
+    with prepared(Run(args=("x",), network=asked), said.append) as network:
+        assert network() is expected
+    assert said == ([f"note: steps use the network of the host: {failure}"] if failure else [])

@@ -1,0 +1,60 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.private_networks import private
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is taken for pasta."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
+    monkeypatch.setattr(private, "is_root", lambda: False)
+    (place / "pasta").write_text("#!/bin/sh\n")
+    (place / "pasta").chmod(0o755)
+    return place / "pasta"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'no tap device: /dev/net/tun' >&2; exit 1", "pasta: no tap device: /dev/net/tun"),
+        ("echo 'Failed to send to syslog' >&2; exit 0", "pasta: it ended without a word"),
+        ("kill -9 $$", "pasta: it ended without a word"),
+    ],
+)
+def test_a_program_that_fails_says_why(program: Path, script: str, reason: str) -> None:
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    with pytest.raises(SandboxUnavailable, match=reason) as caught:
+        private.take()
+    assert ("chmod 666 /dev/net/tun" if "tun" in reason else "--network=host") in caught.value.hint
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_was_started_ahead_is_taken_once_and_dropped(program: Path) -> None:
+    program.write_text("#!/bin/sh\nexit 1\n")
+    private.start_ahead()
+    assert "it ended without a word" in private.failure_ahead()
+    private.start_ahead()
+    private.drop_ahead()
+    private.drop_ahead()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private, "_TUN", os.fspath(tmp_path / "tun"))
+    monkeypatch.setattr(private, "carrier", lambda _conf: object())
+    assert private.missing() == f"there is no {tmp_path}/tun"
+    (tmp_path / "tun").touch()
+    assert private.missing() == ""
+    monkeypatch.setattr(private, "carrier", lambda _conf: None)
+    assert private.missing() == "neither pasta nor slirp4netns is installed"
+    private.start_ahead()
+    with pytest.raises(SandboxUnavailable, match="neither pasta nor slirp4netns"):
+        private.take()
