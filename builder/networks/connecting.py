@@ -176,12 +176,14 @@ def _connection(root: Path, live: Live, endpoint: Endpoint) -> netavark.Connecti
         if other.container != live.container and (other.boot, other.space) == (live.boot, live.space)
         for each in other.endpoints
     )
+    document = json.loads(endpoint.document)
     return netavark.Connection(
         pin=live.container,
-        document=json.loads(endpoint.document),
+        document=document,
         interfaces=(endpoint.interface,),
         bridges=((endpoint.bridge, others),) if endpoint.bridge else (),
         closed=(endpoint.bridge,) if endpoint.closed else (),
+        published=(endpoint.bridge,) if document["port_mappings"] else (),
     )
 
 

@@ -35,7 +35,8 @@ class Connection:
     """A namespace *pin* and the networks that it is connected to, as netavark's *document* has them.
 
     *interfaces* are those in the namespace. *bridges* are those on the host, each with the number of other namespaces
-    that are connected to it; *closed* are those of them that nothing may leave or enter.
+    that are connected to it; *closed* are those of them that nothing may leave or enter, *published* those to which
+    ports of the host lead.
     """
 
     pin: str
@@ -43,6 +44,7 @@ class Connection:
     interfaces: tuple[str, ...]
     bridges: tuple[tuple[str, int], ...] = ()
     closed: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
 
 
 def set_up(connection: Connection) -> dict[str, Any]:
@@ -54,6 +56,8 @@ def set_up(connection: Connection) -> dict[str, Any]:
     said = _run("setup", connection)
     if "error" in said:
         raise _failure(str(said["error"]))
+    for bridge in connection.published:
+        rules.let_in(bridge)
     return said
 
 
@@ -72,8 +76,8 @@ def take_down(connection: Connection) -> None:
         if not others and links.exists(bridge):
             with suppress(OSError):  # somebody else has removed it
                 links.remove_bridge(bridge)
-        if not others and bridge in connection.closed:
-            rules.open_up(bridge)
+        if not others:
+            rules.forget(bridge)
 
 
 def let_go(pin: str) -> None:
@@ -117,6 +121,8 @@ def _failure(reason: str) -> NetworkFailure:
         hint = "the kernel needs nf_tables, or ip_tables with NAT: modprobe iptable_nat xt_addrtype xt_MASQUERADE"
     elif "not supported" in reason:
         hint = "the kernel needs bridge, veth, macvlan or ipvlan: modprobe bridge veth macvlan ipvlan"
+    elif "unknown network driver" in reason:
+        hint = "this driver needs a newer netavark than is installed"
     elif "ermission" in reason or "not permitted" in reason:
         hint = "networks need root with CAP_NET_ADMIN"
     return NetworkFailure(f"cannot connect the container to its network: {reason}", hint)

@@ -55,19 +55,35 @@ def removal_of(rules: str) -> str:
 
 def close_off(bridge: str) -> None:
     """Let no packet of another network reach *bridge*, nor one of it leave."""
-    _change("-I", bridge)
+    for rule in _closed(bridge):
+        _change("-I", rule)
 
 
-def open_up(bridge: str) -> None:
-    """Remove what `close_off` made."""
-    _change("-D", bridge)
+def let_in(bridge: str) -> None:
+    """Let what published ports lead to *bridge* pass where forwarding is forbidden, as beside a dockerd."""
+    _change("-A", _published(bridge))
 
 
-def _change(action: str, bridge: str) -> None:
+def forget(bridge: str) -> None:
+    """Remove the rules of ours about *bridge*."""
+    for rule in (*_closed(bridge), _published(bridge)):
+        _change("-D", rule)
+
+
+def _closed(bridge: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (*ends, "-j", "DROP") for ends in (("-i", bridge, "!", "-o", bridge), ("-o", bridge, "!", "-i", bridge))
+    )
+
+
+def _published(bridge: str) -> tuple[str, ...]:
+    return ("-o", bridge, "-m", "conntrack", "--ctstate", "DNAT", "-j", "ACCEPT")
+
+
+def _change(action: str, rule: tuple[str, ...]) -> None:
+    """Add a rule, unless it is there, or remove it if it is."""
     program = find(RULES)
     if program is None:
         return
-    for rule in (("-i", bridge, "!", "-o", bridge), ("-o", bridge, "!", "-i", bridge)):
-        words = (*rule, "-j", "DROP")
-        if (run((program, "-w", "-C", "FORWARD", *words)).code == 0) == (action == "-D"):
-            run((program, "-w", action, "FORWARD", *words))
+    if (run((program, "-w", "-C", "FORWARD", *rule)).code == 0) == (action == "-D"):
+        run((program, "-w", action, "FORWARD", *rule))

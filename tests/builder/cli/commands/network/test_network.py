@@ -2,14 +2,15 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.networks.namespaces import place
+from pybuild.runtime.networks.namespaces import inside, place
 from tests.builder.cli.commands.container.conftest import monitors, until
 from tests.builder.cli.conftest import Shop
-from tests.helpers.networks import seen
+from tests.helpers.networks import seen, seen_once
 
 SERVER = ("box", "httpd", "-f", "-p", "80", "-h", "/etc")
 SLEEP = ("box", "sleep", "1000")
@@ -102,9 +103,9 @@ def test_networks_are_kept_apart(net: Shop) -> None:
         until(
             lambda name=name, address=address: net.run("exec", f"web-{name}", "nc", "-w", "1", address, "80").code == 0
         )
-    for inside, outside in (("one", "two"), ("two", "one"), ("one", "closed"), ("closed", "one")):
-        tried = net.run("exec", f"web-{inside}", "nc", "-w", "1", places[outside], "80")
-        assert tried.code == 1, (inside, outside)
+    for source, target in (("one", "two"), ("two", "one"), ("one", "closed"), ("closed", "one")):
+        tried = net.run("exec", f"web-{source}", "nc", "-w", "1", places[target], "80")
+        assert tried.code == 1, (source, target)
     # Not even a packet that nobody answers.
     rules = seen().rules
     assert sum("DROP" in rule and "NETAVARK" not in rule for rule in rules) == 2
@@ -276,3 +277,28 @@ def test_links_of_an_image_in_etc_lead_nowhere(net: Shop, tmp_path: Path) -> Non
     assert (refused.code, "/etc/resolv.conf" in refused.err) == (125, True)
     assert victim.read_text(encoding="ascii") == "untouched"
     assert not Path("/outside").exists()
+
+
+def test_a_published_port_is_reached_from_outside_beside_a_dockerd(net: Shop) -> None:
+    before = seen()
+    net.run("run", "-d", "--name", "web", "-p", "8080:80", *SERVER)
+    served("127.0.0.1:8080/motd")
+    subprocess.run(["iptables", "-P", "FORWARD", "DROP"], check=True)
+    with subprocess.Popen(["unshare", "--net", "sleep", "1000"]) as outside:
+        try:
+            until(lambda: os.stat(f"/proc/{outside.pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino)
+            host = ["ip link add up0 type veth peer name out0", f"ip link set out0 netns {outside.pid}"]
+            host += ["ip addr add 192.168.50.1/24 dev up0", "ip link set up0 up"]
+            enter = f"nsenter --target {outside.pid} --net"
+            theirs = ["ip addr add 192.168.50.2/24 dev out0", "ip link set out0 up", "ip link set lo up"]
+            for line in (*host, *(f"{enter} {each}" for each in theirs)):
+                subprocess.run(line.split(), check=True)
+            space = os.open(f"/proc/{outside.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            with inside(space):
+                assert fetched("192.168.50.1:8080/motd") == "welcome\n"
+            os.close(space)
+        finally:
+            outside.kill()
+    net.run("rm", "-f", "web")
+    subprocess.run(["iptables", "-P", "FORWARD", "ACCEPT"], check=True)
+    assert seen_once(before) == before
