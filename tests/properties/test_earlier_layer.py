@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybuild.builder.execute import copy, earlier_layer
+from pybuild.builder.oci.streams import compression
 from pybuild.builder.request import Compression
+from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.store import open_store
 from tests.helpers.fake_execute import Site
 
@@ -59,6 +61,15 @@ def apply(context: Path, change: tuple) -> None:
             shutil.rmtree(target, ignore_errors=True)
 
 
+def solved(site: Site, epoch: int | None, algorithm: str, threads: int) -> BuiltLayer:
+    """Return the layer of the build, which compresses in so many threads."""
+    with (
+        patch.object(compression, "_MAX_THREADS", threads),
+        patch.object(os, "sched_getaffinity", lambda _pid: set(range(threads))),
+    ):
+        return site.solve(source_date_epoch=epoch, compression=Compression(algorithm=algorithm))[-1]
+
+
 @settings(max_examples=20)
 @given(
     first=st.dictionaries(PATHS, SIZES, min_size=6),
@@ -67,7 +78,9 @@ def apply(context: Path, change: tuple) -> None:
     epoch=st.sampled_from([None, 1]),
     algorithm=st.sampled_from(["gzip", "uncompressed", "zstd"]),
 )
-def test_a_layer_has_the_bytes_of_one_that_is_made_anew(first, rounds, instruction, epoch, algorithm):
+def test_a_layer_has_the_bytes_of_one_that_is_made_anew_on_1_and_16_threads(
+    first, rounds, instruction, epoch, algorithm
+):
     with tempfile.TemporaryDirectory() as scratch:
         context = Path(scratch, "context")
         context.mkdir()
@@ -87,10 +100,8 @@ def test_a_layer_has_the_bytes_of_one_that_is_made_anew(first, rounds, instructi
                     apply(context, change)
                 with open_store(Path(scratch, f"new-{number}")) as new:
                     found, expected = (
-                        Site(store=store, context=context).solve(
-                            source_date_epoch=epoch, compression=Compression(algorithm=algorithm)
-                        )[-1]
-                        for store in (kept, new)
+                        solved(Site(store=store, context=context), epoch, algorithm, threads)
+                        for store, threads in ((kept, 16 - 15 * (number % 2)), (new, 1 + 15 * (number % 2)))
                     )
                     assert (found.digest, found.diff_id) == (expected.digest, expected.diff_id)
                     assert kept.times.of(str(found.diff_id)) == new.times.of(str(expected.diff_id))

@@ -15,7 +15,7 @@ from pybuild.builder.oci.layers.unpack_entry import Unpacker
 from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
 from pybuild.builder.oci.streams.compression import decompressing
-from pybuild.builder.oci.streams.pipeline import PIECE, read_ahead
+from pybuild.builder.oci.streams.pipeline import PIECE, PipeStage, read_ahead
 from pybuild.builder.oci.streams.reading import PieceReader, Readable
 from pybuild.builder.oci.tar.entry import Entry
 from pybuild.builder.oci.tar.reader import TarReader
@@ -79,10 +79,22 @@ class _Hash(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
 
+class _NoHash:
+    def update(self, _data: bytes, /) -> None:
+        """Nobody asks for the digest."""
+
+
 def _hashed(stream: Readable, hasher: _Hash | None, limits: Limits) -> Generator[bytes]:
-    """Yield the uncompressed archive piece by piece, through the hasher of the diff ID."""
-    with closing(decompressing(stream, limits)) as content:
-        while piece := content.read(PIECE):
-            if hasher is not None:
-                hasher.update(piece)
-            yield piece
+    """Yield the uncompressed archive piece by piece, through the hasher of the diff ID.
+
+    That works in a thread of its own: to decompress and to hash take about as long as to write the files.
+    """
+    stage = PipeStage[bytes]((hasher or _NoHash()).update)
+    try:
+        with closing(decompressing(stream, limits)) as content:
+            while piece := content.read(PIECE):
+                stage.put(piece)
+                yield piece
+        stage.close()
+    finally:
+        stage.abort()
