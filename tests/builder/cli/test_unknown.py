@@ -30,13 +30,13 @@ def test_an_unknown_command_is_no_build(shop: Shop, words: list[str], name: str,
 def test_a_directory_of_that_name_is_built_when_it_is_written_as_a_path(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "info").mkdir()
-    (tmp_path / "info" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     monkeypatch.chdir(tmp_path)
-    refused = shop.run("info")
-    assert (refused.code, "to build the directory, write ./info" in refused.err) == (2, True)
-    assert shop.run("./info").code == 0
-    assert shop.run(os.fspath(tmp_path / "info")).code == 0
+    refused = shop.run("stack")
+    assert (refused.code, "to build the directory, write ./stack" in refused.err) == (2, True)
+    assert shop.run("./stack").code == 0
+    assert shop.run(os.fspath(tmp_path / "stack")).code == 0
 
 
 @pytest.mark.parametrize("words", [["help"], ["--help"], []])
