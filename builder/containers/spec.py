@@ -10,6 +10,7 @@ from pybuild.builder.containers.networking import shared_with
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.confined import confined
 from pybuild.builder.networks.values import HOST, NONE
+from pybuild.builder.oci.model import DEFAULT_PATH
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
@@ -84,15 +85,8 @@ def _shared_memory(around: HostConfig) -> tuple[Mount, ...]:
 def environment(config: Config) -> tuple[tuple[str, str], ...]:
     """Return the variables of the process, of which the image's and the user's win."""
     given = {name: value for name, mark, value in (line.partition("=") for line in config.program.env) if mark}
-    ours = {"PATH": given.get("PATH") or _default_path(), "HOSTNAME": config.program.hostname}
+    ours = {"PATH": given.get("PATH") or DEFAULT_PATH, "HOSTNAME": config.program.hostname}
     return tuple({**ours, **({"TERM": "xterm"} if config.program.tty else {}), **given}.items())
-
-
-def _default_path() -> str:
-    # The module of Dockerfiles' words takes longer to load than a command takes to enter a container.
-    from pybuild.builder.stages.config import DEFAULT_PATH
-
-    return DEFAULT_PATH
 
 
 def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:

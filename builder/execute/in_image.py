@@ -8,9 +8,8 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.foreign import need_emulator
 from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.oci.image import Image
-from pybuild.builder.oci.model import ContainerConfig
+from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig
 from pybuild.builder.platforms import platform_of
-from pybuild.builder.stages.config import DEFAULT_PATH
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxError

@@ -17,6 +17,7 @@ from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, encode
 from pybuild.runtime.values import field, frozen
 
 __all__ = [
+    "DEFAULT_PATH",
     "ContainerConfig",
     "Descriptor",
     "Healthcheck",
@@ -27,6 +28,9 @@ __all__ = [
     "Platform",
     "chain_ids",
 ]
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What a config without a PATH means."""
 
 
 @frozen

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from pybuild.builder.errors import Cancelled
-from pybuild.builder.execute import needs_tree
+from pybuild.builder.execute.ops import needs_tree
 from pybuild.builder.interrupts import noticed
 from pybuild.builder.plan.keys import picks
 from pybuild.builder.plan.ops import Base, Local, Scratch

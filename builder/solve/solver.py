@@ -51,7 +51,7 @@ def solve(
     caches: Caches,
     execute: Executor | None = None,
 ) -> Solved:
-    """Solve the targets of *graph*; *execute* does a `Work`, `builder.execute.execute` by default.
+    """Solve the targets of *graph*; *execute* does a `Work`, `builder.execute.ops.execute` by default.
 
     Raises:
         TreesNeeded: a process that is root must do it.
@@ -138,7 +138,7 @@ class _Solver:
             check_trees(self.plan, needed - self.made)
             runs = sum(isinstance(self.plan.vertices[index].op, Run) for index in needed)
             if self.execute is None and runs:
-                from pybuild.builder.execute import get_ready
+                from pybuild.builder.execute.ops import get_ready
 
                 get_ready(runs)
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
@@ -186,7 +186,8 @@ class _Solver:
             raise self.steps.failed(index, error) from error
 
     def _executed(self, index: int, selected: tuple[Selected, ...]) -> BuiltLayer:
-        from pybuild.builder.execute import Job, Work, execute
+        from pybuild.builder.execute.job import Job, Work
+        from pybuild.builder.execute.ops import execute
 
         vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Run):

@@ -10,11 +10,10 @@ from dataclasses import replace
 from posixpath import join, normpath
 
 from pybuild.builder.errors import ResolveError
-from pybuild.builder.oci.model import ContainerConfig, Healthcheck
+from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig, Healthcheck
 from pybuild.builder.stages import golang
 from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
 
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEFAULT_SHELL = ("/bin/sh", "-c")
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from pybuild.builder import execute
 from pybuild.builder.build import build
 from pybuild.builder.errors import BuildError, RequestError
+from pybuild.builder.execute import ops
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.validate import validate
 from pybuild.builder.progress import Warned
@@ -20,7 +20,7 @@ TEXT = 'FROM base\nCOPY f /f\nRUN write /g 1\nENV a=1\nCMD ["x"]\n'
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     fake = FakeExecute()
-    monkeypatch.setattr(execute, "execute", fake)
+    monkeypatch.setattr(ops, "execute", fake)
     opened = open_store(tmp_path / "store")
     opened.layout.tag(BASE, tiny_image(opened.blobs, {"bin/sh": b"1"}).descriptor)
     yield opened

@@ -17,8 +17,8 @@ from typing import Any
 
 from pybuild.builder.dockerfile import defined, ignored_by, read_dockerfile
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.execute import Work
-from pybuild.builder.execute import execute as real_execute
+from pybuild.builder.execute.job import Work
+from pybuild.builder.execute.ops import execute as real_execute
 from pybuild.builder.graph.planning import make_plan
 from pybuild.builder.image.assemble import assemble
 from pybuild.builder.oci.image import Image

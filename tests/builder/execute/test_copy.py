@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pybuild.builder.errors import StepFailed
-from pybuild.builder.execute import execute
+from pybuild.builder.execute.ops import execute
 from pybuild.builder.oci.image import write_image
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Copy

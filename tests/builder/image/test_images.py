@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from pybuild.builder import execute
 from pybuild.builder.build import build
 from pybuild.builder.errors import RequestError
+from pybuild.builder.execute import ops
 from pybuild.builder.oci import media
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Index
@@ -33,7 +33,7 @@ BOTH = ("linux/amd64", "linux/arm64")
 @pytest.fixture
 def fake(monkeypatch):
     made = FakeExecute()
-    monkeypatch.setattr(execute, "execute", made)
+    monkeypatch.setattr(ops, "execute", made)
     return made
 
 

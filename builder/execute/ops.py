@@ -1,0 +1,75 @@
+"""Executing ops: `execute` runs one op and returns its layer."""
+
+from contextlib import suppress
+from typing import assert_never
+
+from pybuild.builder.errors import BuildError
+from pybuild.builder.execute.job import Job, Work
+from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
+from pybuild.builder.store.cache import BuiltLayer
+
+__all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
+
+
+def get_ready(runs: int) -> None:
+    """Start ahead what as many *runs* need and takes a moment to start. A failure is reported by the RUN."""
+    from pybuild.runtime.errors import SandboxError
+    from pybuild.runtime.sandbox.forking import start
+
+    with suppress(SandboxError):
+        start(runs)
+
+
+def needs_tree(op: Op) -> bool:
+    """Return whether *op* needs the unpacked rootfs: to run a command, or to look up the name of an owner."""
+    match op:
+        case Run():
+            return True
+        case Copy(chown=owner) | Mkdir(user=owner):
+            from pybuild.builder.execute.owner import is_number
+
+            return bool(owner) and not is_number(owner)
+        case _:
+            return False
+
+
+def execute(work: Work) -> BuiltLayer:
+    """Execute the op of a job and return its stored layer.
+
+    Raises:
+        BuildError: the op, or its command, failed.
+        SandboxError, SandboxUnavailable: the host cannot run a command.
+    """
+    try:
+        return _executed(work.job.op, work)
+    except LayerError as error:
+        raise BuildError(str(error), hint=error.hint) from error
+
+
+def _executed(op: Op, work: Work) -> BuiltLayer:
+    match op:
+        case Run():
+            from pybuild.builder.execute.run import run
+
+            return run(op, work)
+        case Copy():
+            from pybuild.builder.execute.copy import copy
+
+            return copy(op, work)
+        case Mkdir():
+            from pybuild.builder.execute.mkdir import mkdir
+
+            return mkdir(op, work)
+        case Http():
+            from pybuild.builder.execute.http import http
+
+            return http(op, work)
+        case Git():
+            from pybuild.builder.execute.git import git
+
+            return git(op, work)
+        case Scratch() | Base() | Local():
+            raise ValueError(f"{type(op).__name__} makes no layer")
+        case _:
+            assert_never(op)
