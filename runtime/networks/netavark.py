@@ -76,8 +76,6 @@ def take_down(connection: Connection) -> None:
         if not others and links.exists(bridge):
             with suppress(OSError):  # somebody else has removed it
                 links.remove_bridge(bridge)
-        if not others:
-            rules.forget(bridge)
 
 
 def let_go(pin: str) -> None:

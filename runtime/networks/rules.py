@@ -1,8 +1,13 @@
 """Packet filter rules that netavark leaves when no network is there any more, and those that it does not make."""
 
+import re
+from collections.abc import Container
+
+from pybuild.runtime.networks.links import links
 from pybuild.runtime.networks.programs import RULES, find, run
 
 _MARK = "NETAVARK"
+_OURS = re.compile(r"-A FORWARD (?:! )?-[io] (pb-[0-9a-f]{12}) .*-j (?:DROP|ACCEPT)", re.ASCII)
 _MASQUERADING = (
     '-A NETAVARK-HOSTPORT-MASQ -m comment --comment "netavark portfw masq mark" -m mark --mark 0x2000/0x2000'
 )
@@ -21,34 +26,42 @@ _LEFT = frozenset(
 
 
 def tidy() -> None:
-    """Remove what is left of chains that no network uses, be it of ours or of podman's.
+    """Remove rules of ours about bridges that are gone, and chains that no network uses, be it of ours or of podman's.
 
     It goes in one step or, when somebody adds a rule at that moment, not at all.
     """
     save, restore = find(f"{RULES}-save"), find(f"{RULES}-restore")
     if save is None or restore is None:
         return
-    removal = removal_of(run((save,)).out.decode(errors="replace"))
+    there = {each.name for each in links()}
+    removal = removal_of(run((save,)).out.decode(errors="replace"), there)
     if removal:
         run((restore, "--noflush"), removal.encode())
 
 
-def removal_of(rules: str) -> str:
-    """Return the input of ``iptables-restore`` that removes netavark's chains from *rules*, "" when one is in use."""
-    ours = [line for line in rules.splitlines() if _MARK in line or line.startswith(("*", "COMMIT"))]
-    if any(line.startswith("-A") and line not in _LEFT for line in ours):
+def removal_of(rules: str, interfaces: Container[str]) -> str:
+    """Return the input of ``iptables-restore`` that removes from *rules* what nobody needs, "" when there is nothing.
+
+    *interfaces* are those that there are.
+    """
+    lines = rules.splitlines()
+    chains = [line for line in lines if _MARK in line]
+    used = any(line.startswith("-A") and line not in _LEFT for line in chains)
+    gone = {line for line in lines if (found := _OURS.match(line)) and found[1] not in interfaces}
+    gone |= set() if used else {*chains}
+    if not gone:
         return ""
-    if not any(line.startswith((":", "-A")) for line in ours):
-        return ""
-    done = []
-    chains: list[str] = []
-    for line in ours:
-        if line.startswith(":"):
-            chains.append(f"-X {line[1:].split()[0]}")
+    done: list[str] = []
+    emptied: list[str] = []
+    for line in lines:
+        if line.startswith("*"):
+            done.append(line)
         elif line == "COMMIT":
-            done += [*chains, line]
-            chains = []
-        else:
+            done += [*emptied, line]
+            emptied = []
+        elif line in gone and line.startswith(":"):
+            emptied.append(f"-X {line[1:].split()[0]}")
+        elif line in gone:
             done.append(line.replace("-A ", "-D ", 1))
     return "".join(f"{line}\n" for line in done)
 
@@ -56,18 +69,12 @@ def removal_of(rules: str) -> str:
 def close_off(bridge: str) -> None:
     """Let no packet of another network reach *bridge*, nor one of it leave."""
     for rule in _closed(bridge):
-        _change("-I", rule)
+        _add("-I", rule)
 
 
 def let_in(bridge: str) -> None:
     """Let what published ports lead to *bridge* pass where forwarding is forbidden, as beside a dockerd."""
-    _change("-A", _published(bridge))
-
-
-def forget(bridge: str) -> None:
-    """Remove the rules of ours about *bridge*."""
-    for rule in (*_closed(bridge), _published(bridge)):
-        _change("-D", rule)
+    _add("-A", _published(bridge))
 
 
 def _closed(bridge: str) -> tuple[tuple[str, ...], ...]:
@@ -80,10 +87,8 @@ def _published(bridge: str) -> tuple[str, ...]:
     return ("-o", bridge, "-m", "conntrack", "--ctstate", "DNAT", "-j", "ACCEPT")
 
 
-def _change(action: str, rule: tuple[str, ...]) -> None:
-    """Add a rule, unless it is there, or remove it if it is."""
+def _add(action: str, rule: tuple[str, ...]) -> None:
+    """Add a rule, unless it is there; `tidy` knows it by `_OURS`."""
     program = find(RULES)
-    if program is None:
-        return
-    if (run((program, "-w", "-C", "FORWARD", *rule)).code == 0) == (action == "-D"):
+    if program is not None and run((program, "-w", "-C", "FORWARD", *rule)).code:
         run((program, "-w", action, "FORWARD", *rule))

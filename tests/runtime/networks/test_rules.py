@@ -19,7 +19,7 @@ USED = EMPTY.replace("-A POSTROUTING", "-A NETAVARK-HOSTPORT-DNAT -p tcp --dport
 
 
 def test_chains_that_no_network_uses_go_with_what_leads_to_them() -> None:
-    assert removal_of(EMPTY).splitlines() == [
+    assert removal_of(EMPTY, ()).splitlines() == [
         "*filter",
         '-D FORWARD -m comment --comment "netavark firewall plugin rules" -j NETAVARK_FORWARD',
         "-X NETAVARK_FORWARD",
@@ -32,6 +32,18 @@ def test_chains_that_no_network_uses_go_with_what_leads_to_them() -> None:
 
 
 def test_nothing_goes_while_a_network_of_anybody_is_there() -> None:
-    assert removal_of(USED) == ""
-    assert removal_of("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n") == ""
-    assert removal_of("") == ""
+    assert removal_of(USED, ()) == ""
+    assert removal_of("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", ()) == ""
+    assert removal_of("", ()) == ""
+
+
+def test_rules_about_a_bridge_go_with_it_whoever_else_has_networks() -> None:
+    ours = (
+        "-A FORWARD -i pb-0123456789ab ! -o pb-0123456789ab -j DROP",
+        "-A FORWARD ! -i pb-0123456789ab -o pb-0123456789ab -j DROP",
+        "-A FORWARD -o pb-0123456789ab -m conntrack --ctstate DNAT -j ACCEPT",
+    )
+    rules = USED.replace("-A FORWARD -j DOCKER-USER", "\n".join((*ours, "-A FORWARD -o eth0 -j DROP")))
+    found = removal_of(rules, ()).splitlines()
+    assert found == ["*filter", *(line.replace("-A", "-D") for line in ours), "COMMIT", "*nat", "COMMIT"]
+    assert removal_of(rules, {"pb-0123456789ab"}) == ""
