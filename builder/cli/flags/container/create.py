@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.flags.build import variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
@@ -14,12 +15,15 @@ from pybuild.builder.cli.flags.container.network import NetworkFlags
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
-from pybuild.builder.containers.creating import Wish
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.values import HOST
 from pybuild.builder.request import Volume
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
+
+if TYPE_CHECKING:
+    # All that knows of containers on disk: a command without one is spared it.
+    from pybuild.builder.containers.creating import Wish
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
 PULLING = ("always", "missing", "never")
@@ -114,8 +118,10 @@ class ContainerFlags:
     limits: ContainerLimitFlags = part(ContainerLimitFlags)
     namespaces: NamespaceFlags = part(NamespaceFlags)
 
-    def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> Wish:
+    def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> "Wish":
         """Return what is wanted of *image*; *attached* are the streams that whoever makes it looks at."""
+        from pybuild.builder.containers.creating import Wish
+
         given = self.program
         if given.stop_signal:
             signal_number(given.stop_signal)
