@@ -36,12 +36,14 @@ class Ground:
         """
         self._kind = world.ground()
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
+        # Before the namespaces are made: a cgroup namespace shows the group of its maker as the root.
         _join_cgroups(world.cgroups)
         self._home = Home()
         _enter_namespaces(world, network)
         self.scenery = Scenery()
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
+        # Before /dev and /sys are mounted: the guard and its child start up in the meantime.
         self._guard = self._fork_guard(guards, programs, (*kept, self._to_guard, self._to_program), world)
         try:
             self.scenery.build(world)
@@ -125,6 +127,7 @@ def _enter_namespaces(world: World, network: int) -> None:
         # Before the first mount: with shared propagation it would appear on the host.
         make_private()
         own = sum(flag for name, flag in ((b"ipc", CLONE_NEWIPC), (b"uts", CLONE_NEWUTS)) if name not in world.shared)
+        # This process stays in its PID namespace; its next child, the guard, is the first process of the new one.
         unshare(CLONE_NEWPID | own | (CLONE_NEWNET if world.private_network else 0))
         if world.network:
             _join_network(world.network)
