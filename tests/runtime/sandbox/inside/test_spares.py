@@ -98,7 +98,9 @@ def test_what_needs_another_ground_leaves_the_child_alone(
     group.touch()
     if "limits" in options and options["limits"].memory:  # type: ignore[attr-defined]
         made = launcher.make_plan
-        monkeypatch.setattr(launcher, "make_plan", lambda what, _files: made(what, (os.fsencode(group),)))
+        monkeypatch.setattr(
+            launcher, "make_plan", lambda what, _files, network: made(what, (os.fsencode(group),), network)
+        )
     waiting = spare(server)
     assert image.shell("df -k /dev/shm | tail -1; id -u", **options).status.code == 0
     assert waits(waiting)
