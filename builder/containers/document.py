@@ -14,6 +14,13 @@ from pybuild.runtime.sandbox.spec import ResourceLimits
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _MASKED = ("asound", "acpi", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi")
 
+_THROTTLES = {
+    "read_bps": "ReadBps",
+    "write_bps": "WriteBps",
+    "read_iops": "ReadIOps",
+    "write_iops": "WriteIOps",
+}
+
 
 def container_document(container: StoredContainer) -> dict[str, Any]:
     """Return what ``docker inspect`` tells of *container*."""
@@ -184,6 +191,12 @@ def _resources(limits: ResourceLimits) -> dict[str, Any]:
         "MemorySwap": limits.memory_swap or 0,
         "OomKillDisable": limits.oom_kill_disable,
         "BlkioWeight": limits.blkio_weight or 0,
+        **{
+            f"BlkioDevice{shown}": [
+                {"Path": path, "Rate": rate} for name, _, rate, path in limits.throttles if name == kind
+            ]
+            for kind, shown in _THROTTLES.items()
+        },
         "MemoryReservation": limits.memory_reservation or 0,
         "MemorySwappiness": limits.swappiness,
         "PidsLimit": limits.pids,

@@ -27,6 +27,8 @@ def limit_of(name: str) -> str:
         return "memory-swap"
     if name in _OTHERS:
         return _OTHERS[name]
+    if name == "io.max" or name.startswith("blkio.throttle."):
+        return "device-read and device-write"
     if name.startswith("cpu."):
         return "cpu-shares" if name in {"cpu.weight", "cpu.shares"} else "cpu-quota"
     return name.replace(".", "-") if name.startswith("cpuset.") else name.partition(".")[0]
@@ -53,10 +55,22 @@ def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, st
         yield (
             ("io", "io.weight", f"default {weight}") if unified else ("blkio", "blkio.weight", f"{limits.blkio_weight}")
         )
+    yield from _throttles(limits, unified=unified)
     if limits.cpuset_cpus:
         yield "cpuset", "cpuset.cpus", limits.cpuset_cpus
     if limits.cpuset_mems:
         yield "cpuset", "cpuset.mems", limits.cpuset_mems
+
+
+_UNIFIED = {"read_bps": "rbps", "write_bps": "wbps", "read_iops": "riops", "write_iops": "wiops"}
+
+
+def _throttles(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
+    for kind, device, number, _ in limits.throttles:
+        if unified:
+            yield "io", "io.max", f"{device} {_UNIFIED[kind]}={number}"
+        else:
+            yield "blkio", f"blkio.throttle.{kind}_device", f"{device} {number}"
 
 
 def _more_memory(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:

@@ -85,6 +85,8 @@ class ResourceLimits:
     blkio_weight: int | None = None
     """From 10 to 1,000."""
     oom_kill_disable: bool = False
+    throttles: tuple[tuple[str, str, int, str], ...] = ()
+    """(``read_bps`` and the like, "MAJOR:MINOR" of a disk, a number for each second, its path)."""
 
 
 @frozen

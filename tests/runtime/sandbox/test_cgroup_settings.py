@@ -2,7 +2,7 @@
 
 import pytest
 
-from pybuild.runtime.sandbox.cgroup_settings import settings
+from pybuild.runtime.sandbox.cgroup_settings import limits_asked, settings
 from pybuild.runtime.sandbox.spec import ResourceLimits
 
 
@@ -36,3 +36,21 @@ def test_swap_alone_is_what_is_beyond_the_memory_in_the_unified_hierarchy() -> N
     assert list(settings(limits, unified=True))[-1] == ("memory", "memory.swap.max", "50")
     assert list(settings(limits, unified=False))[-1] == ("memory", "memory.memsw.limit_in_bytes", "150")
     assert list(settings(ResourceLimits(memory=1, memory_swap=-1), unified=True))[-1][2] == "max"
+
+
+def test_a_disk_has_limits_of_its_own_and_weights_a_range() -> None:
+    limits = ResourceLimits(throttles=(("write_bps", "8:16", 5, "/dev/sdb"),), blkio_weight=1000)
+    assert [*settings(limits, unified=True)] == [
+        ("io", "io.weight", "default 10000"),
+        ("io", "io.max", "8:16 wbps=5"),
+    ]
+    assert [*settings(limits, unified=False)] == [
+        ("blkio", "blkio.weight", "1000"),
+        ("blkio", "blkio.throttle.write_bps_device", "8:16 5"),
+    ]
+
+
+def test_what_the_unified_hierarchy_lacks_is_asked_for_all_the_same() -> None:
+    limits = ResourceLimits(oom_kill_disable=True, swappiness=5, memory_reservation=7)
+    assert [name for _, name, _ in settings(limits, unified=True)] == ["memory.low"]
+    assert limits_asked(limits) == ("memory-reservation", "memory-swappiness", "oom-kill-disable")

@@ -1,14 +1,19 @@
 """Flags about what a container may use. Raises RequestError."""
 
+import os
+import stat
+
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.limits import LimitFlags
-from pybuild.builder.errors import RequestError
+from pybuild.builder.errors import RequestError, reason
 from pybuild.builder.options import size_of
 from pybuild.builder.request.values import Resources
+from pybuild.grammar.golang import parse_size
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
 from pybuild.runtime.values import frozen, replace
 
 _LEAST_MEMORY = 6 << 20
+_THROTTLES = ("read_bps", "write_bps", "read_iops", "write_iops")
 _WEIGHTS, _SWAPPINESS = range(10, 1001), range(101)
 _OF_BUILDS = (
     *("memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems"),
@@ -52,6 +57,18 @@ class ContainerLimitFlags:
     oom_kill_disable: bool = option(
         "--oom-kill-disable", is_flag=True, help="Let processes wait when there is no memory, instead of a kill."
     )
+    device_read_bps: tuple[str, ...] = option(
+        "--device-read-bps", multiple=True, metavar="DISK:SIZE", help="Most bytes a second that are read of a disk."
+    )
+    device_write_bps: tuple[str, ...] = option(
+        "--device-write-bps", multiple=True, metavar="DISK:SIZE", help="Most bytes a second that are written to a disk."
+    )
+    device_read_iops: tuple[str, ...] = option(
+        "--device-read-iops", multiple=True, metavar="DISK:NUMBER", help="Most reads of a disk in a second."
+    )
+    device_write_iops: tuple[str, ...] = option(
+        "--device-write-iops", multiple=True, metavar="DISK:NUMBER", help="Most writes to a disk in a second."
+    )
     shm_size: str | None = option("--shm-size", metavar="SIZE", help="Size of /dev/shm (default: 64m).")
     ulimits: tuple[str, ...] = option(
         "--ulimit",
@@ -77,6 +94,7 @@ class ContainerLimitFlags:
             memory_swap=2 * found.memory if found.memory and found.memory_swap is None else found.memory_swap,
             shm_size=found.shm_size or SHM_SIZE,
             swappiness=swappiness,
+            throttles=tuple(_throttle(kind, text) for kind in _THROTTLES for text in getattr(self, f"device_{kind}")),
             oom_kill_disable=self.oom_kill_disable,
         )
 
@@ -110,6 +128,23 @@ def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
         blkio_weight=weight,
         pids=-1 if given.pids_limit == "-1" else asked.pids,
     )
+
+
+def _throttle(kind: str, text: str) -> tuple[str, str, int, str]:
+    path, _, rate = text.rpartition(":")
+    try:
+        number = parse_size(rate) if kind.endswith("bps") else int(rate)
+    except ValueError:
+        number = 0
+    if not path.startswith("/dev/") or number <= 0:
+        raise RequestError(f"bad format: {text}", hint="write it as /dev/sda:10mb, or /dev/sda:100 for operations")
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise RequestError(reason(error), hint="name a disk of the host") from error
+    if not stat.S_ISBLK(found.st_mode):
+        raise RequestError(f"{path} is no block device", hint="name a disk of the host")
+    return kind, f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}", number, path
 
 
 def _check_memory(memory: int | None, reservation: int | None) -> None:

@@ -1,3 +1,5 @@
+import os
+import stat
 from typing import Any
 
 import pytest
@@ -50,3 +52,27 @@ def test_wrong_ones_are_refused(flags: dict[str, Any]) -> None:
 def test_no_percentage(swappiness: int) -> None:
     with pytest.raises(RequestError, match="range is 0-100"):
         ContainerLimitFlags(changeable=ChangeableLimitFlags(), memory_swappiness=swappiness).limits()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("/dev/null:1mb", "no block device"),
+        ("/dev/no-such-disk:1mb", "no such file"),
+        ("sda:1mb", "bad format"),
+        ("/dev/null", "bad format"),
+        ("/dev/null:0", "bad format"),
+        ("/dev/null:fast", "bad format"),
+    ],
+)
+def test_what_is_no_limit_of_a_disk(text: str, reason: str) -> None:
+    flags = ContainerLimitFlags(changeable=ChangeableLimitFlags(), device_read_bps=(text,))
+    with pytest.raises(RequestError, match=reason):
+        flags.limits()
+
+
+def test_a_disk_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = os.stat_result((stat.S_IFBLK, *[0] * 9), {"st_rdev": os.makedev(8, 16)})
+    monkeypatch.setattr(os, "stat", lambda _path: status)
+    flags = ContainerLimitFlags(changeable=ChangeableLimitFlags(), device_write_bps=("/dev/sdb:1mb",))
+    assert flags.limits().throttles == (("write_bps", "8:16", 1 << 20, "/dev/sdb"),)
