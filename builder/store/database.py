@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.connections import SAY_AFTER, connect, in_memory
 from pybuild.builder.store.room import is_short, no_room, not_writable
-from pybuild.builder.store.schema import CACHES, ForeignDatabase
+from pybuild.builder.store.schema import APPLICATION, CACHES, ForeignDatabase
 
 _R = TypeVar("_R")
 _PATIENCE = 60.0
@@ -31,6 +31,7 @@ _PERHAPS_FULL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite
 _TABLE_MISSING = ("no such table", "no such column")
 _SMALL_LOG = ("PRAGMA wal_autocheckpoint=16",)
 _MAGIC = b"SQLite format 3\0"
+_HEADER = 100  # bytes: "The Database Header" of SQLite's file format
 
 
 def _ignore(_text: str) -> None:
@@ -211,13 +212,23 @@ def _all_or_nothing(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
 
 
 def is_suspect(path: Path) -> bool:
-    """Return whether the database at *path* is suspect: not an SQLite file, or found damaged by a process."""
+    """Return whether the database at *path* is suspect: found damaged by a process, or not ours by its header."""
     try:
         with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
+            head = file.read(_HEADER)
     except FileNotFoundError:
         return False
-    return head not in {b"", _MAGIC} or _mark(path).exists()
+    if not head:
+        return False
+    return not head.startswith(_MAGIC) or _mark(path).exists() or _is_of_another(head, path)
+
+
+def _is_of_another(head: bytes, path: Path) -> bool:
+    """Return whether the header names another program, or neither one nor a schema: both may still be in the log."""
+    version, application = head[60:64], int.from_bytes(head[68:72], "big")
+    if application:
+        return application != APPLICATION
+    return not any(version) and not path.with_name(path.name + "-wal").exists()
 
 
 def set_aside(path: Path) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pybuild.builder.errors import StoreError
 
 VERSION = 4
-_APPLICATION = 0x70796264
+APPLICATION = 0x70796264
 """``pybd``, in the header of every database since schema 4."""
 _TABLES = {
     "records": (1, "key TEXT PRIMARY KEY, layers TEXT NOT NULL, used REAL NOT NULL"),
@@ -41,7 +41,7 @@ class ForeignDatabase(Exception):
 def check_owner(connection: sqlite3.Connection, path: Path) -> None:
     """Raise ForeignDatabase or StoreError for a database that must not be changed, like `migrate`."""
     application, version = _found(connection)
-    if (application, version) != (_APPLICATION, VERSION):
+    if (application, version) != (APPLICATION, VERSION):
         _check(connection, path, application, version)
 
 
@@ -52,13 +52,13 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         ForeignDatabase: it belongs to another program.
         StoreError: it belongs to a newer version of pybuild.
     """
-    if _found(connection) == (_APPLICATION, VERSION):
+    if _found(connection) == (APPLICATION, VERSION):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Checked again: another process may have migrated it while this one waited.
         application, version = _found(connection)
-        if (application, version) != (_APPLICATION, VERSION):
+        if (application, version) != (APPLICATION, VERSION):
             _check(connection, path, application, version)
             _make_tables(connection, version)
         connection.execute("COMMIT")
@@ -83,7 +83,7 @@ def _check(connection: sqlite3.Connection, path: Path, application: int, version
     """Refuse a database of another program or of a newer schema."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     unknown = tables and "records" not in tables
-    if application not in {0, _APPLICATION} or unknown or (application == 0 and version and not tables):
+    if application not in {0, APPLICATION} or unknown or (application == 0 and version and not tables):
         raise ForeignDatabase
     if version > VERSION:
         raise StoreError(
@@ -106,7 +106,7 @@ def _make_tables(connection: sqlite3.Connection, version: int) -> None:
             connection.execute(f"DROP TABLE IF EXISTS {name}")
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID")
     connection.execute("REPLACE INTO written_by VALUES ('pybuild', ?)", (_own_version(),))
-    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute(f"PRAGMA application_id={APPLICATION}")
     connection.execute(f"PRAGMA user_version={VERSION}")
 
 

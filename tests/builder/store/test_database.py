@@ -114,6 +114,29 @@ def spoil(path, kind):
     path.write_bytes(content[:20000] if kind == "cut off" else middle)
 
 
+@pytest.mark.parametrize("application", [0, 0x42424242])
+def test_one_of_another_program_is_known_by_its_header(tmp_path, application):
+    other = sqlite3.connect(tmp_path / "db")
+    other.execute("CREATE TABLE moz_places (id INTEGER)")
+    other.execute(f"PRAGMA application_id={application}")
+    other.close()
+    assert is_suspect(tmp_path / "db")
+
+
+def test_one_of_ours_is_not_suspect_while_it_is_made_or_of_an_older_schema(tmp_path):
+    for name in ("new", "old"):
+        database = Database(tmp_path / name)
+        put(database, "a")
+        assert not is_suspect(tmp_path / name)  # the header may still be in the log
+        database.close()
+        assert not is_suspect(tmp_path / name)
+    old = sqlite3.connect(tmp_path / "old")
+    old.execute("PRAGMA application_id=0")
+    old.execute("PRAGMA user_version=2")
+    old.close()
+    assert not is_suspect(tmp_path / "old")
+
+
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_what_is_damaged_or_foreign_is_done_without_and_then_set_aside(tmp_path, kind):
     path = tmp_path / "db"
