@@ -1,0 +1,50 @@
+"""The image of pybuild itself: built by pybuild from this repository, and building in a container."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.structure import REPOSITORY
+from tests.helpers import bases
+from tests.helpers.contexts import write_context
+from tests.helpers.hosts import need_programs
+from tests.helpers.program import Program
+
+_DIRECTORY = REPOSITORY / "testdata" / "pybuild-image"
+_CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE")
+"""Variables that name the certificates by which this host reaches a package index."""
+
+
+def _own_certificates() -> tuple[str, ...]:
+    """The flags by which pip in a step trusts what it trusts here."""
+    path = next((os.environ[name] for name in _CERTIFICATES if os.environ.get(name)), "")
+    return ("-v", f"{path}:/own.crt:ro", "--env", "PIP_CERT=/own.crt") if path else ()
+
+
+def _inside(program: Program, work: Path, flags: tuple[str, ...], script: str) -> str:
+    given = ("-v", f"{work}:/work:ro", "--tmpfs", "/store", "--entrypoint", "sh", *flags)
+    return program.run("run", *given, "pybuild", "-c", f"({script}) 2>&1").stdout
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1200)
+def test_the_image_builds_images(program: Program, tmp_path: Path) -> None:
+    need_programs(["mmdebstrap"])
+    program.import_tar(bases.bookworm(), "bookworm")
+    flags = ("--network=host", "--build-arg=BASE=bookworm", *_own_certificates())
+    program.run("build", *flags, "-f", str(_DIRECTORY / "Dockerfile"), "-t", "pybuild", str(REPOSITORY))
+    text = {"Dockerfile": "FROM scratch\nCOPY file /\n", "Steps": "FROM small\nRUN echo made > /made\n", "file": "x"}
+    work = write_context(tmp_path / "work", text)
+    (work / "small.tar").write_bytes(bases.small().read_bytes())
+    # As docker run has it nothing can be run inside, but files can be copied.
+    assert "naming to docker.io/library/x" in _inside(program, work, (), "pybuild build -t x /work")
+    unconfined = ("--security-opt=seccomp=unconfined",)
+    printed = _inside(
+        program,
+        work,
+        unconfined,
+        "pybuild import small.tar small && pybuild build -t y -f Steps . && pybuild run y cat /made",
+    )
+    assert "\nmade\n" in printed
+    assert "usage" in program.run("run", "pybuild").stdout.lower()
