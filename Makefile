@@ -4,6 +4,7 @@
 # make release  what is checked before a release: all tests, in a bare Debian 12, on the newest Python, all mutants
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
 # make mutants  takes out one defence after another and expects a test to fail; choices: make mutants MUTANTS="--help"
+# make torture  kills, a crowd of builders and full disks, with numbers; make torture TORTURE="--help" for choices
 # make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
 # make bench   how builds, saves and loads compare, beside Docker, Buildah and skopeo; make bench BENCH="--help" for choices
 
@@ -12,10 +13,11 @@ BIN = $(VENV)/bin
 JOBS = 2
 BENCH =
 MUTANTS =
+TORTURE =
 FUZZ = 30
 RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
 
-.PHONY: demo test test-all release check lint bench mutants fuzz clean
+.PHONY: demo test test-all release check lint bench mutants torture fuzz clean
 .NOTPARALLEL:
 
 demo: $(VENV)/runs
@@ -53,6 +55,10 @@ bench: $(VENV)/tests
 mutants: $(VENV)/tests
 	@sh tests/setup/debian.sh
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
+torture: $(VENV)/tests
+	@sh tests/setup/debian.sh
+	@$(BIN)/python -m tests.torture $(TORTURE)
 
 fuzz: $(VENV)/tests
 	$(BIN)/pip install --quiet atheris

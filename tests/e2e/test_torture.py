@@ -1,0 +1,14 @@
+"""The faults of `tests.torture`, a few of each; `make torture` has as many as one likes."""
+
+import pytest
+
+from tests import torture
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1200)
+def test_a_few_of_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    code = torture.main(["--kills=12", "--crowd=2", "--points=6"])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    assert [line.partition(":")[0] for line in told.splitlines()] == ["kills", "crowd", "points"]

@@ -1,0 +1,185 @@
+"""Faults in numbers: ``python -m tests.torture [--seed N] [--kills N] [--crowd N] [--points N]``, as root.
+
+    kills    kill -9 of one process of a build, whichever, at any moment: what is left, and whether the next build works
+    crowd    eight builders at once beside a loop of prune and rmi: builds that failed
+    points   a disk of every size between nothing and enough: builds that left a store which the next cannot use
+
+Every line tells how many of how many went well; the exit code is 1 when one did not. The same seed draws the same moments.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.helpers import bases
+from tests.helpers.contexts import write_context
+from tests.helpers.leftovers import mounts_below, processes_of
+from tests.helpers.program import Program, build_arguments
+
+_BUILDERS = 8
+_PATIENCE = 30
+_TEXT = """FROM small AS left
+COPY many /many/
+RUN cat /many/* > /left && sleep 0.05
+FROM small
+COPY large /large
+RUN head -c 300000 /dev/urandom > /right && mkdir -p /a/b/c && rm -r /home
+COPY --from=left /left /
+RUN --mount=type=cache,target=/c touch /c/x && sha256sum /left > /sum && rm /etc/motd
+"""
+
+
+def _context(directory: Path, text: str = _TEXT) -> Path:
+    files = {f"many/{number}": "x" * number for number in range(100)}
+    return write_context(directory, {"Dockerfile": text, "large": "0123456789abcdef" * 65536, **files})
+
+
+def _fresh(store: Path) -> Program:
+    made = Program(store=store)
+    made.import_tar(bases.small(), "small")
+    return made
+
+
+def _tree(parent: int) -> list[int]:
+    """The ids of *parent* and of all processes below it."""
+    found, waiting = [], [parent]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        with suppress(OSError, ValueError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+    return found
+
+
+def kills(rounds: int, draw: random.Random, place: Path) -> tuple[int, int, int]:
+    """Return how many builds after a kill worked, and how many processes and mounts were left in all."""
+    program, context = _fresh(place / "store"), _context(place / "context")
+    started = time.monotonic()
+    program.build(context)
+    usual = time.monotonic() - started
+    good = processes = mounts = 0
+    for _ in range(rounds):
+        process = program.start(*build_arguments(context, ("--no-cache",)))
+        time.sleep(draw.uniform(0, usual))
+        with suppress(ProcessLookupError):
+            os.kill(draw.choice(_tree(process.pid)), signal.SIGKILL)
+        process.communicate()
+        deadline = time.monotonic() + _PATIENCE
+        while (left := processes_of(str(program.store))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        processes += len(left)
+        mounts += len(mounts_below(program.store))
+        good += program.build(context, "--no-cache", check=False).exit_code == 0
+    return good, processes, mounts
+
+
+def crowd(rounds: int, draw: random.Random, place: Path) -> tuple[int, list[str]]:
+    """Return how many of ``8 * rounds`` builds worked beside prune and rmi, and what the others said."""
+    program = _fresh(place / "store")
+    contexts = [_context(place / f"context{n}", _TEXT + f"RUN echo {n} > /n\n") for n in range(_BUILDERS)]
+    failed: list[str] = []
+    good = [0] * _BUILDERS
+    ended = threading.Event()
+
+    def build(number: int) -> None:
+        for _ in range(rounds):
+            done = program.build(contexts[number], *draw.choice([(), ("--no-cache",)]), tag=f"n{number}", check=False)
+            good[number] += done.exit_code == 0
+            if done.exit_code:
+                failed.append(done.printed.strip().rpartition("ERROR: ")[2].splitlines()[0])
+
+    def remove() -> None:
+        while not ended.is_set():
+            program.run("prune", "-f", check=False)
+            program.run("rmi", f"n{draw.randrange(_BUILDERS)}", check=False)
+
+    remover = threading.Thread(target=remove)
+    builders = [threading.Thread(target=build, args=(number,)) for number in range(_BUILDERS)]
+    for thread in (remover, *builders):
+        thread.start()
+    for thread in builders:
+        thread.join()
+    ended.set()
+    remover.join()
+    return sum(good), failed
+
+
+@contextmanager
+def _disk(directory: Path, size: int) -> Iterator[Callable[[str], None]]:
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "pybuild-torture", directory], check=True)
+    try:
+        yield lambda more: subprocess.run(["mount", "-o", f"remount,size={more}", directory], check=True) and None
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+        directory.rmdir()
+
+
+def points(rounds: int, place: Path) -> tuple[int, int]:
+    """Return at how many sizes of the disk the build said one thing, and the next worked; and at how many it was full."""
+    whole, fresh = _fresh(place / "whole"), _fresh(place / "fresh")
+    context = _context(place / "context")
+    base = _used(whole.store)
+    whole.build(context)
+    wanted = _used(whole.store) * 4
+    good = full = 0
+    for number in range(rounds):
+        with _disk(place / "disk", base * 2 + (wanted - base) * number // rounds) as grow:
+            shutil.copytree(fresh.store, place / "disk/store", symlinks=True)
+            program = Program(store=place / "disk/store")
+            done = program.build(context, check=False)
+            full += done.exit_code != 0
+            clean = "Traceback" not in done.printed and "[Errno" not in done.printed
+            grow("1g")
+            good += clean and program.build(context, check=False).exit_code == 0
+    return good, full
+
+
+def _used(directory: Path) -> int:
+    return int(subprocess.run(["du", "-sB1", directory], check=True, capture_output=True, text=True).stdout.split()[0])
+
+
+def main(words: list[str]) -> int:
+    """Run what *words* ask for, print a line for each, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="torture")
+    for name, default in (("seed", 1), ("kills", 500), ("crowd", 50), ("points", 100)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    asked = parser.parse_args(words)
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="torture-") as made:
+        for name in ("kills", "crowd", "points"):
+            (place := Path(made, name)).mkdir()
+            text, wrong = _told(name, getattr(asked, name), random.Random(asked.seed), place)
+            bad += wrong
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+    return 1 if bad else 0
+
+
+def _told(name: str, rounds: int, draw: random.Random, place: Path) -> tuple[str, bool]:
+    if rounds == 0:
+        return f"{name}: left out", False
+    if name == "kills":
+        good, processes, mounts = kills(rounds, draw, place)
+        text = f"kills: {good}/{rounds} next builds worked; left: {processes} processes, {mounts} mounts"
+        return text, good < rounds or processes > 0 or mounts > 0
+    if name == "crowd":
+        good, failed = crowd(rounds, draw, place)
+        return f"crowd: {good}/{_BUILDERS * rounds} builds worked; others: {sorted(set(failed))}", bool(failed)
+    good, full = points(rounds, place)
+    return f"points: {good}/{rounds} stores worked afterwards; the disk was full at {full}", good < rounds
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
