@@ -22,7 +22,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
 from pybuild.builder.networks.membership import everyone, plain
 from pybuild.builder.networks.subnets import free_subnet, overlapping
-from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, NetworkConfig
+from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, PRIVATE, NetworkConfig
 from pybuild.builder.store.room import storing
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.networks.links import exists, routes
@@ -62,7 +62,7 @@ class Networks:
                 f"invalid network name {wanted.name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
                 hint="begin with a letter or a digit",
             )
-        if wanted.name in PREDEFINED:
+        if wanted.name in {*PREDEFINED, PRIVATE}:
             raise NetworkError(f"operation is not permitted on predefined {wanted.name} network ")
         with self.locked():
             if any(each.name == wanted.name for each in self.made()):

@@ -5,6 +5,8 @@ from pybuild.runtime.values import frozen
 HOST, NONE, BRIDGE = "host", "none", "bridge"
 """The networks that are always there; the last is also the driver of those that users make."""
 MACVLAN, IPVLAN = "macvlan", "ipvlan"
+PRIVATE = "private"
+"""The network of a command without a container that is carried by a program of user space; no network is called so."""
 DRIVERS = (BRIDGE, MACVLAN, IPVLAN)
 CONTAINER = "container:"
 """The beginning of a network mode: the network of another container."""

@@ -53,6 +53,8 @@ def test_a_name_is_never_an_option_or_a_path(networks: Networks, name: str) -> N
 def test_three_networks_are_always_there(networks: Networks) -> None:
     assert [each.name for each in networks.all()] == ["bridge", "host", "none"]
     assert networks.find("bridge") == networks.find("bridge")
+    with pytest.raises(NetworkError, match="predefined"):
+        networks.create(wanted("private"))
     for name in ("bridge", "host", "none"):
         with pytest.raises(NetworkError, match="predefined"):
             networks.create(wanted(name))

@@ -7,7 +7,7 @@ import re
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.ports import parse_exposed, parse_publish
-from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, Membership, Networking
+from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVATE, Membership, Networking
 from pybuild.runtime.values import frozen
 
 VARIABLE = "PYBUILD_NETWORK"
@@ -126,6 +126,8 @@ class NetworkFlags:
 
     def _check(self, mode: str) -> None:
         """Refuse what a network cannot have; the messages are Docker's."""
+        if mode == PRIVATE:
+            raise RequestError("containers have no network 'private' yet", hint="bridge is one of their own")
         if mode.startswith(CONTAINER):
             for given, what in (
                 (self.publish or self.publish_all, "port publishing and the container type network mode"),

@@ -76,6 +76,7 @@ def test_what_is_wanted_of_networks() -> None:
         NetworkFlags(network=("one",), dns_search=("a b",)),
         NetworkFlags(network=("one",), links=("",)),
         NetworkFlags(network=("",)),
+        NetworkFlags(network=("private",)),
     ],
 )
 def test_what_a_network_cannot_have_is_refused(flags: NetworkFlags) -> None:
