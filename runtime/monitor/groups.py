@@ -47,10 +47,11 @@ def kill(groups: tuple[bytes, ...]) -> None:
 
 
 def remove(groups: tuple[bytes, ...]) -> None:
-    """Remove *groups*, which are empty, or become so in a moment."""
+    """Remove *groups*, which have no process, or none in a moment, with the groups that were made in them."""
     for group in groups:
         for _ in range(_EMPTY_TRIES):
             try:
+                _remove_inner(group)
                 os.rmdir(group)
             except FileNotFoundError:
                 break
@@ -58,6 +59,16 @@ def remove(groups: tuple[bytes, ...]) -> None:
                 time.sleep(_PAUSE)
             else:
                 break
+
+
+def _remove_inner(group: bytes) -> None:
+    """Remove what a container made in its own group: one with the rights for it may run systemd."""
+    for place, inner, _ in os.walk(group, topdown=False):
+        for name in inner:
+            try:
+                os.rmdir(os.path.join(place, name))
+            except FileNotFoundError:
+                continue
 
 
 def _has(group: bytes, name: str) -> bool:

@@ -36,3 +36,11 @@ def test_groups_that_are_gone_are_no_error(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     groups.remove((os.fsencode(tmp_path / "here"), os.fsencode(tmp_path / "gone")))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_groups_that_a_container_made_in_its_own_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "it/system.slice/a.service/inner").mkdir(parents=True)
+    (tmp_path / "it/init.scope").mkdir()
+    (tmp_path / "other").mkdir()
+    groups.remove((os.fsencode(tmp_path / "it"), os.fsencode(tmp_path / "gone")))
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
