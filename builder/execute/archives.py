@@ -50,15 +50,20 @@ def _is_tar(file: BinaryIO) -> bool:
 def unpack_archive(stream: BinaryIO, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
     """Add the members of the tar archive in *stream* below *directory*; *owner* overrides theirs.
 
+    As in Docker, directories that are not in the archive, and are made for its members, are root's all the same.
+
     Raises:
         BuildError: the archive is damaged or exceeds a limit.
     """
+    of_the_copy, writer.owner = writer.owner, None
     try:
         for entry, data in TarReader(stream):
             if entry.path:
                 _member(entry, data, directory, writer, owner)
     except (LayerError, OSError) as error:
         raise BuildError(f"failed to unpack the archive: {reason(error)}") from error
+    finally:
+        writer.owner = of_the_copy
 
 
 def _member(entry: Entry, data: EntryData, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
