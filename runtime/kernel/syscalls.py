@@ -70,6 +70,10 @@ _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_MODE_FILTER = 2
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE_RECV = 1, 1 << 3, 1 << 5
+_STATX = {"x86_64": 332, "aarch64": 291}
+_STATX_SIZE = 256
 _LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1
 _TIOCSPTLCK, _TIOCGPTPEER, _TIOCSCTTY, _SIOCSIFFLAGS = 0x40045431, 0x5441, 0x540E, 0x8914
 _AF_INET, _SOCK_DGRAM = 2, 2
@@ -218,6 +222,23 @@ def set_seccomp_filter(program: bytes) -> None:
     """Install a BPF *program* (8 bytes per instruction) for the rest of the life of this process."""
     fprog = _SockFprog(len(program) // 8, program)
     prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog))
+
+
+def seccomp_listener(program: bytes) -> int:
+    """Install a BPF *program* as `set_seccomp_filter` does; return the descriptor that tells of calls to be answered.
+
+    Once told of, a call is interrupted by nothing but the death of its process. Raises EBUSY where there is a listener.
+    """
+    fprog = _SockFprog(len(program) // 8, program)
+    flags = _NEW_LISTENER | _WAIT_KILLABLE_RECV
+    return _call(_SECCOMP.get(os.uname().machine, -1), _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(fprog))
+
+
+def statx(fd: int, flags: int, mask: int) -> bytes:
+    """Return the kernel's ``struct statx`` of an open file."""
+    found = ctypes.create_string_buffer(_STATX_SIZE)
+    _call(_STATX.get(os.uname().machine, -1), fd, b"", flags | AT_EMPTY_PATH, mask, ctypes.byref(found))
+    return found.raw
 
 
 def capget() -> tuple[int, int, int]:

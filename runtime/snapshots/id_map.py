@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from pybuild.runtime.errors import UnmappedOwner
+from pybuild.runtime.ownership.record import is_begun
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 
 _FILES = ("uid_map", "gid_map")
@@ -49,6 +50,8 @@ def check_owner(uid: int, gid: int, what: str) -> None:
     Raises:
         UnmappedOwner: it has none, as in a user namespace with fewer ids than an image has owners.
     """
+    if is_begun():  # owners are recorded, and are no ids
+        return
     users, _, groups = id_map().partition("/")
     for kind, number, ranges in (("user", uid, users), ("group", gid, groups)):
         spans = [_span(part) for part in ranges.split(",")]

@@ -11,6 +11,8 @@ BLOCK = 512
 AS_BELOW = 0xFFFF_FFFF
 """In place of nanoseconds: those of the directory that lower layers have there, which an entry only repeats."""
 
+_RECORD = "user.pybuild."
+
 
 class EntryKind(Enum):
     """The type flag of the header."""
@@ -83,8 +85,10 @@ def kept_xattr(name: str) -> bool:
 
     File capabilities and the user's own attributes do. Labels of this host's security modules, ACLs that the store's
     parent directory hands down, and above all what overlayfs keeps for itself do not: a layer that smuggles in
-    ``trusted.overlay.redirect`` would show files of other layers.
+    ``trusted.overlay.redirect`` would show files of other layers. Nor do the owners that `runtime.ownership` records.
     """
+    if name.startswith(_RECORD):
+        return False
     return name == "security.capability" or (name.startswith("user.") and not name.startswith("user.overlay."))
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from pybuild.builder.oci.tar.entry import Entry, EntryKind, clean_path, kept_xattr, portable_xattr
+from pybuild.runtime.ownership.record import ATTRIBUTE
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,7 @@ def test_a_time_later_than_permitted_is_the_latest_second() -> None:
     assert (late.mtime, late.nanoseconds) == (4, 0)
     kept = entry.at(3_000_000_007, latest=4)
     assert (kept.mtime, kept.nanoseconds) == (3, 7)
+
+
+def test_the_record_of_an_owner_belongs_to_no_image() -> None:
+    assert not kept_xattr(ATTRIBUTE)

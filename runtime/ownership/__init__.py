@@ -1,0 +1,1 @@
+"""Owners that a file system cannot hold, kept beside the files."""

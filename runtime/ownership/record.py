@@ -1,0 +1,116 @@
+"""Who a file belongs to in the image, where the file system can only say: to the user who builds.
+
+Regular files and directories carry it as an extended attribute: it dies with the inode, and follows renames, hard links
+and copies by overlayfs. No attribute means root. A device is a regular file whose record says which one it stands for.
+What is read may have been written by a step, so what is no valid record counts as none.
+"""
+
+import errno
+import os
+import stat
+
+ATTRIBUTE = "user.pybuild.owner"
+NO_ID = 0xFFFFFFFF
+"""The id that means "unchanged" to chown(2), and that no file can have."""
+_LONGEST = 64
+_KINDS = {b"c": stat.S_IFCHR, b"b": stat.S_IFBLK}
+_LARGEST_MAJOR, _LARGEST_MINOR = 0xFFF, 0xFFFFF
+_NONE = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EPERM, errno.EACCES})
+
+
+class _Process:
+    records = False
+
+
+def begin() -> None:
+    """Note that this process, and those forked from it, have one id only: owners are recorded."""
+    _Process.records = True
+
+
+def is_begun() -> bool:
+    """Tell whether owners are recorded in this process."""
+    return _Process.records
+
+
+class FileOwner:
+    """User and group of a file, and which device it stands for: *kind* is S_IFCHR, S_IFBLK, or 0 for none."""
+
+    __slots__ = ("device", "gid", "kind", "uid")
+
+    def __init__(self, uid: int, gid: int, kind: int = 0, device: int = 0) -> None:
+        self.uid, self.gid, self.kind, self.device = uid, gid, kind, device
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileOwner) and self.pack() == other.pack()
+
+    def __hash__(self) -> int:
+        return hash(self.pack())
+
+    def __repr__(self) -> str:
+        return f"FileOwner({self.pack().decode()!r})"
+
+    def pack(self) -> bytes:
+        """Return the value of the attribute."""
+        text = b"%d:%d" % (self.uid, self.gid)
+        if not self.kind:
+            return text
+        letter = next(letter for letter, kind in _KINDS.items() if kind == self.kind)
+        return b"%b:%b:%d:%d" % (text, letter, os.major(self.device), os.minor(self.device))
+
+    def is_root(self) -> bool:
+        """Tell whether this is what a file without a record has."""
+        return (self.uid, self.gid, self.kind) == (0, 0, 0)
+
+    def mode(self, mode: int) -> int:
+        """Return the *mode* of the file as the image has it."""
+        return mode & ~stat.S_IFMT(mode) | self.kind if self.kind and stat.S_ISREG(mode) else mode
+
+
+ROOT = FileOwner(0, 0)
+
+
+def unpack(value: bytes) -> FileOwner | None:
+    """Return the record in the value of an attribute, None for what is no record."""
+    fields = value.split(b":")
+    if len(fields) == 2:
+        numbers, kind = fields, 0
+    elif len(fields) == 5:
+        numbers, kind = [*fields[:2], *fields[3:]], _KINDS.get(fields[2], -1)
+    else:
+        return None
+    if kind < 0 or not all(text.isdigit() and len(text) <= 10 for text in numbers):
+        return None
+    uid, gid, *device = map(int, numbers)
+    if max(uid, gid) >= NO_ID or (device and (device[0] > _LARGEST_MAJOR or device[1] > _LARGEST_MINOR)):
+        return None
+    if kind == stat.S_IFCHR and device == [0, 0]:  # to overlayfs, and to layers, it is the mark of something removed
+        return None
+    return FileOwner(uid, gid, kind, os.makedev(*device) if device else 0)
+
+
+def read(place: int | str | bytes, *, follow: bool = True) -> FileOwner | None:
+    """Return the record of a file or directory, None when there is none. Raises OSError when there is no such file."""
+    try:
+        value = os.getxattr(place, ATTRIBUTE, follow_symlinks=follow)
+    except OSError as error:
+        if error.errno in _NONE:
+            return None
+        raise
+    return unpack(value) if len(value) <= _LONGEST else None
+
+
+def write(place: int | str | bytes, owner: FileOwner) -> None:
+    """Record the *owner* of a file or directory: of the file that *place* leads to."""
+    if not owner.is_root():
+        os.setxattr(place, ATTRIBUTE, owner.pack())
+        return
+    try:
+        os.removexattr(place, ATTRIBUTE)
+    except OSError as error:
+        if error.errno not in _NONE:
+            raise
+
+
+def visible(names: list[str]) -> list[str]:
+    """Return the *names* of attributes without that of the record."""
+    return [name for name in names if name != ATTRIBUTE]
