@@ -86,9 +86,9 @@ _FAMILIES = ((0, 11), (13, 18), (21, 22), (24, 24), (26, 33), (35, 36), (39, 39)
 # Both push input into a terminal, which may be that of whoever started the build.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
-LOAD, JEQ, JGE = 0x20, 0x15, 0x35
-_JA, _JSET, _RET = 0x05, 0x45, 0x06
-_NUMBER_OFFSET, _ARCH_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
+LOAD, JEQ, JGE, JSET = 0x20, 0x15, 0x35, 0x45
+_JA, _RET = 0x05, 0x06
+NUMBER_OFFSET, ARCH_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ def returning(verdict: int) -> Code:
     return (Instruction(_RET, verdict),)
 
 
-def _argument(index: int) -> Instruction:
+def argument(index: int) -> Instruction:
+    """Return the instruction that loads an argument of the call."""
     # The low half only: the kernel truncates these arguments to int, so the filter must as well.
     return Instruction(LOAD, ARGUMENTS_OFFSET + 8 * index)
 
@@ -122,17 +123,17 @@ def _argument(index: int) -> Instruction:
 def _one_of(index: int, values: Iterable[int], *, then: int, otherwise: int) -> Code:
     listed = tuple(values)
     tests = tuple(Instruction(JEQ, value, jt=len(listed) - at) for at, value in enumerate(listed))
-    return (_argument(index), *tests, *returning(otherwise), *returning(then))
+    return (argument(index), *tests, *returning(otherwise), *returning(then))
 
 
 def _within(index: int, ranges: Iterable[tuple[int, int]]) -> Code:
     """Allow an argument that is in one of *ranges*, which come in rising order."""
     steps = [step for first, last in ranges for step in ((first, returning(ALLOW)), (last + 1, returning(EPERM)))]
-    return (_argument(index), *search(steps))
+    return (argument(index), *search(steps))
 
 
 def _no_namespaces() -> Code:
-    return (_argument(0), Instruction(_JSET, _CLONE_NAMESPACES, jt=1), *returning(ALLOW), *returning(EPERM))
+    return (argument(0), Instruction(JSET, _CLONE_NAMESPACES, jt=1), *returning(ALLOW), *returning(EPERM))
 
 
 _CONDITIONAL: dict[str, Callable[[], Code]] = {
@@ -188,9 +189,9 @@ def whole(blocks: Iterable[tuple[int, Sequence[tuple[int, Code]]]]) -> Code:
     Each interval is its first number and what to do, up to the first number of the next one. The numbers of x32, which
     have bit 30 set, are above the end of the table of x86_64, so they get its last interval.
     """
-    code: list[Instruction] = [Instruction(LOAD, _ARCH_OFFSET)]
+    code: list[Instruction] = [Instruction(LOAD, ARCH_OFFSET)]
     for arch, intervals in blocks:
-        body = (Instruction(LOAD, _NUMBER_OFFSET), *search(intervals))
+        body = (Instruction(LOAD, NUMBER_OFFSET), *search(intervals))
         code += [Instruction(JEQ, arch, jt=1), Instruction(_JA, len(body)), *body]
     return (*code, *returning(KILL_PROCESS))
 

@@ -1,0 +1,81 @@
+"""What a step is told of files: the status that the kernel tells, with the owner and the kind of the image."""
+
+import os
+import struct
+
+from pybuild.runtime.kernel.syscalls import statx
+from pybuild.runtime.ownership.record import FileOwner
+from pybuild.runtime.supervisor.caller import Caller, root_of
+from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, At, OwnedFiles
+
+_X86_64 = struct.Struct("=QQQIIIIQqqqqQqQqQ24x")
+_AARCH64 = struct.Struct("=QQIIIIQQqiiqqQqQqQ8x")
+_STATX_IDS = struct.Struct("=IIH")
+_AT_IDS, _AT_DEVICE = 20, 128
+_SYNC_FLAGS, _STATX_MASK = 0x6000, 0x7FFFFFFF
+_SECOND = 1_000_000_000
+
+Ask = tuple[int, int] | None
+"""Flags and mask for statx(2), None for stat(2)."""
+
+
+class StatusTeller:
+    """Answers calls that ask for the status of *files*; each says False for what the kernel can tell as well."""
+
+    def __init__(self, files: OwnedFiles, machine: str) -> None:
+        self._files, self._machine = files, machine
+
+    def by_name(self, caller: Caller, at: At, buffer: int) -> bool:
+        """Answer one that names the file and wants a ``struct stat``."""
+        return self._by_name(caller, at, buffer, None)
+
+    def by_descriptor(self, caller: Caller, number: int, buffer: int) -> bool:
+        """Answer one that has the file open and wants a ``struct stat``."""
+        return self._told(caller, caller.descriptor(number), buffer, None, follow=True)
+
+    def extended(self, caller: Caller, at: At, mask: int, buffer: int) -> bool:
+        """Answer one that wants a ``struct statx``."""
+        return self._by_name(caller, at, buffer, (at[2] & _SYNC_FLAGS, mask & _STATX_MASK))
+
+    def _by_name(self, caller: Caller, at: At, buffer: int, ask: Ask) -> bool:
+        try:
+            place = self._files.place(caller, at)
+        except OSError:  # the kernel says what is wrong
+            return False
+        return self._told(caller, place, buffer, ask, follow=not at[2] & AT_SYMLINK_NOFOLLOW)
+
+    def _told(self, caller: Caller, place: bytes, buffer: int, ask: Ask, *, follow: bool) -> bool:
+        with root_of(caller, self._files.root):
+            try:
+                if not self._files.may_have_owner(place, follow=follow):
+                    return False
+                with self._files.found(caller, place, follow=follow) as fd:
+                    owner = self._files.owner(fd)
+                    if owner is None:
+                        return False
+                    data = stat_of(fd, owner, self._machine) if ask is None else _statx_of(fd, owner, *ask)
+            except OSError:
+                return False
+        caller.write(buffer, data)
+        return True
+
+
+def stat_of(fd: int, owner: FileOwner, machine: str) -> bytes:
+    """Return the ``struct stat`` of an open file that belongs to *owner*."""
+    found = os.fstat(fd)
+    mode, device = owner.mode(found.st_mode), owner.device if owner.kind else found.st_rdev
+    size, blocks = (0, 0) if owner.kind else (found.st_size, found.st_blocks)
+    times = [part for ns in (found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns) for part in divmod(ns, _SECOND)]
+    place, links, ids = (found.st_dev, found.st_ino), found.st_nlink, (owner.uid, owner.gid)
+    if machine == "x86_64":
+        return _X86_64.pack(*place, links, mode, *ids, 0, device, size, found.st_blksize, blocks, *times)
+    return _AARCH64.pack(*place, mode, links, *ids, device, 0, size, found.st_blksize, 0, blocks, *times)
+
+
+def _statx_of(fd: int, owner: FileOwner, flags: int, mask: int) -> bytes:
+    found = bytearray(statx(fd, flags, mask))
+    mode = owner.mode(os.fstat(fd).st_mode)
+    _STATX_IDS.pack_into(found, _AT_IDS, owner.uid, owner.gid, mode)
+    if owner.kind:
+        struct.pack_into("=II", found, _AT_DEVICE, os.major(owner.device), os.minor(owner.device))
+    return bytes(found)

@@ -1,0 +1,239 @@
+"""Answers every call that the filter of a step passes to it, one after the other, until no process is left."""
+
+import os
+import stat
+import struct
+from collections.abc import Callable
+from errno import EINVAL, EIO, ENOSYS, EPERM
+
+from pybuild.runtime.kernel.capabilities import mask
+from pybuild.runtime.supervisor import attributes, identities
+from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
+from pybuild.runtime.supervisor.creating import Creating
+from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles
+from pybuild.runtime.supervisor.identities import Identities, ProcessIds
+from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
+from pybuild.runtime.supervisor.status import StatusTeller
+from pybuild.runtime.supervisor.values import Supervision
+
+Arguments = tuple[int, ...]
+Answer = int | None
+"""What the call returns, a negative errno for failure; None when the kernel is to carry it out."""
+Handler = Callable[[Caller, Arguments], Answer]
+_ID = struct.Struct("=I")
+_HOW = struct.Struct("=QQQ")
+_MOST_GROUPS = 65536
+_NO_FOLLOW = AT_SYMLINK_NOFOLLOW
+_CREAT = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+
+
+class Supervisor:
+    """One sandbox, whose root is that of this process; *upper* is what `OwnedFiles` takes."""
+
+    def __init__(self, listener: Listener, supervision: Supervision, machine: str, upper: int = -1) -> None:
+        self._listener, self._may = listener, supervision.capabilities
+        self.identities = Identities()
+        self.files = OwnedFiles(self.identities, upper, may_chown=bool(self._may & mask("CHOWN")))
+        calls = dict(supervision.calls)
+        self._status = StatusTeller(self.files, machine)
+        self._creating = Creating(self.files, self.identities)
+        handlers = self._handlers()
+        self._handlers_by_number = {number: handlers[name.decode()] for number, name in calls.items()}
+        self._opens = {number for number, name in calls.items() if name in {b"open", b"openat", b"openat2", b"creat"}}
+
+    def serve(self) -> None:
+        """Answer until there is nobody left to ask."""
+        while (call := self._listener.receive()) is not None:
+            self._serve(call)
+
+    def _serve(self, call: Notification) -> None:
+        try:
+            with Caller(self._listener, call) as caller:
+                answer = self._handlers_by_number[call.number](caller, call.arguments)
+                if answer is None:
+                    self._listener.proceed(call)
+                elif call.number in self._opens and answer >= 0:
+                    self._hand_over(call, answer)
+                else:
+                    self._listener.answer(call, answer)
+        except StaleCallError:
+            return
+        except OSError as error:
+            self._listener.answer(call, -(error.errno or EIO))
+        except (ValueError, OverflowError):  # a number or a text that no call takes
+            self._listener.answer(call, -EINVAL)
+
+    def _hand_over(self, call: Notification, fd: int) -> None:
+        try:
+            self._listener.hand_over(call, fd, close_on_exec=self._creating.close_on_exec)
+        finally:
+            os.close(fd)
+
+    def _handlers(self) -> dict[str, Handler]:
+        users = {"setuid": identities.set_one, "setreuid": identities.set_two, "setresuid": identities.set_all}
+        groups = {"setgid": identities.set_one, "setregid": identities.set_two, "setresgid": identities.set_all}
+        return {
+            **self._status_handlers(),
+            **self._attribute_handlers(),
+            **self._creating_handlers(),
+            **self._keeping_handlers(),
+            **{name: self._setter(change, users=True) for name, change in users.items()},
+            **{name: self._setter(change, users=False) for name, change in groups.items()},
+            "setfsuid": lambda c, _: self._now(c).users[1],
+            "setfsgid": lambda c, _: self._now(c).groups[1],
+            "setgroups": self._setgroups,
+            "getuid": lambda c, _: self._now(c).users[0],
+            "geteuid": lambda c, _: self._now(c).users[1],
+            "getgid": lambda c, _: self._now(c).groups[0],
+            "getegid": lambda c, _: self._now(c).groups[1],
+            "getresuid": lambda c, a: _tell(c, a, self._now(c).users),
+            "getresgid": lambda c, a: _tell(c, a, self._now(c).groups),
+            "getgroups": self._getgroups,
+            "prctl": self._keep,
+        }
+
+    def _status_handlers(self) -> dict[str, Handler]:
+        files, status = self.files, self._status
+
+        def told(done: bool) -> Answer:
+            return 0 if done else None
+
+        return {
+            "stat": lambda c, a: told(status.by_name(c, (AT_FDCWD, a[0], 0), a[1])),
+            "lstat": lambda c, a: told(status.by_name(c, (AT_FDCWD, a[0], _NO_FOLLOW), a[1])),
+            "fstat": lambda c, a: told(status.by_descriptor(c, signed(a[0]), a[1])),
+            "newfstatat": lambda c, a: told(status.by_name(c, (signed(a[0]), a[1], a[3]), a[2])),
+            "statx": lambda c, a: told(status.extended(c, (signed(a[0]), a[1], a[2]), a[3], a[4])),
+            "chown": lambda c, a: files.chown(c, (AT_FDCWD, a[0], 0), _ids(a[1], a[2])),
+            "lchown": lambda c, a: files.chown(c, (AT_FDCWD, a[0], _NO_FOLLOW), _ids(a[1], a[2])),
+            "fchown": lambda c, a: files.fchown(c, signed(a[0]), _ids(a[1], a[2])),
+            "fchownat": lambda c, a: files.chown(c, (signed(a[0]), a[1], signed(a[4])), _ids(a[2], a[3])),
+        }
+
+    def _attribute_handlers(self) -> dict[str, Handler]:
+        files = self.files
+
+        def listed(c: Caller, a: Arguments, *, follow: bool) -> Answer:
+            place = files.place(c, (AT_FDCWD, a[0], 0))
+            return attributes.names(files, c, place, a[1], a[2], follow=follow)
+
+        return {
+            **{f"{kind}{call}xattr": _named(attributes.get) for kind in ("", "l", "f") for call in ("get", "remove")},
+            **{f"{kind}setxattr": _named(attributes.put) for kind in ("", "l", "f")},
+            "listxattr": lambda c, a: listed(c, a, follow=True),
+            "llistxattr": lambda c, a: listed(c, a, follow=False),
+            "flistxattr": lambda c, a: attributes.names(files, c, c.descriptor(signed(a[0])), a[1], a[2], follow=True),
+        }
+
+    def _creating_handlers(self) -> dict[str, Handler]:
+        creating = self._creating
+
+        def place(c: Caller, path: int, directory: int = AT_FDCWD) -> bytes:
+            return self.files.place(c, (signed(directory), path, 0))
+
+        return {
+            "open": lambda c, a: creating.open(c, place(c, a[0]), a[1], a[2]),
+            "creat": lambda c, a: creating.open(c, place(c, a[0]), _CREAT, a[1]),
+            "openat": lambda c, a: creating.open(c, place(c, a[1], a[0]), a[2], a[3]),
+            "openat2": self._openat2,
+            "mkdir": lambda c, a: creating.mkdir(c, place(c, a[0]), a[1]),
+            "mkdirat": lambda c, a: creating.mkdir(c, place(c, a[1], a[0]), a[2]),
+            "symlink": lambda c, a: creating.symlink(c, c.text(a[0]), place(c, a[1])),
+            "symlinkat": lambda c, a: creating.symlink(c, c.text(a[0]), place(c, a[2], a[1])),
+            "mknod": lambda c, a: self._mknod(c, place(c, a[0]), a[1], a[2]),
+            "mknodat": lambda c, a: self._mknod(c, place(c, a[1], a[0]), a[2], a[3]),
+        }
+
+    def _mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> Answer:
+        mode &= 0xFFFF
+        if stat.S_IFMT(mode) in {stat.S_IFCHR, stat.S_IFBLK} and not self._may & mask("MKNOD"):
+            return -EPERM
+        return self._creating.mknod(caller, place, mode, device & 0xFFFFFFFF)
+
+    def _keeping_handlers(self) -> dict[str, Handler]:
+        """Return handlers of calls that the kernel carries out, and that may make another inode of a file."""
+
+        def kept(directory: int | None, path: int, flags: int | None = None) -> Handler:
+            def handle(c: Caller, a: Arguments) -> None:
+                above = AT_FDCWD if directory is None else signed(a[directory])
+                self.files.keep_owner(c, (above, a[path], _NO_FOLLOW if flags is None else a[flags]))
+
+            return handle
+
+        return {
+            **{name: kept(None, 0) for name in ("rename", "link")},
+            **{name: kept(0, 1) for name in ("renameat", "renameat2", "linkat")},
+            "utimensat": kept(0, 1, 3),
+        }
+
+    def _openat2(self, caller: Caller, a: Arguments) -> Answer:
+        flags, mode, resolve = _HOW.unpack(caller.read(a[2], _HOW.size))
+        if not flags & os.O_CREAT:
+            return None
+        if resolve:  # rules of its own for paths: who has them falls back to other calls
+            return -ENOSYS
+        return self._creating.open(caller, self.files.place(caller, (signed(a[0]), a[1], 0)), flags, mode)
+
+    def _now(self, caller: Caller) -> ProcessIds:
+        return self.identities.of(caller.call.tid)
+
+    def _setter(self, change: identities.Change, *, users: bool) -> Handler:
+        counts = {identities.set_one: 1, identities.set_two: 2, identities.set_all: 3}
+
+        def handle(caller: Caller, a: Arguments) -> Answer:
+            now = self._now(caller)
+            wanted = tuple(argument & 0xFFFFFFFF for argument in a[: counts[change]])
+            if change is identities.set_one and wanted == (0xFFFFFFFF,):
+                return -EINVAL
+            ids, privileged = (now.users, now.is_root) if users else (now.groups, now.changes_groups)
+            privileged = privileged and bool(self._may & mask("SETUID" if users else "SETGID"))
+            changed = change(ids, wanted, privileged=privileged)
+            new = (changed, now.groups) if users else (now.users, changed)
+            self._become(caller, ProcessIds(*new, now.supplementary, keeps=now.keeps))
+            return 0
+
+        return handle
+
+    def _become(self, caller: Caller, identity: ProcessIds) -> None:
+        caller.check()
+        self.identities.give(caller.call.tid, identity)
+
+    def _setgroups(self, caller: Caller, a: Arguments) -> Answer:
+        now, count = self._now(caller), a[0] & 0xFFFFFFFF
+        if not (now.changes_groups and self._may & mask("SETGID")):
+            return -EPERM
+        if count > _MOST_GROUPS:
+            return -EINVAL
+        data = caller.read(a[1], count * _ID.size) if count else b""
+        groups = tuple(sorted(number for (number,) in _ID.iter_unpack(data)))  # as the kernel keeps them
+        self._become(caller, ProcessIds(now.users, now.groups, groups, keeps=now.keeps))
+        return 0
+
+    def _keep(self, caller: Caller, a: Arguments) -> Answer:
+        """Answer prctl(PR_SET_KEEPCAPS)."""
+        now = self._now(caller)
+        if now.is_root and a[1] <= 1:
+            self._become(caller, ProcessIds(now.users, now.groups, now.supplementary, keeps=bool(a[1])))
+        return None
+
+    def _getgroups(self, caller: Caller, a: Arguments) -> Answer:
+        groups, size = self._now(caller).supplementary, signed(a[0])
+        if size < 0 or 0 < size < len(groups):
+            return -EINVAL
+        if size and groups:
+            caller.write(a[1], b"".join(map(_ID.pack, groups)))
+        return len(groups)
+
+
+def _named(answer: Callable[[Caller, int], Answer]) -> Handler:
+    return lambda caller, a: answer(caller, a[1])
+
+
+def _ids(uid: int, gid: int) -> tuple[int, int]:
+    return uid & 0xFFFFFFFF, gid & 0xFFFFFFFF
+
+
+def _tell(caller: Caller, addresses: Arguments, ids: tuple[int, int, int]) -> int:
+    for address, number in zip(addresses, ids, strict=False):
+        caller.write(address, _ID.pack(number))
+    return 0
