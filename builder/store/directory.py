@@ -21,6 +21,8 @@ _PROBE = "probe-"
 _UNSUPPORTED = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
 OVERLAY, COPYING = "snapshots", "trees"
 """What the directories of snapshotters below the root of the store are called, with or without a suffix."""
+OWNERS = "owners"
+"""The owners of symbolic links in those, where a user has no ids for them."""
 _CACHE_MOUNTS = "cache-mounts"
 _EMPTY = frozenset({"empty", "lock"})
 """What a directory of trees has before the first one."""

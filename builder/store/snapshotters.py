@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from pybuild.builder.store.directory import COPYING, OVERLAY
+from pybuild.builder.store.directory import COPYING, OVERLAY, OWNERS
 from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.sandbox.isolation import is_single
 from pybuild.runtime.snapshots.id_map import id_map, is_of_user, tree_suffix
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
@@ -24,6 +25,10 @@ def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
     if wanted not in {"", "overlay", "copying"}:
         raise SnapshotError(f"unknown snapshotter {wanted!r} in $PYBUILD_SNAPSHOTTER: overlay or copying")
     overlays, trees = places(root)
+    if is_single():
+        from pybuild.runtime.ownership.recording import use_table
+
+        use_table(root / OWNERS)
     if wanted == "copying":
         return CopyingSnapshotter(trees), ""
     if os.statvfs(root).f_flag & os.ST_RDONLY:

@@ -17,6 +17,7 @@ from errno import EPIPE
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside.plan import EXPECT, RUN, USUAL_RUN
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
+from pybuild.runtime.sandbox.isolation import is_single
 
 _LOCK = threading.Lock()
 _SERVERS: dict[int, "_Server"] = {}
@@ -74,7 +75,7 @@ class _Server:
             try:
                 os.posix_spawn(
                     f"/proc/self/fd/{interpreter()}",
-                    child_argv(),
+                    child_argv(*(["supervised"] if is_single() else [])),
                     child_environment(),
                     file_actions=[
                         (os.POSIX_SPAWN_DUP2, far_end.fileno(), 0),

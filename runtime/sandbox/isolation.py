@@ -4,6 +4,9 @@ root
     All namespaces and mounts, by root of the host or of a container that lets it.
 userns
     The same inside a user namespace: of an ordinary user with subordinate ids, or of a root that may not mount.
+single
+    The same in a user namespace that has the id of the user alone; a supervisor answers calls that tell of owners, or
+    change them (`runtime.supervisor`). Experimental.
 none
     No commands. Images are unpacked by root alone, and made of files by everybody.
 
@@ -15,13 +18,14 @@ from collections.abc import Mapping
 
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.syscalls import capget
+from pybuild.runtime.ownership.record import is_begun
 
 VARIABLE = "PYBUILD_ISOLATION"
-AUTO, ROOT, USERNS, NONE, STRICT = "auto", "root", "userns", "none", "strict"
-CHOICES = (AUTO, ROOT, USERNS, NONE, STRICT)
+AUTO, ROOT, USERNS, SINGLE, NONE, STRICT = "auto", "root", "userns", "single", "none", "strict"
+CHOICES = (AUTO, ROOT, USERNS, SINGLE, NONE, STRICT)
 """``strict`` is ``auto`` without anything that is less than what a host without restrictions has."""
 _ALIASES = {"": AUTO, "default": AUTO, "oci": AUTO, "rootless": USERNS}
-_NOT_YET = ("single", "chroot")
+_NOT_YET = ("chroot",)
 _CAP_SYS_ADMIN = 1 << 21
 _LEAVE_OUT = f"leave out --isolation, and unset ${VARIABLE}"
 IN_CONTAINER = (
@@ -66,6 +70,11 @@ def entered() -> None:
     _Place.inside = True
 
 
+def is_single() -> bool:
+    """Tell whether this process has one id only, so that owners of files are recorded (`runtime.ownership`)."""
+    return is_begun()
+
+
 def refused(error: SandboxUnavailable) -> None:
     """Note that no user namespace can be had here."""
     _Place.refusal = error
@@ -78,7 +87,7 @@ def is_direct() -> bool:
     if _Place.inside:
         return True
     choice = wanted()
-    return choice != USERNS and (choice in {ROOT, NONE} or _Place.refusal is not None or may_mount())
+    return choice not in {USERNS, SINGLE} and (choice in {ROOT, NONE} or _Place.refusal is not None or may_mount())
 
 
 def check_namespace() -> None:

@@ -17,9 +17,10 @@ from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
-from pybuild.runtime.sandbox.isolation import STRICT, check_commands, wanted
+from pybuild.runtime.sandbox.isolation import STRICT, check_commands, is_single, wanted
 from pybuild.runtime.sandbox.privileges import explain
 from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.sandbox.supervising import record_owners, supervision_of
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.values import replace
 from pybuild.runtime.wire import encode
@@ -62,7 +63,8 @@ def run(
             output(2, f"note: the kernel killed a process: memory is limited to {what.limits.memory} bytes\n".encode())
     for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
         _say_once(what_is_missing, output)
-    return result_of([report for report in reports if report.kind != "degraded"])
+    record_owners([report.subject for report in reports if report.kind == "owner"])
+    return result_of([report for report in reports if report.kind not in {"degraded", "owner"}])
 
 
 @contextmanager
@@ -156,6 +158,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: by
         shared=tuple(map(os.fsencode, what.shared)),
         sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
         network=network,
+        supervision=supervision_of(what) if is_single() else None,
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),

@@ -14,6 +14,7 @@ from pybuild.runtime.sandbox.subordinate_ids import IdMap, subordinate_ids
 from pybuild.runtime.values import frozen
 
 TRIALS = ("namespaces", "overlay", "user", "root", "proc", "host name", "loopback")
+"""Beside these ``supervisor``: whether a process may hear of the system calls of another one."""
 
 
 _CORE = frozenset({"namespaces", "overlay", "user"})
@@ -103,8 +104,12 @@ _OF_A_RUNG = ("namespaces", "overlay", "root", "proc", "host name", "loopback")
 _IN_CONTAINER = {
     isolation.ROOT: "docker run --cap-add SYS_ADMIN ...",
     isolation.USERNS: "docker run --security-opt seccomp=unconfined ...",
+    isolation.SINGLE: "docker run --security-opt seccomp=unconfined ...",
 }
 """What each needs where a container refuses it; the hint of an error has both."""
+_SUPERVISOR = "supervisor"
+_NEEDED_BY_SINGLE = {"root": "pivot_root", "proc": "new /proc", _SUPERVISOR: "listener for system calls"}
+"""Of what other rungs may do without, and beside it: a step could reach its supervisor, or there can be none."""
 
 
 @frozen
@@ -132,6 +137,7 @@ class Ladder:
         return (
             _root(),
             _tried(isolation.USERNS, probe(_OF_A_RUNG, rung=isolation.USERNS)),
+            _single(),
             Rung(name="none", works=True),
         )
 
@@ -148,6 +154,15 @@ def _root() -> Rung:
     if os.geteuid() != 0:
         return Rung(name="root", works=False, reason=f"this is user {os.geteuid()}", needs="sudo pybuild ...")
     return _tried(isolation.ROOT, probe(_OF_A_RUNG))
+
+
+def _single() -> Rung:
+    found = _tried(isolation.SINGLE, probe((*_OF_A_RUNG, _SUPERVISOR), rung=isolation.SINGLE))
+    lacking = [name for name in _NEEDED_BY_SINGLE if name in found.missing]
+    if not lacking:
+        return found
+    reason = f"no {_NEEDED_BY_SINGLE[lacking[0]]} is permitted here"
+    return Rung(name=found.name, works=False, reason=reason, needs=_IN_CONTAINER[isolation.SINGLE])
 
 
 def _tried(name: str, found: Privileges) -> Rung:

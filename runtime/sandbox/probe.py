@@ -1,8 +1,8 @@
 """The program by which `privileges.probe` tries things out: ``python -I -S probe.py RUNG WHAT...``.
 
-It changes nothing outside of itself. With the rung ``userns`` it becomes root of a user namespace first; why it cannot
-is a line "! REASON" and a line with what to do. Then comes a line for each WHAT: the errno, 0 when it worked, and the
-name.
+It changes nothing outside of itself. With the rung ``userns`` or ``single`` it becomes root of a user namespace first;
+why it cannot is a line "! REASON" and a line with what to do. Then comes a line for each WHAT: the errno, 0 when it
+worked, and the name.
 """
 
 import os
@@ -22,11 +22,15 @@ from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWUTS,
     bring_up_loopback,
     pivot_root,
+    seccomp_listener,
     sethostname,
     unshare,
 )
 from pybuild.runtime.sandbox.inside.mounts import OverlayRoot, ScratchSpace, filesystem
 from pybuild.runtime.sandbox.inside.stubs import make_directory
+
+ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
+"""A filter that allows every call."""
 
 
 def try_namespaces() -> None:
@@ -82,6 +86,11 @@ def try_loopback() -> None:
     bring_up_loopback()
 
 
+def try_supervisor() -> None:
+    """Hear of system calls: one listener is all that a process can have, also those that it was started by."""
+    seccomp_listener(ALLOWING)
+
+
 _TRIALS: dict[str, Callable[[], None]] = {
     "namespaces": try_namespaces,
     "user": try_user_namespace,
@@ -90,6 +99,7 @@ _TRIALS: dict[str, Callable[[], None]] = {
     "proc": try_proc,
     "host name": try_host_name,
     "loopback": try_loopback,
+    "supervisor": try_supervisor,
 }
 
 
@@ -117,7 +127,7 @@ def _become_root() -> None:
 
 if __name__ == "__main__":
     rung, *wanted = sys.argv[1:]
-    if rung == "userns":
+    if rung in {"userns", "single"}:
         _become_root()
     for what in wanted:
         os.write(1, f"{attempt(_TRIALS[what])} {what}\n".encode())

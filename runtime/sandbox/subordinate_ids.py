@@ -43,3 +43,10 @@ def all_ranges(path: Path) -> list[tuple[str, int, int]]:
         return []
     found = [(fields[0], *fields[1:]) for fields in lines if len(fields) == 3 and all(map(str.isdigit, fields[1:]))]
     return [(name, int(start), int(count)) for name, start, count in found]
+
+
+def free_range(count: int, *paths: Path) -> str:
+    """Return a range of *count* ids that nobody has in any of *paths*, as usermod takes it."""
+    ends = [start + length for path in paths for _, start, length in all_ranges(path)]
+    first = max([100_000, *(-(-end // count) * count for end in ends)])
+    return f"{first}-{first + count - 1}"

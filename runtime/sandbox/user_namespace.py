@@ -21,7 +21,8 @@ from pathlib import Path
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.subordinate_ids import IdMap, all_ranges, subordinate_ids
+from pybuild.runtime.sandbox.single_id import map_own_id
+from pybuild.runtime.sandbox.subordinate_ids import IdMap, free_range, subordinate_ids
 
 MapWriter = Callable[[], str]
 """Writes a map of the process that has made a namespace; returns why it could not, "" when it could."""
@@ -39,13 +40,18 @@ def become_root() -> None:
     Does nothing for a root that can mount. Child processes are inside too, and see the same files.
 
     Raises:
-        SandboxUnavailable: there is another thread or an event loop, the user has too few subordinate ids, a program is
-            missing, or the kernel refuses.
+        SandboxUnavailable: there is another thread or an event loop, too few ids, a program is missing, or the kernel
+            refuses.
     """
     if isolation.is_direct():
         return
     isolation.check_namespace()
-    user = os.geteuid()
+    user, group = os.geteuid(), os.getegid()
+    if isolation.wanted() == isolation.SINGLE:
+        _need_one_thread()
+        _unshare()
+        map_own_id(user, group)
+        return
     maps = _own_maps() if user == 0 else _maps_of_programs()
     _need_one_thread()
     here, there = socket.socketpair()
@@ -188,18 +194,12 @@ def _command(name: str, file: Path, own: int) -> list[str]:
         )
     maps = subordinate_ids(file, own)
     if sum(each.length for each in maps) < _LEAST:
+        free = free_range(_LEAST, *(path for _, path in _WRITERS))
         raise SandboxUnavailable(
             f"user {os.geteuid()} has no {_LEAST - 1} subordinate ids in {file}",
-            f"as root: usermod --add-subuids {_free_range()} --add-subgids {_free_range()} {_name()}",
+            f"as root: usermod --add-subuids {free} --add-subgids {free} {_name()}",
         )
     return [program, str(os.getpid()), *_numbers(maps)]
-
-
-def _free_range() -> str:
-    """Return a range of ids that nobody has in either file, as usermod takes it."""
-    ends = [start + count for _, file in _WRITERS for _, start, count in all_ranges(file)]
-    first = max([100_000, *(-(-end // _LEAST) * _LEAST for end in ends)])
-    return f"{first}-{first + _LEAST - 1}"
 
 
 def _name() -> str:

@@ -20,8 +20,9 @@ LIMITS = {
     "importers of its module": 70,
     "importers of the most imported value": 68,
     "modules of less than 40 lines": 65,
-    "modules with one importer": 140,
-    "of these, of less than 40 lines": 14,
+    # The supervisor of isolation single is one process, in a module for each kind of call.
+    "modules with one importer": 146,
+    "of these, of less than 40 lines": 15,
     "modules without a test of their name": 166,
     # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 63,
@@ -37,7 +38,7 @@ PERMITTED = set(
     """
 builder/content/large_files.py builder/content/large_trees.py builder/content/readahead.py builder/display/ticker.py
 builder/oci/archive/directory_entries.py builder/oci/layers/unpack_holes.py builder/outputs/engines/choose.py
-builder/store/unpacking.py runtime/snapshots/spreading.py runtime/sandbox/hostfiles.py
+builder/store/unpacking.py runtime/snapshots/spreading.py runtime/sandbox/hostfiles.py runtime/sandbox/single_id.py
 """.split()
 )
 """Other small modules that one module imports: loaded only when needed, or a promise of its own."""

@@ -12,7 +12,8 @@ _MODES = frozenset({"ro", "rw", "z", "Z"})
 
 
 ISOLATION_HELP = (
-    "How commands are isolated from the host: auto (default), root, userns, none or strict; see pybuild doctor. "
+    "How commands are isolated from the host: auto (default), root, userns, single, none or strict; see pybuild "
+    "doctor. single (experimental, never chosen by auto) needs no subordinate ids: owners of files are recorded. "
     "Also $PYBUILD_ISOLATION; oci means auto, and rootless means userns."
 )
 

@@ -14,4 +14,7 @@ sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 5)[0])
 
 from pybuild.runtime.sandbox.inside.forkserver import serve  # noqa: E402 - after the two lines that it needs
 
+if sys.argv[1:] == ["supervised"]:
+    import pybuild.runtime.sandbox.inside.supervised  # noqa: F401 - before imports are cut
+
 serve()

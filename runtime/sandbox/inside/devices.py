@@ -1,7 +1,7 @@
 """The file systems that every sandbox gets: /dev, /sys and /proc, and which parts of them are masked or read-only."""
 
 import os
-from errno import ENOENT, EPERM
+from errno import EINVAL, ENOENT, EPERM
 from stat import S_IFCHR, S_ISCHR
 
 from pybuild.runtime.kernel.syscalls import (
@@ -151,7 +151,13 @@ def _mount_in_dev(
 ) -> None:
     with Operation(f"mount {kind}", b"/dev/" + name.encode()):
         os.mkdir(name, 0o755, dir_fd=dev)
-        tree = filesystem(kind, options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | nodev)
+        try:
+            tree = filesystem(kind, options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | nodev)
+        except OSError as error:  # EINVAL: there is no group of this number where there is one id only
+            if error.errno != EINVAL:
+                raise
+            possible = tuple(option for option in options if option[0] != "gid")
+            tree = filesystem(kind, possible, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | nodev)
         move_mount(tree, dev, name)
         os.close(tree)
 

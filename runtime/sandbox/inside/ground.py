@@ -40,7 +40,7 @@ class Ground:
         _join_cgroups(world.cgroups)
         self._home = Home()
         _enter_namespaces(world, network)
-        self.scenery = Scenery()
+        self.scenery = Scenery(records=world.supervision is not None)
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
         # Before /dev and /sys are mounted: the guard and its child start up in the meantime.

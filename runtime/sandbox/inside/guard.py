@@ -25,7 +25,12 @@ from pybuild.runtime.sandbox.inside.devices import make_proc
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, SandboxPlan, Status, World, read_plan
 from pybuild.runtime.sandbox.inside.process import become
 from pybuild.runtime.sandbox.inside.stage import Scenery, enter_root
+from pybuild.runtime.supervisor.values import Supervision
 from pybuild.runtime.wire import Operation
+
+TYPE_CHECKING = False  # that of `typing` costs the child an import of 7 ms
+if TYPE_CHECKING:
+    from pybuild.runtime.sandbox.inside.supervised import Supervised
 
 _CAP_KILL = 1 << 5
 _MOST_DESCRIPTORS = 9  # plan, root, /proc, three streams, a terminal, and the two of a `Status`
@@ -47,9 +52,11 @@ def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -
     except BlockingIOError:
         pass
     process = 0
+    supervisor: Supervised | None = None
     failure: SandboxError | OSError | None = None
     try:
-        process = _fork_program(programs, scenery, world)
+        supervisor = _supervised(world.supervision) if world.supervision else None
+        process = _fork_program(programs, scenery, world, supervisor)
     except (SandboxError, OSError) as error:  # reported below, once there is a status pipe
         failure = error
     if process and not comes(own, process):
@@ -63,23 +70,32 @@ def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -
         if status.began >= 0:
             with Operation("show the process"):
                 send(status.began, b"p", os.pidfd_open(process))
+        if supervisor is not None:
+            supervisor.finish(process, status, _pass_on)
+            return
         _let_go(status)
         status.ended(_look_after(process))
 
 
-def _fork_program(programs: int, scenery: Scenery, world: World) -> int:
+def _supervised(supervision: Supervision) -> "Supervised":
+    from pybuild.runtime.sandbox.inside.supervised import Supervised
+
+    return Supervised(supervision)
+
+
+def _fork_program(programs: int, scenery: Scenery, world: World, supervisor: "Supervised | None") -> int:
     with Operation(NAMESPACES):
         unshare(CLONE_NEWPID)
         process = os.fork()
     if process == 0:
         try:
-            _begin(programs, scenery, world)
+            _begin(programs, scenery, world, -1 if supervisor is None else supervisor.channel)
         finally:
             os._exit(0)
     return process
 
 
-def _begin(own: int, scenery: Scenery, world: World) -> None:
+def _begin(own: int, scenery: Scenery, world: World, supervisor: int) -> None:
     """Run as the first process inside: make /proc, then wait for a plan and become its program."""
     made = -1, True
     failure: SandboxError | OSError | None = None
@@ -104,6 +120,10 @@ def _begin(own: int, scenery: Scenery, world: World) -> None:
         enter_root(root, plan.world, status)
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
+        if plan.world.supervision:
+            from pybuild.runtime.sandbox.inside.supervised import submit
+
+            submit(supervisor, plan.world.supervision)
         _become(plan, status, root, terminal)
 
 

@@ -63,16 +63,16 @@ class ScratchSpace:
     """A tmpfs that only the sandbox child reaches: lowest layers, contents of files, device nodes, other roots.
 
     It lies on top of "/", out of everyone's way: absolute paths still start at the old root below it, and it is
-    reached by its descriptor.
+    reached by its descriptor. *give* lets an open file belong to a user and a group.
     """
 
-    __slots__ = ("_count", "fd")
+    __slots__ = ("_count", "fd", "give")
 
     def __init__(self) -> None:
         with Operation("mount scratch tmpfs"):
             self.fd = filesystem("tmpfs", (("mode", "0755"),), MOUNT_ATTR_NOSUID)
             move_mount(self.fd, AT_FDCWD, "/")
-        self._count = 0
+        self._count, self.give = 0, os.fchown
 
     def _name(self) -> bytes:
         self._count += 1
@@ -97,7 +97,7 @@ class ScratchSpace:
         name = self._name()
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=self.fd), "wb") as file:
             file.write(content)
-            os.fchown(file.fileno(), *owner)
+            self.give(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
         return name
 

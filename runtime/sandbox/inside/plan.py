@@ -5,6 +5,7 @@ import os
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside.mounts import DirectoryRoot, Mount, OverlayRoot
 from pybuild.runtime.sandbox.inside.process import Process
+from pybuild.runtime.supervisor.values import Supervision
 from pybuild.runtime.wire import Record, decode
 
 NAMESPACES = "make namespaces"
@@ -32,7 +33,8 @@ class World(Record):
     of an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without
     restrictions. *read_only* is about the root, not what is mounted in it. *shared* are
     namespaces of the host that it is in (ipc, uts, cgroup), *sysctls* parameters of its own ones, with their values.
-    *network* is the network namespace to join, b"" for none.
+    *network* is the network namespace to join, b"" for none. Where there is one id only, *supervision* says how the
+    process is to have others.
     """
 
     __slots__ = (
@@ -48,7 +50,7 @@ class World(Record):
             "stdio",
             "strict",
         ),
-        *("shared", "sysctls"),
+        *("shared", "sysctls", "supervision"),
     )
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
@@ -65,20 +67,25 @@ class World(Record):
         strict: bool = False,
         shared: tuple[bytes, ...] = (),
         sysctls: tuple[tuple[bytes, bytes], ...] = (),
+        supervision: Supervision | None = None,
     ) -> None:
         self.shared, self.sysctls = shared, sysctls
         self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
         self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
-        self.read_only, self.network = read_only, network
+        self.read_only, self.network, self.supervision = read_only, network, supervision
 
     def ground(self) -> tuple[object, ...]:
         """Return what decides how the ground of a sandbox is made, before the rest of its plan is known."""
-        return self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared, self.network
+        own = self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared, self.network
+        return own if self.supervision is None else (*own, self.supervision)
 
     @property
     def may_degrade(self) -> bool:
-        """Whether it may do without a root or a /proc of its own: with all capabilities that is no sandbox."""
-        return not (self.strict or self.insecure)
+        """Whether it may do without a root or a /proc of its own: with all capabilities that is no sandbox.
+
+        Nor may a supervised one: a supervisor is only out of reach where the step has a /proc of its own.
+        """
+        return not (self.strict or self.insecure or self.supervision is not None)
 
 
 USUAL = World((), b"", False, False, b"", False, False, 64 << 20, NULL)
@@ -143,6 +150,10 @@ class Status:
     def degraded(self, what: str) -> None:
         """Report that the sandbox lacks *what*."""
         self._send("degraded", what, "", 0, "")
+
+    def owner(self, line: bytes) -> None:
+        """Tell of a file whose owner could not be recorded in it: inode, time of birth, user and group."""
+        self._send("owner", line.decode(), "", 0, "")
 
     def _send(self, *fields: object) -> None:
         texts = (str(field).encode(errors="surrogateescape").replace(b"\0", b"") for field in fields)

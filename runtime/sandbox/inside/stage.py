@@ -29,9 +29,11 @@ class Scenery:
 
     __slots__ = ("dev", "nodes", "scratch", "sys")
 
-    def __init__(self) -> None:
-        """Mount the scratch space that all else is made in."""
+    def __init__(self, *, records: bool = False) -> None:
+        """Mount the scratch space that all else is made in. With *records*, owners are recorded and not given."""
         self.scratch = ScratchSpace()
+        if records:
+            self.scratch.give = _recorded
         self.nodes = Nodes(self.scratch)
         self.dev = self.sys = -1
 
@@ -104,6 +106,12 @@ class DetachedRoot:
             _refuse_system_directory(operation, place.removeprefix(self._place), self._devices)
             move_mount(tree, target)
             os.close(target)
+
+
+def _recorded(fd: int, uid: int, gid: int) -> None:
+    from pybuild.runtime.sandbox.inside.supervised import give
+
+    give(fd, uid, gid)
 
 
 def enter_root(root: int, world: World, status: Status) -> None:

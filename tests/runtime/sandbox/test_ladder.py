@@ -14,6 +14,7 @@ def test_root_of_this_host_has_all_rungs_whole() -> None:
     assert [(rung.name, rung.works, rung.missing) for rung in found.rungs] == [
         ("root", True, ()),
         ("userns", True, ()),
+        ("single", True, ()),
         ("none", True, ()),
     ]
     assert found.used is not None
@@ -28,10 +29,27 @@ def test_the_advice_is_that_of_the_rung(monkeypatch: pytest.MonkeyPatch) -> None
     assert needs == [
         ("docker run --cap-add SYS_ADMIN ...", ()),
         ("docker run --security-opt seccomp=unconfined ...", ()),
+        ("docker run --security-opt seccomp=unconfined ...", ()),
         ("", ()),
     ]
 
 
 def test_what_cannot_be_wanted_is_refused_at_once() -> None:
     with pytest.raises(SandboxUnavailable, match="not there yet"):
-        Ladder({isolation.VARIABLE: "single"})
+        Ladder({isolation.VARIABLE: "chroot"})
+
+
+@pytest.mark.parametrize("name", ["root", "proc", "supervisor"])
+def test_a_supervisor_that_a_step_could_reach_is_no_rung(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    need_root()
+    found = Privileges(euid=0, rootful=True, missing=("host name", name))
+    monkeypatch.setattr(privileges, "probe", lambda *_, **__: found)
+    single = next(rung for rung in Ladder({}).rungs if rung.name == "single")
+    assert (single.works, "is permitted here" in single.reason) == (False, True)
+
+
+def test_a_rung_that_is_asked_for_is_used_or_none() -> None:
+    need_root()
+    used = Ladder({isolation.VARIABLE: "single"}).used
+    assert used is not None
+    assert used.name == "single"

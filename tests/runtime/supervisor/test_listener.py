@@ -1,5 +1,6 @@
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +11,7 @@ from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCal
 
 
 @pytest.fixture
-def caller() -> tuple[int, Listener]:
+def caller() -> Iterator[tuple[int, Listener]]:
     """A process that asks for its user id, and who is told so."""
     ours, theirs = socket_pair()
     child = os.fork()
@@ -20,7 +21,8 @@ def caller() -> tuple[int, Listener]:
     _, (fd,) = receive(ours, 1)
     for end in (ours, theirs):
         os.close(end)
-    return child, Listener(fd)
+    yield child, Listener(fd)
+    os.close(fd)
 
 
 def _received(listener: Listener) -> Notification:

@@ -1,0 +1,42 @@
+"""The builder's side of a supervisor: what it is told before a step, and what it leaves.
+
+The supervisor itself is started by the guard of the sandbox (`inside/supervised.py`).
+"""
+
+import os
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT
+from pybuild.runtime.rootfs.roots import OverlayRoot
+from pybuild.runtime.sandbox.inside.seccomp import default_filter
+from pybuild.runtime.sandbox.spec import Spec
+from pybuild.runtime.supervisor.values import Supervision
+
+_MORE = "use a user with subordinate ids, or root"
+
+
+def supervision_of(what: Spec) -> Supervision:
+    """Return how the process of *what* is supervised.
+
+    Raises:
+        SandboxUnavailable: it cannot be, for what it may do, or on this machine.
+    """
+    from pybuild.runtime.ownership.recording import table
+    from pybuild.runtime.sandbox.inside.notified import notifying
+
+    if what.insecure or what.capabilities & ~DEFAULT or what.seccomp is not None:
+        # Who can mount could show the supervisor other files than it sees itself.
+        raise SandboxUnavailable("isolation single has no other capabilities and filters than the usual ones", _MORE)
+    special = table().entries()
+    program, calls = notifying(os.uname().machine, keeping=bool(special))
+    upper = os.fsencode(what.root.upper) if isinstance(what.root, OverlayRoot) and what.root.upper else b""
+    return Supervision(calls, what.capabilities, default_filter(), program, special, upper)
+
+
+def record_owners(lines: list[str]) -> None:
+    """Keep the owners of files that could not carry them, which a supervised process has left."""
+    if lines:
+        from pybuild.runtime.ownership.recording import table
+
+        numbers = (map(int, line.split()) for line in lines)
+        table().add((inode, born, uid, gid) for inode, born, uid, gid in numbers)

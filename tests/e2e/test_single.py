@@ -1,0 +1,134 @@
+"""Builds by a user who has no ids but its own: layers have the owners that root's have."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import bases, cases, configs, trees
+from tests.helpers.contexts import write_context
+from tests.helpers.hosts import need_programs
+from tests.helpers.lab import Lab
+from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
+from tests.helpers.program import Program
+from tests.helpers.supervisors import supervisor_below
+
+pytestmark = pytest.mark.xdist_group("cases")
+
+# What giving the context to the user takes away; capabilities of processes and owners of pipes, which are not faked.
+OTHERWISE = (
+    "copy-capabilities",
+    "copy-chmod-of-trees",
+    "copy-modes-and-times",
+    "run-privileges",
+    "run-user-opens-its-streams",
+)
+OWNERS = """FROM small AS a
+RUN mkdir -p /d/e && touch /d/f /d/e/g && ln -s f /d/l && mkfifo /d/p && chown -hR 5:6 /d && chown 7:8 /d/f && touch /d/r
+RUN chmod 6755 /d/f && chown 9 /d/f && mknod /d/null c 1 3 && mknod /d/loop b 7 0 && chown :4 /d/null
+FROM small
+COPY --from=a /d /d
+COPY --from=a --chown=11:12 /d /o
+COPY --chown=alice t /t/
+RUN cp -a /d /copied && tar -cf - -C / d | tar -xf - -C /tmp && mv /d/l /d/m && find /d /o /t -exec stat -c '%n %u %g %f' {} +
+RUN mkdir /s && chgrp 50 /s && chmod 2775 /s && mkdir /s/a && touch /s/a/b && ln -s x /s/l && rm -r /o/e && chown -h 3:3 /o/l
+RUN --mount=type=secret,id=s,uid=3,gid=4 --mount=type=cache,target=/c,uid=5 --mount=type=tmpfs,target=/m \\
+    --mount=type=bind,from=a,source=/d,target=/b chown 8 /m && stat -c '%n %u %g' /run/secrets/s /c /m /b/* > /seen
+USER alice
+WORKDIR /home/alice/new
+RUN id > id && mkdir a && echo x > a/b && ln -s b a/l && touch /home/alice/mine && (chown 0 a 2>> id || true)
+"""
+
+
+_PATIENCE = 60
+
+
+def _cases() -> list[str]:
+    loaded = map(cases.load, cases.names())
+    fit = [case.name for case in loaded if not case.fails and not case.bases and case.base != "bookworm"]
+    return [*[name for name in fit if name not in OTHERWISE][2::7], "run-special-files", "user-forms"]
+
+
+@pytest.fixture(scope="session")
+def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
+    need_programs(["busybox", "setpriv", "unshare"])
+    made = ordinary_user(tmp_path_factory.mktemp("alone") / "home", subordinate="nobody-here:1:1")
+    alone = replace(made, variables=(*made.variables, ("PYBUILD_ISOLATION", "single")))
+    shutil.copy(bases.small(), alone.directory / "small.tar")
+    alone.import_tar(alone.seen(alone.directory / "small.tar"), "small")
+    return alone
+
+
+@pytest.mark.parametrize("name", _cases())
+def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> None:
+    expected = lab.case(name)
+    directory = user.directory / "cases" / name
+    directory.parent.mkdir(exist_ok=True)
+    dockerfile = user.seen(expected.case.copy_to(directory))
+    subprocess.run(["chown", "-RhP", str(UID), directory], check=True)
+    seen = user.seen(directory)
+    options = ("-f", os.fspath(dockerfile), *expected.case.options_in(seen))
+    built = user.build(seen / "context", *options, tag=name, check=False)
+    assert built.exit_code == 0, built.printed
+    archive = user.directory / f"{name}.tar"
+    user.save(name, user.seen(archive))
+    image = trees.read_archive(archive)
+    assert expected.image is not None
+    assert list(trees.differences(image.tree, expected.image.tree, started=0)) == []
+    assert configs.settings(image.config) == configs.settings(expected.image.config)
+
+
+def _layers(program: Program) -> list[str]:
+    return list(json.loads(program.run("inspect", "-f", "{{json .RootFS.Layers}}", "built").stdout))
+
+
+def _write(user: OrdinaryUser, name: str, dockerfile: str) -> Path:
+    context = user.directory / name
+    write_context(context, {"Dockerfile": dockerfile, "t/a": "a", "t/b/c": "c", "s": "secret"})
+    subprocess.run(["chown", "-RhP", str(UID), context], check=True)
+    return context
+
+
+def test_steps_that_are_all_about_owners_make_the_layers_of_root(lab: Lab, user: OrdinaryUser) -> None:
+    lab.case("run-deletes")  # brings the base "small"
+    context = _write(user, "owners", OWNERS)
+    for program, seen in ((lab.program, context), (user, user.seen(context))):
+        options = ("--no-cache", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={seen}/s")
+        program.build(seen, *options)
+    assert _layers(user) == _layers(lab.program)
+
+
+def test_what_a_supervisor_cannot_answer_for_is_refused(user: OrdinaryUser) -> None:
+    context = user.seen(_write(user, "insecure", "FROM small\nRUN --security=insecure true\n"))
+    built = user.build(context, "--allow=security.insecure", check=False)
+    assert (built.exit_code, "isolation single has no other capabilities" in built.printed) == (3, True)
+
+
+def test_a_step_fails_when_its_supervisor_is_killed(user: OrdinaryUser) -> None:
+    text = "FROM small\nRUN touch /a; while stat /a; do true; done; sleep 1000\n"
+    context = user.seen(_write(user, "killed", text))
+    with user.start("build", "--no-cache", "--progress=plain", os.fspath(context)) as building:
+        os.kill(supervisor_below(building.pid), signal.SIGKILL)
+        _, printed = building.communicate(timeout=_PATIENCE)
+    assert building.returncode != 0
+    assert "the process that answers its system calls has ended" in printed
+
+
+def test_a_supervisor_ends_with_its_builder(user: OrdinaryUser) -> None:
+    context = user.seen(_write(user, "left", "FROM small\nRUN touch /a; while stat /a; do true; done\n"))
+    with user.start("build", "--no-cache", "--progress=plain", os.fspath(context)) as building:
+        pidfd = os.pidfd_open(supervisor_below(building.pid))
+        building.kill()
+        building.communicate(timeout=_PATIENCE)
+    try:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        assert poller.poll(_PATIENCE * 1000)
+    finally:
+        os.close(pidfd)
