@@ -33,6 +33,9 @@ def hold(uid: int, words: list[str]) -> None:
     errors = os.memfd_create("errors", os.MFD_CLOEXEC)
     if uid >= 0:
         _own_tun()
+    elif os.geteuid() != 0:
+        # A user outside of a user namespace, who may not make a PID namespace either.
+        _unshare_user(0)
     ready, told = os.pipe2(os.O_CLOEXEC)
     namespace = _fork(lambda: _stay(uid, told, lifeline), alive)
     os.close(told)
@@ -78,15 +81,20 @@ def _tied(uid: int, lifeline: int) -> None:
 
 def _stay(uid: int, told: int, lifeline: int) -> None:
     _tied(uid, lifeline)
-    user, group = os.geteuid(), os.getegid()
-    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-        _write(f"/proc/self/{name}", text)
+    _unshare_user(syscalls.CLONE_NEWNET)
     # An address is usable at once: nobody else is on this link who could have it.
     _write("/proc/sys/net/ipv6/conf/default/accept_dad", "0", optional=True)
     os.write(told, b"n")
     os.close(0)
     select.poll().poll()
+
+
+def _unshare_user(more: int) -> None:
+    """Enter a user namespace in which this user is root, and the namespaces *more*."""
+    user, group = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER | more)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+        _write(f"/proc/self/{name}", text)
 
 
 def _write(path: str, text: str, *, optional: bool = False) -> None:
@@ -182,6 +190,6 @@ try:
     os.setsid()
     hold(int(sys.argv[1]), sys.argv[2:])
 except BaseException as problem:  # noqa: BLE001 - the builder tells it
-    _fail(str(problem).encode())
+    _fail(str(getattr(problem, "strerror", None) or problem).lower().encode())
 finally:
     os._exit(0)

@@ -28,7 +28,7 @@ class PrivateNetwork:
         self.namespace = -1
         """A descriptor of the network namespace, when `wait` has returned."""
         self.resolv_conf = resolv_conf_in(found.resolver, resolv_conf)
-        self._program = os.path.basename(found.words[0])
+        self.program = os.path.basename(found.words[0])
         self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with far_end:
             uid = NOBODY if is_root() else -1
@@ -46,7 +46,7 @@ class PrivateNetwork:
         if not received:
             self.close()
             reason = message.partition(b" ")[2].decode("utf-8", "replace") or "its holder was killed"
-            raise SandboxUnavailable(f"no private network: {self._program}: {reason}", _hint(reason))
+            raise SandboxUnavailable(f"no private network: {self.program}: {reason}", _hint(reason))
         (self.namespace,) = received
 
     @property

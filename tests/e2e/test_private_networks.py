@@ -1,6 +1,8 @@
 """Networks of their own, in an internet of the test's own: what they reach, what they do not, and what is left of them."""
 
+import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -157,6 +159,19 @@ def test_a_network_that_cannot_be_is_an_error_with_a_hint(program: Program, tmp_
     assert result.returncode == 3
     assert "no private network: neither pasta nor slirp4netns is installed" in result.stderr
     assert "package passt" in result.stderr
+
+
+def test_what_doctor_advises_gives_a_private_network(tmp_path: Path) -> None:
+    need_programs(["newuidmap", "pasta"])
+    user = ordinary_user(tmp_path / "home")
+    asked = shlex.join(user.command("doctor", "--format=json"))
+    script = f"chmod 600 /dev/net/tun; {asked}; echo ---; chmod 666 /dev/net/tun; {asked}"
+    done = subprocess.run(
+        small_internet.words("sh", "-c", script), env=user.environment, capture_output=True, text=True, check=True
+    )
+    before, after = (json.loads(text)["network"] for text in done.stdout.split("---"))
+    assert before["needs"] == "chmod 666 /dev/net/tun", before
+    assert after == {"private": "pasta"}
 
 
 def _below(parent: int) -> dict[int, list[int]]:

@@ -14,6 +14,8 @@ from pybuild.builder.cli.session import session
 from pybuild.builder.cli.tools import say
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.directory import default_root
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.private_networks.private import take
 from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.privileges import Ladder, Rung
 
@@ -53,6 +55,7 @@ def command(*, form: str) -> int:
         "isolation": {"wanted": ladder.wanted, "used": ladder.used.name if ladder.used else None},
         "rungs": [_rung(rung) for rung in ladder.rungs],
         "store": _store(),
+        "network": _network(),
         "limits": sorted(frozenset[str]().union(*(each.controllers for each in hierarchies()))),
     }
     say(json.dumps(found, indent=2) if form == "json" else "\n".join(_lines(found)))
@@ -81,6 +84,17 @@ def _store() -> dict[str, str]:
     return {"place": str(root), **({"reason": _ON_OVERLAY, "needs": _VOLUME} if _is_overlay(there) else {})}
 
 
+def _network() -> dict[str, str]:
+    """Return the program that carries private networks, by making one, or what is missing for that."""
+    try:
+        with take() as made:
+            return {"private": made.program}
+    except SandboxUnavailable as error:
+        reason = str(error).removeprefix("no private network: ")
+    needs = "apt-get install passt" if "installed" in reason else "chmod 666 /dev/net/tun" if "tun" in reason else ""
+    return {"private": "", "reason": reason, "needs": needs or "--network=host"}
+
+
 def _is_overlay(path: Path) -> bool:
     device = os.stat(path).st_dev
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
@@ -107,9 +121,15 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             yield f"           to have it: {rung['needs']}"
     yield f"store      {found['store']['place'] or 'none'}"
     yield from _advice(found["store"])
+    yield f"network    {_networks(found['network']['private'])}"
+    yield from _advice(found["network"])
     yield f"limits     {', '.join(found['limits']) or 'none'}"
     if not found["limits"]:
         yield from _advice({"reason": _NO_LIMITS, "needs": _CGROUPS[found["user"] == 0]})
+
+
+def _networks(program: str) -> str:
+    return f"host, none, private (by {program})" if program else "host, none; private does not work"
 
 
 def _advice(about: dict[str, str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from pybuild.builder.cli import main as cli
 from pybuild.builder.cli.commands.store import doctor
+from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.sandbox import privileges
 from pybuild.runtime.sandbox.privileges import Rung
 
@@ -81,3 +82,25 @@ def test_a_store_that_must_copy_everything_is_to_be_put_elsewhere(
     _, text = _told(capsys, tmp_path / "not/there")
     assert "every snapshot is a full copy\n           to change it: docker run -v pybuild:/store" in text
     assert "limits     none\n           --memory and other limits are not enforced" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "command"),
+    [
+        ("neither pasta nor slirp4netns is installed", "apt-get install passt"),
+        ("pasta: Failed to open() /dev/net/tun: Permission denied", "chmod 666 /dev/net/tun"),
+        ("pasta: no route", "--network=host"),
+    ],
+)
+def test_a_private_network_is_tried_and_what_it_needs_is_one_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, reason: str, command: str
+) -> None:
+    def take() -> None:
+        raise SandboxUnavailable(f"no private network: {reason}", "a hint")
+
+    _host(monkeypatch, Rung(name="root", works=True))
+    monkeypatch.setattr(doctor, "take", take)
+    _, text = _told(capsys, tmp_path)
+    assert f"private does not work\n           {reason}\n           to change it: {command}\n" in text
+    _, text = _told(capsys, tmp_path, "--format=json")
+    assert json.loads(text)["network"] == {"private": "", "reason": reason, "needs": command}
