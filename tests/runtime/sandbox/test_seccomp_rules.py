@@ -122,6 +122,15 @@ def test_all_64_bits_are_compared(name: str, value: int, argument: int, index: i
     assert (verdict(given, "kill", *arguments) == ALLOW) == COMPARED[name](argument, value)
 
 
+@pytest.mark.parametrize("name", sorted(COMPARED))
+def test_neither_half_is_left_out(name: str) -> None:
+    corners = (0, 1, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, (2 << 32) + 1, (1 << 64) - 1)
+    for value in corners:
+        document = profile(rule("kill", args=[{"index": 2, "value": value, "op": name}]))
+        for argument in corners:
+            assert (verdict(document, "kill", 0, 0, argument) == ALLOW) == COMPARED[name](argument, value)
+
+
 @given(VALUES, VALUES, VALUES)
 def test_a_mask_is_laid_on_first(bits: int, wanted: int, argument: int) -> None:
     given = profile(rule("kill", args=[{"index": 0, "value": bits, "valueTwo": wanted, "op": "SCMP_CMP_MASKED_EQ"}]))
