@@ -128,7 +128,8 @@ def _seconds(flag: str, given: str | None) -> float | None:
 
 
 def _size_of(key: str, given: Mapping[str, str]) -> int | None:
-    return size_of(key, given.get(key))
+    # Zero is a limit that is not given, here and below: scripts for Docker write it for "none".
+    return size_of(key, given.get(key)) or None
 
 
 def _number(key: str, given: Mapping[str, str]) -> int | None:
@@ -137,7 +138,7 @@ def _number(key: str, given: Mapping[str, str]) -> int | None:
         return None
     if not (value.isascii() and value.isdigit()) or len(value) > 12:
         raise RequestError(f"invalid {key} {value!r}: expected a number")
-    return int(value)
+    return int(value) or None
 
 
 def _list(key: str, given: Mapping[str, str]) -> str:

@@ -110,7 +110,7 @@ def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
     weight = given.blkio_weight or None
     if weight is not None and weight not in _WEIGHTS:
         raise RequestError("Range of blkio weight is from 10 to 1000")
-    reservation = size_of("memory-reservation", given.memory_reservation)
+    reservation = size_of("memory-reservation", given.memory_reservation) or None
     _check_memory(asked.memory, reservation)
     return ResourceLimits(
         shm_size=asked.shm_size,
@@ -162,7 +162,9 @@ def _nano_cpus(given: ChangeableLimitFlags) -> int | None:
     try:
         number = float(given.cpus)
     except ValueError:
-        number = 0.0
+        number = -1.0
+    if number == 0:
+        return None
     if not 0.01 <= number < 1_000_000:
         raise RequestError(f"invalid --cpus {given.cpus!r}", hint="write it as 1.5")
     return round(number * 1_000_000_000)

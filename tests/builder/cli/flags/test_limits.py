@@ -21,6 +21,12 @@ def test_limits_come_from_their_own_flags_and_from_resource() -> None:
     assert limits() == Resources()
 
 
+def test_zero_is_no_limit() -> None:
+    names = ("memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota")
+    assert limits(**dict.fromkeys(names, "0"), resources=("pids=0",)) == Resources()
+    assert limits(memory="1g", memory_swap="0") == Resources(memory=1 << 30)
+
+
 def test_resource_has_all_that_docker_has() -> None:
     given = ("memory=1g,memory-swap=2g,cpu-shares=512,cpu-period=7,cpu-quota=9", '"cpuset-cpus=0,1",cpuset-mems=0-1')
     assert limits(resources=given) == Resources(

@@ -29,13 +29,19 @@ def test_limits_are_those_of_a_sandbox() -> None:
     assert ChangeableLimitFlags(pids_limit="-1").limits() == ResourceLimits(pids=-1)
 
 
+def test_zero_is_no_limit() -> None:
+    given = dict.fromkeys(("memory", "memory_swap", "memory_reservation", "cpus", "cpu_shares", "pids_limit"), "0")
+    assert ChangeableLimitFlags(**given, blkio_weight=0).limits() == ResourceLimits()  # type: ignore[arg-type]
+    assert ChangeableLimitFlags(memory="8m", memory_swap="0").limits() == ResourceLimits(memory=8 << 20)
+
+
 @pytest.mark.parametrize(
     "flags",
     [
         {"memory": "x"},
         {"memory": "5m"},
         {"memory": "8m", "memory_reservation": "9m"},
-        {"cpus": "0"},
+        {"cpus": "-0.5"},
         {"cpus": "x"},
         {"cpus": "1", "cpu_quota": "5"},
         {"pids_limit": "x"},
