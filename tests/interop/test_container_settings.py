@@ -87,6 +87,7 @@ create --name evented --network none -l tier=web box true
 start -a evented
 rename evented evented2
 rm evented2
+sleep 1.1
 events --since 5m --until 0s --filter container=evented2 --format '{{{{.Action}}}} {{{{.Actor.Attributes.name}}}}'
 events --since 5m --until 0s --filter label=tier=web --filter event=die --format '{{{{.Actor.Attributes.exitCode}}}}'
 run -d --name evented3 --network none box {LOOP}

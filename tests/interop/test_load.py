@@ -49,9 +49,10 @@ def test_docker_gets_an_image_and_then_the_layers_that_it_lacks(
     assert docker.run("load:2", "cat", "/one", "/two") == "one\nthree\n"
     shown = json.loads(docker.command("image", "inspect", "load:2").stdout)[0]
     assert shown["Id"] == json.loads(program.run("inspect", "load:2").stdout)[0]["Id"]
-    base = json.loads(program.run("inspect", "small").stdout)[0]["RootFS"]["Layers"][0]
-    blob = json.loads(program.run("manifest", "inspect", "load:2").stdout)["layers"][0]["digest"]
-    assert base in shown["RootFS"]["Layers"]
+    # The layer of RUN has the time of this build, so that no other test can have given it to the daemon, as the base.
+    common = json.loads(program.run("inspect", "load:1").stdout)[0]["RootFS"]["Layers"][1]
+    blob = json.loads(program.run("manifest", "inspect", "load:2").stdout)["layers"][1]["digest"]
+    assert shown["RootFS"]["Layers"][1] == common
     assert (blob in first, blob in second) == (True, False)
 
 
