@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pybuild.builder.errors import RequestError
+from pybuild.builder.errors import RequestError, reason
 from pybuild.builder.request import Changes, Compression, changes, checks
 from pybuild.builder.request.values import EPOCH, seconds_of
 
@@ -42,6 +42,19 @@ def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[s
         elif name in env:
             found[name] = env[name]
     return found
+
+
+def lines_of(flag: str, path: Path) -> list[str]:
+    """Return the lines of the file of *flag* but for comments and empty ones; as in Docker, spaces at an end stay."""
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise RequestError(f"{flag}: open {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise RequestError(f"{flag}: {path}: line {number} is not UTF-8") from error
+    bare = (line.removesuffix("\r").lstrip() for line in lines)
+    return [line for line in bare if line and not line.startswith("#")]
 
 
 def source_date_epoch(arguments: Mapping[str, str]) -> int | None:

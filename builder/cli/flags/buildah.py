@@ -1,9 +1,9 @@
 """Flags that ``buildah build`` and ``podman build`` have and ``docker build`` has not. Raises RequestError."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from pybuild.builder.cli.flags.build import source_date_epoch, variables
+from pybuild.builder.cli.flags.build import lines_of, source_date_epoch, variables
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
@@ -131,7 +131,7 @@ class BuildahFlags:
     def all_arguments(self, given: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
         """Return the build arguments, of which the last one of a name counts; *given* are those of ``--build-arg``."""
         proxies = tuple(name for name in env if name.lower() in _PROXIES) if self.http_proxy else ()
-        lines = (line for path in self.build_arg_files for line in _lines(path))
+        lines = (line.rstrip() for path in self.build_arg_files for line in lines_of("--build-arg-file", path))
         epoch = () if self.source_date_epoch is None else (_seconds("--source-date-epoch", self.source_date_epoch),)
         return (*proxies, *lines, *given, *(f"{EPOCH}={seconds}" for seconds in epoch))
 
@@ -153,16 +153,6 @@ class BuildahFlags:
         if self.source_date_epoch is not None:
             raise RequestError("--timestamp and --source-date-epoch exclude each other")
         return _seconds("--timestamp", self.timestamp)
-
-
-def _lines(path: Path) -> Iterable[str]:
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "not UTF-8"
-        raise RequestError(f"--build-arg-file: open {path}: {reason}") from error
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _seconds(flag: str, text: str) -> int:

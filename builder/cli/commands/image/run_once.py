@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
-from pybuild.builder.cli.flags.build import hosts, variables
+from pybuild.builder.cli.flags.build import hosts, lines_of, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.host import mount_target, volume
@@ -140,14 +140,9 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
 
 def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     chosen = {"TERM": env.get("TERM", "xterm")} if flags.tty else {}
-    given = [line for path in flags.env_files for line in _lines(path)]
+    given = [line for path in flags.env_files for line in lines_of("--env-file", path)]
     chosen |= variables((*config.env, *given, *flags.variables), env, "environment variable")
     return tuple(chosen.items())
-
-
-def _lines(path: Path) -> list[str]:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _volume(given: str) -> Mount:

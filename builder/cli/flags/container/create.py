@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.build import variables
+from pybuild.builder.cli.flags.build import lines_of, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
@@ -216,7 +216,7 @@ def _working_dir(given: str | None) -> str:
 
 
 def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
-    lines = (*(line for path in given.env_files for line in _lines(path)), *given.variables)
+    lines = (*(line for path in given.env_files for line in lines_of("--env-file", path)), *given.variables)
     found = variables(lines, env, "variable")
     # A name alone that we have no variable of takes the image's away.
     without = dict.fromkeys(line for line in lines if "=" not in line and line not in found)
@@ -224,17 +224,12 @@ def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _labels(given: ProgramFlags) -> tuple[tuple[str, str], ...]:
-    lines = (*(line for path in given.label_files for line in _lines(path)), *given.labels)
+    lines = (*(line for path in given.label_files for line in lines_of("--label-file", path)), *given.labels)
     return _pairs(tuple(lines))
 
 
 def _pairs(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, _, value in (item.partition("=") for item in given))
-
-
-def _lines(path: Path) -> list[str]:
-    lines = [line.lstrip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

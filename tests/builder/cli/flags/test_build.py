@@ -111,3 +111,17 @@ def test_a_build_argument_asks_for_an_index_of_one_platform() -> None:
         build_flags.platform_fields(("linux/386", "linux/arm64"), {"BUILDKIT_MULTI_PLATFORM": "0"})
     with pytest.raises(RequestError, match="invalid boolean value for BUILDKIT_MULTI_PLATFORM: many"):
         build_flags.platform_fields((), {"BUILDKIT_MULTI_PLATFORM": "many"})
+
+
+def test_lines_of_a_file_keep_spaces_at_their_ends(tmp_path: Path) -> None:
+    (tmp_path / "env").write_bytes("\ufeff# comment\n\n  A= x \r\nB=a\x0cb\u2028\n".encode())
+    assert build_flags.lines_of("--env-file", tmp_path / "env") == ["A= x ", "B=a\x0cb\u2028"]
+
+
+def test_a_file_without_lines_of_text_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "env"
+    with pytest.raises(RequestError, match=f"^--env-file: open {path}: no such file or directory$"):
+        build_flags.lines_of("--env-file", path)
+    path.write_bytes(b"A=1\nB=\xff\n")
+    with pytest.raises(RequestError, match=f"^--env-file: {path}: line 2 is not UTF-8$"):
+        build_flags.lines_of("--env-file", path)

@@ -41,9 +41,9 @@ def test_words_replace_the_command_and_a_new_entrypoint_drops_it(shop: Shop) -> 
 
 
 def test_variables_come_from_the_image_files_and_flags_in_this_order(shop: Shop, tmp_path: Path) -> None:
-    (tmp_path / "env").write_text("# comment\n\nA=file\nB=file\nFROM_HOST\nUNSET\n")
+    (tmp_path / "env").write_text("# comment\n\nA=file \nB=file\nFROM_HOST\nUNSET\n")
     env = asked(shop, {"FROM_HOST": "h"}, env_files=(tmp_path / "env",), variables=("B=flag", "UNSET")).process.env
-    assert dict(env) == {"PATH": "/bin", "HOSTNAME": "pybuild", "A": "file", "B": "flag", "FROM_HOST": "h"}
+    assert dict(env) == {"PATH": "/bin", "HOSTNAME": "pybuild", "A": "file ", "B": "flag", "FROM_HOST": "h"}
     assert dict(asked(shop, container=ContainerConfig(cmd=("x",))).process.env)["PATH"].endswith(":/bin")
 
 
