@@ -277,15 +277,20 @@ def open_registry(name: str, access: Access = AS_CONFIGURED) -> Registry:
 def _tags_page(remote: Remote, path: str) -> tuple[tuple[str, ...], str]:
     """Return the tags of one page, and the path of the next one, if there is one."""
     with remote.get(path) as reply:
-        raw = reply.content(DOCUMENT_LIMIT)
-        link = _NEXT.search(reply.headers.get("Link", ""))
+        names, query = page_of(reply, "tags", remote.repository)
+    return names, f"tags/list?{query}" if query is not None else ""
+
+
+def page_of(reply: Reply, key: str, whose: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the names of a page of a list, and the query of the next one. Raises RegistryError that says *whose*."""
+    raw, link = reply.content(DOCUMENT_LIMIT), _NEXT.search(reply.headers.get("Link", ""))
     if raw is None:
-        raise RegistryError(f"{remote.repository}: the list of tags is larger than {DOCUMENT_LIMIT} bytes")
+        raise RegistryError(f"{whose}: the list of {key} is larger than {DOCUMENT_LIMIT} bytes")
     try:
-        names = parse_object(raw, "tags").texts("tags") or ()
+        names = parse_object(raw, key).texts(key) or ()
     except InvalidImage as error:
-        raise RegistryError(f"{remote.repository}: {error}") from None
-    return names, f"tags/list?{urlsplit(joined(reply.url, link[1])).query}" if link else ""
+        raise RegistryError(f"{whose}: {error}") from None
+    return names, urlsplit(joined(reply.url, link[1])).query if link else None
 
 
 def _check_name(repository: str) -> None:

@@ -1,19 +1,16 @@
 """Which repositories a registry has: by Docker Hub's search, or by the catalog of the distribution API."""
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pybuild.builder.oci.errors import InvalidImage, RegistryDenied, RegistryError
 from pybuild.builder.oci.fields import parse_object
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
-from pybuild.builder.oci.registry.registry import Registry
-from pybuild.builder.oci.registry.wire.origin import joined
+from pybuild.builder.oci.registry.registry import Registry, page_of
 
 HUB, _HUB_SEARCH = "docker.io", "https://index.docker.io"
 _PAGE, _PAGES = 1000, 100
-_NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?\s*(?:,|\Z)')
 
 
 class FoundRepository(NamedTuple):
@@ -77,13 +74,8 @@ def _catalog(registry: Registry, name: str) -> Iterator[str]:
     path = f"/v2/_catalog?n={_PAGE}"
     for _ in range(_PAGES):
         with registry.ask(path) as reply:
-            raw, url, link = reply.content(DOCUMENT_LIMIT), reply.url, _NEXT.search(reply.headers.get("Link", ""))
-        if raw is None:
-            raise RegistryError(f"{name}: the catalog is larger than {DOCUMENT_LIMIT} bytes")
-        try:
-            yield from parse_object(raw, "catalog").texts("repositories") or ()
-        except InvalidImage as error:
-            raise RegistryError(f"{name}: {error}") from None
-        if link is None:
+            names, query = page_of(reply, "repositories", name)
+        yield from names
+        if query is None:
             return
-        path = f"/v2/_catalog?{urlsplit(joined(url, link[1])).query}"
+        path = f"/v2/_catalog?{query}"
