@@ -16,7 +16,7 @@ from pybuild.builder.options import boolean
 
 _HEADERS = {"Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", "IsOfficial": "OFFICIAL"}
 _LIMITS = range(1, 101)
-_LONGEST = 45
+_LONGEST, _LONGEST_NUMBER = 45, 18
 
 
 @click.command("search", cls=Command)
@@ -63,9 +63,10 @@ def _filter(item: str) -> Callable[[FoundRepository], bool]:
     key, mark, value = item.partition("=")
     match key if mark else "":
         case "stars":
-            if not value.isdigit():
+            if not (value.isascii() and value.isdigit()) or len(value) > _LONGEST_NUMBER:
                 raise RequestError(f"invalid filter 'stars={value}'", hint="give a number")
-            return lambda found: found.stars >= int(value)
+            least = int(value)
+            return lambda found: found.stars >= least
         case "is-official" | "is-automated":
             wanted = boolean(key, value, "--filter")
             official = key == "is-official"

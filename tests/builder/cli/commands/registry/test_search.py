@@ -47,6 +47,8 @@ def test_the_search_of_a_server(shop: Shop, server: FakeRegistry) -> None:
         (("--limit", "101", "x"), "outside the range of [1, 100]"),
         (("--filter", "colour=red", "x"), "invalid filter 'colour=red'"),
         (("--filter", "stars=many", "x"), "give a number"),
+        (("--filter", "stars=²", "x"), "give a number"),
+        (("--filter", f"stars={'9' * 5000}", "x"), "give a number"),
         (("https://example.com/x",), "protocol scheme"),
     ],
 )
