@@ -15,10 +15,12 @@ from pybuild.builder.cli.format.template_functions import as_json
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.containers.directory import all_containers
 from pybuild.builder.display.units import human_size
+from pybuild.builder.networks.values import DRIVERS, HOST
 from pybuild.builder.store.store import Store
 from pybuild.runtime.sandbox.cgroups import hierarchies
 
 _WARNED = {"memory": "No memory limit support", "pids": "No pids limit support", "cpu": "No cpu shares support"}
+_NETWORKS = sorted((*DRIVERS, HOST, "null"))
 _RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
@@ -62,7 +64,7 @@ def _facts(opened: Store) -> dict[str, Any]:
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs" if held else "none",
         "CgroupVersion": "2" if unified else "1",
-        "Plugins": {"Volume": ["local"], "Network": ["host", "none"], "Log": ["json-file", "local", "none"]},
+        "Plugins": {"Volume": ["local"], "Network": _NETWORKS, "Log": ["json-file", "local", "none"]},
         "MemoryLimit": "memory" in held,
         "PidsLimit": "pids" in held,
         "CPUShares": "cpu" in held,

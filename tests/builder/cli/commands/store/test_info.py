@@ -12,6 +12,7 @@ def test_the_fields_of_docker(shop: Shop) -> None:
     assert (facts["Images"], facts["Containers"], facts["ContainersRunning"]) == (1, 0, 0)
     assert facts["MemTotal"] == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert (facts["OSType"], facts["DockerRootDir"]) == ("linux", str(shop.store.root))
+    assert facts["Plugins"]["Network"] == ["bridge", "host", "ipvlan", "macvlan", "null"]
     assert facts["CgroupVersion"] in {"1", "2"}
     assert shop.run("info", "-f", "{{.Driver}} {{.NCPU}}").out == f"overlay2 {len(os.sched_getaffinity(0))}\n"
     assert shop.run("system", "info").lines[:5] == [
