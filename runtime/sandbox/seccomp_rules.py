@@ -73,12 +73,7 @@ def _intervals(table: Table, rules: Iterable[CallRule], default: int) -> list[tu
     codes = {table[name]: _judged(found, default) for name, found in by_name.items() if name in table}
     # Of a call that is newer than the profile a C library has to hear that it does not exist, to use an older one.
     beyond = returning(seccomp.ENOSYS if default & 0xFFFF0000 == ERRNO else default)
-    steps: list[tuple[int, Code]] = []
-    for number in range(max(codes, default=-1) + 1):
-        code = codes.get(number, returning(default))
-        if not steps or steps[-1][1] != code:
-            steps.append((number, code))
-    return [*steps, (max(codes, default=-1) + 1, beyond)]
+    return seccomp.intervals(codes, gaps=returning(default), beyond=beyond)
 
 
 def _judged(rules: list[CallRule], default: int) -> Code:

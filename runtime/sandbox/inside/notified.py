@@ -15,6 +15,7 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     Code,
     Instruction,
     argument,
+    intervals,
     packed,
     returning,
     search,
@@ -55,14 +56,9 @@ def notifying(machine: str, *, keeping: bool = False) -> tuple[bytes, tuple[tupl
     if machine not in MACHINES:
         raise SandboxUnavailable(f"there is no supervisor for {machine}", "use isolation root or userns")
     arch, table = MACHINES[machine][0]
-    steps: list[tuple[int, Code]] = []
     passed = CALLS | KEEPING if keeping else CALLS
-    by_number = {number: _verdict(name, passed) for name, number in table.items()}
-    by_number[max(by_number) + 1] = returning(ENOSYS)
-    for number in range(max(by_number) + 1):
-        code = by_number.get(number, returning(ENOSYS))
-        if not steps or steps[-1][1] != code:
-            steps.append((number, code))
+    codes = {number: _verdict(name, passed) for name, number in table.items()}
+    steps = intervals(codes, gaps=returning(ENOSYS), beyond=returning(ENOSYS))
     start = (Instruction(LOAD, ARCH_OFFSET), Instruction(JEQ, arch, jt=1), *returning(ENOSYS))
     program = (*start, Instruction(LOAD, NUMBER_OFFSET), *search(steps))
     calls = tuple((number, name.encode()) for name, number in table.items() if name in passed)

@@ -5,7 +5,7 @@ the tables do not know gets ENOSYS, never EPERM, because C libraries fall back t
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -159,16 +159,23 @@ def _verdict(name: str, unlocked: frozenset[str]) -> Code:
     return returning(EPERM if name in _REFUSED else ALLOW)
 
 
-def _intervals(table: Table, unlocked: frozenset[str]) -> list[tuple[int, Code]]:
-    """Return (first number, what to do) pairs in rising order; each holds up to the next one's first number."""
-    by_number = {number: _verdict(name, unlocked) for name, number in table.items()}
-    by_number[max(by_number) + 1] = returning(ENOSYS)
+def intervals(codes: Mapping[int, Code], gaps: Code, beyond: Code) -> list[tuple[int, Code]]:
+    """Return (first number, what to do) pairs in rising order; each holds up to the next one's first number.
+
+    *codes* are those of known calls, *gaps* is for numbers between them, *beyond* for those after the last one.
+    """
+    end = max(codes, default=-1) + 1
     steps: list[tuple[int, Code]] = []
-    for number in range(max(by_number) + 1):
-        code = by_number.get(number, returning(ENOSYS))
+    for number in range(end + 1):
+        code = codes.get(number, gaps) if number < end else beyond
         if not steps or steps[-1][1] != code:
             steps.append((number, code))
     return steps
+
+
+def _intervals(table: Table, unlocked: frozenset[str]) -> list[tuple[int, Code]]:
+    codes = {number: _verdict(name, unlocked) for name, number in table.items()}
+    return intervals(codes, gaps=returning(ENOSYS), beyond=returning(ENOSYS))
 
 
 def search(steps: Sequence[tuple[int, Code]]) -> Code:
