@@ -5,7 +5,7 @@ import os
 from pybuild.builder.containers.config import Config, HostConfig
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer
-from pybuild.builder.networks.connecting import Joining, connect_all, disconnect_all
+from pybuild.builder.networks.connecting import Joining, connect_all
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
@@ -71,11 +71,6 @@ def join(containers: Containers, container: StoredContainer) -> int:
         os.close(space)
         raise
     return space
-
-
-def leave(containers: Containers, container: StoredContainer) -> None:
-    """Take down what `join` set up, as far as it came. The caller holds the lock of the container."""
-    disconnect_all(containers.store.root, container.directory)
 
 
 def joining(container: StoredContainer) -> Joining:

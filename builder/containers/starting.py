@@ -12,8 +12,8 @@ from pybuild.builder.containers.directory import ROOTFS, Containers, StoredConta
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
-from pybuild.builder.containers.networking import join, leave
-from pybuild.builder.containers.settling import groups_parent, settle, take_over
+from pybuild.builder.containers.networking import join
+from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State
 from pybuild.builder.containers.updating import tell_missing
@@ -57,11 +57,11 @@ def start(
         lock = take_over(container.directory)
         network = -1
         try:
-            leave(containers, container)  # a monitor that has just ended had no time for it
+            leave_networks(container)  # a monitor that has just ended had no time for it
             network = join(containers, container)
             channel = start_monitor(_order(containers, container, state), lock, network)
         except BaseException:
-            leave(containers, container)
+            leave_networks(container)
             raise
         finally:
             os.close(lock)
@@ -75,7 +75,7 @@ def start(
         except Refused as error:
             channel.close()
             os.close(take_over(container.directory))
-            leave(containers, container)
+            leave_networks(container)
             raise NotStarted(str(error), error.code) from error
         except BaseException:
             channel.close()
