@@ -3,6 +3,7 @@
 import fcntl
 import socket
 import struct
+import sys
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -52,13 +53,9 @@ def _link(message: memoryview) -> Link:
         if kind == _NAME:
             name = value.rstrip(b"\0").decode(errors="replace")
         elif kind == _MASTER:
-            master = int.from_bytes(value, "little" if _is_little() else "big")
+            master = int.from_bytes(value, sys.byteorder)
         rest = rest[_aligned(size) :]
     return Link(name=name, number=number, master=master)
-
-
-def _is_little() -> bool:
-    return struct.pack("=H", 1) == b"\1\0"
 
 
 def _aligned(size: int) -> int:
