@@ -14,6 +14,12 @@ NO_ID = 0xFFFFFFFF
 """The id that means "unchanged" to chown(2), and that no file can have."""
 _LONGEST = 64
 _KINDS = {b"c": stat.S_IFCHR, b"b": stat.S_IFBLK}
+RECORDABLE = frozenset({stat.S_IFREG, stat.S_IFDIR})
+"""The kinds of files that carry the attribute."""
+SPECIAL = frozenset({stat.S_IFLNK, stat.S_IFIFO, stat.S_IFSOCK})
+"""Those that can have none: their owners are kept beside them."""
+DEVICES = frozenset(_KINDS.values())
+"""Those that are made as regular files."""
 _LARGEST_MAJOR, _LARGEST_MINOR = 0xFFF, 0xFFFFF
 _NONE = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EPERM, errno.EACCES})
 

@@ -14,13 +14,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from pybuild.runtime.ownership import record
-from pybuild.runtime.ownership.record import NO_ID, FileOwner
+from pybuild.runtime.ownership.record import DEVICES, NO_ID, RECORDABLE, SPECIAL, FileOwner
 from pybuild.runtime.ownership.table import OwnerTable, birth_of
 
 Target = int | str | bytes | os.PathLike[Any]
-_RECORDABLE = frozenset({stat.S_IFREG, stat.S_IFDIR})
-_SPECIAL = frozenset({stat.S_IFLNK, stat.S_IFIFO, stat.S_IFSOCK})
-_DEVICES = frozenset({stat.S_IFCHR, stat.S_IFBLK})
 _NAMED = tuple(f"st_{kind}time{unit}" for kind in "amc" for unit in ("", "_ns"))
 _SAME = {-1, NO_ID}
 
@@ -80,10 +77,10 @@ def _place(path: Target, dir_fd: int | None) -> bytes:
 
 def _owner(found: os.stat_result, place: bytes, *, follow: bool) -> FileOwner | None:
     kind = stat.S_IFMT(found.st_mode)
-    if kind in _RECORDABLE:
+    if kind in RECORDABLE:
         with suppress(FileNotFoundError):
             return record.read(place, follow=follow)
-    if kind in _SPECIAL and not _Recording.table.is_empty():
+    if kind in SPECIAL and not _Recording.table.is_empty():
         with suppress(OSError):
             return _Recording.table.owner(_birth(place, follow=follow))
     return None
@@ -133,7 +130,7 @@ def _chown(
     kernel.chown(place, 0, 0, follow_symlinks=follow)
     before = _owner(found, place, follow=follow) or record.ROOT
     new = (before.uid if uid in _SAME else uid), (before.gid if gid in _SAME else gid)
-    if stat.S_IFMT(found.st_mode) in _RECORDABLE:
+    if stat.S_IFMT(found.st_mode) in RECORDABLE:
         record.write(place, FileOwner(*new, before.kind, before.device))
     elif new != (before.uid, before.gid):
         _Recording.table.add([(*_birth(place, follow=follow), *new)])
@@ -149,7 +146,7 @@ def _fchown(kernel: _Kernel, fd: int, uid: int, gid: int) -> None:
 
 def _mknod(kernel: _Kernel, path: Target, mode: int = 0o600, device: int = 0, *, dir_fd: int | None = None) -> None:
     kind = stat.S_IFMT(mode)
-    if kind not in _DEVICES or (kind == stat.S_IFCHR and device == 0):  # the latter is a mark of overlayfs
+    if kind not in DEVICES or (kind == stat.S_IFCHR and device == 0):  # the latter is a mark of overlayfs
         kernel.mknod(path, mode, device, dir_fd=dir_fd)
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import ENOENT, EPERM
 
-from pybuild.runtime.ownership.record import ROOT, FileOwner
+from pybuild.runtime.ownership.record import DEVICES, ROOT, FileOwner
 from pybuild.runtime.supervisor.caller import Caller, root_of
 from pybuild.runtime.supervisor.files import OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities
 
 _PATH, _NEW = os.O_PATH | os.O_CLOEXEC, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK | os.O_SYNC | os.O_DSYNC | os.O_DIRECT | os.O_NOATIME
-_DEVICES = frozenset({stat.S_IFCHR, stat.S_IFBLK})
 
 
 class _Parent:
@@ -93,7 +92,7 @@ class Creating:
 
     def mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> int | None:
         """Make a FIFO, a socket or a regular file; a device is made as a regular file that stands for it."""
-        if stat.S_IFMT(mode) in _DEVICES:
+        if stat.S_IFMT(mode) in DEVICES:
             return self._device(caller, place, mode, device)
 
         def make(parent: _Parent) -> None:

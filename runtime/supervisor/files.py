@@ -8,15 +8,13 @@ from errno import EAGAIN, EINVAL, ENOENT, EPERM, EROFS
 
 from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from pybuild.runtime.ownership import record
-from pybuild.runtime.ownership.record import NO_ID, FileOwner
+from pybuild.runtime.ownership.record import NO_ID, RECORDABLE, SPECIAL, FileOwner
 from pybuild.runtime.ownership.table import birth_of
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, root_of
 from pybuild.runtime.supervisor.identities import Identities, ProcessIds
 
 AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH = 0x100, 0x1000
 _CHOWN_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
-_SPECIAL = frozenset({stat.S_IFLNK, stat.S_IFIFO, stat.S_IFSOCK})
-_RECORDABLE = frozenset({stat.S_IFREG, stat.S_IFDIR})
 
 Birth = tuple[int, int]
 At = tuple[int, int, int]
@@ -44,9 +42,9 @@ class OwnedFiles:
     def owner(self, fd: int) -> FileOwner | None:
         """Return the record of an open file, None when it has none."""
         kind = stat.S_IFMT(os.fstat(fd).st_mode)
-        if kind in _RECORDABLE:
+        if kind in RECORDABLE:
             return record.read(own(fd))
-        if self._special and kind in _SPECIAL:
+        if self._special and kind in SPECIAL:
             return self._special.get(birth_of(fd))
         return None
 
@@ -56,7 +54,7 @@ class OwnedFiles:
             return True
         if not self._special:
             return False
-        return stat.S_IFMT(os.stat(place, follow_symlinks=follow).st_mode) in _SPECIAL
+        return stat.S_IFMT(os.stat(place, follow_symlinks=follow).st_mode) in SPECIAL
 
     @contextmanager
     def found(self, caller: Caller, place: bytes, *, follow: bool) -> Iterator[int]:
@@ -105,10 +103,10 @@ class OwnedFiles:
         """
         mode = os.fstat(fd).st_mode
         kind = stat.S_IFMT(mode)
-        if kind not in _RECORDABLE and kind not in _SPECIAL:  # devices are the sandbox's own: they keep their owner
+        if kind not in RECORDABLE and kind not in SPECIAL:  # devices are the sandbox's own: they keep their owner
             return
         os.chown(own(fd), 0, 0)
-        if kind in _RECORDABLE:
+        if kind in RECORDABLE:
             self._record(fd, owner)
         else:
             birth = birth_of(fd)
@@ -124,7 +122,7 @@ class OwnedFiles:
         try:
             place, follow = self.place(caller, at), not at[2] & AT_SYMLINK_NOFOLLOW
             with root_of(caller, self.root), self.found(caller, place, follow=follow) as fd:
-                if stat.S_IFMT(os.fstat(fd).st_mode) in _SPECIAL and (owner := self.owner(fd)):
+                if stat.S_IFMT(os.fstat(fd).st_mode) in SPECIAL and (owner := self.owner(fd)):
                     self.give(fd, owner)
         except OSError:  # the kernel says what is wrong
             return

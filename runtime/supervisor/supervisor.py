@@ -7,6 +7,7 @@ from collections.abc import Callable
 from errno import EINVAL, EIO, ENOSYS, EPERM
 
 from pybuild.runtime.kernel.capabilities import mask
+from pybuild.runtime.ownership.record import DEVICES
 from pybuild.runtime.supervisor import attributes, identities
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
 from pybuild.runtime.supervisor.creating import Creating
@@ -146,7 +147,7 @@ class Supervisor:
 
     def _mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> Answer:
         mode &= 0xFFFF
-        if stat.S_IFMT(mode) in {stat.S_IFCHR, stat.S_IFBLK} and not self._may & mask("MKNOD"):
+        if stat.S_IFMT(mode) in DEVICES and not self._may & mask("MKNOD"):
             return -EPERM
         return self._creating.mknod(caller, place, mode, device & 0xFFFFFFFF)
 
