@@ -39,10 +39,8 @@ def parse_publish(text: str) -> tuple[PublishedPort, ...]:
 
 
 def _split(words: str, text: str) -> tuple[str, str, str]:
-    address = ""
     if words.startswith("["):
-        address, _, words = words[1:].partition("]")
-        words = words.removeprefix(":")
+        address = words[1:].partition("]")[0]
         raise RequestError(f"-p {text}: {address} is no IPv4 address", hint="published ports have IPv4 addresses only")
     parts = words.split(":")
     if len(parts) > 3 or not parts[-1]:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from pybuild.runtime.sandbox.spec import FileMount, Spec
 
 RESOLV_CONF, _HOSTS = PurePosixPath("/etc/resolv.conf"), PurePosixPath("/etc/hosts")
-_MAXRESOLV_CONF = 1 << 20
+_MAX_RESOLV_CONF = 1 << 20
 
 
 def host_files(spec: Spec, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[FileMount, ...]:
@@ -23,7 +23,7 @@ def host_resolvers(path: Path = Path("/etc/resolv.conf")) -> bytes:
     """Return the content of the host's /etc/resolv.conf, b"" when there is none."""
     try:
         with path.open("rb") as file:
-            return file.read(_MAXRESOLV_CONF)
+            return file.read(_MAX_RESOLV_CONF)
     except OSError:  # a host without a resolver has nothing to hand on
         return b""
 

@@ -101,10 +101,4 @@ def set_two(now: Three, wanted: tuple[int, ...], *, privileged: bool) -> Three:
     return new_real, new_effective, new_effective if changes_saved else now[2]
 
 
-def set_file(now: Three, wanted: tuple[int, ...], *, privileged: bool) -> Three:
-    """Return the ids after setfsuid(2) or setfsgid(2): the ids of files are the effective ones here."""
-    del wanted, privileged
-    return now
-
-
 Change = Callable[..., Three]
