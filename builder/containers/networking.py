@@ -10,12 +10,9 @@ from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
-from pybuild.builder.networks.values import CONTAINER, HOST, NONE, Endpoint, Live, Membership
+from pybuild.builder.networks.values import CONTAINER, HOST, HOST_GATEWAY, NONE, Endpoint, Live, Membership
 from pybuild.runtime.kernel.pidfd import has_ended, number_of
 from pybuild.runtime.values import replace
-
-GATEWAY = "host-gateway"
-"""The address of ``--add-host`` that stands for the host."""
 
 
 def shared_with(host: HostConfig) -> str:
@@ -50,7 +47,7 @@ def files_at_first(containers: Containers, config: Config) -> dict[str, str]:
 
 
 def _extra(around: HostConfig, gateway: str) -> list[tuple[str, str]]:
-    return [(gateway if address == GATEWAY else address, name) for name, address in around.networking.hosts]
+    return [(gateway if address == HOST_GATEWAY else address, name) for name, address in around.networking.hosts]
 
 
 def join(containers: Containers, container: StoredContainer) -> int:

@@ -10,6 +10,8 @@ PRIVATE = "private"
 DRIVERS = (BRIDGE, MACVLAN, IPVLAN)
 CONTAINER = "container:"
 """The beginning of a network mode: the network of another container."""
+HOST_GATEWAY = "host-gateway"
+"""The address of ``--add-host`` that stands for the host."""
 
 
 @frozen

@@ -7,7 +7,7 @@ import re
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.ports import parse_exposed, parse_publish
-from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVATE, Membership, Networking
+from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, HOST_GATEWAY, NONE, PRIVATE, Membership, Networking
 from pybuild.runtime.values import frozen
 
 VARIABLE = "PYBUILD_NETWORK"
@@ -15,7 +15,6 @@ VARIABLE = "PYBUILD_NETWORK"
 _NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*", re.ASCII)
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", re.ASCII)
 _ALONE = frozenset({HOST, NONE})
-_GATEWAY = "host-gateway"
 
 
 @frozen
@@ -184,8 +183,8 @@ class NetworkFlags:
         found = []
         for text in self.add_hosts:
             name, _, address = text.partition("=" if "=" in text else ":")
-            plain = hosts([f"{name}:127.0.0.1" if address == _GATEWAY else text])
-            found.append((name, _GATEWAY) if address == _GATEWAY else plain[0])
+            plain = hosts([f"{name}:127.0.0.1" if address == HOST_GATEWAY else text])
+            found.append((name, HOST_GATEWAY) if address == HOST_GATEWAY else plain[0])
         return tuple(found)
 
 
