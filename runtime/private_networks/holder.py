@@ -21,7 +21,6 @@ sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 from pybuild.runtime.kernel import syscalls  # noqa: E402 - after the line that it needs
 from pybuild.runtime.kernel.passing import send  # noqa: E402
 
-_PDEATHSIG, _SIGKILL = 1, 9
 _TICK = 2  # milliseconds
 _PATIENCE = 10_000
 _LAST = 400
@@ -70,9 +69,9 @@ def _tied(uid: int, lifeline: int) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        syscalls.prctl(4, 1)  # PR_SET_DUMPABLE: the files in /proc are this user's again
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # the files in /proc are this user's again
     # After the change of user, which takes it back.
-    syscalls.prctl(_PDEATHSIG, _SIGKILL)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
     poller = select.poll()
     poller.register(lifeline, 0)
     if poller.poll(0):
@@ -127,7 +126,7 @@ def _own_tun() -> None:
     if not os.path.isdir("/dev/net"):
         return
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    syscalls.mount("none", "/", None, 0x40000 | 0x4000)  # private, recursively
+    syscalls.mount("none", "/", None, syscalls.MS_PRIVATE | syscalls.MS_REC)
     try:
         node = os.stat("/dev/net/tun").st_rdev
     except FileNotFoundError:
