@@ -60,9 +60,10 @@ def pin_new(name: str) -> int:
     path = pin_path(name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    made = _new()
-    mount(f"/proc/self/fd/{made}", os.fspath(path), None, MS_BIND)
-    return made
+    with _returning():
+        unshare(CLONE_NEWNET)
+        mount(_SPACE, os.fspath(path), None, MS_BIND)
+        return os.open(_SPACE, _READ)
 
 
 def pinned(name: str) -> int | None:
@@ -86,27 +87,22 @@ def unpin(name: str) -> None:
 @contextmanager
 def inside(space: int) -> Iterator[None]:
     """Move this thread to the network namespace *space* while the block runs."""
-    before = os.open(_SPACE, _READ)
-    try:
+    with _returning():
         setns(space, CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            setns(before, CLONE_NEWNET)
-    finally:
-        os.close(before)
+        yield
 
 
-def _new() -> int:
+@contextmanager
+def _returning() -> Iterator[None]:
+    """Bring this thread back to its network namespace after the block."""
     before = os.open(_SPACE, _READ)
     try:
-        unshare(CLONE_NEWNET)
-        try:
-            return os.open(_SPACE, _READ)
-        finally:
-            setns(before, CLONE_NEWNET)
+        yield
     finally:
-        os.close(before)
+        try:
+            setns(before, CLONE_NEWNET)
+        finally:
+            os.close(before)
 
 
 def open_to_users(space: int) -> None:
