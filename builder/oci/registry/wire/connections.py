@@ -24,20 +24,15 @@ def use(manager: urllib3.PoolManager, tell: TellPeer | None = None) -> None:
     class Plain(HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            _report(self.sock, tell)
+            if tell is not None:
+                tell(self.sock.getpeername()[0])
 
         def getresponse(self) -> Any:
             with ending(partial(_end, self.sock)):
                 return super().getresponse()
 
-    class Encrypted(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            _report(self.sock, tell)
-
-        def getresponse(self) -> Any:
-            with ending(partial(_end, self.sock)):
-                return super().getresponse()
+    class Encrypted(Plain, HTTPSConnection):
+        """The same: for this class, super() of `Plain` is HTTPSConnection."""
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain
@@ -46,11 +41,6 @@ def use(manager: urllib3.PoolManager, tell: TellPeer | None = None) -> None:
         ConnectionCls = Encrypted
 
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": EncryptedPool}
-
-
-def _report(connected: Any, tell: TellPeer | None) -> None:
-    if tell is not None:
-        tell(connected.getpeername()[0])
 
 
 def _end(connected: Any) -> None:
