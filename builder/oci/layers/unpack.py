@@ -60,7 +60,8 @@ def unpack(
         OSError: the host failed; names the path.
     """
     hasher = hashlib.new(diff_id.algorithm) if diff_id else None
-    content = PieceReader(read_ahead(_hashed(stream, hasher, limits)))
+    plain = _plain(stream, limits)
+    content = PieceReader(read_ahead(_hashed(plain, hasher) if hasher else plain))
     with closing(content), closing(UnpackTree(directory_fd, lower, overlay=overlay, limit=limits.directories)) as tree:
         unpacker = Unpacker(tree, limits)
         count = 0
@@ -79,20 +80,22 @@ class _Hash(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
 
-class _NoHash:
-    def update(self, _data: bytes, /) -> None:
-        """Nobody asks for the digest."""
+def _plain(stream: Readable, limits: Limits) -> Generator[bytes]:
+    """Yield the uncompressed archive piece by piece."""
+    with closing(decompressing(stream, limits)) as content:
+        while piece := content.read(PIECE):
+            yield piece
 
 
-def _hashed(stream: Readable, hasher: _Hash | None, limits: Limits) -> Generator[bytes]:
-    """Yield the uncompressed archive piece by piece, through the hasher of the diff ID.
+def _hashed(plain: Generator[bytes], hasher: _Hash) -> Generator[bytes]:
+    """Yield the pieces of *plain* through the hasher of the diff ID.
 
     That works in a thread of its own: to decompress and to hash take about as long as to write the files.
     """
-    stage = PipeStage[bytes]((hasher or _NoHash()).update)
+    stage = PipeStage[bytes](hasher.update)
     try:
-        with closing(decompressing(stream, limits)) as content:
-            while piece := content.read(PIECE):
+        with closing(plain):
+            for piece in plain:
                 stage.put(piece)
                 yield piece
         stage.close()
