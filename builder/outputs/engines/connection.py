@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +68,18 @@ def _send_chunk(connection: http.client.HTTPConnection, piece: bytes | memoryvie
 
 
 def _opened(address: Address) -> socket.socket:
-    if address.socket:
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
+    with ExitStack() as stack:
+        if address.socket:
+            opened = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
             opened.settimeout(_CONNECT)
             opened.connect(address.socket)
-        except BaseException:
-            opened.close()
-            raise
+        else:
+            opened = stack.enter_context(socket.create_connection((address.host, address.port), _CONNECT))
+        if address.tls is not None:
+            context = _context(address.tls, verify=address.verify)
+            opened = context.wrap_socket(opened, server_hostname=address.host)
+        stack.pop_all()
         return opened
-    plain = socket.create_connection((address.host, address.port), _CONNECT)
-    if address.tls is None:
-        return plain
-    try:
-        return _context(address.tls, verify=address.verify).wrap_socket(plain, server_hostname=address.host)
-    except BaseException:
-        plain.close()
-        raise
 
 
 def _context(certificates: Path, *, verify: bool) -> ssl.SSLContext:

@@ -19,7 +19,6 @@ from pybuild.builder.outputs.archive import Named
 from pybuild.builder.outputs.engines.address import Address
 from pybuild.builder.outputs.engines.connection import Sink, get, post_archive
 from pybuild.builder.store.store import Store
-from pybuild.runtime import stopping
 
 Status = Callable[[str, int, int], None]
 
@@ -41,12 +40,8 @@ def load(address: Address, images: Sequence[Named], store: Store, status: Status
 
 
 def _send(address: Address, images: Sequence[Named], store: Store, status: Status, without: frozenset[Digest]) -> None:
-    def report(digest: str, done: int, size: int) -> None:
-        stopping.check()
-        status(digest, done, size)
-
     def write(sink: Sink) -> None:
-        save(store.blobs, images, sink, without=without, status=report)
+        save(store.blobs, images, sink, without=without, status=status)
 
     for message in post_archive(address, "/images/load?quiet=1", write):
         if "error" in message or "errorDetail" in message:
