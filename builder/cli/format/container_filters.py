@@ -1,8 +1,9 @@
-"""The filters of ``ps`` and ``container prune``. Those with one key need only fit one; of labels all."""
+"""The filters of ``ps`` and ``container prune``."""
 
 import time
 from collections.abc import Callable, Iterable
 
+from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.logs import moment, moment_of
 from pybuild.builder.errors import RequestError
@@ -13,6 +14,7 @@ from pybuild.builder.oci.errors import OciError
 
 Passes = Callable[[StoredContainer], bool]
 _STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+_DIGITS = 18
 _KEYS = (
     "ancestor",
     "before",
@@ -29,51 +31,31 @@ _KEYS = (
 )
 
 
-def container_filter(
-    containers: Containers, everyone: Iterable[StoredContainer], given: Iterable[str]
-) -> tuple[Passes, bool]:
+def container_filter(containers: Containers, given: Iterable[str]) -> tuple[Passes, bool]:
     """Return what *given* asks for, and whether it tells the state, so that all containers are asked.
 
     Raises:
         RequestError: there is no such filter, or no such container.
     """
-    wanted = _by_key(given, _KEYS)
-    everyone = list(everyone)
-    tests = [_any([_test(containers, everyone, key, value) for value in values]) for key, values in wanted.items()]
-    labels = [_label(value) for value in wanted.get("label", ())]
-    tests = [test for key, test in zip(wanted, tests, strict=True) if key != "label"] + labels
-    return lambda container: all(test(container) for test in tests), bool(
-        {"status", "exited", "since", "before"} & wanted.keys()
-    )
+    wanted = by_key(given, _KEYS)
+    tells_state = bool({"status", "exited", "since", "before"} & wanted.keys())
+    return passing(wanted, lambda key, value: _test(containers, key, value)), tells_state
 
 
 def prune_filter(given: Iterable[str]) -> Passes:
     """Return what *given* asks for: ``until``, ``label`` and ``label!``. Raises RequestError."""
-    wanted = _by_key(given, ("until", "label", "label!"))
     now = time.time()
-    tests = [_label(value) for value in wanted.get("label", ())]
-    tests += [_not(_label(value)) for value in wanted.get("label!", ())]
-    for value in wanted.get("until", ()):
-        limit = moment(value, now)
-        tests.append(lambda container, limit=limit: moment_of(container.config.created) < limit)  # type: ignore[misc]
-    return lambda container: all(test(container) for test in tests)
+
+    def test(key: str, value: str) -> Passes:
+        if key == "until":
+            limit = moment(value, now)
+            return lambda container: moment_of(container.config.created) < limit
+        return lambda container: has_label(container.config.program.labels, value) is (key == "label")
+
+    return passing(by_key(given, ("until", "label", "label!")), test)
 
 
-def _by_key(given: Iterable[str], known: tuple[str, ...]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for text in given:
-        key, mark, value = text.partition("=")
-        if not mark:
-            raise RequestError(
-                f"invalid argument {text!r} for -f, --filter: bad format of filter (expected name=value)"
-            )
-        if key.lower() not in known:
-            raise RequestError(f"invalid filter '{key}'", hint=f"use one of {', '.join(known)}")
-        found.setdefault(key.lower(), []).append(value)
-    return found
-
-
-def _test(containers: Containers, everyone: list[StoredContainer], key: str, value: str) -> Passes:
+def _test(containers: Containers, key: str, value: str) -> Passes:
     match key:
         case "id":
             return lambda container: container.id.startswith(value)
@@ -96,7 +78,7 @@ def _test(containers: Containers, everyone: list[StoredContainer], key: str, val
             older = key == "before"
             return lambda container: (container.config.created < other) if older else (container.config.created > other)
         case _:
-            return lambda _container: bool(everyone)
+            return lambda container: has_label(container.config.program.labels, value)
 
 
 def _status(value: str) -> Passes:
@@ -106,9 +88,10 @@ def _status(value: str) -> Passes:
 
 
 def _exited(value: str) -> Passes:
-    if not value.isdigit():
+    if not (value.isascii() and value.isdigit()) or len(value) > _DIGITS:
         raise RequestError(f"invalid filter 'exited={value}'", hint="give a number")
-    return lambda container: container.state.status == "exited" and container.state.exit_code == int(value)
+    code = int(value)
+    return lambda container: container.state.status == "exited" and container.state.exit_code == code
 
 
 def _networks(container: StoredContainer) -> set[str]:
@@ -136,21 +119,3 @@ def _ancestor(containers: Containers, value: str) -> Passes:
     except OciError:
         wanted = ""
     return lambda container: container.config.image_id == wanted or container.config.image == value
-
-
-def _label(value: str) -> Passes:
-    name, mark, text = value.partition("=")
-
-    def passes(container: StoredContainer) -> bool:
-        labels = dict(container.config.program.labels)
-        return name in labels and (not mark or labels[name] == text)
-
-    return passes
-
-
-def _not(test: Passes) -> Passes:
-    return lambda container: not test(container)
-
-
-def _any(tests: list[Passes]) -> Passes:
-    return lambda container: any(test(container) for test in tests)

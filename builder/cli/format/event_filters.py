@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from pybuild.builder.cli.format.filters import by_key, has_label
 from pybuild.builder.containers.events import CONTAINER, IMAGE, VOLUME, Event
-from pybuild.builder.errors import RequestError
 
 Passes = Callable[[Event], bool]
 _KEYS = ("container", "daemon", "event", "image", "label", "network", "scope", "type", "volume")
@@ -11,23 +11,14 @@ _KEYS = ("container", "daemon", "event", "image", "label", "network", "scope", "
 
 def event_filter(given: Iterable[str]) -> Passes:
     """Return what *given* asks for. Raises RequestError."""
-    wanted: dict[str, list[str]] = {}
-    for text in given:
-        key, mark, value = text.partition("=")
-        if not mark:
-            raise RequestError(
-                f"invalid argument {text!r} for -f, --filter: bad format of filter (expected name=value)"
-            )
-        if key.strip().lower() not in _KEYS:
-            raise RequestError(f"invalid filter '{key}'", hint=f"use one of {', '.join(_KEYS)}")
-        wanted.setdefault(key.strip().lower(), []).append(value.strip())
+    wanted = by_key(given, _KEYS)
     return lambda event: all(_fits(event, key, values) for key, values in wanted.items())
 
 
 def _fits(event: Event, key: str, values: list[str]) -> bool:
     attributes = dict(event.attributes)
     if key == "label":
-        return all(_has_label(attributes, value) for value in values)
+        return all(has_label(event.attributes, value) for value in values)
     match key:
         case "event":
             # What follows a colon says more of the same, such as the words of an exec.
@@ -53,8 +44,3 @@ def _images(event: Event, attributes: dict[str, str]) -> set[str]:
     found = {name, event.identity} if event.kind == IMAGE else {name}
     head, slash, last = name.rpartition("/")
     return {*found, f"{head}{slash}{last.partition(':')[0]}"} - {""}
-
-
-def _has_label(attributes: dict[str, str], value: str) -> bool:
-    name, mark, text = value.partition("=")
-    return name in attributes and (not mark or attributes[name] == text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.directory import PREDEFINED, Networks
@@ -9,6 +10,7 @@ from pybuild.builder.networks.values import NetworkConfig
 from pybuild.builder.options import boolean
 
 _Test = Callable[[NetworkConfig], bool]
+_KEYS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 _SHORT = 12
 HEADERS = {
     "ID": "NETWORK ID",
@@ -37,16 +39,12 @@ def network_row(each: NetworkConfig, *, whole: bool) -> Row:
 
 
 def network_filter(given: Iterable[str], networks: Networks) -> _Test:
-    """Return the test for a network: of several filters with the same key one must pass."""
-    by_key: dict[str, list[_Test]] = {}
-    for item in given:
-        by_key.setdefault(item.partition("=")[0], []).append(_test(item, networks))
-    return lambda network: all(any(test(network) for test in tests) for tests in by_key.values())
+    """Return the test for a network that *given* makes."""
+    return passing(by_key(given, _KEYS), lambda key, value: _test(key, value, networks))
 
 
-def _test(item: str, networks: Networks) -> _Test:
-    key, mark, value = item.partition("=")
-    match key if mark else "":
+def _test(key: str, value: str, networks: Networks) -> _Test:
+    match key:
         case "name":
             return lambda network: value in network.name
         case "id":
@@ -61,9 +59,6 @@ def _test(item: str, networks: Networks) -> _Test:
             dangling = boolean(key, value, "--filter")
             return lambda network: network.name not in PREDEFINED and bool(networks.users(network.id)) is not dangling
         case "label":
-            name, equals, text = value.partition("=")
-            return lambda network: (
-                (found := dict(network.labels).get(name)) is not None and (not equals or found == text)
-            )
+            return lambda network: has_label(network.labels, value)
         case _:
-            raise RequestError(f"invalid filter '{item}'", hint="use name=, id=, driver=, label=, type= or dangling=")
+            raise RequestError(f"invalid filter '{key}={value}'", hint="use builtin or custom")

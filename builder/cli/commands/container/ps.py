@@ -41,11 +41,11 @@ def command(  # noqa: PLR0917 - click hands them over by name
     """List running containers, the newest first.
 
     Filters: ancestor, before, exited, expose, id, label, name, network, publish, since, status and volume. Of several
-    filters with the same key, one must match.
+    filters with the same key, one must match; of labels all must.
     """
     with opened_containers() as containers:
         found = containers.all()
-        passes, tells_state = container_filter(containers, found, filters)
+        passes, tells_state = container_filter(containers, filters)
         most = 1 if latest else last
         if not (everything or tells_state or most >= 0):
             found = [container for container in found if container.state.status in {"running", "paused", "restarting"}]

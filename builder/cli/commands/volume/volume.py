@@ -8,6 +8,7 @@ import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.opened import every, opened_containers
+from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.cli.format.listing import listing, parsed, rendered
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
@@ -17,6 +18,8 @@ from pybuild.builder.options import boolean
 from pybuild.builder.prune.usage import disk_usage
 
 _Test = Callable[[VolumeConfig], bool]
+
+_KEYS = ("dangling", "label", "name")
 
 _HEADERS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"}
 
@@ -67,23 +70,18 @@ def _list(*, filters: tuple[str, ...], quiet: bool, template: str | None) -> Non
 
 def _filter(given: Iterable[str], used: Container[str]) -> _Test:
     """Return the test for a volume that *given* makes; *used* has the names of volumes that containers mount."""
-    tests = [_test(item, used) for item in given]
-    return lambda volume: all(test(volume) for test in tests)
+    return passing(by_key(given, _KEYS), lambda key, value: _test(key, value, used))
 
 
-def _test(item: str, used: Container[str]) -> _Test:
-    key, mark, value = item.partition("=")
-    match key if mark else "":
+def _test(key: str, value: str, used: Container[str]) -> _Test:
+    match key:
         case "name":
             return lambda volume: value in volume.name
         case "dangling":
             dangling = boolean(key, value, "--filter")
             return lambda volume: (volume.name in used) is not dangling
-        case "label":
-            name, equals, text = value.partition("=")
-            return lambda volume: (found := dict(volume.labels).get(name)) is not None and (not equals or found == text)
         case _:
-            raise RequestError(f"invalid filter '{item}'", hint="use name=, label= or dangling=")
+            return lambda volume: has_label(volume.labels, value)
 
 
 def _row(volumes: Volumes, each: VolumeConfig) -> dict[str, str]:

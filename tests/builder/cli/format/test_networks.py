@@ -24,6 +24,8 @@ def test_the_fields_of_a_network() -> None:
         (("name=one", "driver=macvlan"), False),
         (("label=a=b", "type=custom"), True),
         (("label=a=c",), False),
+        (("label=a", "label=c="), True),
+        (("label=a", "label=x"), False),
         (("type=builtin",), False),
         (("id=000", "scope=local", "dangling=true"), True),
         (("dangling=false",), False),

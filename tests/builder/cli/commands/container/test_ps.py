@@ -37,5 +37,5 @@ def test_filters(pen: Shop) -> None:
     assert names("exited=3") == names("since=one") == names("status=exited") == ["two"]
     assert names("ancestor=box") == ["two", "one"]
     assert names("ancestor=nope") == []
-    for wrong in ("colour=red", "status=odd", "exited=x", "label"):
+    for wrong in ("colour=red", "status=odd", "exited=x", "exited=²", "label"):
         assert pen.run("ps", "-f", wrong).code == 1

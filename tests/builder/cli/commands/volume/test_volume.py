@@ -79,6 +79,8 @@ def test_dangling_is_a_boolean_as_everywhere(pen: Shop) -> None:
         assert f"invalid --filter: dangling={value}" in wrong.err
     pen.run("volume", "create", "--label", "a=b", "free")
     pen.run("create", "--name", "one", "-v", "used:/d", "box")
+    assert pen.run("volume", "ls", "-q", "-f", "name=fre", "-f", "name=use").out == "free\nused\n"
+    assert pen.run("volume", "ls", "-q", "-f", "label=a", "-f", "label=x").out == ""
     for value, names in (("t", "free\n"), ("TRUE", "free\n"), ("F", "used\n"), ("0", "used\n")):
         assert pen.run("volume", "ls", "-q", "-f", f"dangling={value}").out == names
     for value, names in (("a", "free\n"), ("a=b", "free\n"), ("a=", ""), ("b", "")):

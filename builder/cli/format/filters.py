@@ -1,0 +1,39 @@
+"""What ``--filter`` of listings has in common. Of several values of one key one must fit, of labels and times all."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from pybuild.builder.errors import RequestError
+
+_ALL = frozenset({"label", "label!", "until"})
+_Item = TypeVar("_Item")
+
+
+def by_key(given: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
+    """Return the values of each key. Raises RequestError for a key that is not *known*."""
+    found: dict[str, list[str]] = {}
+    for text in given:
+        key, mark, value = text.partition("=")
+        if not mark:
+            raise RequestError(
+                f"invalid argument {text!r} for -f, --filter: bad format of filter (expected name=value)"
+            )
+        if key.strip().lower() not in known:
+            raise RequestError(f"invalid filter '{key}'", hint=f"use one of {', '.join(known)}")
+        found.setdefault(key.strip().lower(), []).append(value.strip())
+    return found
+
+
+def passing(
+    wanted: Mapping[str, Iterable[str]], test: Callable[[str, str], Callable[[_Item], bool]]
+) -> Callable[[_Item], bool]:
+    """Return the test for all that is *wanted*; *test* returns that for one key and value."""
+    tests = [(all if key in _ALL else any, [test(key, each) for each in values]) for key, values in wanted.items()]
+    return lambda item: all(enough(fits(item) for fits in some) for enough, some in tests)
+
+
+def has_label(labels: Iterable[tuple[str, str]], wanted: str) -> bool:
+    """Return whether *labels* have the name *wanted*, or the name and value ``NAME=VALUE``."""
+    name, mark, value = wanted.partition("=")
+    found = dict(labels)
+    return name in found and (not mark or found[name] == value)
