@@ -90,7 +90,6 @@ class Networking:
     dns_options: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     """Pairs of a container and the name under which this one finds it."""
-    mac: str = ""
     hosts: tuple[tuple[str, str], ...] = ()
     """More lines of /etc/hosts: name and address."""
 

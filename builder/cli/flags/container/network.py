@@ -8,7 +8,7 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.ports import parse_exposed, parse_publish
 from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, HOST_GATEWAY, NONE, PRIVATE, Membership, Networking
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 VARIABLE = "PYBUILD_NETWORK"
 """The environment variable that names the network of containers that do not say which."""
@@ -101,26 +101,23 @@ class NetworkFlags:
         """Return what is wanted beside the names of networks."""
         modes = self._modes()
         self._check(modes[0])
-        if modes[0] in _ALONE or modes[0].startswith(CONTAINER):
-            return Networking(
-                dns=self._servers(),
-                dns_search=self._words(self.dns_search, "--dns-search"),
-                dns_options=self._words(self.dns_options, "--dns-option"),
-                hosts=self.hosts(),
-            )
-        links = tuple(_link(text) for text in self.links)
-        first = Membership(network=modes[0], aliases=self._aliases(), ip=checked_address(self.ip), mac=_mac(self.mac))
-        rest = tuple(Membership(network=name, aliases=self._aliases()) for name in dict.fromkeys(modes[1:]))
-        return Networking(
-            attachments=(first, *rest),
-            ports=tuple(port for text in self.publish for port in parse_publish(text)),
-            publish_all=self.publish_all,
+        names = Networking(
             dns=self._servers(),
             dns_search=self._words(self.dns_search, "--dns-search"),
             dns_options=self._words(self.dns_options, "--dns-option"),
-            links=links,
-            mac=_mac(self.mac),
             hosts=self.hosts(),
+        )
+        if modes[0] in _ALONE or modes[0].startswith(CONTAINER):
+            return names
+        links = tuple(_link(text) for text in self.links)
+        first = Membership(network=modes[0], aliases=self._aliases(), ip=checked_address(self.ip), mac=_mac(self.mac))
+        rest = tuple(Membership(network=name, aliases=self._aliases()) for name in dict.fromkeys(modes[1:]))
+        return replace(
+            names,
+            attachments=(first, *rest),
+            ports=tuple(port for text in self.publish for port in parse_publish(text)),
+            publish_all=self.publish_all,
+            links=links,
         )
 
     def _check(self, mode: str) -> None:
