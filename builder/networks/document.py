@@ -14,7 +14,6 @@ from pybuild.builder.networks.values import (
     Membership,
     NetworkConfig,
     Networking,
-    PublishedPort,
 )
 from pybuild.runtime.networks.namespaces import pin_path
 
@@ -119,12 +118,8 @@ def _endpoint(wanted: Membership, endpoint: Endpoint | None) -> dict[str, Any]:
 def _published(live: Live | None, exposes: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {each.name: None for each in exposed(exposes)}
     for each in live.ports if live else ():
-        found[each.name] = [*(found.get(each.name) or ()), {"HostIp": _ip(each), "HostPort": str(each.host_port)}]
+        found[each.name] = [*(found.get(each.name) or ()), {"HostIp": each.address, "HostPort": str(each.host_port)}]
     return found
-
-
-def _ip(port: PublishedPort) -> str:
-    return port.host_ip or "0.0.0.0"  # noqa: S104 - as Docker shows it
 
 
 def bindings_document(networking: Networking) -> dict[str, Any]:
@@ -150,7 +145,7 @@ def ports_text(live: Live | None, exposes: Iterable[str]) -> str:
     elsewhere: list[str] = []
     for each in sorted((*published, *closed), key=lambda port: (port.container_port, port.host_ip, port.host_port)):
         inside = each.container_port
-        ip = _ip(each) if each.host_port else ""
+        ip = each.address if each.host_port else ""
         if each.host_port not in {0, inside}:
             elsewhere.append(f"{ip}:{each.host_port}->{inside}/{each.protocol}")
             continue

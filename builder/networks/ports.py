@@ -106,9 +106,9 @@ def _chosen(port: PublishedPort, used: set[tuple[str, int, str]]) -> PublishedPo
     for number in _candidates(port):
         if _is_free(number, port, used):
             return replace(port, host_port=number, host_last=number)
-    where = f"{port.host_ip or '0.0.0.0'}:{port.host_port}"  # noqa: S104 - as Docker says it
     raise NetworkError(
-        f"Bind for {where} failed: port is already allocated", hint="another container or program has the port"
+        f"Bind for {port.address}:{port.host_port} failed: port is already allocated",
+        hint="another container or program has the port",
     )
 
 
@@ -166,4 +166,4 @@ def mappings(ports: Iterable[PublishedPort]) -> list[dict[str, object]]:
 
 def shown(ports: Iterable[PublishedPort]) -> list[str]:
     """Return each published port as ``ps`` and ``port`` show the side of the host."""
-    return [f"{each.host_ip or '0.0.0.0'}:{each.host_port}" for each in ports]  # noqa: S104 - as Docker says it
+    return [f"{each.address}:{each.host_port}" for each in ports]

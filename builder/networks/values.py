@@ -64,6 +64,11 @@ class PublishedPort:
         """The port of the container, such as ``80/tcp``."""
         return f"{self.container_port}/{self.protocol}"
 
+    @property
+    def address(self) -> str:
+        """The address of the host, also when it is any."""
+        return self.host_ip or "0.0.0.0"  # noqa: S104 - as Docker shows it
+
 
 @frozen
 class Membership:
