@@ -20,6 +20,7 @@ from typing import Any
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
+from pybuild.builder.networks.etc import name_servers
 from pybuild.builder.networks.membership import everyone, plain
 from pybuild.builder.networks.subnets import free_subnet, overlapping
 from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, PRIVATE, NetworkConfig
@@ -27,11 +28,11 @@ from pybuild.builder.store.room import storing
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.networks.links import exists, routes
 from pybuild.runtime.paths.filelock import exclusive
+from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.values import fields, replace
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 _NEVER = "0001-01-01T00:00:00Z"
-_RESOLVERS = Path("/etc/resolv.conf")
 PREDEFINED = (BRIDGE, HOST, NONE)
 
 
@@ -90,8 +91,9 @@ class Networks:
 
     def _taken(self, but: str = "") -> list[IPv4Network]:
         """Return the subnets of other networks, of the host's interfaces, and the addresses of its name servers."""
-        own = [IPv4Network(each.subnet) for each in self.made() if each.id != but]
-        bridges = {each.interface for each in self.made() if each.id == but}
+        made = self.made()
+        own = [IPv4Network(each.subnet) for each in made if each.id != but]
+        bridges = {each.interface for each in made if each.id == but}
         return own + [network for network, interface in routes() if interface not in bridges] + _resolvers()
 
     def default(self) -> NetworkConfig:
@@ -185,12 +187,9 @@ def _nowhere(name: str) -> NetworkConfig:
 
 def _resolvers() -> list[IPv4Network]:
     found = []
-    with suppress(OSError):
-        for line in _RESOLVERS.read_text(encoding="utf-8", errors="replace").splitlines():
-            words = line.split()
-            if len(words) > 1 and words[0] == "nameserver":
-                with suppress(ValueError):
-                    found.append(IPv4Network(IPv4Address(words[1])))
+    for address in name_servers(host_resolvers().decode(errors="replace")):
+        with suppress(ValueError):
+            found.append(IPv4Network(IPv4Address(address)))
     return found
 
 

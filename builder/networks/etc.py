@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pybuild.builder.networks.values import Live, Networking
+from pybuild.runtime.sandbox.hostfiles import host_resolvers
 
 _FALLBACK = ("8.8.8.8", "8.8.4.4")
 """Docker's, for a host whose name servers a container does not reach."""
@@ -78,15 +79,16 @@ def host_resolv() -> str:
     """Return the host's resolv.conf; where systemd-resolved is on the loopback, that with the servers behind it."""
     resolved, usual = HOST_RESOLVERS
     text = _read(usual)
-    return (_read(resolved) or text) if _parsed(text)[0] == [_STUB] else text
+    return (_read(resolved) or text) if name_servers(text) == [_STUB] else text
 
 
 def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(1 << 20).decode(errors="replace")
-    except OSError:
-        return ""
+    return host_resolvers(path).decode(errors="replace")
+
+
+def name_servers(text: str) -> list[str]:
+    """Return the addresses of the name servers in a resolv.conf."""
+    return _parsed(text)[0]
 
 
 def rewrite(directory: Path, name: str, text: str) -> None:
