@@ -1,7 +1,6 @@
 """What a container is, as it was made: values that never change, and their form on disk."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 from pybuild.builder.errors import StoreError
 from pybuild.builder.networks.values import Membership, Networking, PublishedPort
 from pybuild.builder.oci.model import Healthcheck
+from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.values import fields, frozen
 
@@ -137,12 +137,7 @@ class Config:
 
     def write(self, directory: Path) -> None:
         """Write it to the *directory* of its container, as a whole and for good."""
-        new = directory / f"{CONFIG}.new"
-        with new.open("w", encoding="utf-8") as file:
-            file.write(self.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(directory / CONFIG)
+        replace_file(directory / CONFIG, self.to_json())
 
     @classmethod
     def from_json(cls, text: str) -> "Config":

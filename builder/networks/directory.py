@@ -7,7 +7,6 @@ Two are nowhere: `host` and `none`. The default one, `bridge`, is made when it i
 """
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from pybuild.builder.store.room import storing
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.networks.links import exists, routes
 from pybuild.runtime.paths.filelock import exclusive
+from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.values import fields, replace
 
@@ -81,12 +81,8 @@ class Networks:
                 f"invalid pool request: Pool overlaps with other one on this address space: {other}",
                 hint="an interface of the host, or another network, has these addresses",
             )
-        new = self.directory / f"-{network.id}"
-        with storing(self.root), new.open("w", encoding="utf-8") as file:
-            json.dump(plain(network), file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(self.directory / f"{network.id}.json")
+        with storing(self.root):
+            replace_file(self.directory / f"{network.id}.json", json.dumps(plain(network)))
         return network
 
     def _taken(self, but: str = "") -> list[IPv4Network]:

@@ -8,7 +8,6 @@ process of the container knows what to take down.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 from pybuild.builder.networks.values import Endpoint, Live, Membership, PublishedPort
 from pybuild.builder.store.holds import CONTAINERS
+from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.values import fields
 
 ATTACHED, _LIVE = "networks.json", "network-up.json"
@@ -34,7 +34,7 @@ def read_attached(directory: Path) -> tuple[Membership, ...]:
 
 def write_attached(directory: Path, attachments: Iterable[Membership]) -> None:
     """Change the networks of a container, whose lock the caller holds."""
-    _write(directory / ATTACHED, attached_text(attachments))
+    replace_file(directory / ATTACHED, attached_text(attachments))
 
 
 def read_live(directory: Path) -> Live | None:
@@ -64,7 +64,7 @@ def write_live(directory: Path, live: Live) -> None:
         "endpoints": [plain(each) for each in live.endpoints],
         "ports": [plain(each) for each in live.ports],
     }
-    _write(directory / _LIVE, json.dumps(document))
+    replace_file(directory / _LIVE, json.dumps(document))
 
 
 def forget_live(directory: Path) -> None:
@@ -103,12 +103,3 @@ def _read(path: Path, kind: type) -> Any:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return kind()
     return found if isinstance(found, kind) else kind()
-
-
-def _write(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
