@@ -9,7 +9,7 @@ Two are nowhere: `host` and `none`. The default one, `bridge`, is made when it i
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
@@ -166,6 +166,16 @@ class Networks:
                     hint=f"disconnect or stop {', '.join(each[:12] for each in used)}",
                 )
             (self.directory / f"{network.id}.json").unlink(missing_ok=True)
+
+    def prune(self, passes: Callable[[NetworkConfig], bool]) -> list[str]:
+        """Remove the networks that pass and on which no container runs. Return their names."""
+        gone = []
+        for each in self.made():
+            if each.name not in PREDEFINED and passes(each):
+                with suppress(NetworkError):  # a container runs on it
+                    self.remove(each)
+                    gone.append(each.name)
+        return gone
 
 
 def _network(members: dict[str, Any]) -> NetworkConfig:

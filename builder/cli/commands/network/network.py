@@ -14,7 +14,7 @@ from pybuild.builder.cli.format.networks import HEADERS, network_filter, network
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.directory import Containers
 from pybuild.builder.errors import RequestError
-from pybuild.builder.networks.directory import PREDEFINED, Networks, check_driver
+from pybuild.builder.networks.directory import Networks, check_driver
 from pybuild.builder.networks.document import network_document
 from pybuild.builder.networks.membership import everyone
 from pybuild.builder.networks.subnets import checked
@@ -206,10 +206,6 @@ def _prune(*, force: bool, filters: tuple[str, ...]) -> None:
             return
     with opened_containers() as containers:
         networks = Networks(containers.store.root)
-        passes = network_filter(filters, networks)
-        gone = [each for each in networks.made() if each.name not in PREDEFINED and passes(each)]
-        gone = [each for each in gone if not networks.users(each.id)]
-        for each in gone:
-            networks.remove(each)
+        gone = networks.prune(network_filter(filters, networks))
     if gone:
-        say("\n".join(["Deleted Networks:", *(each.name for each in gone), ""]))
+        say("\n".join(["Deleted Networks:", *gone, ""]))

@@ -60,6 +60,7 @@ def command(
     cache is kept below 60 % of the disk and 100 GB, with 20 % of the disk free.
     """
     opened = store()
+    age = wanted.until  # that of the limits is one of the build cache
     try:
         if wanted.is_empty and not everything:
             wanted = limits(opened.root)
@@ -68,8 +69,8 @@ def command(
         what = _WARNING[everything] if wanted.is_empty else _LIMITED
         if not force and not _agreed(f"all stopped containers, {what}" if with_containers else what):
             return FAILED
-        containers, removed = _prune_containers(opened, wanted) if with_containers else ([], 0)
-        networks = _prune_networks(opened, wanted) if with_containers else []
+        containers, removed = _prune_containers(opened, age) if with_containers else ([], 0)
+        networks = _prune_networks(opened, age) if with_containers else []
         images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not only_cache)
         left = 0 if everything or quiet else among_trees(_left, opened, silent)
         volumes = _prune_volumes(opened, freed) if with_volumes else []
@@ -103,7 +104,7 @@ def _pruned(
     return unnamed, freed
 
 
-def _prune_containers(opened: Store, wanted: Policy) -> tuple[list[str], int]:
+def _prune_containers(opened: Store, age: float | None) -> tuple[list[str], int]:
     """Remove the containers that have ended, with an age only those that are as old. Return ids and bytes."""
     from pybuild.builder.cli.commands.container.prune import remove_stopped
     from pybuild.builder.cli.format.container_filters import prune_filter
@@ -111,22 +112,16 @@ def _prune_containers(opened: Store, wanted: Policy) -> tuple[list[str], int]:
 
     if not all_containers(opened.root):  # an ordinary user has none
         return [], 0
-    return remove_stopped(prune_filter([] if wanted.until is None else [f"until={wanted.until}s"]))
+    return remove_stopped(prune_filter([] if age is None else [f"until={age}s"]))
 
 
-def _prune_networks(opened: Store, wanted: Policy) -> list[str]:
+def _prune_networks(opened: Store, age: float | None) -> list[str]:
     """Remove the networks on which no container runs, with an age only those that are as old. Return their names."""
     from pybuild.builder.containers.logs import moment_of
-    from pybuild.builder.networks.directory import PREDEFINED, Networks
+    from pybuild.builder.networks.directory import Networks
 
-    networks, now = Networks(opened.root), time.time()
-    gone = []
-    for each in networks.made():
-        young = wanted.until is not None and moment_of(each.created) > now - wanted.until
-        if each.name not in PREDEFINED and not young and not networks.users(each.id):
-            networks.remove(each)
-            gone.append(each.name)
-    return gone
+    latest = time.time() - (age or 0)
+    return Networks(opened.root).prune(lambda each: age is None or moment_of(each.created) <= latest)
 
 
 def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:

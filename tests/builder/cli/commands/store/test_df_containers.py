@@ -36,6 +36,7 @@ def test_system_prune_removes_what_has_ended(pen: Shop) -> None:
     assert len(pen.run("ps", "-aq").lines) == 2
     young = pen.run("system", "prune", "-f", "--filter", "until=24h")
     assert (young.code, len(pen.run("ps", "-aq").lines)) == (0, 2)
+    (pen.store.root / "config.toml").write_text('[gc]\nuntil = "24h"\n')  # of the build cache alone
     done = pen.run("system", "prune", "-f", "--volumes")
     assert f"deleted: {ended}" in done.lines
     assert pen.run("ps", "-a", "--format", "{{.Names}}").lines == ["runs"]
