@@ -27,7 +27,7 @@ def check_options(options: Mapping[str, str]) -> None:
         return
     kind, device, ways = options.get("type", ""), options.get("device", ""), _words(options)
     if kind == "tmpfs":
-        tmpfs_of(options)
+        tmpfs_of(options.get("o", ""), "o=")
     elif kind not in _BIND:
         raise RequestError(
             f"a volume of the type {kind!r} is not supported",
@@ -46,7 +46,7 @@ def check_options(options: Mapping[str, str]) -> None:
 def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountPoint:
     """Return what containers see in place of the directory *data* of the volume *name*. Raises ContainerError."""
     if options.get("type") == "tmpfs":
-        return tmpfs_of(options)
+        return tmpfs_of(options.get("o", ""), "o=")
     if not options:
         return data
     device = options.get("device", "")
@@ -57,11 +57,14 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
     return Path(device)
 
 
-def tmpfs_of(options: Mapping[str, str]) -> MountPoint:
-    """Return the tmpfs that the option ``o`` describes, at no place yet. Raises RequestError."""
+def tmpfs_of(text: str, prefix: str = "") -> MountPoint:
+    """Return the tmpfs that the options of mount(8) describe, separated by commas, at no place yet.
+
+    Raises RequestError, which names an option with *prefix* before it, as the user has written it.
+    """
     size, mode, read_only = 0, 0o1777, False
-    for word in _words(options):
-        name, _, value = word.partition("=")
+    for option in filter(None, text.split(",")):
+        name, _, value = option.partition("=")
         try:
             if name == "size":
                 size = parse_size(value)
@@ -70,9 +73,10 @@ def tmpfs_of(options: Mapping[str, str]) -> MountPoint:
             elif name == "ro":
                 read_only = True
             elif name not in _OF_TMPFS:
-                raise RequestError(f"the option o={word} of a tmpfs is not supported", hint="use size, mode and ro")
+                raise RequestError(f"invalid tmpfs option {prefix + option!r}", hint="use size, mode and ro")
         except ValueError as error:
-            raise RequestError(f"invalid option o={word} of a tmpfs", hint="write it as size=64m,mode=755") from error
+            hint = f"write it as {prefix}size=64m,mode=755"
+            raise RequestError(f"invalid tmpfs option {prefix + option!r}", hint=hint) from error
     return MountPoint(kind=TMPFS, target="", size=size, mode=mode, read_only=read_only)
 
 

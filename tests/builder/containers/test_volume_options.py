@@ -38,9 +38,9 @@ def test_a_tmpfs() -> None:
         ({"o": "bind"}, "no absolute path"),
         ({"o": "bind", "device": "x"}, "no absolute path"),
         ({"o": "bind,uid=5", "device": "/x"}, "o=uid=5 of a volume"),
-        ({"type": "tmpfs", "o": "size=x"}, "invalid option o=size=x"),
-        ({"type": "tmpfs", "o": "mode=9"}, "invalid option o=mode=9"),
-        ({"type": "tmpfs", "o": "uid=1000"}, "o=uid=1000 of a tmpfs"),
+        ({"type": "tmpfs", "o": "size=x"}, "invalid tmpfs option 'o=size=x'"),
+        ({"type": "tmpfs", "o": "mode=9"}, "invalid tmpfs option 'o=mode=9'"),
+        ({"type": "tmpfs", "o": "uid=1000"}, "invalid tmpfs option 'o=uid=1000'"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(given: dict[str, str], reason: str) -> None:

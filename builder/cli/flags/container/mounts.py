@@ -7,9 +7,11 @@ from pathlib import Path
 from posixpath import normpath
 
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, MountPoint
+from pybuild.builder.containers.volume_options import tmpfs_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
 from pybuild.grammar.golang import parse_bool, parse_size
+from pybuild.runtime.values import replace
 
 _MODES = frozenset({"ro", "rw", "z", "Z", "nocopy", "rprivate", "private"})
 """Labels of SELinux, ``z`` and ``Z``, are left as they are; nothing is propagated, as without a mode."""
@@ -23,7 +25,6 @@ _KEYS = {
 }
 _EVERYWHERE = {"type", "source", "src", "target", "destination", "dst", "readonly", "ro"}
 _FLAGS = frozenset({"readonly", "ro", "volume-nocopy", "bind-nonrecursive"})
-_TMPFS_OPTIONS = frozenset({"rw", "noexec", "exec", "nosuid", "nodev", "noatime"})
 
 
 def mount_points(volumes: Iterable[str], mounts: Iterable[str], tmpfs: Iterable[str]) -> tuple[MountPoint, ...]:
@@ -124,23 +125,7 @@ def _sized(target: str, given: Mapping[str, str], *, read_only: bool) -> MountPo
 
 def _tmpfs(text: str) -> MountPoint:
     target, _, options = text.partition(":")
-    size, mode, read_only = 0, 0o1777, False
-    for option in filter(None, options.split(",")):
-        name, _, value = option.partition("=")
-        try:
-            if name == "size":
-                size = parse_size(value)
-            elif name == "mode":
-                mode = int(value, 8)
-            elif name == "ro":
-                read_only = True
-            elif name not in _TMPFS_OPTIONS:
-                raise RequestError(f"invalid tmpfs option {option!r}", hint="use size, mode and ro")
-        except ValueError as error:
-            raise RequestError(f"invalid tmpfs option {option!r}", hint="write it as size=64m,mode=755") from error
-    return MountPoint(
-        kind=TMPFS, target=_target(target, text), size=size, mode=mode, read_only=read_only, options=options
-    )
+    return replace(tmpfs_of(options), target=_target(target, text), options=options)
 
 
 def _flag(given: Mapping[str, str], name: str) -> bool:
