@@ -1,7 +1,8 @@
 """Rows of a listing, as a table, as JSON or through a template."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pybuild.builder.cli.format.template import Template
 
 Row = Mapping[str, str]
+T = TypeVar("T")
 
 _GAP = 3
 _NARROWEST = 10
@@ -35,6 +37,24 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
         return table([titles.split("\t"), *(rendered(line, TemplateRow(row)).split("\t") for row in rows)])
     line = parsed(text)
     return "\n".join(rendered(line, TemplateRow(row)) for row in rows)
+
+
+def inspected(
+    documents: Sequence[T], template: str | None, in_template: Callable[[T], object] = lambda document: document
+) -> Iterable[str]:
+    """Return the texts that ``inspect`` prints, each with a newline after it.
+
+    That is an array of JSON, on one line for the template ``json``, else what *template* says of each document, of
+    which it sees what *in_template* returns.
+    """
+    if not template:
+        return (json.dumps(documents, indent=4, ensure_ascii=False),)
+    if template == "json":
+        from pybuild.builder.cli.format.template_functions import as_json
+
+        return (as_json(documents),)
+    asked = parsed(template)
+    return [rendered(asked, in_template(document)) for document in documents]
 
 
 def rendered(template: "Template", value: object) -> str:

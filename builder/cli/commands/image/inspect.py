@@ -1,6 +1,5 @@
 """``pybuild inspect``: the details of images, as JSON in Docker's form."""
 
-import json
 from typing import Any
 
 import click
@@ -8,8 +7,8 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.format.listing import parsed, rendered
-from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed, as_json
+from pybuild.builder.cli.format.listing import inspected
+from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.image.catalog import catalog, find
 from pybuild.builder.image.document import image_document
@@ -47,14 +46,8 @@ def command(
         documents, problems = _documents(opened, images, platform, kind)
     finally:
         opened.close()
-    if template == "json":
-        say(as_json(documents))
-    elif not template:
-        say(json.dumps(documents, indent=4, ensure_ascii=False))
-    else:
-        asked = parsed(template)
-        for document in documents:
-            say(rendered(asked, _in_template(document)))
+    for text in inspected(documents, template, _in_template):
+        say(text)
     for problem in problems:
         click.echo(problem, err=True, nl=False)
     return FAILED if problems else None

@@ -1,6 +1,5 @@
 """``pybuild network``: networks that containers are on, and find each other in."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.opened import every, opened_containers
 from pybuild.builder.cli.commands.network.joined import joined, left
-from pybuild.builder.cli.format.listing import listing, parsed, rendered
+from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.directory import Containers
@@ -136,12 +135,8 @@ def _inspect(names: tuple[str, ...], *, template: str | None, verbose: bool) -> 
     with opened_containers() as containers:
         networks = Networks(containers.store.root)
         code = every(names, lambda name: documents.append(_document(containers, networks.find(name))))
-    if template:
-        asked = parsed(template)
-        for document in documents:
-            say(rendered(asked, document))
-    else:
-        say(json.dumps(documents, indent=4, ensure_ascii=False))
+    for text in inspected(documents, template):
+        say(text)
     return code
 
 

@@ -1,6 +1,5 @@
 """``pybuild volume``: create, ls, inspect, rm and prune."""
 
-import json
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.opened import every, opened_containers
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
-from pybuild.builder.cli.format.listing import listing, parsed, rendered
+from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
 from pybuild.builder.display.units import human_size
@@ -100,12 +99,8 @@ def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
         code = every(names, lambda name: documents.append(_document(volumes, volumes.find(name))))
-    if template:
-        asked = parsed(template)
-        for document in documents:
-            say(rendered(asked, document))
-    else:
-        say(json.dumps(documents, indent=4, ensure_ascii=False))
+    for text in inspected(documents, template):
+        say(text)
     return code
 
 

@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from pybuild.builder.cli.format.listing import listing, table
+from pybuild.builder.cli.format.listing import inspected, listing, table
 
 HEADERS = {"ID": "IMAGE ID", "Tag": "TAG", "Size": "SIZE"}
 ROWS = [{"ID": "abc", "Tag": "latest", "Size": "1MB"}, {"ID": "def", "Tag": "a-longer-name", "Size": "2MB"}]
@@ -37,3 +37,14 @@ def test_a_wrong_template_is_a_mistake_of_the_user(template: str) -> None:
 def test_no_rows_leave_the_titles() -> None:
     assert listing([], HEADERS, ("ID", "Tag"), "table") == "IMAGE ID   TAG"
     assert listing([], HEADERS, ("ID",), "{{.ID}}") == ""
+
+
+def test_documents_are_inspected_together_or_through_a_template() -> None:
+    documents = [{"Name": "é"}, {"Name": ""}]
+    assert list(inspected(documents, None)) == [
+        '[\n    {\n        "Name": "é"\n    },\n    {\n        "Name": ""\n    }\n]'
+    ]
+    assert list(inspected(documents, "json")) == ['[{"Name":"é"},{"Name":""}]']
+    assert list(inspected(documents, "{{.Name}}")) == ["é", ""]
+    assert list(inspected(documents, "{{.Name}}", lambda each: {"Name": each["Name"] * 2})) == ["éé", ""]
+    assert list(inspected([], "{{.Name}}")) == []
