@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -56,33 +57,42 @@ def monitors(store: Path) -> list[int]:
     return found
 
 
+def carry_out(program: Program, chance: random.Random, words: Sequence[str], pause: float) -> str:
+    """Carry out a command, which may be killed within *pause* seconds, or a monitor; return what should not be said."""
+    command = subprocess.Popen(
+        program.command(*words),
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # Nothing is read before the end, and little is written.
+    if chance.random() < 0.4:
+        time.sleep(chance.random() * pause)
+        command.kill()
+    if chance.random() < 0.2 and (alive := monitors(program.store)):
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(alive), signal.SIGKILL)
+    try:
+        error = command.communicate(timeout=PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        command.kill()
+        error = "it hangs"
+    wrong = any(text in error for text in ("it hangs", "Traceback", "has a bug", "Errno"))
+    return f"{' '.join(words)}: {error}" if wrong else ""
+
+
+def some_words(chance: random.Random, commands: Sequence[Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Return one of *commands*, with a name in each place for one."""
+    return [word.replace("{}", chance.choice(names)) for word in chance.choice(commands)]
+
+
 def work(program: Program, seed: int, turns: int) -> list[str]:
     """Carry out random commands, some of which are killed; return what should not have been said."""
-    chance, said = random.Random(seed), []
-    for _ in range(turns):
-        words = [word.replace("{}", chance.choice(NAMES)) for word in chance.choice(COMMANDS)]
-        command = subprocess.Popen(
-            program.command(*words),
-            env=program.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if chance.random() < 0.3:
-            time.sleep(chance.random() * 0.6)
-            command.kill()
-        if chance.random() < 0.15 and (alive := monitors(program.store)):
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(alive), signal.SIGKILL)
-        try:
-            error = command.communicate(timeout=PATIENCE)[1]
-        except subprocess.TimeoutExpired:
-            command.kill()
-            error = f"{' '.join(words)} hangs"
-        if "hangs" in error or "Traceback" in error or "has a bug" in error:
-            said.append(f"{' '.join(words)}: {error}")
-    return said
+    chance = random.Random(seed)
+    said = (carry_out(program, chance, some_words(chance, COMMANDS, NAMES), 0.6) for _ in range(turns))
+    return list(filter(None, said))
 
 
 def await_lines(program: Program, count: int) -> None:

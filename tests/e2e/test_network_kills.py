@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.networks.namespaces import inside
-from tests.e2e.test_container_kills import monitors
+from tests.e2e.test_container_kills import carry_out, monitors, some_words
 from tests.helpers.hosts import need_small_base
 from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
@@ -49,29 +49,10 @@ def host(tmp_path: Path) -> Iterator[Program]:
 
 def work(program: Program, seed: int, space: int) -> list[str]:
     """Carry out random commands, some of which are killed; return what should not have been said."""
-    chance, said = random.Random(seed), []
+    chance = random.Random(seed)
     with inside(space):
-        for _ in range(TURNS):
-            words = [word.replace("{}", chance.choice(NAMES)) for word in chance.choice(COMMANDS)]
-            command = subprocess.Popen(
-                program.command(*words),
-                env=program.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            # Nothing is read before the end, and little is written.
-            if chance.random() < 0.4:
-                time.sleep(chance.random() * 1.5)
-                command.kill()
-            if chance.random() < 0.2 and (alive := monitors(program.store)):
-                with suppress(ProcessLookupError):
-                    os.kill(chance.choice(alive), signal.SIGKILL)
-            error = command.communicate(timeout=120)[1]
-            if "Traceback" in error or "has a bug" in error or "Errno" in error:
-                said.append(f"{' '.join(words)}: {error}")
-    return said
+        said = [carry_out(program, chance, some_words(chance, COMMANDS, NAMES), 1.5) for _ in range(TURNS)]
+    return list(filter(None, said))
 
 
 @pytest.mark.thorough

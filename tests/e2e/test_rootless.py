@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import bases, cases, configs, trees
+from tests.helpers import bases, cases
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_emulator, need_programs
 from tests.helpers.lab import Lab
-from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
+from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user
 from tests.helpers.sshd import PROGRAMS, make_key, with_ssh_add
 
 pytestmark = pytest.mark.xdist_group("cases")
@@ -45,21 +45,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
 
 @pytest.mark.parametrize("name", _cases())
 def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> None:
-    expected = lab.case(name)
-    directory = user.directory / "cases" / name
-    directory.parent.mkdir(exist_ok=True)
-    dockerfile = user.seen(expected.case.copy_to(directory))
-    subprocess.run(["chown", "-RhP", str(UID), directory], check=True)
-    seen = user.seen(directory)
-    options = ("-f", os.fspath(dockerfile), *expected.case.options_in(seen))
-    built = user.build(seen / "context", *options, tag=name, check=False)
-    assert built.exit_code == 0, built.printed
-    archive = user.directory / f"{name}.tar"
-    user.save(name, user.seen(archive))
-    image = trees.read_archive(archive)
-    assert expected.image is not None
-    assert list(trees.differences(image.tree, expected.image.tree, started=0)) == []
-    assert configs.settings(image.config) == configs.settings(expected.image.config)
+    assert_same_image(lab, user, name)
 
 
 def test_a_flat_image_has_the_layer_that_it_has_for_root(lab: Lab, user: OrdinaryUser) -> None:

@@ -1,10 +1,13 @@
 """pybuild as a user of no privilege has it, with subordinate ids and a home that exist for its processes alone."""
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers import configs, trees
+from tests.helpers.lab import Lab
 from tests.helpers.program import Program
 
 UID = 4242
@@ -40,3 +43,22 @@ def ordinary_user(directory: Path, *, subordinate: str = "tester:500000:65536") 
     directory.mkdir(parents=True)
     os.chown(directory, UID, UID)
     return OrdinaryUser(directory=directory, variables=(("SUBORDINATE", subordinate),))
+
+
+def assert_same_image(lab: Lab, user: OrdinaryUser, name: str) -> None:
+    """Build the case *name* as *user*, and fail unless its files and its config are those of root's build."""
+    expected = lab.case(name)
+    directory = user.directory / "cases" / name
+    directory.parent.mkdir(exist_ok=True)
+    dockerfile = user.seen(expected.case.copy_to(directory))
+    subprocess.run(["chown", "-RhP", str(UID), directory], check=True)
+    seen = user.seen(directory)
+    options = ("-f", os.fspath(dockerfile), *expected.case.options_in(seen))
+    built = user.build(seen / "context", *options, tag=name, check=False)
+    assert built.exit_code == 0, built.printed
+    archive = user.directory / f"{name}.tar"
+    user.save(name, user.seen(archive))
+    image = trees.read_archive(archive)
+    assert expected.image is not None
+    assert list(trees.differences(image.tree, expected.image.tree, started=0)) == []
+    assert configs.settings(image.config) == configs.settings(expected.image.config)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.helpers.peers import Docker
 from tests.helpers.program import Program
-from tests.interop.test_containers import LOOP, carried_out, ours, theirs
+from tests.interop.test_containers import LOOP, assert_alike, carried_out, ours, theirs
 
 __all__ = ["ours", "theirs"]
 
@@ -111,9 +111,4 @@ DIFFERENT = {
 def test_docker_does_the_same(ours: Program, theirs: Docker, name: str) -> None:
     mine = carried_out(ours.command(), SCENARIOS[name], dict(ours.environment))
     other = carried_out(list(theirs.client), SCENARIOS[name])
-    different = [
-        f"{one.line}\n  pybuild: {one.code} {one.out!r} {one.err!r}\n  docker:  {two.code} {two.out!r} {two.err!r}"
-        for one, two in zip(mine, other, strict=True)
-        if (one.code, one.out) != (two.code, two.out) and one.line not in DIFFERENT
-    ]
-    assert not different, "\n".join(["", *different])
+    assert_alike(mine, other, DIFFERENT)

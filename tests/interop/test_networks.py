@@ -19,7 +19,7 @@ from tests.helpers import bases, peers
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
-from tests.interop.test_containers import Ran, masked
+from tests.interop.test_containers import Ran, assert_alike, masked
 
 CONFIG = ("-c", "ENV PATH=/bin", "-c", 'CMD ["echo", "default"]')
 IMAGES = {
@@ -286,9 +286,4 @@ def test_docker_does_the_same(ours: Program, theirs: peers.Docker, name: str) ->
     finally:
         os.close(host)
         os.close(daemons)
-    different = [
-        f"{one.line}\n  pybuild: {one.code} {one.out!r} {one.err!r}\n  docker:  {two.code} {two.out!r} {two.err!r}"
-        for one, two in zip(mine, other, strict=True)
-        if (one.code, one.out) != (two.code, two.out) and one.line not in DIFFERENT
-    ]
-    assert not different, "\n".join(["", *different])
+    assert_alike(mine, other, DIFFERENT)
