@@ -28,8 +28,8 @@ def load(context: str, images: Sequence[Named], store: Store, status: docker.Sta
     """Load *images* with their names into the engine. Raises LoadFailed."""
     found = engine(context)
     if isinstance(found, Address):
-        status(f"loading to docker at {found.text}", 0, 0)
         docker.load(found, images, store, status)
+        status(f"loading to docker at {found.text}", 0, 0)
     else:
-        status("loading to podman", 0, 0)
         podman.load(found, images, store, status)
+        status("loading to podman", 0, 0)
