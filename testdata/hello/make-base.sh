@@ -3,7 +3,7 @@
 # the libraries they need. The same programs give the same bytes.
 set -eu
 
-programs="sh bash cat chmod chown cp cut date echo env false grep head id ln ls mkdir mv pwd rm rmdir sed sleep sort
+programs="sh bash cat chmod chown cp cut date echo env false getent grep head id ln ls mkdir mv pwd rm rmdir sed sleep sort
 tail tee test touch tr true uname uniq wc"
 
 root=$(mktemp -d)
