@@ -102,14 +102,12 @@ def _opened(store: Store, flags: RunFlags) -> Iterator[tuple[ContainerConfig, Ro
 @contextmanager
 def _ending(seconds: int, killed: threading.Event) -> Iterator[None]:
     """Set *killed* after these *seconds*, unless the block has ended; 0 is never."""
-    if seconds < 0:
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
         raise RequestError(f"invalid --timeout {seconds}", hint="give seconds, or 0 for none")
-    timer = threading.Timer(seconds, killed.set) if seconds else None
-    if timer is None:
-        yield
-        return
+    timer = threading.Timer(seconds, killed.set)
     timer.daemon = True
-    timer.start()
+    if seconds:
+        timer.start()
     try:
         yield
     finally:

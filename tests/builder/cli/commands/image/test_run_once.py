@@ -77,3 +77,9 @@ def test_the_name_of_the_host_is_a_variable_and_a_file_unless_the_user_has_other
 def test_a_volume_that_cannot_be_is_refused(shop: Shop, volume: str) -> None:
     with pytest.raises(RequestError):
         asked(shop, volumes=(volume,))
+
+
+@pytest.mark.parametrize("seconds", ["-1", "99999999999"])
+def test_a_time_that_no_clock_takes_is_refused(shop: Shop, tmp_path: Path, seconds: str) -> None:
+    done = shop.run("run", "--timeout", seconds, "--rootfs", str(tmp_path), "true")
+    assert (done.code, f"invalid --timeout {seconds}" in done.err) == (125, True), done.err
