@@ -43,11 +43,15 @@ def _found(op: Run, say: Callable[[str], None]) -> Network:
         if is_loopback(value):
             say(f"note: {name} is on the loopback interface of the host, which only --network=host reaches")
             break
+    for name, address in op.hosts:
+        # Also what --add-host NAME:host-gateway became, which is right on the network of the host.
+        if is_loopback(address):
+            say(f"note: {name} is the loopback interface of the step; only --network=host reaches that of the host")
     return Network.PRIVATE
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether the URL or ``HOST:PORT`` of a proxy leads to the loopback interface."""
+    """Return whether an address, ``HOST:PORT`` or a URL leads to the loopback interface."""
     try:
         host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
     except ValueError:
