@@ -69,17 +69,17 @@ def _keeps_layers(address: Address) -> bool:
     names = [item.get("Name") for item in _objects(get(address, "/version"), "Components")]
     if "Engine" not in names:
         return False
-    rows = get(address, "/info").get("DriverStatus") or []
-    return all("containerd" not in str(row) for row in rows)
+    about = get(address, "/info")
+    return isinstance(about, dict) and "containerd" not in str(about.get("DriverStatus"))
 
 
 def _chains(address: Address, wanted: set[str]) -> set[str]:
     """Return those of *wanted* that images of the daemon have."""
     found: set[str] = set()
-    for listed in get(address, "/images/json?all=1"):
+    for listed in _objects({"all": get(address, "/images/json?all=1")}, "all"):
         if found >= wanted:
             break
-        found |= wanted.intersection(_chains_of(address, str(listed["Id"])))
+        found |= wanted.intersection(_chains_of(address, str(listed.get("Id"))))
     return found
 
 

@@ -59,6 +59,16 @@ def test_another_server_of_the_api_gets_everything(daemon: FakeDaemon, store: St
     assert loaded(daemon, store, image) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("path", "strange"), [("/info", [1]), ("/images/json", {"Id": 1}), ("/images/json", [1, {}])])
+def test_a_daemon_with_strange_answers_gets_everything(
+    daemon: FakeDaemon, store: Store, image: Image, monkeypatch: pytest.MonkeyPatch, path: str, strange: object
+) -> None:
+    daemon.images = {"sha256:1": diff_ids(image)}
+    usual = daemon.found
+    monkeypatch.setattr(daemon, "found", lambda asked: strange if path in asked else usual(asked))
+    assert loaded(daemon, store, image) == [0, 1, 2]
+
+
 def test_what_was_removed_meanwhile_is_sent_again(daemon: FakeDaemon, store: Store, image: Image) -> None:
     daemon.images = {"sha256:1": diff_ids(image)}
     complete = {f"blobs/sha256/{each.digest.hex}" for each in image.manifest.layers}
