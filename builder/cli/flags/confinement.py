@@ -142,10 +142,14 @@ def gpu_names(given: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{_GPU}={name}" for text in given for name in _gpus(text))
 
 
+_DIGITS = 4
+"""A number of GPUs has fewer: each one is a name, of which a mistyped number would make too many."""
+
+
 def _gpus(text: str) -> Iterable[str]:
     if text == "all":
         return ("all",)
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) < _DIGITS:
         return tuple(map(str, range(int(text))))
     plain = text.strip('"')
     if plain.startswith("device=") and "=" not in plain.removeprefix("device="):

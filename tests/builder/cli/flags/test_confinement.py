@@ -111,7 +111,7 @@ def test_gpus_are_devices_of_cdi(given: str, names: tuple[str, ...]) -> None:
     assert gpu_names((given,)) == tuple(f"nvidia.com/gpu={name}" for name in names)
 
 
-@pytest.mark.parametrize("given", ["some", "driver=other,count=1", "colour=red", "count=x"])
+@pytest.mark.parametrize("given", ["some", "driver=other,count=1", "colour=red", "count=x", "10000000000"])
 def test_what_asks_for_no_gpu(given: str) -> None:
     with pytest.raises(RequestError, match="--gpus"):
         gpu_names((given,))
