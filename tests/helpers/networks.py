@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -14,6 +15,7 @@ from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, bring_up_loopback, set
 from pybuild.runtime.networks.links import links
 from pybuild.runtime.networks.namespaces import place
 from pybuild.runtime.networks.programs import missing
+from pybuild.runtime.sandbox import forking
 from tests.helpers.hosts import need_root
 
 _SPACE = "/proc/thread-self/ns/net"
@@ -34,10 +36,22 @@ def own_network() -> Iterator[None]:
     unshare(CLONE_NEWNET)
     try:
         bring_up_loopback()
-        yield
+        with _own_fork_server():
+            yield
     finally:
         setns(before, CLONE_NEWNET)
         os.close(before)
+
+
+@contextmanager
+def _own_fork_server() -> Iterator[None]:
+    """Have sandboxes forked by a server of this namespace, which ends with the block: a server stays where it began."""
+    with patch.dict(forking._SERVERS, clear=True):
+        try:
+            yield
+        finally:
+            for server in forking._SERVERS.values():
+                server._channel.close()
 
 
 @dataclass(frozen=True)

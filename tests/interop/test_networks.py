@@ -128,7 +128,8 @@ run --rm --name c1 --dns 127.0.0.1 box ping -c 1 -W 1 server
 run --rm --name c1 --link server:www box true
 inspect -f '{{{{json .NetworkSettings.Networks.one.Aliases}}}}' server
 network connect two server
-ps --format '{{{{.Networks}}}}'
+ps --filter network=one --format '{{{{.Names}}}}'
+ps --filter network=two --format '{{{{.Names}}}}'
 run --rm --name c1 --network two box wget -q -O- http://server/motd
 network connect two server
 network rm two
