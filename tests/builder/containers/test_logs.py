@@ -40,6 +40,14 @@ def test_bytes_and_damaged_lines(tmp_path: Path) -> None:
     assert {line.stream for line in found} == {2}
 
 
+def test_a_damaged_line_costs_no_other(tmp_path: Path) -> None:
+    written(tmp_path, 2)
+    with (tmp_path / "json.log").open("ab") as file:
+        file.write(b'{"log":"cut off\n{"log":1,"stream":"stdout","time":""}\n[]\n')
+    written(tmp_path, 2)
+    assert shown(tmp_path) == ["0", "1", "0", "1"]
+
+
 def test_following_goes_through_files_that_took_turns(tmp_path: Path) -> None:
     log = written(tmp_path, 3, files=5, size=300)
     turns = iter(range(3, 12))

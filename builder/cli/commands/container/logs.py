@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers, pass_on
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.logs import LogLine, full_time, lines, moment
+from pybuild.builder.containers.logs import LogLine, batches, full_time, moment
 from pybuild.builder.containers.state import is_watched
 from pybuild.builder.errors import RequestError
 
@@ -35,15 +36,16 @@ def command(
         container = containers.find(name)
         if container.config.host.log_driver == "none":
             raise ContainerError("configured logging driver does not support reading")
-        found = lines(
+        found = batches(
             container.directory,
             tail=_count(tail),
             since=moment(since, now) if since else None,
             until=moment(until, now) if until else None,
             follow=_still(container.directory) if follow else None,
         )
-        for line in found:
-            pass_on(line.stream, _shown(line, timestamps=timestamps))
+        for batch in found:
+            for stream, group in groupby(batch, key=lambda line: line.stream):
+                pass_on(stream, b"".join(_shown(line, timestamps=timestamps) for line in group))
 
 
 def _still(directory: Path) -> Callable[[], bool]:
