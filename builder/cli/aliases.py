@@ -1,6 +1,10 @@
-"""Docker's longer names of commands, such as ``image ls`` and ``system df``: two words for one command of ours."""
+"""How commands are found by name: Docker's longer names, such as ``image ls``, and the error for an unknown one."""
 
+import os
 from collections.abc import Mapping, Sequence
+
+from pybuild.builder.cli.commands import COMMANDS
+from pybuild.builder.errors import RequestError
 
 _IMAGE = ("build", "history", "import", "inspect", "load", "pull", "push", "save", "tag")
 _CONTAINER = (
@@ -29,9 +33,36 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 FAMILIES = frozenset(family for family, _ in ALIASES)
 """First words that need a second one."""
+_SHORT = 4
+_ELSEWHERE: Mapping[str, str] = {
+    "untag": "'pybuild rmi NAME' removes an image",
+}
+"""Hints for well-known commands of container engines that pybuild lacks."""
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
     """Return *words* with a leading Docker name of a command replaced by pybuild's."""
     ours = ALIASES.get((words[0], words[1])) if len(words) > 1 else None
     return [*ours, *words[2:]] if ours else list(words)
+
+
+def unknown_command(words: Sequence[str]) -> RequestError:
+    """Return the error for a command line that begins with *words*, the first of which is no command."""
+    family = words[0] in FAMILIES and len(words) > 1
+    name = " ".join(words[:2]) if family else words[0]
+    hints = [_ELSEWHERE.get(words[0], ""), _suggestion(name)]
+    if os.path.isdir(words[0]) and not family:
+        hints.append(f"to build the directory, write ./{words[0]}")
+    hint = "; ".join(filter(None, hints)) or "see 'pybuild --help'"
+    return RequestError(f"unknown command: pybuild {name}", hint=hint)
+
+
+def _suggestion(name: str) -> str:
+    from pybuild.grammar.suggest import closest  # after a mistake only
+
+    names = (*COMMANDS, *(" ".join(alias) for alias in ALIASES))
+    if len(name) < _SHORT:
+        # Any two words of two letters are near each other.
+        names = tuple(each for each in names if each[0] == name[:1])
+    near = None if name in _ELSEWHERE else closest(name, names)
+    return f'did you mean "pybuild {near}"?' if near else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pybuild.builder.cli.aliases import FAMILIES, spelled_out
+from pybuild.builder.cli.aliases import FAMILIES, spelled_out, unknown_command
 from pybuild.builder.cli.commands import COMMANDS
 from pybuild.builder.cli.session import session
 
@@ -70,8 +70,6 @@ def _understood(words: list[str], *, refuse: bool) -> list[str]:
         return ["help", first, *words[2:]]
     # A plain word is more often a misspelt command than a directory.
     if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
-        from pybuild.builder.cli.unknown import unknown_command
-
         raise unknown_command(words)
     return ["build", *words]
 

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from pybuild.builder.cli.aliases import ALIASES, spelled_out
@@ -40,3 +43,104 @@ def test_the_first_word_of_such_a_name_alone_lists_what_goes_with_it(shop: Shop)
         shown = shop.run(*words)
         assert shown.code == 0
         assert "image ls           images" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "hint"),
+    [
+        (["biuld", "-t", "x", "."], "biuld", 'did you mean "pybuild build"?'),
+        (["container", "strat", "x"], "container strat", 'did you mean "pybuild container start"?'),
+        (["image", "lss"], "image lss", 'did you mean "pybuild image ls"?'),
+        (["buildx", "bake"], "buildx bake", "see 'pybuild --help'"),
+        (["tga", "a", "b"], "tga", 'did you mean "pybuild tag"?'),
+        (["zz"], "zz", "see 'pybuild --help'"),
+        (["help", "nothing-like-it"], "nothing-like-it", "see 'pybuild --help'"),
+    ],
+)
+def test_an_unknown_command_is_no_build(shop: Shop, words: list[str], name: str, hint: str) -> None:
+    result = shop.run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"ERROR: unknown command: pybuild {name}\nhint: ")
+    assert hint in result.err
+
+
+def test_a_directory_of_that_name_is_built_when_it_is_written_as_a_path(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    monkeypatch.chdir(tmp_path)
+    refused = shop.run("stack")
+    assert (refused.code, "to build the directory, write ./stack" in refused.err) == (2, True)
+    assert shop.run("./stack").code == 0
+    assert shop.run(os.fspath(tmp_path / "stack")).code == 0
+
+
+@pytest.mark.parametrize("words", [["help"], ["--help"], []])
+def test_help_lists_the_commands(shop: Shop, words: list[str]) -> None:
+    result = shop.run(*words)
+    assert result.code == 0
+    assert "Build an image from a Dockerfile." in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["build"], "Usage: pybuild build [OPTIONS] CONTEXT"),
+        (["image", "ls"], "Usage: pybuild images [OPTIONS]"),
+        (["builder", "prune"], "Usage: pybuild prune [OPTIONS]"),
+        (["manifest", "create"], "Usage: pybuild manifest create [OPTIONS]"),
+    ],
+)
+def test_help_of_a_command_is_what_the_command_says_itself(shop: Shop, words: list[str], first: str) -> None:
+    assert shop.run("help", *words).out.startswith(first)
+    assert shop.run(*words, "--help").out.startswith(first)
+
+
+@pytest.mark.parametrize("words", [["-D", "images", "-q"], ["images", "-D", "-q"], ["images", "-q", "--debug"]])
+def test_the_flag_for_tracebacks_stands_anywhere(shop: Shop, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    image = shop.image("tiny:1")
+    assert shop.run(*words).lines == [image.id.hex[:12]]
+
+    def broken(_template: str | None) -> None:
+        raise AssertionError("not to be reached")
+
+    monkeypatch.setattr("pybuild.builder.cli.commands.image.images.catalog", broken)
+    failed = shop.run(*words)
+    assert (failed.code, "Traceback" in failed.err) == (70, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["manifest"], "Usage: pybuild manifest [OPTIONS] COMMAND"),
+        (["manifest", "help"], "Usage: pybuild manifest [OPTIONS] COMMAND"),
+        (["image"], "Usage: pybuild image COMMAND"),
+        (["image", "help"], "Usage: pybuild image COMMAND"),
+        (["image", "help", "ls"], "Usage: pybuild images [OPTIONS]"),
+        (["builder", "help"], "Usage: pybuild builder COMMAND"),
+    ],
+)
+def test_a_family_alone_shows_its_help(shop: Shop, words: list[str], first: str) -> None:
+    result = shop.run(*words)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--versoin"], "did you mean pybuild --version?"),
+        (["build", "--version", "."], "did you mean pybuild --version?"),
+        (["build", "--no-cahce", "."], "did you mean --no-cache?"),
+        (["images", "--no-trnc"], "did you mean --no-trunc?"),
+        (["build", "--network-of-steps", "."], "did you mean --network?"),
+        (["images", "--zzzz"], "see 'pybuild images --help'"),
+        (["images", "-Z"], "see 'pybuild images --help'"),
+    ],
+)
+def test_an_unknown_option_has_the_nearest_as_its_hint(shop: Shop, words: list[str], hint: str) -> None:
+    result = shop.run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("ERROR: no such option")
+    assert result.err.splitlines()[1:] == [f"hint: {hint}"]

@@ -2,11 +2,10 @@
 
 import click
 
-from pybuild.builder.cli.aliases import ALIASES, FAMILIES, spelled_out
+from pybuild.builder.cli.aliases import ALIASES, FAMILIES, spelled_out, unknown_command
 from pybuild.builder.cli.command import Command
 from pybuild.builder.cli.commands import COMMANDS
 from pybuild.builder.cli.tools import say
-from pybuild.builder.cli.unknown import unknown_command
 
 
 def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
