@@ -8,18 +8,17 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from pybuild.runtime.emulation.smallest import smallest_program
+from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.sandbox.inside.mounts import filesystem
 
-_INITIAL = ["0", "0", "4294967295"]
 _FIRST = threading.Lock()
 _kept: list[int] = []
 """The file system, which lives as long as it is open."""
 
 
-def register_own(programs: Mapping[str, str], uid_map: Path = Path("/proc/self/uid_map")) -> bool:
+def register_own(programs: Mapping[str, str]) -> bool:
     """Register emulators (architecture as OCI names it -> path of a static program) for this process and its children.
 
     Returns whether that was done; it is not in the user namespace of the host, which is everybody's, nor where the
@@ -28,7 +27,7 @@ def register_own(programs: Mapping[str, str], uid_map: Path = Path("/proc/self/u
     with _FIRST:
         if _kept:
             return True
-        if not programs or uid_map.read_text(encoding="ascii").split() == _INITIAL:
+        if not programs or in_initial_namespace():
             return False
         try:
             tree = filesystem("binfmt_misc")

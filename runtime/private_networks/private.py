@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.private_networks.programs import Carrier, carrier, resolv_conf_in
 from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
@@ -128,10 +129,7 @@ def missing() -> str:
 
 def is_root() -> bool:
     """Return whether this process is root outside of user namespaces, and so may become another user."""
-    if os.geteuid() != 0:
-        return False
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return file.read().split() == ["0", "0", "4294967295"]
+    return os.geteuid() == 0 and in_initial_namespace()
 
 
 def _start() -> PrivateNetwork:

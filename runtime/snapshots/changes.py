@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
+from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.paths.safepath import DirectoryEntry, Root, read_xattrs, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
@@ -56,9 +57,7 @@ def overlay_xattr_prefix() -> str:
 
     Inside a user namespace, and for an ordinary user, overlayfs is mounted with the option userxattr.
     """
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        initial = file.read().split() == ["0", "0", "4294967295"]
-    return "trusted.overlay." if initial and os.geteuid() == 0 else "user.overlay."
+    return "trusted.overlay." if os.geteuid() == 0 and in_initial_namespace() else "user.overlay."
 
 
 @dataclass(frozen=True, slots=True)

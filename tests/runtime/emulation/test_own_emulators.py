@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from pybuild.runtime.emulation import own_emulators
 from pybuild.runtime.emulation.own_emulators import register_own, rule
 from tests.helpers.hosts import need_emulator, need_programs, need_root
 
@@ -11,6 +12,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from pybuild.runtime.emulation.probe import emulation
+from pybuild.runtime.emulation import own_emulators
 from pybuild.runtime.emulation.own_emulators import register_own
 folder = Path(sys.argv[1])
 found = [emulation("s390x", folder).name]
@@ -50,13 +52,17 @@ def test_in_a_user_namespace_of_its_own_a_builder_has_what_it_registers_and_the_
     assert ran("env").startswith("UNKNOWN False UNKNOWN ")
 
 
-def test_the_namespace_of_the_host_is_left_alone(tmp_path):
-    mine = tmp_path / "uid_map"
-    mine.write_text("         0          0 4294967295\n")
-    assert not register_own({"arm64": "/bin/true"}, mine)
+def test_the_namespace_of_the_host_is_left_alone(monkeypatch):
+    monkeypatch.setattr(own_emulators, "in_initial_namespace", lambda: True)
+    monkeypatch.setattr(own_emulators, "filesystem", _unexpected)
+    assert not register_own({"arm64": "/bin/true"})
 
 
-def test_without_an_emulator_nothing_is_made(tmp_path):
-    mine = tmp_path / "uid_map"
-    mine.write_text("0 1000 1\n")
-    assert not register_own({}, mine)
+def test_without_an_emulator_nothing_is_made(monkeypatch):
+    monkeypatch.setattr(own_emulators, "in_initial_namespace", lambda: False)
+    monkeypatch.setattr(own_emulators, "filesystem", _unexpected)
+    assert not register_own({})
+
+
+def _unexpected(name):
+    raise AssertionError(f"{name} is mounted")
