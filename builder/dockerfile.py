@@ -1,13 +1,12 @@
 """Reading the Dockerfile: where it is, and its bytes as text."""
 
-import os
 from pathlib import Path
 
 from pybuild.builder.content.context import ignore_text, open_context
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Files
-from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.errors import UnsafePathError, kernel_reason
 from pybuild.runtime.values import replace
 
 LIMIT = 16 << 20
@@ -40,7 +39,7 @@ def read_dockerfile(files: Files) -> Definition:
             with files.dockerfile.open("rb") as file:
                 content = file.read(LIMIT + 1)
         except OSError as error:
-            reason = os.strerror(error.errno or 0).lower()
+            reason = kernel_reason(error)
             raise RequestError(f"failed to read dockerfile: open {files.dockerfile}: {reason}") from error
         if len(content) > LIMIT:
             raise RequestError(f"failed to read dockerfile: {files.dockerfile}: longer than {LIMIT} bytes")

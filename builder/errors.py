@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from pybuild.runtime.errors import kernel_reason
+
 if TYPE_CHECKING:
     from pybuild.grammar.source import Source, Span
 
@@ -73,7 +75,7 @@ def reason(error: BaseException) -> str:
     if not isinstance(error, OSError):
         return str(error)
     names = " ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-    text = (error.strerror or str(error)).lower()
+    text = kernel_reason(error)
     return f"{names}: {text}" if names else text
 
 

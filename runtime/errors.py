@@ -5,6 +5,11 @@ class RuntimeHostError(Exception):
     """Root of the failures of this package."""
 
 
+def kernel_reason(error: OSError) -> str:
+    """Return why a system call failed, such as ``no such file or directory``: lower case, without errno and path."""
+    return (error.strerror or str(error)).lower()
+
+
 class SandboxError(RuntimeHostError):
     """A sandbox could not be set up: which operation, on what, and the errno that the kernel gave.
 

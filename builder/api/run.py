@@ -111,8 +111,9 @@ def command_of(given: Command | Iterable[str]) -> Command:
 
 
 def _in_image(command: Command, image: "Image") -> "ImageCommand":
+    from pybuild.builder.execute.confined import binds
     from pybuild.builder.execute.in_image import ImageCommand
-    from pybuild.runtime.sandbox.spec import Bind, Network
+    from pybuild.runtime.sandbox.spec import Network
 
     own = (line.partition("=") for line in image.config.config.env)
     return ImageCommand(
@@ -122,5 +123,5 @@ def _in_image(command: Command, image: "Image") -> "ImageCommand":
         workdir=command.workdir,
         user=command.user,
         network=Network(command.network),
-        mounts=tuple(Bind(host_path=v.host_path, target=v.target, read_only=v.read_only) for v in command.volumes),
+        mounts=binds(command.volumes),
     )

@@ -15,7 +15,7 @@ from pybuild.builder.request import Files
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
-from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.errors import UnsafePathError, kernel_reason
 from pybuild.runtime.paths.safepath import Root
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _named_ignore_file(path: Path) -> str:
     try:
         return path.read_text("utf-8", "surrogateescape")
     except OSError as error:
-        raise RequestError(f"failed to read ignore file: open {path}: {(error.strerror or '').lower()}") from error
+        raise RequestError(f"failed to read ignore file: open {path}: {kernel_reason(error)}") from error
 
 
 def _of_context(root: Root) -> str | None:

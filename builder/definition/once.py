@@ -13,6 +13,7 @@ from stat import S_ISREG
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request, Secret
+from pybuild.runtime.errors import kernel_reason
 
 _LIMIT = 4 << 20
 _MEMORY = "/proc/self/fd/"
@@ -54,7 +55,7 @@ def _held(path: Path, stack: ExitStack) -> Path:
     except FileNotFoundError:
         return path  # callers need the reason only
     except OSError as error:
-        raise RequestError(f"failed to read {path}: {(error.strerror or '').lower()}") from error
+        raise RequestError(f"failed to read {path}: {kernel_reason(error)}") from error
     if len(content) > _LIMIT:
         raise RequestError(f"failed to read {path}: longer than {_LIMIT >> 20} MiB")
     held = os.memfd_create("pybuild", os.MFD_CLOEXEC)

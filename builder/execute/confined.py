@@ -1,8 +1,10 @@
 """What the process of a sandbox may do, as the command line asks for it."""
 
+from collections.abc import Iterable
+
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request.capabilities import capabilities
-from pybuild.builder.request.values import Rights
+from pybuild.builder.request.values import Rights, Volume
 from pybuild.runtime.kernel.syscalls import capget
 from pybuild.runtime.sandbox.spec import Bind, DeviceNode, Spec
 from pybuild.runtime.values import replace
@@ -18,18 +20,20 @@ def confined(spec: Spec, given: Rights) -> Spec:
         return spec
     held = capabilities(given.cap_add, given.cap_drop, capget()[1])
     nodes = tuple(DeviceNode(host_path=each.host_path, target=each.target) for each in given.devices)
-    files = tuple(
-        Bind(host_path=each.host_path, target=each.target, read_only=each.read_only) for each in given.volumes
-    )
     process = replace(spec.process, groups=(*spec.process.groups, *given.groups), env=(*given.env, *spec.process.env))
     return replace(
         spec,
         process=process,
-        mounts=(*spec.mounts, *files, *nodes),
+        mounts=(*spec.mounts, *binds(given.volumes), *nodes),
         capabilities=held,
         seccomp=program_of(given.seccomp, held),
         no_new_privileges=given.no_new_privileges,
     )
+
+
+def binds(volumes: Iterable[Volume]) -> tuple[Bind, ...]:
+    """Return the mounts of a sandbox that show *volumes*."""
+    return tuple(Bind(host_path=each.host_path, target=each.target, read_only=each.read_only) for each in volumes)
 
 
 def program_of(profile: str | None, held: int) -> bytes | None:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.execute.confined import confined
+from pybuild.builder.execute.confined import binds, confined
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.execute.mounts import agent_env, mounts
@@ -23,7 +23,7 @@ from pybuild.grammar.golang import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.launcher import run as run_sandbox
-from pybuild.runtime.sandbox.spec import Bind, ExitStatus, FileMount, Mount, Network, Process, ResourceLimits, Spec
+from pybuild.runtime.sandbox.spec import ExitStatus, FileMount, Mount, Network, Process, ResourceLimits, Spec
 from pybuild.runtime.snapshots.snapshotter import Active
 
 
@@ -144,10 +144,7 @@ _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
 
 def _host_mounts(execution: Execution) -> tuple[Mount, ...]:
     """Return the mounts that *execution* asks for besides those of the Dockerfile."""
-    binds = (
-        Bind(host_path=volume.host_path, target=volume.target, read_only=volume.read_only)
-        for volume in execution.volumes
-    )
+    mounts = binds(execution.volumes)
     if not execution.resolv_conf:
-        return tuple(binds)
-    return (*binds, FileMount(target=_RESOLV_CONF, content=execution.resolv_conf.encode()))
+        return mounts
+    return (*mounts, FileMount(target=_RESOLV_CONF, content=execution.resolv_conf.encode()))

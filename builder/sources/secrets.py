@@ -4,6 +4,7 @@ import os
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Secret
+from pybuild.runtime.errors import kernel_reason
 
 _LIMIT = 500 << 10
 """The limit of BuildKit."""
@@ -20,7 +21,7 @@ def read_secret(secret: Secret) -> bytes:
         with secret.file.open("rb") as file:
             value = file.read(_LIMIT + 1)
     except OSError as error:
-        raise BuildError(f"secret {secret.id}: {secret.file}: {os.strerror(error.errno or 0).lower()}") from error
+        raise BuildError(f"secret {secret.id}: {secret.file}: {kernel_reason(error)}") from error
     if len(value) > _LIMIT:
         raise BuildError(f"secret {secret.id}: larger than {_LIMIT >> 10} KiB")
     return value

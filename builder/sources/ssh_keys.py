@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError
+from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.paths.scratch import temporary
 
 _LIMIT = 100 << 10
@@ -91,7 +92,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(_LIMIT + 1)
     except OSError as error:
-        raise RequestError(f"invalid --ssh: {path}: {(error.strerror or '').lower()}") from error
+        raise RequestError(f"invalid --ssh: {path}: {kernel_reason(error)}") from error
     if len(content) > _LIMIT:
         raise RequestError(f"invalid --ssh: {path} is too long for a key")
     return content

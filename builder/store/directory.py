@@ -9,6 +9,7 @@ from pathlib import Path
 from pybuild.builder.errors import RequestError, StoreError
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.store.room import make_reserve, not_writable, store_failure
+from pybuild.runtime.errors import kernel_reason
 
 _PARTS = ("locks", "tmp", "cache-mounts")
 _DATABASE = "pybuild.db"
@@ -169,4 +170,4 @@ def _cannot_make(root: Path, error: OSError) -> StoreError:
     if error.errno in {EEXIST, ENOTDIR}:
         return StoreError(f"cannot create the store {root}: it exists and is not a directory")
     hint = _ELSEWHERE if error.errno in {EACCES, EROFS, *_UNSUPPORTED} else ""
-    return StoreError(f"cannot create the store {root}: {(error.strerror or str(error)).lower()}", hint=hint)
+    return StoreError(f"cannot create the store {root}: {kernel_reason(error)}", hint=hint)

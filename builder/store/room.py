@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pybuild.builder.errors import StoreError
+from pybuild.runtime.errors import kernel_reason
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILES = 8
@@ -35,7 +36,7 @@ def not_writable(root: Path, error: OSError | None = None) -> StoreError:
     """Return the error for a read-only store, as *error* reports it."""
     if error is None or error.errno == errno.EROFS:
         return StoreError(f"the store {root} is read-only", hint=_READ_ONLY_HINT)
-    return StoreError(f"the store {root} cannot be written: {(error.strerror or '').lower()}", hint=_READ_ONLY_HINT)
+    return StoreError(f"the store {root} cannot be written: {kernel_reason(error)}", hint=_READ_ONLY_HINT)
 
 
 def is_short(root: Path) -> bool:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from pybuild.builder.store.directory import COPYING, OVERLAY, OWNERS
-from pybuild.runtime.errors import SnapshotError
+from pybuild.runtime.errors import SnapshotError, kernel_reason
 from pybuild.runtime.sandbox.isolation import is_single
 from pybuild.runtime.snapshots.id_map import id_map, is_of_user, tree_suffix
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
@@ -38,7 +38,7 @@ def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
     refusal = _refusal(overlays) if not wanted else None
     if refusal is None:
         return overlay, ""
-    return CopyingSnapshotter(trees), (refusal.strerror or "").lower()
+    return CopyingSnapshotter(trees), kernel_reason(refusal)
 
 
 def places(root: Path) -> tuple[Path, Path]:

@@ -4,7 +4,7 @@ Inside, the user is root, and every file is root's for the kernel. Whose they ar
 (`runtime.ownership`), and steps are told so by a supervisor (`runtime.supervisor`).
 """
 
-from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.errors import SandboxUnavailable, kernel_reason
 from pybuild.runtime.ownership import recording
 from pybuild.runtime.sandbox import isolation
 
@@ -20,7 +20,7 @@ def map_own_id(uid: int, gid: int) -> None:
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                 file.write(text)
         except OSError as error:
-            reason = f"the kernel maps no id of user {uid}: {(error.strerror or 'refused').lower()}"
+            reason = f"the kernel maps no id of user {uid}: {kernel_reason(error)}"
             raise SandboxUnavailable(reason, isolation.IN_CONTAINER) from None
     recording.start()
     isolation.entered()

@@ -9,7 +9,6 @@ from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError, reason
 from pybuild.builder.options import record
 from pybuild.builder.request.capabilities import named
-from pybuild.builder.request.cdi import find_device, is_name
 from pybuild.builder.request.values import Device, Rights
 from pybuild.grammar.golang import parse_bool
 
@@ -32,8 +31,7 @@ def confinement(
     """Return what these flags say together. Raises RequestError."""
     added, dropped = named(cap_add, cap_drop)
     seccomp, no_new_privileges = _security(security)
-    by_name = [_by_name(text) for text in devices if is_name(text)]
-    nodes = [node for text in devices if not is_name(text) for node in _devices(text)]
+    by_name, nodes = _devices(devices)
     return Rights(
         cap_add=added,
         cap_drop=dropped,
@@ -93,14 +91,24 @@ def _text(path: Path) -> str:
     return data.decode()
 
 
-def _by_name(text: str) -> Rights:
-    found = find_device(text)
-    if found.hooks:
-        warn(f"--device {text}: the hooks that its CDI file names are not run")
-    return found.rights
+def _devices(given: Iterable[str]) -> tuple[list[Rights], list[Device]]:
+    """Return what the devices that CDI files describe need, and the nodes of those that are given by path."""
+    by_name: list[Rights] = []
+    nodes: list[Device] = []
+    for text in given:
+        from pybuild.builder.request import cdi  # inside the loop: few runs name a device
+
+        if not cdi.is_name(text):
+            nodes += _device_nodes(text)
+            continue
+        found = cdi.find_device(text)
+        if found.hooks:
+            warn(f"--device {text}: the hooks that its CDI file names are not run")
+        by_name.append(found.rights)
+    return by_name, nodes
 
 
-def _devices(text: str) -> list[Device]:
+def _device_nodes(text: str) -> list[Device]:
     """Return the nodes of ``HOST[:TARGET][:PERMISSIONS]``; those in a directory one by one, as Docker does."""
     host, *rest = text.split(":")
     target = rest.pop(0) if rest and rest[0].startswith("/") else host

@@ -8,6 +8,7 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
 from pybuild.builder.request import Changes, Secret, changes
+from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.values import frozen
 
 _FIELDS = "use id=, src=, env= and type="
@@ -89,7 +90,7 @@ def _agent_paths(item: str, value: str) -> tuple[Path, ...]:
     try:
         sockets = sum(_is_socket(path) for path in paths)
     except OSError as error:
-        raise RequestError(f"invalid --ssh {item!r}: {error.filename}: {(error.strerror or '').lower()}") from error
+        raise RequestError(f"invalid --ssh {item!r}: {error.filename}: {kernel_reason(error)}") from error
     if sockets and len(paths) > 1:
         raise RequestError(
             f"invalid --ssh {item!r}: only single socket allowed", hint="one agent can hold several keys"

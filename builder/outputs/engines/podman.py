@@ -12,6 +12,7 @@ from pybuild.builder.outputs.archive import Named
 from pybuild.builder.outputs.engines.docker import Status
 from pybuild.builder.store.store import Store
 from pybuild.runtime import stopping
+from pybuild.runtime.errors import kernel_reason
 
 
 def podman() -> str | None:
@@ -26,7 +27,7 @@ def load(program: str, images: Sequence[Named], store: Store, status: Status) ->
             [program, "load", "--quiet"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
     except OSError as error:
-        raise LoadFailed(f"cannot start {program}: {(error.strerror or '').lower()}") from error
+        raise LoadFailed(f"cannot start {program}: {kernel_reason(error)}") from error
     with process:
         try:
             if process.stdin is not None:

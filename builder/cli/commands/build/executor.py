@@ -16,6 +16,7 @@ from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.request.checks import full_names
+from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.paths.scratch import temporary
 from pybuild.runtime.values import frozen
 
@@ -209,7 +210,7 @@ def _be_input(place: str) -> None:
     try:
         opened = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise RequestError(f"the context {place} cannot be read: {(error.strerror or '').lower()}") from error
+        raise RequestError(f"the context {place} cannot be read: {kernel_reason(error)}") from error
     os.dup2(opened, 0)
     os.close(opened)
 

@@ -15,12 +15,12 @@ from pybuild.builder.cli.flags.host import mount_target, volume
 from pybuild.builder.cli.tools import tree_store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import in_image
-from pybuild.builder.execute.confined import confined
+from pybuild.builder.execute.confined import binds, confined
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
-from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec, Tmpfs
+from pybuild.runtime.sandbox.spec import Network, Spec, Tmpfs
 from pybuild.runtime.values import frozen, replace
 
 
@@ -122,7 +122,7 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
         env=_environment(config, flags, env),
         workdir=flags.workdir or "",
         user=flags.user,
-        mounts=(*map(_volume, flags.volumes), *(Tmpfs(target=mount_target(item)) for item in flags.tmpfs)),
+        mounts=(*binds(map(volume, flags.volumes)), *(Tmpfs(target=mount_target(item)) for item in flags.tmpfs)),
         network=Network(flags.network or "host"),
         hostname=flags.hostname or "pybuild",
         hosts=hosts(flags.add_hosts),
@@ -141,11 +141,6 @@ def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str
     given = [line for path in flags.env_files for line in lines_of("--env-file", path)]
     chosen |= variables((*config.env, *given, *flags.variables), env, "environment variable")
     return tuple(chosen.items())
-
-
-def _volume(given: str) -> Mount:
-    shown = volume(given)
-    return Bind(host_path=shown.host_path, target=shown.target, read_only=shown.read_only)
 
 
 def _pass_on(stream: int, data: bytes) -> None:
