@@ -1,4 +1,4 @@
-"""What happened to containers, volumes and images: noted by those who do it, read by ``events``."""
+"""What happened to containers, volumes, networks and images: noted by those who do it, read by ``events``."""
 
 import json
 import os

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.directory import Networks, tell_of_endpoint
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import everyone, forget_live, read_live, write_live
 from pybuild.builder.networks.ports import allocated, exposed, mappings
@@ -47,6 +47,7 @@ def connect_all(networks: Networks, joining: Joining, attachments: Iterable[Memb
             namespaces.open_to_users(space)
             for each in live.endpoints:
                 netavark.set_up(_connection(networks.root, live, each))
+                tell_of_endpoint(networks.root, "connect", live, each)
     except BaseException:
         if space >= 0:
             os.close(space)
@@ -202,6 +203,7 @@ def disconnect_all(root: Path, directory: Path) -> None:
         with namespaces.locked():
             for endpoint in live.endpoints:
                 netavark.take_down(_connection(root, live, endpoint))
+                tell_of_endpoint(root, "disconnect", live, endpoint)
             netavark.let_go(live.container)
     forget_live(directory)
 
@@ -223,6 +225,7 @@ def connect(networks: Networks, joining: Joining, attachment: Membership) -> Non
     try:
         with namespaces.locked():
             netavark.set_up(_connection(networks.root, whole, endpoint))
+        tell_of_endpoint(networks.root, "connect", whole, endpoint)
     except BaseException:
         _take_one_down(networks, joining.directory, whole, endpoint)
         raise
@@ -234,6 +237,7 @@ def disconnect(networks: Networks, directory: Path, network: NetworkConfig) -> N
     endpoint = next((each for each in live.endpoints if each.network == network.id), None) if live else None
     if live is not None and endpoint is not None:
         _take_one_down(networks, directory, live, endpoint)
+        tell_of_endpoint(networks.root, "disconnect", live, endpoint)
 
 
 def _take_one_down(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:

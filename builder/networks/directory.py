@@ -7,6 +7,7 @@ Two are nowhere: `host` and `none`. The default one, `bridge`, is made when it i
 """
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +23,9 @@ from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
 from pybuild.builder.networks.etc import name_servers
 from pybuild.builder.networks.membership import everyone, plain
 from pybuild.builder.networks.subnets import free_subnet, overlapping
-from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, PRIVATE, NetworkConfig
+from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, PRIVATE, Endpoint, Live, NetworkConfig
 from pybuild.builder.store.room import storing
+from pybuild.runtime.monitor.events import append
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.networks.links import exists, routes
 from pybuild.runtime.paths.filelock import exclusive
@@ -83,6 +85,7 @@ class Networks:
             )
         with storing(self.root):
             replace_file(self.directory / f"{network.id}.json", json.dumps(plain(network)))
+        _tell(self.root, "create", network.id, name=network.name, type=network.driver)
         return network
 
     def _taken(self, but: str = "") -> list[IPv4Network]:
@@ -166,6 +169,7 @@ class Networks:
                     hint=f"disconnect or stop {', '.join(each[:12] for each in used)}",
                 )
             (self.directory / f"{network.id}.json").unlink(missing_ok=True)
+            _tell(self.root, "destroy", network.id, name=network.name, type=network.driver)
 
     def prune(self, passes: Callable[[NetworkConfig], bool]) -> list[str]:
         """Remove the networks that pass and on which no container runs. Return their names."""
@@ -197,6 +201,17 @@ def _resolvers() -> list[IPv4Network]:
         with suppress(ValueError):
             found.append(IPv4Network(IPv4Address(address)))
     return found
+
+
+def tell_of_endpoint(root: Path, action: str, live: Live, endpoint: Endpoint) -> None:
+    """Note in the log of events that a container joined (``connect``) or left (``disconnect``) a network."""
+    # The network itself may be gone by now; the document by which it was set up is not.
+    driver = json.loads(endpoint.document)["network_info"][endpoint.network]["driver"]
+    _tell(root, action, endpoint.network, container=live.container, name=endpoint.name, type=driver)
+
+
+def _tell(root: Path, action: str, identity: str, **attributes: str) -> None:
+    append(os.fsencode(root), "network", action, identity, attributes, time.time_ns())
 
 
 def check_driver(name: str) -> str:

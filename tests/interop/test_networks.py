@@ -145,6 +145,17 @@ network connect --alias again --ip 10.77.5.5 one server
 rm -f server
 network rm one
 """,
+    "what happened": """
+network create evented
+run --rm --name c1 --network evented box true
+run -d --name c2 --network evented box sleep 1000
+network disconnect evented c2
+network connect evented c2
+rm -f c2
+network rm evented
+sleep 1.1
+events --since 5m --until 0s --filter network=evented --format '{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}'
+""",
     "addresses": """
 network create --subnet 10.77.2.0/24 one
 run --rm --name c1 --network one --ip 10.77.2.50 box sh -c 'ip -4 addr show eth0 | grep -o "10.77.2.50/24"; ip route | grep default | cut -d" " -f1-5'

@@ -1,10 +1,12 @@
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pybuild.builder.containers.events import read_events
 from pybuild.builder.networks.connecting import Joining, connect, connect_all, disconnect, disconnect_all
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.errors import NetworkError
@@ -151,3 +153,22 @@ def test_a_failure_without_the_right_to_make_an_interface_is_no_second_failure(
     with pytest.raises(netavark.NetworkFailure):
         connect_all(networks, who, (made(networks, "one"),))
     assert not is_live(who.directory)
+
+
+def test_events_say_who_joins_and_leaves_which_network(networks: Networks) -> None:
+    who, one, two = joining(networks, 1), made(networks, "one"), made(networks, "two")
+    connect_all(networks, who, (one,))
+    connect(networks, who, two)
+    disconnect(networks, who.directory, networks.find("two"))
+    disconnect_all(networks.root, who.directory)
+    networks.remove(networks.find("one"))
+    events = list(read_events(networks.root, 0, time.time()))
+    expected = (("create", one), ("create", two), ("connect", one), ("connect", two))
+    expected = (*expected, ("disconnect", two), ("disconnect", one), ("destroy", one))
+    assert [(each.kind, each.action, each.identity) for each in events] == [
+        ("network", action, on.network) for action, on in expected
+    ]
+    assert [dict(each.attributes) for each in events[1:3]] == [
+        {"name": "two", "type": "bridge"},
+        {"container": who.id, "name": "one", "type": "bridge"},
+    ]

@@ -22,10 +22,11 @@ from pybuild.builder.containers.logs import moment
 @click.option("--format", "template", metavar="FORMAT", help='Print as "json", or with a Go template.')
 @root_option
 def command(*, filters: tuple[str, ...], since: str | None, until: str | None, template: str | None) -> None:
-    """Show what happens to containers, images and volumes, as it happens; without --until it does not end.
+    """Show what happens to containers, images, networks and volumes, as it happens; without --until it does not end.
 
     There is no daemon: commands and the monitors of containers write the log, of which the last 4 to 8 MB are kept.
-    Filters: container, event, image, label, type and volume. Of several filters with the same key, one must match.
+    Filters: container, event, image, label, network, type and volume. Of several filters with the same key, one
+    must match.
     """
     passes, now = event_filter(filters), time.time()
     asked = parsed(template) if template and template != "json" else None
