@@ -33,6 +33,9 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.images import prune as prune
     from pybuild.builder.api.images import save as save
     from pybuild.builder.api.images import tag as tag
+    from pybuild.builder.api.networks import Network as Network
+    from pybuild.builder.api.networks import create_network as create_network
+    from pybuild.builder.api.networks import networks as networks
     from pybuild.builder.api.registries import copy as copy
     from pybuild.builder.api.registries import pull as pull
     from pybuild.builder.api.registries import push as push
@@ -48,6 +51,7 @@ _MODULES = {
     "Command": "pybuild.builder.api.run",
     "Container": "pybuild.builder.api.containers",
     "Image": "pybuild.builder.api.images",
+    "Network": "pybuild.builder.api.networks",
     "Outcome": "pybuild.builder.build",
     "Pruned": "pybuild.builder.api.images",
     "RegistryAccess": "pybuild.builder.store.registries",
@@ -57,9 +61,11 @@ _MODULES = {
     "build": "pybuild.builder.api.build",
     "containers": "pybuild.builder.api.containers",
     "copy": "pybuild.builder.api.registries",
+    "create_network": "pybuild.builder.api.networks",
     "inspect": "pybuild.builder.api.images",
     "list": "pybuild.builder.api.images",
     "load": "pybuild.builder.api.images",
+    "networks": "pybuild.builder.api.networks",
     "prune": "pybuild.builder.api.images",
     "pull": "pybuild.builder.api.registries",
     "push": "pybuild.builder.api.registries",
@@ -78,6 +84,7 @@ __all__ = [
     "Command",
     "Container",
     "Image",
+    "Network",
     "Outcome",
     "Pruned",
     "RegistryAccess",
@@ -87,11 +94,13 @@ __all__ = [
     "build",
     "containers",
     "copy",
+    "create_network",
     "errors",
     "events",
     "inspect",
     "list",
     "load",
+    "networks",
     "prune",
     "pull",
     "push",

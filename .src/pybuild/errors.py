@@ -11,6 +11,7 @@
       ImageError           an image is damaged, or a registry failed otherwise
         ImageNotFound      no image has this name
       ContainerError       a container cannot do that now, is gone, or has its name from another one
+      NetworkError         a network has its name from another one, is in use, or is not there
       StoreError           the store is closed, full, read-only, or no store
       HostError            the kernel, the disk or a file failed
         SandboxUnavailable this host or process permits no sandbox
@@ -34,6 +35,7 @@ from pybuild.builder.errors import (
     StoreError,
     TimedOut,
 )
+from pybuild.builder.networks.errors import NetworkError
 
 __all__ = [
     "Cancelled",
@@ -43,6 +45,7 @@ __all__ = [
     "ImageError",
     "ImageNotFound",
     "LoadFailed",
+    "NetworkError",
     "PullFailed",
     "PushFailed",
     "PybuildError",

@@ -63,6 +63,16 @@ class Container:
         state = self._state
         return state.exit_code if state.status == "exited" else None
 
+    def addresses(self, port: str) -> "list[tuple[str, int]]":
+        """Return the addresses and ports of the host that lead to *port*, such as ``5432/tcp``, while it runs."""
+        from pybuild.builder.networks.membership import read_live
+        from pybuild.builder.networks.ports import parse_exposed
+
+        with door():
+            wanted = parse_exposed(port)[0]
+            live = read_live(self._found.directory) if self._found.state.runs else None
+            return [(each.address, each.host_port) for each in live.ports if each.name == wanted] if live else []
+
     def start(self) -> None:
         """Start it; no error when it runs. Raises `errors.ContainerError` when its program cannot be executed."""
         from pybuild.builder.containers.directory import Containers
@@ -137,14 +147,20 @@ def start(
     store: Store,
     *,
     name: str = "",
+    networks: Iterable[str] = (),
+    ports: Iterable[str] = (),
     platform: str | None = None,
     cancel: Cancel | None = None,
 ) -> Container:
     """Make a container of *image* that runs *command*, start it, and return it. It outlives this program.
 
-    *command* may be its words alone; () leaves it to the image. *name* is "" for one of pybuild's choice.
+    *command* may be its words alone; () leaves it to the image. *name* is "" for one of pybuild's choice. *networks*
+    are the names of those that it is on, where other containers find it by its name. *ports* are published as ``-p``
+    does: with ``127.0.0.1::5432`` a free port of the host leads to port 5432, and `Container.addresses` tells which.
+    Ports alone take the network ``bridge``; without *networks* and *ports* the network is that of *command*.
 
     Raises:
+        errors.NetworkError: there is no such network, or a port of the host is taken.
         errors.ImageNotFound: the store has no such image.
         errors.RequestError: there is no command to run.
         errors.ContainerError: the name is taken, or the program cannot be executed; then there is no container.
@@ -159,10 +175,11 @@ def start(
     token = cancel or Cancel()
     with door(token):
         need_mounts()
+        around = _host_config(command_of(command), networks, ports)
         containers = Containers(store)
         with store.in_use():
             found = find_image(store, image, wanted_platform(platform) if platform else None)
-            made = Container(create(containers, found, *_wishes(image, command_of(command), name)), store)
+            made = Container(create(containers, found, _wish(image, command_of(command), name), around), store)
         try:
             token.check()
             made.start()
@@ -172,11 +189,10 @@ def start(
         return made
 
 
-def _wishes(image: str, command: Command, name: str) -> "tuple[Wish, HostConfig]":
-    from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
+def _wish(image: str, command: Command, name: str) -> "Wish":
     from pybuild.builder.containers.creating import Wish
 
-    wish = Wish(
+    return Wish(
         image=image,
         name=name,
         words=command.words,
@@ -186,11 +202,21 @@ def _wishes(image: str, command: Command, name: str) -> "tuple[Wish, HostConfig]
         working_dir=command.workdir,
         attached=("stdout", "stderr"),
     )
+
+
+def _host_config(command: Command, networks: Iterable[str], ports: Iterable[str]) -> "HostConfig":
+    from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
+    from pybuild.builder.networks.ports import parse_publish
+    from pybuild.builder.networks.values import BRIDGE, Membership, Networking
+
     mounts = tuple(
         MountPoint(kind=BIND, source=str(each.host_path), target=str(each.target), read_only=each.read_only)
         for each in command.volumes
     )
-    return wish, HostConfig(network=command.network, mounts=mounts)
+    published = tuple(port for text in ports for port in parse_publish(text))
+    names = tuple(dict.fromkeys(networks)) or ((BRIDGE,) if published else ())
+    networking = Networking(attachments=tuple(Membership(network=each) for each in names), ports=published)
+    return HostConfig(network=names[0] if names else command.network, mounts=mounts, networking=networking)
 
 
 def containers(store: Store) -> list[Container]:

@@ -22,6 +22,7 @@ PERMITTED = {
     "Healthcheck": _KEYWORD,
     "Image": _DOOR,
     "ImageNotFound": _DOOR,
+    "Network": "that of a container under the name that its users know, and the mode of a step without one",
     "OverlayRoot": _CHILD,
     "Process": _CHILD,
     "Run": _KEYWORD,

@@ -11,11 +11,11 @@ import pybuild
 from pybuild import errors, events, request
 
 PUBLIC = (
-    "Cancel Command Container Image Outcome Pruned RegistryAccess Request Store become_root build containers copy errors events inspect list load prune pull push request run save"
+    "Cancel Command Container Image Network Outcome Pruned RegistryAccess Request Store become_root build containers copy create_network errors events inspect list load networks prune pull push request run save"
     " start tag"
 )
 ERRORS = (
-    "Cancelled ContainerError DockerfileError HostError ImageError ImageNotFound LoadFailed PullFailed PushFailed PybuildError RequestError"
+    "Cancelled ContainerError DockerfileError HostError ImageError ImageNotFound LoadFailed NetworkError PullFailed PushFailed PybuildError RequestError"
     " ResolveError SandboxUnavailable StepFailed StoreError TimedOut"
 )
 EVENTS = (
