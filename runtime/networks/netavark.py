@@ -1,8 +1,8 @@
-"""netavark: interfaces, addresses, ports and names of containers, set up and taken down by a program.
+"""Running netavark, the program that sets up and takes down interfaces, addresses, published ports and names.
 
-It is told by a document what to do (`netavark setup --help`); the same one takes down what it set up. Who calls holds
-`namespaces.locked`. netavark itself runs under a second lock, which util-linux's flock holds for it: when we are killed
-it goes on, and the next pybuild has to wait for it.
+netavark reads a JSON document (`netavark setup --help`); the same document takes down what it set up. The caller holds
+`namespaces.locked`. netavark runs under a second lock, which util-linux's flock holds: when pybuild is killed, netavark
+runs on, and the next pybuild has to wait until it ends.
 """
 
 import json
@@ -23,7 +23,7 @@ _PATIENCE, _PAUSE = 5.0, 0.01
 
 
 class NetworkFailure(RuntimeHostError):
-    """netavark cannot set up what it was told to; *hint* says what may be missing."""
+    """netavark failed to set up a network; *hint* says what the host may lack."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -32,11 +32,11 @@ class NetworkFailure(RuntimeHostError):
 
 @frozen
 class Connection:
-    """A namespace *pin* and the networks that it is connected to, as netavark's *document* has them.
+    """The connection of the network namespace *pin* to the networks in netavark's *document*.
 
-    *interfaces* are those in the namespace. *bridges* are those on the host, each with the number of other namespaces
-    that are connected to it; *closed* are those of them that nothing may leave or enter, *published* those to which
-    ports of the host lead.
+    *interfaces* are inside of the namespace. *bridges* are on the host, each with the number of other namespaces that
+    are connected to it. *closed* are the bridges of internal networks, which no packet may enter or leave; *published*
+    are those to which the host forwards ports.
     """
 
     pin: str
@@ -48,7 +48,7 @@ class Connection:
 
 
 def set_up(connection: Connection) -> dict[str, Any]:
-    """Connect a namespace that is there; return what netavark says of it. Raises NetworkFailure, SandboxUnavailable."""
+    """Connect an existing namespace; return the output of netavark. Raises NetworkFailure and SandboxUnavailable."""
     need()
     _forget_dead_server()
     for bridge in connection.closed:
@@ -62,41 +62,41 @@ def set_up(connection: Connection) -> dict[str, Any]:
 
 
 def take_down(connection: Connection) -> None:
-    """Disconnect a namespace as far as it is connected. What is not there is no failure.
+    """Disconnect a namespace; what is not set up, or not any more, is skipped.
 
-    A bridge without another namespace goes; `tidy` or `let_go` does the rest.
+    Bridges that no other namespace uses are removed. Call `tidy` or `let_go` afterwards for rules and name servers.
     """
     _forget_dead_server()
-    # Without the right to make an interface nothing was set up, either.
+    # Where this process may not make an interface, nothing was set up before.
     with suppress(OSError):
         _have_interfaces(connection)
     if find(NETAVARK) is not None:
         _run("teardown", connection)
     for bridge, others in connection.bridges:
         if not others and links.exists(bridge):
-            with suppress(OSError):  # somebody else has removed it
+            with suppress(OSError):  # another program removed it meanwhile
                 links.remove_bridge(bridge)
 
 
 def let_go(pin: str) -> None:
-    """Let a namespace go that is connected to nothing any more, and tidy up."""
+    """Release a namespace that is connected to no network any more, and tidy up."""
     unpin(pin)
     tidy()
 
 
 def tidy() -> None:
-    """Remove what nobody needs any more: with the last network all rules, the name server and our files."""
+    """Remove what is unused: after the last network, all rules, the name server and the files of pybuild."""
     rules.tidy()
     _await_server_end()
     _remove_empty()
 
 
 def _run(action: str, connection: Connection) -> dict[str, Any]:
-    """Run netavark and return what it prints, with the member ``error`` when it fails."""
+    """Run netavark and return the document that it prints, which has a member ``error`` when it failed."""
     directory = place()
     (directory / "dns").mkdir(mode=0o700, parents=True, exist_ok=True)
     program, server, flock = find(NETAVARK), find(DNS), find("flock")
-    # One whose caller was killed may still be at work.
+    # Wait for a netavark whose pybuild was killed: it may still run.
     with exclusive(directory / "running"):
         pass
     held = (flock, "--close", os.fspath(directory / "running")) if flock else ()
@@ -127,10 +127,10 @@ def _failure(reason: str) -> NetworkFailure:
 
 
 def _have_interfaces(connection: Connection) -> None:
-    """Make the interfaces that netavark is to remove if they are missing: it fails when it does not find one.
+    """Make missing interfaces, because netavark removes nothing at all when one of them is missing.
 
-    They are missing when a kill came before they were made, and when the namespace is gone, which takes the kernel a
-    moment: until it is done the bridges seem to be in use.
+    They are missing when pybuild was killed before they were made, and when the namespace has ended. The kernel removes
+    the interfaces of an ended namespace a moment later, and until then their bridges seem to be in use.
     """
     space = pinned(connection.pin)
     if space is None:
@@ -149,7 +149,7 @@ def _have_interfaces(connection: Connection) -> None:
 
 
 def _forget_dead_server() -> None:
-    """Remove the number of a name server that is not one any more: netavark would send it signals."""
+    """Remove the pid file of a name server that has ended: its number may be that of another process by now."""
     file = place() / "dns" / DNS / "aardvark.pid"
     with suppress(FileNotFoundError):
         text = file.read_text(encoding="ascii", errors="replace").strip()
@@ -159,7 +159,7 @@ def _forget_dead_server() -> None:
 
 
 def _await_server_end() -> None:
-    """Wait for the name server to end when it has no network any more: it was told to."""
+    """Wait for the name server to end when it has no networks left: netavark has sent it a signal."""
     directory = place() / "dns" / DNS
     deadline = monotonic() + _PATIENCE
     while monotonic() < deadline:
@@ -171,7 +171,7 @@ def _await_server_end() -> None:
 
 
 def _remove_empty() -> None:
-    """Remove our directories when nothing is connected any more."""
+    """Remove the directories of pybuild when nothing is connected any more."""
     directory = place()
     with suppress(OSError):
         (directory / "pins").rmdir()
