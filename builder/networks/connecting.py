@@ -1,17 +1,22 @@
-"""Containers are connected to their networks when they start, and disconnected when nothing of them runs any more."""
+"""Connecting containers to networks when they start, and disconnecting them when they have ended.
+
+What will be set up is written to the container's ``network-up.json`` first. So after a crash at any point the next
+command finds the file and takes down what it names, whether or not that was set up.
+"""
 
 import json
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from pybuild.builder.networks.directory import Networks, tell_of_endpoint
+from pybuild.builder.networks.directory import Networks, log_endpoint
 from pybuild.builder.networks.errors import NetworkError
-from pybuild.builder.networks.membership import everyone, forget_live, read_live, write_live
+from pybuild.builder.networks.membership import all_live, forget_live, read_live, write_live
 from pybuild.builder.networks.ports import allocated, exposed, mappings
 from pybuild.builder.networks.subnets import free_address
 from pybuild.builder.networks.values import BRIDGE, Endpoint, Live, Membership, NetworkConfig, Networking, PublishedPort
@@ -24,7 +29,7 @@ from pybuild.runtime.values import frozen, replace
 
 @frozen
 class Joining:
-    """A container that is about to be on networks: its id, name, directory, what it exposes and what it wants."""
+    """A container that will be connected to networks. *exposed* are its ports as EXPOSE and ``--expose`` write them."""
 
     id: str
     name: str
@@ -33,42 +38,48 @@ class Joining:
     networking: Networking = Networking()
 
 
-def connect_all(networks: Networks, joining: Joining, attachments: Iterable[Membership]) -> tuple[Live, int]:
-    """Set up the networks of a container that starts; return them and a descriptor of its network namespace.
+def connect_all(networks: Networks, joining: Joining, memberships: Iterable[Membership]) -> tuple[Live, int]:
+    """Connect a starting container to its networks.
 
-    The caller holds the lock of the container. Raises NetworkError, NetworkFailure, SandboxUnavailable.
+    Return what was set up, and a descriptor of the container's network namespace. The caller holds the lock of the
+    container, and closes the descriptor.
+
+    Raises:
+        NetworkError: a network does not exist, or has no free address, or a port is in use.
+        NetworkFailure: netavark failed. What it had set up is taken down again.
+        SandboxUnavailable: netavark is not installed.
     """
     need()
-    live = _promised(networks, joining, attachments)
-    space = -1
+    live = _reserve(networks, joining, memberships)
+    namespace = -1
     try:
         with namespaces.locked():
-            space = namespaces.pin_new(joining.id)
-            namespaces.open_to_users(space)
-            for each in live.endpoints:
-                netavark.set_up(_connection(networks.root, live, each))
-                tell_of_endpoint(networks.root, "connect", live, each)
+            namespace = namespaces.pin_new(joining.id)
+            namespaces.open_to_users(namespace)
+            neighbours = _neighbours(networks.root, live)
+            for endpoint in live.endpoints:
+                netavark.set_up(_connection(live, endpoint, neighbours))
+                log_endpoint(networks.root, "connect", live, endpoint)
     except BaseException:
-        if space >= 0:
-            os.close(space)
+        if namespace >= 0:
+            os.close(namespace)
         disconnect_all(networks.root, joining.directory)
         raise
-    return live, space
+    return live, namespace
 
 
-def _promised(networks: Networks, joining: Joining, attachments: Iterable[Membership]) -> Live:
-    """Choose addresses and ports, and write down what will be set up."""
-    wanted = [(networks.find(each.network), each) for each in attachments]
+def _reserve(networks: Networks, joining: Joining, memberships: Iterable[Membership]) -> Live:
+    """Choose addresses and ports that no other container has, and write them down before the lock is given up."""
+    wanted = [(networks.find(each.network), each) for each in memberships]
     with networks.locked():
-        others = [each for each in everyone(networks.root) if each.container != joining.id]
-        endpoints: list[Endpoint] = []
-        ports = _ports(wanted, joining, others)
-        for number, (network, attachment) in enumerate(wanted):
+        choice = _Choice(joining, all_live(networks.root))
+        publisher = _publisher(network for network, _ in wanted)
+        ports = choice.ports() if publisher is not None else ()
+        endpoints = []
+        for number, (network, membership) in enumerate(wanted):
             networks.check_free(network)
-            publishes = bool(ports) and network == _publisher(wanted)
-            endpoints.append(
-                _endpoint(network, attachment, joining, others, number=number, ports=ports if publishes else ())
-            )
+            published = ports if network == publisher else ()
+            endpoints.append(choice.endpoint(network, membership, f"eth{number}", published))
         live = Live(
             boot=boot_id(),
             space=namespaces.own_name(),
@@ -80,61 +91,64 @@ def _promised(networks: Networks, joining: Joining, attachments: Iterable[Member
     return live
 
 
-def _publisher(wanted: Iterable[tuple[NetworkConfig, Membership]]) -> NetworkConfig | None:
-    """Return the network over which ports are published: the first one that is not internal."""
-    return next((network for network, _ in wanted if network.publishes), None)
+def _publisher(networks: Iterable[NetworkConfig]) -> NetworkConfig | None:
+    """Return the network through which ports are published: the first one that is not internal, as in Docker."""
+    return next((network for network in networks if network.publishes), None)
 
 
-def _ports(
-    wanted: list[tuple[NetworkConfig, Membership]], joining: Joining, others: Iterable[Live]
-) -> tuple[PublishedPort, ...]:
-    if _publisher(wanted) is None:
-        return ()
-    asked = joining.networking.ports
-    given = {each.name for each in asked}
-    if joining.networking.publish_all:
-        asked = (*asked, *(each for each in exposed(joining.exposed) if each.name not in given))
-    taken = [port for live in others if live.space == namespaces.own_name() for port in live.ports]
-    return allocated(asked, taken)
+class _Choice:
+    """Chooses the addresses and the ports of one container, around those that the *others* have."""
 
+    def __init__(self, joining: Joining, others: Iterable[Live]) -> None:
+        self._joining = joining
+        self._others = [each for each in others if each.container != joining.id]
 
-def _endpoint(
-    network: NetworkConfig,
-    attachment: Membership,
-    joining: Joining,
-    others: Iterable[Live],
-    *,
-    number: int,
-    ports: tuple[PublishedPort, ...],
-) -> Endpoint:
-    taken = {each.ip for live in others for each in live.endpoints if each.network == network.id}
-    ip = free_address(network.subnet, network.ip_range, {*taken, network.gateway}, attachment.ip)
-    found = Endpoint(
-        id=sha256(f"{joining.id} {network.id}".encode()).hexdigest(),
-        network=network.id,
-        name=network.name,
-        interface=f"eth{number}",
-        bridge=network.interface if network.driver == BRIDGE else "",
-        ip=ip,
-        prefix=IPv4Network(network.subnet).prefixlen,
-        gateway="" if network.internal else network.gateway,
-        mac=attachment.mac or _mac(ip),
-        aliases=tuple(dict.fromkeys((joining.name, *attachment.aliases, joining.id[:12]))),
-        resolves=network.resolves,
-        closed=network.internal and network.driver == BRIDGE,
-    )
-    return replace(found, document=json.dumps(_document(network, found, joining, ports)))
+    def ports(self) -> tuple[PublishedPort, ...]:
+        """Return the ports to publish, each with a port of the host. Raises NetworkError when one is in use."""
+        wanted = self._joining.networking.ports
+        if self._joining.networking.publish_all:
+            named = {each.name for each in wanted}
+            wanted = (*wanted, *(each for each in exposed(self._joining.exposed) if each.name not in named))
+        # Another network namespace has ports of its own.
+        here = namespaces.own_name()
+        return allocated(wanted, [port for live in self._others if live.space == here for port in live.ports])
+
+    def endpoint(
+        self, network: NetworkConfig, membership: Membership, interface: str, ports: Sequence[PublishedPort] = ()
+    ) -> Endpoint:
+        """Return the connection to *network*, with an address. Raises NetworkError when none is free."""
+        taken = {each.ip for live in self._others for each in live.endpoints if each.network == network.id}
+        ip = free_address(network.subnet, network.ip_range, {*taken, network.gateway}, membership.ip)
+        chosen = Endpoint(
+            id=sha256(f"{self._joining.id} {network.id}".encode()).hexdigest(),
+            network=network.id,
+            name=network.name,
+            interface=interface,
+            bridge=network.interface if network.driver == BRIDGE else "",
+            ip=ip,
+            prefix=IPv4Network(network.subnet).prefixlen,
+            gateway="" if network.internal else network.gateway,
+            mac=membership.mac or _mac(ip),
+            aliases=tuple(dict.fromkeys((self._joining.name, *membership.aliases, self._joining.id[:12]))),
+            resolves=network.resolves,
+            closed=network.internal and network.driver == BRIDGE,
+        )
+        return replace(chosen, document=json.dumps(_document(network, chosen, self._joining, ports)))
 
 
 def _mac(ip: str) -> str:
-    """Return an address that goes with *ip*: who comes back with it is known to its neighbours."""
+    """Return a MAC address derived from *ip*.
+
+    A container that gets its IP address again has its MAC address again, so the ARP entries of its neighbours stay
+    right. 02 marks an address that no manufacturer assigned.
+    """
     return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *IPv4Address(ip).packed))
 
 
 def _document(
-    network: NetworkConfig, endpoint: Endpoint, joining: Joining, ports: tuple[PublishedPort, ...]
+    network: NetworkConfig, endpoint: Endpoint, joining: Joining, ports: Sequence[PublishedPort]
 ) -> dict[str, Any]:
-    """Return what netavark is told. Names of users are in it only as those that the name server answers to."""
+    """Return the input of netavark. The only names of users in it are those that the name server answers for."""
     options = {"isolate": "true"} if network.driver == BRIDGE else {}
     for key, value in network.options:
         if key != "parent":
@@ -169,29 +183,37 @@ def _document(
     }
 
 
-def _connection(root: Path, live: Live, endpoint: Endpoint) -> netavark.Connection:
-    """Return *endpoint* as netavark takes it. Who calls holds `namespaces.locked`: the others are counted."""
-    others = sum(
-        each.network == endpoint.network
-        for other in everyone(root)
+def _neighbours(root: Path, live: Live) -> Counter[str]:
+    """Count the other containers on each network, by its id: those of this boot and this network namespace.
+
+    The caller holds `namespaces.locked`, so that the counts stay right until they are used.
+    """
+    return Counter(
+        endpoint.network
+        for other in all_live(root)
         if other.container != live.container and (other.boot, other.space) == (live.boot, live.space)
-        for each in other.endpoints
+        for endpoint in other.endpoints
     )
+
+
+def _connection(live: Live, endpoint: Endpoint, neighbours: Counter[str]) -> netavark.Connection:
+    """Return the argument of netavark for *endpoint*."""
     document = json.loads(endpoint.document)
     return netavark.Connection(
         pin=live.container,
         document=document,
         interfaces=(endpoint.interface,),
-        bridges=((endpoint.bridge, others),) if endpoint.bridge else (),
+        bridges=((endpoint.bridge, neighbours[endpoint.network]),) if endpoint.bridge else (),
         closed=(endpoint.bridge,) if endpoint.closed else (),
         published=(endpoint.bridge,) if document["port_mappings"] else (),
     )
 
 
 def disconnect_all(root: Path, directory: Path) -> None:
-    """Take down what is set up for the container in *directory*, of which nothing runs. The caller holds its lock.
+    """Take down the networks of the container in *directory*, none of whose processes run. The caller holds its lock.
 
-    What was set up before a reboot is gone with it. What another network namespace has is left alone.
+    After a reboot the kernel has nothing of them left. What was set up in another network namespace cannot be reached
+    from here, and stays written down for a command that runs there.
     """
     live = read_live(directory)
     if live is None:
@@ -201,48 +223,48 @@ def disconnect_all(root: Path, directory: Path) -> None:
         if live.space != namespaces.own_name():
             return
         with namespaces.locked():
+            neighbours = _neighbours(root, live)
             for endpoint in live.endpoints:
-                netavark.take_down(_connection(root, live, endpoint))
-                tell_of_endpoint(root, "disconnect", live, endpoint)
+                netavark.take_down(_connection(live, endpoint, neighbours))
+                log_endpoint(root, "disconnect", live, endpoint)
             netavark.let_go(live.container)
     forget_live(directory)
 
 
-def connect(networks: Networks, joining: Joining, attachment: Membership) -> None:
-    """Connect a container that runs to one more network. The caller holds its lock."""
+def connect(networks: Networks, joining: Joining, membership: Membership) -> None:
+    """Connect a running container to one more network. The caller holds its lock. Raises as `connect_all`."""
     live = read_live(joining.directory)
     if live is None:
         raise NetworkError("the container has no network of its own")
-    network = networks.find(attachment.network)
+    network = networks.find(membership.network)
     with networks.locked():
         networks.check_free(network)
-        others = [each for each in everyone(networks.root) if each.container != joining.id]
         used = {each.interface for each in live.endpoints}
-        number = next(number for number in range(len(used) + 1) if f"eth{number}" not in used)
-        endpoint = _endpoint(network, attachment, joining, others, number=number, ports=())
-        whole = replace(live, endpoints=(*live.endpoints, endpoint))
-        write_live(joining.directory, whole)
+        interface = next(name for name in map("eth{}".format, range(len(used) + 1)) if name not in used)
+        endpoint = _Choice(joining, all_live(networks.root)).endpoint(network, membership, interface)
+        live = replace(live, endpoints=(*live.endpoints, endpoint))
+        write_live(joining.directory, live)
     try:
         with namespaces.locked():
-            netavark.set_up(_connection(networks.root, whole, endpoint))
-        tell_of_endpoint(networks.root, "connect", whole, endpoint)
+            netavark.set_up(_connection(live, endpoint, _neighbours(networks.root, live)))
+        log_endpoint(networks.root, "connect", live, endpoint)
     except BaseException:
-        _take_one_down(networks, joining.directory, whole, endpoint)
+        _take_down_one(networks, joining.directory, live, endpoint)
         raise
 
 
 def disconnect(networks: Networks, directory: Path, network: NetworkConfig) -> None:
-    """Disconnect a container that runs from a network. The caller holds its lock."""
+    """Disconnect the running container in *directory* from a network. The caller holds its lock."""
     live = read_live(directory)
     endpoint = next((each for each in live.endpoints if each.network == network.id), None) if live else None
     if live is not None and endpoint is not None:
-        _take_one_down(networks, directory, live, endpoint)
-        tell_of_endpoint(networks.root, "disconnect", live, endpoint)
+        _take_down_one(networks, directory, live, endpoint)
+        log_endpoint(networks.root, "disconnect", live, endpoint)
 
 
-def _take_one_down(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:
+def _take_down_one(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:
     with namespaces.locked(), suppress(RuntimeHostError):
-        netavark.take_down(_connection(networks.root, live, endpoint))
+        netavark.take_down(_connection(live, endpoint, _neighbours(networks.root, live)))
         netavark.tidy()
     published = bool(json.loads(endpoint.document)["port_mappings"])
     rest = tuple(each for each in live.endpoints if each is not endpoint)

@@ -1,9 +1,9 @@
 """The networks of a store.
 
-    <root>/networks/<id>.json    a network, as it was made
-                    lock         held to make or remove one, and to give addresses and ports to containers
+    <root>/networks/<id>.json    the configuration of a network
+                    lock         held while networks are created or removed, and while addresses and ports are assigned
 
-Two are nowhere: `host` and `none`. The default one, `bridge`, is made when it is first wanted.
+`host` and `none` always exist and have no file. The default network, `bridge`, is created when it is first used.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
 from pybuild.builder.networks.etc import name_servers
-from pybuild.builder.networks.membership import everyone, plain
+from pybuild.builder.networks.membership import all_live, plain
 from pybuild.builder.networks.subnets import free_subnet, overlapping
 from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, PRIVATE, Endpoint, Live, NetworkConfig
 from pybuild.builder.store.room import storing
@@ -47,18 +47,18 @@ class Networks:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Exclude all others who change networks of this store while the block runs."""
+        """Hold the lock of the networks of this store while the block runs."""
         with storing(self.root):
             self.directory.mkdir(mode=0o700, exist_ok=True)
         with exclusive(self.directory / "lock"):
             yield
 
     def create(self, wanted: NetworkConfig) -> NetworkConfig:
-        """Make a network; without a subnet it gets one that is free. Its id is ours to choose.
+        """Create a network like *wanted*, with a new id, and with a free subnet when it has none; return it.
 
         Raises:
-            RequestError: its name is none.
-            NetworkError: the name or the subnet is in use.
+            RequestError: the name is not valid.
+            NetworkError: the name is reserved, or the name or the subnet is in use.
         """
         if not _VALID.fullmatch(wanted.name) or len(wanted.name) > 255:
             raise RequestError(
@@ -77,7 +77,7 @@ class Networks:
         if not network.subnet:
             subnet, gateway = free_subnet(int(network.id[:6], 16), taken)
             network = replace(network, subnet=subnet, gateway=gateway)
-        # Networks of one interface of the host are where that is: its routes are theirs.
+        # macvlan and ipvlan join the network of an interface of the host, so they overlap with its routes on purpose.
         elif network.driver == BRIDGE and (other := overlapping(network.subnet, taken)) is not None:
             raise NetworkError(
                 f"invalid pool request: Pool overlaps with other one on this address space: {other}",
@@ -85,20 +85,24 @@ class Networks:
             )
         with storing(self.root):
             replace_file(self.directory / f"{network.id}.json", json.dumps(plain(network)))
-        _tell(self.root, "create", network.id, name=network.name, type=network.driver)
+        _log(self.root, "create", network.id, name=network.name, type=network.driver)
         return network
 
-    def _taken(self, but: str = "") -> list[IPv4Network]:
-        """Return the subnets of other networks, of the host's interfaces, and the addresses of its name servers."""
+    def _taken(self, ignored: str = "") -> list[IPv4Network]:
+        """Return the subnets in use: those of networks, of the host's interfaces, and the host's name servers.
+
+        The network with the id *ignored*, and its bridge, do not count.
+        """
         made = self.made()
-        own = [IPv4Network(each.subnet) for each in made if each.id != but]
-        bridges = {each.interface for each in made if each.id == but}
+        own = [IPv4Network(each.subnet) for each in made if each.id != ignored]
+        bridges = {each.interface for each in made if each.id == ignored}
         return own + [network for network, interface in routes() if interface not in bridges] + _resolvers()
 
     def default(self) -> NetworkConfig:
-        """Return the default network, made if it is missing, with another subnet if somebody has taken that.
+        """Return the default network, created if it is missing.
 
-        The caller holds `locked`.
+        When another interface of the host has its subnet by now, such as that of a VPN, it gets a new one, unless
+        it is set up or containers are connected to it. The caller holds `locked`.
         """
         found = next((each for each in self.made() if each.name == BRIDGE), None)
         if found is None:
@@ -111,7 +115,7 @@ class Networks:
         return self._add(replace(found, subnet="", gateway=""))
 
     def check_free(self, network: NetworkConfig) -> None:
-        """Raise NetworkError when an interface of the host has addresses of *network*, which is not set up yet."""
+        """Raise NetworkError when *network* is not set up yet and an interface of the host has its addresses."""
         if network.driver != BRIDGE or exists(network.interface):
             return
         for other, interface in routes():
@@ -123,7 +127,7 @@ class Networks:
                 )
 
     def made(self) -> list[NetworkConfig]:
-        """Return the networks that somebody made, and the default one if it was ever wanted, the oldest first."""
+        """Return the networks that have a file, the oldest first. A file that cannot be read is left out."""
         found = []
         with suppress(FileNotFoundError):
             for path in self.directory.glob("*.json"):
@@ -132,17 +136,17 @@ class Networks:
         return sorted(found, key=lambda each: (each.created, each.id))
 
     def all(self) -> list[NetworkConfig]:
-        """Return all networks in the order of their names."""
+        """Return all networks, sorted by name."""
         with self.locked():
             self.default()
-        return sorted((*self.made(), *map(_nowhere, (HOST, NONE))), key=lambda each: (each.name, each.id))
+        return sorted((*self.made(), *map(_without_file, (HOST, NONE))), key=lambda each: (each.name, each.id))
 
     def find(self, text: str) -> NetworkConfig:
-        """Return the network of this name, id, or start of an id. Raises NoSuchNetwork."""
+        """Return the network with the name or id *text*, or with an id that begins so. Raises NoSuchNetwork."""
         if text == BRIDGE:
             with self.locked():
                 return self.default()
-        everything = (*self.made(), *map(_nowhere, (HOST, NONE)))
+        everything = (*self.made(), *map(_without_file, (HOST, NONE)))
         for test in (lambda each: text in {each.name, each.id}, lambda each: bool(text) and each.id.startswith(text)):
             found = [each for each in everything if test(each)]
             if len(found) > 1:
@@ -152,13 +156,13 @@ class Networks:
         raise NoSuchNetwork(f"network {text} not found")
 
     def users(self, identity: str) -> list[str]:
-        """Return the ids of the containers that run on a network."""
+        """Return the ids of the running containers that are connected to the network with this id."""
         return [
-            live.container for live in everyone(self.root) if any(each.network == identity for each in live.endpoints)
+            live.container for live in all_live(self.root) if any(each.network == identity for each in live.endpoints)
         ]
 
     def remove(self, network: NetworkConfig) -> None:
-        """Remove a network. Raises NetworkError when a container runs on it, or when it is always there."""
+        """Remove a network. Raises NetworkError when it is predefined, or running containers are connected to it."""
         if network.name in PREDEFINED:
             raise NetworkError(f"{network.name} is a pre-defined network and cannot be removed")
         with self.locked():
@@ -169,14 +173,14 @@ class Networks:
                     hint=f"disconnect or stop {', '.join(each[:12] for each in used)}",
                 )
             (self.directory / f"{network.id}.json").unlink(missing_ok=True)
-            _tell(self.root, "destroy", network.id, name=network.name, type=network.driver)
+            _log(self.root, "destroy", network.id, name=network.name, type=network.driver)
 
     def prune(self, passes: Callable[[NetworkConfig], bool]) -> list[str]:
-        """Remove the networks that pass and on which no container runs. Return their names."""
+        """Remove the networks for which *passes* is true and that no running container uses; return their names."""
         gone = []
         for each in self.made():
             if each.name not in PREDEFINED and passes(each):
-                with suppress(NetworkError):  # a container runs on it
+                with suppress(NetworkError):  # in use
                     self.remove(each)
                     gone.append(each.name)
         return gone
@@ -188,7 +192,7 @@ def _network(members: dict[str, Any]) -> NetworkConfig:
     return NetworkConfig(**{name: member for name, member in {**members, **pairs}.items() if name in known})
 
 
-def _nowhere(name: str) -> NetworkConfig:
+def _without_file(name: str) -> NetworkConfig:
     driver = name if name == HOST else "null"
     return NetworkConfig(
         id=sha256(f"pybuild network {name}".encode()).hexdigest(), name=name, created=_NEVER, driver=driver
@@ -203,19 +207,19 @@ def _resolvers() -> list[IPv4Network]:
     return found
 
 
-def tell_of_endpoint(root: Path, action: str, live: Live, endpoint: Endpoint) -> None:
-    """Note in the log of events that a container joined (``connect``) or left (``disconnect``) a network."""
+def log_endpoint(root: Path, action: str, live: Live, endpoint: Endpoint) -> None:
+    """Write to the log of events that a container joined (``connect``) or left (``disconnect``) a network."""
     # The network itself may be gone by now; the document by which it was set up is not.
     driver = json.loads(endpoint.document)["network_info"][endpoint.network]["driver"]
-    _tell(root, action, endpoint.network, container=live.container, name=endpoint.name, type=driver)
+    _log(root, action, endpoint.network, container=live.container, name=endpoint.name, type=driver)
 
 
-def _tell(root: Path, action: str, identity: str, **attributes: str) -> None:
+def _log(root: Path, action: str, identity: str, **attributes: str) -> None:
     append(os.fsencode(root), "network", action, identity, attributes, time.time_ns())
 
 
 def check_driver(name: str) -> str:
-    """Return *name* if networks can have that driver. Raises NetworkError."""
+    """Return *name*, which must be the driver of a network. Raises NetworkError for another name."""
     if name not in DRIVERS:
         raise NetworkError(
             f'error looking up network plugin {name}: plugin "{name}" not found', hint=f"use {', '.join(DRIVERS)}"

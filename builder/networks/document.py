@@ -98,7 +98,7 @@ def _networks(mode: str, attachments: Iterable[Membership], live: Live | None) -
 def _endpoint(wanted: Membership, endpoint: Endpoint | None) -> dict[str, Any]:
     return {
         "IPAMConfig": {"IPv4Address": wanted.ip} if wanted.ip else None,
-        "Links": [f"{name}:{alias}" for name, alias in wanted.links] or None,
+        "Links": None,
         "Aliases": list(wanted.aliases) or None,
         "MacAddress": endpoint.mac if endpoint else wanted.mac,
         "DriverOpts": None,

@@ -1,10 +1,10 @@
-"""The networks of a container on disk.
+"""The networks of a container, as files in its directory.
 
-    <root>/containers/<id>/networks.json      those that it is on whenever it runs: `Membership`
-                           network-up.json    what it has of them while it runs: `Live`
+    <root>/containers/<id>/networks.json      the networks that it is connected to whenever it runs: `Membership`
+                           network-up.json    what is set up for it while it runs: `Live`
 
-The second is there from before the first thing is set up until the last one is taken down, so who finds it and no
-process of the container knows what to take down.
+``network-up.json`` is written before anything is set up, and removed after everything is taken down. A command that
+finds it beside a container without processes knows that something went wrong, and what to take down.
 """
 
 import json
@@ -22,23 +22,23 @@ ATTACHED, _LIVE = "networks.json", "network-up.json"
 _Value = TypeVar("_Value", Membership, Endpoint, PublishedPort)
 
 
-def attached_text(attachments: Iterable[Membership]) -> str:
-    """Return the content of the file of the networks of a container."""
-    return json.dumps([plain(each) for each in attachments])
+def attached_text(memberships: Iterable[Membership]) -> str:
+    """Return the content of ``networks.json``."""
+    return json.dumps([plain(each) for each in memberships])
 
 
 def read_attached(directory: Path) -> tuple[Membership, ...]:
-    """Return the networks that the container in *directory* is on whenever it runs."""
+    """Return the networks that the container in *directory* is connected to whenever it runs."""
     return tuple(_value(Membership, each) for each in _read(directory / ATTACHED, list))
 
 
-def write_attached(directory: Path, attachments: Iterable[Membership]) -> None:
-    """Change the networks of a container, whose lock the caller holds."""
-    replace_file(directory / ATTACHED, attached_text(attachments))
+def write_attached(directory: Path, memberships: Iterable[Membership]) -> None:
+    """Replace the networks of a container. The caller holds its lock."""
+    replace_file(directory / ATTACHED, attached_text(memberships))
 
 
 def read_live(directory: Path) -> Live | None:
-    """Return what the container in *directory* has of its networks, None when nothing is set up."""
+    """Return what is set up for the container in *directory*, None when nothing is."""
     members = _read(directory / _LIVE, dict)
     if not members:
         return None
@@ -57,7 +57,7 @@ def is_live(directory: Path) -> bool:
 
 
 def write_live(directory: Path, live: Live) -> None:
-    """Say what is set up from now on."""
+    """Record what is about to be set up, or what is left of it. The caller holds the lock of the container."""
     document = {
         "boot": live.boot,
         "space": live.space,
@@ -68,12 +68,12 @@ def write_live(directory: Path, live: Live) -> None:
 
 
 def forget_live(directory: Path) -> None:
-    """Say that nothing is set up."""
+    """Record that nothing is set up."""
     (directory / _LIVE).unlink(missing_ok=True)
 
 
-def everyone(root: Path) -> list[Live]:
-    """Return what all containers of the store at *root* have."""
+def all_live(root: Path) -> list[Live]:
+    """Return what is set up for each container of the store at *root*."""
     found = []
     with suppress(FileNotFoundError):
         for path in (root / CONTAINERS).iterdir():
@@ -84,11 +84,12 @@ def everyone(root: Path) -> list[Live]:
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """Return the members of a value."""
+    """Return the fields of a value by name, as JSON has them."""
     return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def _value(kind: type[_Value], members: Mapping[str, Any]) -> _Value:
+    # A later version may write fields that this one does not know.
     known = {each.name for each in fields(kind)}
     return kind(**{name: _tuples(member) for name, member in members.items() if name in known})
 
@@ -98,6 +99,7 @@ def _tuples(member: Any) -> Any:
 
 
 def _read(path: Path, kind: type) -> Any:
+    """Return the document in *path*; an empty one when the file is missing, damaged, or of another kind."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):

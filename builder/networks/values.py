@@ -1,22 +1,22 @@
-"""Networks, what a container wants of them, and what it has while it runs."""
+"""Values about networks: their configuration, what a container asks for, and what is set up while it runs."""
 
 from pybuild.runtime.values import frozen
 
 HOST, NONE, BRIDGE = "host", "none", "bridge"
-"""The networks that are always there; the last is also the driver of those that users make."""
+"""The predefined networks. BRIDGE is also the name of the default driver."""
 MACVLAN, IPVLAN = "macvlan", "ipvlan"
 PRIVATE = "private"
-"""The network of a command without a container that is carried by a program of user space; no network is called so."""
+"""The mode of `run` without a container in which pasta or slirp4netns forwards packets. No network has this name."""
 DRIVERS = (BRIDGE, MACVLAN, IPVLAN)
 CONTAINER = "container:"
-"""The beginning of a network mode: the network of another container."""
+"""The prefix of the network mode ``container:NAME``: the network namespace of another container."""
 HOST_GATEWAY = "host-gateway"
-"""The address of ``--add-host`` that stands for the host."""
+"""The word that ``--add-host NAME:host-gateway`` has in place of the host's address."""
 
 
 @frozen
 class NetworkConfig:
-    """A network, as it was made. *options* are those of its driver."""
+    """The configuration of a network; it never changes. *options* belong to the driver."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class NetworkConfig:
 
     @property
     def resolves(self) -> bool:
-        """Whether containers on it find each other by name: as in Docker not on the default one."""
+        """Whether its containers find each other by name. As in Docker, those of the default network do not."""
         return self.driver == BRIDGE and self.name != BRIDGE
 
     @property
@@ -48,9 +48,9 @@ class NetworkConfig:
 
 @frozen
 class PublishedPort:
-    """A port of the host that leads to one of a container.
+    """A port of a container that is reached through a port of the host.
 
-    *host_port* 0 is any, and of those up to *host_last* the first that is free.
+    *host_port* 0 stands for any free port. With *host_last* it is the first free one from *host_port* to *host_last*.
     """
 
     container_port: int
@@ -66,42 +66,41 @@ class PublishedPort:
 
     @property
     def address(self) -> str:
-        """The address of the host, also when it is any."""
+        """The address of the host on which the port is published."""
         return self.host_ip or "0.0.0.0"  # noqa: S104 - as Docker shows it
 
 
 @frozen
 class Membership:
-    """A network that a container is to be on whenever it runs; *network* is an id, or a name that a user gave."""
+    """A network that a container is connected to whenever it runs. *network* is an id, or a name that a user wrote."""
 
     network: str
     name: str = ""
     aliases: tuple[str, ...] = ()
     ip: str = ""
     mac: str = ""
-    links: tuple[tuple[str, str], ...] = ()
 
 
 @frozen
 class Networking:
-    """What a container wants of its networks beside their names."""
+    """The network settings that a container is created with."""
 
     attachments: tuple[Membership, ...] = ()
-    """The networks that it begins with; `membership` has those that it is on."""
+    """The networks at its creation. Those of today, after ``network connect``, are in `membership`."""
     ports: tuple[PublishedPort, ...] = ()
     publish_all: bool = False
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
-    """Pairs of a container and the name under which this one finds it."""
+    """The containers of ``--link``, each with the alias under which this container finds it."""
     hosts: tuple[tuple[str, str], ...] = ()
-    """More lines of /etc/hosts: name and address."""
+    """The lines that ``--add-host`` adds to /etc/hosts: name and address."""
 
 
 @frozen
 class Endpoint:
-    """A container that runs on a network: the *interface* inside, its addresses."""
+    """The connection of a running container to one network. *interface* is its name inside of the container."""
 
     id: str
     network: str
@@ -116,16 +115,16 @@ class Endpoint:
     resolves: bool = False
     closed: bool = False
     document: str = ""
-    """What netavark was told, as JSON."""
+    """The input of netavark as JSON: the same document takes down what it set up."""
 
 
 @frozen
 class Live:
-    """What a container that runs has of its networks; written before it is set up, removed when it is taken down."""
+    """What is set up for a running container: its connections and its published ports."""
 
     boot: str
     space: str
-    """The network namespace of the host's side, as `namespaces.own_name` calls it."""
+    """The network namespace in which the bridges are, by the name that `namespaces.own_name` gives it."""
     container: str
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()

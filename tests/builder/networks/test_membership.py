@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.networks.membership import (
+    all_live,
     attached_text,
-    everyone,
     forget_live,
     is_live,
     read_attached,
@@ -19,7 +19,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     place = tmp_path / "containers" / "c"
     place.mkdir(parents=True)
     assert read_attached(place) == ()
-    attached = (Membership(network="n", name="one", aliases=("a", "b"), ip="10.1.2.3", links=(("c", "d"),)),)
+    attached = (Membership(network="n", name="one", aliases=("a", "b"), ip="10.1.2.3"),)
     write_attached(place, attached)
     assert read_attached(place) == attached
     assert (place / "networks.json").read_text(encoding="utf-8") == attached_text(attached)
@@ -34,9 +34,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert not is_live(place)
     write_live(place, live)
     assert read_live(place) == live
-    assert everyone(tmp_path) == [live]
+    assert all_live(tmp_path) == [live]
     forget_live(place)
-    assert everyone(tmp_path) == []
+    assert all_live(tmp_path) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7"])

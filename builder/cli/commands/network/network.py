@@ -15,7 +15,7 @@ from pybuild.builder.containers.directory import Containers
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.directory import Networks, check_driver
 from pybuild.builder.networks.document import network_document
-from pybuild.builder.networks.membership import everyone
+from pybuild.builder.networks.membership import all_live
 from pybuild.builder.networks.subnets import checked
 from pybuild.builder.networks.values import BRIDGE, NetworkConfig
 
@@ -142,7 +142,7 @@ def _inspect(names: tuple[str, ...], *, template: str | None, verbose: bool) -> 
 
 def _document(containers: Containers, network: NetworkConfig) -> dict[str, Any]:
     names = {each.id: each.name for each in containers.all()}
-    live = [(names[each.container], each) for each in everyone(containers.store.root) if each.container in names]
+    live = [(names[each.container], each) for each in all_live(containers.store.root) if each.container in names]
     return network_document(network, live)
 
 
