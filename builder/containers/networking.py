@@ -5,8 +5,9 @@ import os
 from pybuild.builder.containers.config import Config, HostConfig
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer
-from pybuild.builder.networks.connecting import Joining, connect_all
+from pybuild.builder.networks.connecting import connect_all
 from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live

@@ -1,0 +1,112 @@
+"""Choosing the addresses and the ports of a container, and the document by which netavark sets them up."""
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from pybuild.builder.networks.ports import allocated, exposed, mappings
+from pybuild.builder.networks.subnets import free_address
+from pybuild.builder.networks.values import BRIDGE, Endpoint, Live, Membership, NetworkConfig, Networking, PublishedPort
+from pybuild.runtime.networks import namespaces
+from pybuild.runtime.values import frozen, replace
+
+
+@frozen
+class Joining:
+    """A container that will be connected to networks. *exposed* are its ports as EXPOSE and ``--expose`` write them."""
+
+    id: str
+    name: str
+    directory: Path
+    exposed: tuple[str, ...] = ()
+    networking: Networking = Networking()
+
+
+class Allocation:
+    """Chooses the addresses and the ports of one container, around those that the *others* have."""
+
+    def __init__(self, joining: Joining, others: Iterable[Live]) -> None:
+        self._joining = joining
+        self._others = [each for each in others if each.container != joining.id]
+
+    def ports(self) -> tuple[PublishedPort, ...]:
+        """Return the ports to publish, each with a port of the host. Raises NetworkError when one is in use."""
+        wanted = self._joining.networking.ports
+        if self._joining.networking.publish_all:
+            named = {each.name for each in wanted}
+            wanted = (*wanted, *(each for each in exposed(self._joining.exposed) if each.name not in named))
+        # Another network namespace has ports of its own.
+        here = namespaces.own_name()
+        return allocated(wanted, [port for live in self._others if live.space == here for port in live.ports])
+
+    def endpoint(
+        self, network: NetworkConfig, membership: Membership, interface: str, ports: Sequence[PublishedPort] = ()
+    ) -> Endpoint:
+        """Return the connection to *network*, with an address. Raises NetworkError when none is free."""
+        taken = {each.ip for live in self._others for each in live.endpoints if each.network == network.id}
+        ip = free_address(network.subnet, network.ip_range, {*taken, network.gateway}, membership.ip)
+        chosen = Endpoint(
+            id=sha256(f"{self._joining.id} {network.id}".encode()).hexdigest(),
+            network=network.id,
+            name=network.name,
+            interface=interface,
+            bridge=network.interface if network.driver == BRIDGE else "",
+            ip=ip,
+            prefix=IPv4Network(network.subnet).prefixlen,
+            gateway="" if network.internal else network.gateway,
+            mac=membership.mac or _mac(ip),
+            aliases=tuple(dict.fromkeys((self._joining.name, *membership.aliases, self._joining.id[:12]))),
+            resolves=network.resolves,
+            closed=network.internal and network.driver == BRIDGE,
+        )
+        return replace(chosen, document=json.dumps(_document(network, chosen, self._joining, ports)))
+
+
+def _mac(ip: str) -> str:
+    """Return a MAC address derived from *ip*.
+
+    A container that gets its IP address again has its MAC address again, so the ARP entries of its neighbours stay
+    right. 02 marks an address that no manufacturer assigned.
+    """
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x42, *IPv4Address(ip).packed))
+
+
+def _document(
+    network: NetworkConfig, endpoint: Endpoint, joining: Joining, ports: Sequence[PublishedPort]
+) -> dict[str, Any]:
+    """Return the input of netavark. The only names of users in it are those that the name server answers for."""
+    options = {"isolate": "true"} if network.driver == BRIDGE else {}
+    for key, value in network.options:
+        if key != "parent":
+            options["mode" if key.endswith("_mode") else key] = value
+    return {
+        "container_id": joining.id,
+        "container_name": joining.name,
+        "port_mappings": mappings(ports),
+        "dns_servers": list(joining.networking.dns) or None,
+        "networks": {
+            network.id: {
+                "static_ips": [endpoint.ip],
+                "interface_name": endpoint.interface,
+                "static_mac": endpoint.mac,
+                "aliases": list(endpoint.aliases),
+            }
+        },
+        "network_info": {
+            network.id: {
+                "name": network.id,
+                "id": network.id,
+                "driver": network.driver,
+                "network_interface": network.interface,
+                "subnets": [{"subnet": network.subnet, "gateway": network.gateway}],
+                "ipv6_enabled": False,
+                "internal": network.internal,
+                "dns_enabled": network.resolves,
+                "options": options,
+                "ipam_options": {"driver": "host-local"},
+            }
+        },
+    }
