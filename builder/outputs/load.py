@@ -13,7 +13,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class LoadOutput(Output):
-    """The engine of Docker's *context*, "" being the one that `builder.outputs.engines` chooses."""
+    """An output into a container engine: that of Docker's *context*, or of "" the one that `builder.outputs.engines` finds."""
 
     together: ClassVar[bool] = True
     one_platform: ClassVar[str] = DockerOutput.one_platform
@@ -22,17 +22,19 @@ class LoadOutput(Output):
     shape: Shape = Shape()
 
     def check(self) -> None:
-        """Raise LoadFailed when no engine is there."""
-        from pybuild.builder.outputs.engines.choose import engine
+        """Raise LoadFailed when there is no engine."""
+        from pybuild.builder.outputs.engines.choose import find_engine
 
-        engine(self.context)
+        find_engine(self.context)
 
     def write(self, images: Sequence[Named], store: Store, status: Callable[..., None]) -> None:
         """Load *images*, which have its shape. Raises LoadFailed."""
         # Imported here: an HTTP client, which few builds need.
-        from pybuild.builder.outputs.engines.choose import load
+        from pybuild.builder.outputs.engines.choose import find_engine
 
-        load(self.context, images, store, status)
+        engine = find_engine(self.context)
+        engine.load(images, store, status)
+        status(f"loading to {engine.name}", 0, 0)
 
 
 def parse_docker(options: OutputOptions) -> DockerOutput | LoadOutput:

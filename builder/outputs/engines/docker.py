@@ -19,24 +19,40 @@ from pybuild.builder.outputs.archive import Named
 from pybuild.builder.outputs.engines.address import Address
 from pybuild.builder.outputs.engines.connection import Sink, get, post_archive
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 Status = Callable[[str, int, int], None]
 
 
-def answers(address: Address) -> None:
-    """Raise LoadFailed when no daemon answers at *address*."""
-    get(address, "/version")
+@frozen
+class Daemon:
+    """A Docker daemon that has answered, or another program that serves Docker's API."""
+
+    address: Address
+    components: tuple[str, ...] = ()
+    """The names of its components, as ``docker version`` prints them."""
+
+    @property
+    def name(self) -> str:
+        """What a user is told that the image went to."""
+        return f"docker at {self.address.text}"
+
+    def load(self, images: Sequence[Named], store: Store, status: Status) -> None:
+        """Load *images* with their names. Raises LoadFailed."""
+        present = _layers_present(self, [_layers(store, descriptor) for _, descriptor in images])
+        try:
+            _send(self.address, images, store, status, present)
+        except LoadFailed:
+            if not present:
+                raise
+            # One of the layers may have been removed meanwhile.
+            _send(self.address, images, store, status, frozenset())
 
 
-def load(address: Address, images: Sequence[Named], store: Store, status: Status) -> None:
-    """Load *images* with their names. Raises LoadFailed."""
-    there = _layers_there(address, [_layers(store, descriptor) for _, descriptor in images])
-    try:
-        _send(address, images, store, status, there)
-    except LoadFailed:
-        if not there:
-            raise
-        _send(address, images, store, status, frozenset())
+def connect(address: Address) -> Daemon:
+    """Return the daemon that listens at *address*. Raises LoadFailed when none answers."""
+    components = _objects(get(address, "/version"), "Components")
+    return Daemon(address=address, components=tuple(str(each.get("Name")) for each in components))
 
 
 def _send(address: Address, images: Sequence[Named], store: Store, status: Status, without: frozenset[Digest]) -> None:
@@ -54,27 +70,29 @@ def _layers(store: Store, descriptor: Descriptor) -> dict[str, Digest]:
     return dict(zip(chain_ids(image.config.diff_ids), (each.digest for each in image.manifest.layers), strict=True))
 
 
-def _layers_there(address: Address, images: Sequence[dict[str, Digest]]) -> frozenset[Digest]:
-    """Return the layers that the daemon needs for none of *images*."""
+def _layers_present(daemon: Daemon, images: Sequence[dict[str, Digest]]) -> frozenset[Digest]:
+    """Return the layers that the daemon has already, and so does not read from an archive of *images*."""
     wanted = {chain for layers in images for chain in layers}
-    if not wanted or not _keeps_layers(address):
+    if not wanted or not _keeps_layers(daemon):
         return frozenset()
-    missing = wanted - _chains(address, wanted)
+    missing = wanted - _chains(daemon.address, wanted)
     needed = {digest for layers in images for chain, digest in layers.items() if chain in missing}
     return frozenset(digest for layers in images for digest in layers.values()) - needed
 
 
-def _keeps_layers(address: Address) -> bool:
-    """Return whether it is Docker's own daemon, with a store that knows layers by their chain IDs."""
-    names = [item.get("Name") for item in _objects(get(address, "/version"), "Components")]
-    if "Engine" not in names:
+def _keeps_layers(daemon: Daemon) -> bool:
+    """Return whether it is Docker's own daemon with its own store, which looks up layers by their chain IDs.
+
+    podman serves the same API with a component "Podman Engine". A daemon with containerd's store reads whole archives.
+    """
+    if "Engine" not in daemon.components:
         return False
-    about = get(address, "/info")
+    about = get(daemon.address, "/info")
     return isinstance(about, dict) and "containerd" not in str(about.get("DriverStatus"))
 
 
 def _chains(address: Address, wanted: set[str]) -> set[str]:
-    """Return those of *wanted* that images of the daemon have."""
+    """Return those of the chain IDs *wanted* that images of the daemon have."""
     found: set[str] = set()
     for listed in _objects({"all": get(address, "/images/json?all=1")}, "all"):
         if found >= wanted:

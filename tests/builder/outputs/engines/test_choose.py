@@ -6,7 +6,9 @@ import pytest
 from pybuild.builder.errors import LoadFailed
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.engines import choose
-from pybuild.builder.outputs.engines.address import Address, parse_address
+from pybuild.builder.outputs.engines.address import parse_address
+from pybuild.builder.outputs.engines.docker import Daemon, connect
+from pybuild.builder.outputs.engines.podman import Podman
 from pybuild.builder.outputs.load import LoadOutput
 from pybuild.builder.store.store import Store
 from tests.helpers.docker_daemon import FakeDaemon
@@ -33,12 +35,12 @@ def test_the_usual_daemon_comes_before_podman(
     store: Store, daemon: FakeDaemon, podman: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choose, "DEFAULT", parse_address(daemon.address))
-    assert choose.engine("") == parse_address(daemon.address)
+    assert choose.find_engine("") == connect(parse_address(daemon.address))
 
 
 @pytest.mark.usefixtures("nobody")
 def test_podman_is_there_when_no_daemon_is(store: Store, image: Image, podman: str, tmp_path: Path) -> None:
-    assert choose.engine("") == podman
+    assert choose.find_engine("") == Podman(program=podman)
     LoadOutput().write([(("docker.io/library/x:1",), image.descriptor)], store, lambda *_: None)
     assert (tmp_path / "words").read_text() == "load --quiet\n"
     assert b"manifest.json" in (tmp_path / "archive").read_bytes()
@@ -64,4 +66,4 @@ def test_a_daemon_that_was_asked_for_is_not_replaced(
 
 def test_a_daemon_of_the_environment(store: Store, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", daemon.address)
-    assert isinstance(choose.engine(""), Address)
+    assert isinstance(choose.find_engine(""), Daemon)

@@ -5,7 +5,7 @@ import pytest
 from pybuild.builder.errors import LoadFailed
 from pybuild.builder.oci.image import Image
 from pybuild.builder.outputs.engines.address import parse_address
-from pybuild.builder.outputs.engines.docker import load
+from pybuild.builder.outputs.engines.docker import connect
 from pybuild.builder.store.store import Store
 from tests.helpers.docker_daemon import FakeDaemon
 from tests.helpers.images import tiny_image
@@ -15,7 +15,8 @@ NAMES = ("docker.io/library/tiny:1",)
 
 def loaded(daemon: FakeDaemon, store: Store, *images: Image) -> list[int]:
     """The layers of the first of *images*, by number, that each archive has that was sent."""
-    load(parse_address(daemon.address), [(NAMES, each.descriptor) for each in images], store, lambda *_: None)
+    named = [(NAMES, each.descriptor) for each in images]
+    connect(parse_address(daemon.address)).load(named, store, lambda *_: None)
     layers = [f"blobs/sha256/{each.digest.hex}" for each in images[0].manifest.layers]
     return [layers.index(name) for name in layers if name in daemon.loaded[-1]]
 
@@ -69,6 +70,16 @@ def test_a_daemon_with_strange_answers_gets_everything(
     assert loaded(daemon, store, image) == [0, 1, 2]
 
 
+def test_a_daemon_is_asked_once_what_it_is(
+    daemon: FakeDaemon, store: Store, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    usual = daemon.found
+    monkeypatch.setattr(daemon, "found", lambda path: asked.append(path) or usual(path))
+    loaded(daemon, store, image)
+    assert (asked.count("/version"), asked.count("/info")) == (1, 1)
+
+
 def test_what_was_removed_meanwhile_is_sent_again(daemon: FakeDaemon, store: Store, image: Image) -> None:
     daemon.images = {"sha256:1": diff_ids(image)}
     complete = {f"blobs/sha256/{each.digest.hex}" for each in image.manifest.layers}
@@ -97,6 +108,6 @@ def test_a_refusal_has_the_message_of_the_daemon(
         loaded(daemon, store, image)
 
 
-def test_without_a_daemon_the_error_names_the_address(store: Store, image: Image, tmp_path: Path) -> None:
+def test_without_a_daemon_the_error_names_the_address(tmp_path: Path) -> None:
     with pytest.raises(LoadFailed, match=rf"unix://{tmp_path}/none: no such file or directory"):
-        load(parse_address(f"unix://{tmp_path}/none"), [(NAMES, image.descriptor)], store, lambda *_: None)
+        connect(parse_address(f"unix://{tmp_path}/none"))
