@@ -1,7 +1,7 @@
 """``pybuild df``: the disk usage of the store, and how much of it prune would reclaim."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import click
@@ -28,7 +28,7 @@ from pybuild.builder.progress import silent
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.policy import limits
 from pybuild.builder.prune.usage import disk_usage
-from pybuild.builder.store.cache_mounts import cache_mounts, in_use
+from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, in_use
 from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
 
@@ -49,6 +49,14 @@ class _Usage(NamedTuple):
     counts: tuple[int, int]
     size: int
     active: int
+
+
+class _MeasuredMount(NamedTuple):
+    """A cache mount, what it takes on the disk, and whether a step uses it right now."""
+
+    mount: StoredMount
+    size: int
+    in_use: bool
 
 
 @click.command("df", cls=Command)
@@ -88,9 +96,10 @@ _Table = tuple[list[Row], Mapping[str, str], tuple[str, ...]]
 def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
     """Return the rows of the table, those of cache mounts, other tables by title, and the limits of the store."""
     with opened.in_use():
-        images, *others = _usages(opened)
+        mounts = _measured_mounts(opened)
+        images, *others = _usages(opened, mounts)
         rows = [_row(usage) for usage in (images, *_living(opened), *others)]
-        each = _each_mount(opened) if verbose else []
+        each = [_mount_row(mount) for mount in mounts] if verbose else []
         return rows, each, _tables(opened) if verbose else {}, shown(limits(opened.root))
 
 
@@ -119,61 +128,61 @@ def _tell(kept: str) -> None:
 
 def reclaimable(opened: Store) -> int:
     """Return how many bytes ``prune -a`` would reclaim."""
-    return sum(usage.size - usage.active for usage in _usages(opened))
+    return sum(usage.size - usage.active for usage in _usages(opened, _measured_mounts(opened)))
 
 
-def _usages(opened: Store) -> list[_Usage]:
-    return [_images(opened), _cache(opened), _mounts(opened), _snapshots(opened)]
-
-
-def _images(opened: Store) -> _Usage:
+def _usages(opened: Store, mounts: Sequence[_MeasuredMount]) -> list[_Usage]:
+    """Return the usage of what ``prune -a`` removes, images first."""
     entries = opened.layout.entries()
+    held = gc.mark(opened).blobs
+    needed = gc.mark_images(opened, [descriptor for name, descriptor in entries if name])
+    return [
+        _images(opened, entries, held, needed.blobs),
+        _cache(opened, held, needed.blobs),
+        _mounts(mounts),
+        _snapshots(opened, needed.snapshots),
+    ]
+
+
+def _images(
+    opened: Store, entries: Sequence[tuple[str | None, Descriptor]], held: set[Digest], needed: set[Digest]
+) -> _Usage:
     digests = {descriptor.digest for _, descriptor in entries}
     named = {descriptor.digest for name, descriptor in entries if name}
-    active = _sizes(opened, _named_blobs(opened))
-    return _Usage("Images", (len(digests), len(named)), _sizes(opened, gc.mark(opened).blobs), active)
+    return _Usage("Images", (len(digests), len(named)), _sizes(opened, held), _sizes(opened, needed))
 
 
-def _cache(opened: Store) -> _Usage:
-    """The cache takes the blobs that records name and no image needs."""
+def _cache(opened: Store, held: set[Digest], needed: set[Digest]) -> _Usage:
+    """Return the usage of the build cache: its blobs are those that records name and no image needs."""
     records = [layers for _, layers, _ in opened.cache.records()]
-    size = _sizes(opened, set(opened.blobs.digests()) - gc.mark(opened).blobs)
-    needed = _named_blobs(opened)
+    size = _sizes(opened, set(opened.blobs.digests()) - held)
     active = sum(all(layer.digest in needed for layer in layers) for layers in records)
     return _Usage("Build Cache", (len(records), active), size, 0)
 
 
-def _mounts(opened: Store) -> _Usage:
-    sizes = {mount: disk_usage(mount.directory) for mount in cache_mounts(opened)}
-    active = [mount for mount in sizes if in_use(mount, opened)]
-    return _Usage("Cache Mounts", (len(sizes), len(active)), sum(sizes.values()), sum(sizes[mount] for mount in active))
+def _measured_mounts(opened: Store) -> list[_MeasuredMount]:
+    """Measure each cache mount, which reads its whole tree: so it is done once for all that is shown."""
+    return [_MeasuredMount(mount, disk_usage(mount.directory), in_use(mount, opened)) for mount in cache_mounts(opened)]
 
 
-def _each_mount(opened: Store) -> list[Row]:
-    return [
-        {
-            "Name": clean_line(mount.name.removeprefix("cache mount ")),
-            "Size": human_size(disk_usage(mount.directory)),
-            "LastUsed": f"{human_duration(max(0.0, time.time() - mount.used))} ago",
-            "InUse": str(in_use(mount, opened)).lower(),
-        }
-        for mount in cache_mounts(opened)
-    ]
+def _mounts(mounts: Sequence[_MeasuredMount]) -> _Usage:
+    active = [each.size for each in mounts if each.in_use]
+    return _Usage("Cache Mounts", (len(mounts), len(active)), sum(each.size for each in mounts), sum(active))
 
 
-def _snapshots(opened: Store) -> _Usage:
+def _mount_row(measured: _MeasuredMount) -> Row:
+    return {
+        "Name": clean_line(measured.mount.name.removeprefix("cache mount ")),
+        "Size": human_size(measured.size),
+        "LastUsed": f"{human_duration(max(0.0, time.time() - measured.mount.used))} ago",
+        "InUse": str(measured.in_use).lower(),
+    }
+
+
+def _snapshots(opened: Store, needed: set[str]) -> _Usage:
     sizes = {name: gc.snapshot_size(opened, name) for name in gc.snapshot_names(opened)}
-    needed = gc.mark_images(opened, _named_images(opened)).snapshots
-    active = {name: size for name, size in sizes.items() if name in needed}
-    return _Usage("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active.values()))
-
-
-def _named_images(opened: Store) -> list[Descriptor]:
-    return [descriptor for name, descriptor in opened.layout.entries() if name]
-
-
-def _named_blobs(opened: Store) -> set[Digest]:
-    return gc.mark_images(opened, _named_images(opened)).blobs
+    active = [size for name, size in sizes.items() if name in needed]
+    return _Usage("Unpacked Layers", (len(sizes), len(active)), sum(sizes.values()), sum(active))
 
 
 def _sizes(opened: Store, digests: Iterable[Digest]) -> int:
