@@ -66,6 +66,12 @@ def has_trees(root: Path) -> bool:
         return False
 
 
+def copies_trees(root: Path) -> bool:
+    """Return whether all snapshots of the store at *root* are whole copies, as where overlayfs does not work."""
+    names = os.listdir(root)
+    return any(name.startswith(COPYING) for name in names) and not any(name.startswith(OVERLAY) for name in names)
+
+
 def prepare(root: Path) -> bool:
     """Make *root* a store, or check that it is one; return whether it is writable.
 

@@ -16,6 +16,7 @@ from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.containers.directory import all_containers
 from pybuild.builder.display.units import human_size
 from pybuild.builder.networks.values import DRIVERS, HOST
+from pybuild.builder.store.directory import copies_trees
 from pybuild.builder.store.store import Store
 from pybuild.runtime.sandbox.cgroups import hierarchies
 
@@ -60,7 +61,7 @@ def _facts(opened: Store) -> dict[str, Any]:
         "ContainersPaused": states["paused"],
         "ContainersStopped": states.total() - running - states["paused"],
         "Images": len({descriptor.digest for _, descriptor in opened.layout.entries()}),
-        "Driver": "overlay2",
+        "Driver": "vfs" if copies_trees(opened.root) else "overlay2",
         "LoggingDriver": "json-file",
         "CgroupDriver": "cgroupfs" if held else "none",
         "CgroupVersion": "2" if unified else "1",

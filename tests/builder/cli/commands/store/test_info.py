@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 from tests.builder.cli.conftest import Shop
 
@@ -19,3 +20,12 @@ def test_the_fields_of_docker(shop: Shop) -> None:
         *("Containers: 0", " Running: 0", " Paused: 0", " Stopped: 0", "Images: 1")
     ]
     assert shop.run("info", "-f", "{{.Nonsense}}").code != 0
+
+
+def test_a_store_of_whole_copies_has_dockers_driver_for_that(shop: Shop) -> None:
+    (shop.store.root / "trees-0123").mkdir()
+    for path in shop.store.root.glob("snapshots*"):
+        shutil.rmtree(path)
+    assert shop.run("info", "-f", "{{.Driver}}").out == "vfs\n"
+    (shop.store.root / "snapshots").mkdir()
+    assert shop.run("info", "-f", "{{.Driver}}").out == "overlay2\n"
