@@ -13,7 +13,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class LoadOutput(Output):
-    """An output into a container engine: that of Docker's *context*, or of "" the one that `builder.outputs.engines` finds."""
+    """An output into a container engine: the one of Docker's *context*; with "" `builder.outputs.engines` finds one."""
 
     together: ClassVar[bool] = True
     one_platform: ClassVar[str] = DockerOutput.one_platform
