@@ -25,11 +25,12 @@ class SandboxError(RuntimeHostError):
 
 
 class SandboxUnavailable(RuntimeHostError):
-    """This host permits no sandbox; *hint* says which setting to change."""
+    """This host permits no sandbox. *hint* says which setting to change, and *command* is one that changes it."""
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    def __init__(self, reason: str, hint: str = "", command: str = "") -> None:
         super().__init__(reason)
         self.hint = hint
+        self.command = command
 
 
 class TreesNeeded(SandboxUnavailable):

@@ -19,7 +19,10 @@ NOBODY = 65534
 _HOLDER = Path(__file__).with_name("holder.py")
 _PATIENCE = 15.0
 _TUN = "/dev/net/tun"
-_HINT = "install pasta (Debian's package passt), or give --network=host"
+_INSTALL = ("install pasta (Debian's package passt), or give --network=host", "apt-get install passt")
+_OPEN = (f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}", f"chmod 666 {_TUN}")
+_ELSE = (_INSTALL[0], "")
+"""A hint, and the command in it that changes the host, for each kind of failure."""
 
 
 class PrivateNetwork:
@@ -47,7 +50,7 @@ class PrivateNetwork:
         if not received:
             self.close()
             reason = message.partition(b" ")[2].decode("utf-8", "replace") or "its holder was killed"
-            raise SandboxUnavailable(f"no private network: {self.program}: {reason}", _hint(reason))
+            raise SandboxUnavailable(f"no private network: {self.program}: {reason}", *_remedy(reason))
         (self.namespace,) = received
 
     @property
@@ -136,7 +139,7 @@ def _start() -> PrivateNetwork:
     resolv_conf = host_resolvers()
     found = carrier(resolv_conf)
     if found is None:
-        raise SandboxUnavailable(f"no private network: {missing()}", _HINT)
+        raise SandboxUnavailable(f"no private network: {missing()}", *_INSTALL)
     return PrivateNetwork(found, resolv_conf)
 
 
@@ -149,7 +152,6 @@ def _spawn(words: list[str], channel: int) -> int:
         os.close(null)
 
 
-def _hint(reason: str) -> str:
-    if "tun" in reason:
-        return f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}"
-    return _HINT
+def _remedy(reason: str) -> tuple[str, str]:
+    """Return the hint and the command for what pasta or slirp4netns printed: they have no exit codes of their own."""
+    return _OPEN if "tun" in reason else _ELSE  # "Failed to open tun socket", or the path

@@ -91,8 +91,7 @@ def _network() -> dict[str, str]:
             return {"private": made.program}
     except SandboxUnavailable as error:
         reason = str(error).removeprefix("no private network: ")
-    needs = "apt-get install passt" if "installed" in reason else "chmod 666 /dev/net/tun" if "tun" in reason else ""
-    return {"private": "", "reason": reason, "needs": needs or "--network=host"}
+        return {"private": "", "reason": reason, "needs": error.command or "--network=host"}
 
 
 def _is_overlay(path: Path) -> bool:

@@ -89,18 +89,20 @@ def test_a_store_that_must_copy_everything_is_to_be_put_elsewhere(
     [
         ("neither pasta nor slirp4netns is installed", "apt-get install passt"),
         ("pasta: Failed to open() /dev/net/tun: Permission denied", "chmod 666 /dev/net/tun"),
-        ("pasta: no route", "--network=host"),
+        ("pasta: no route", ""),
     ],
 )
 def test_a_private_network_is_tried_and_what_it_needs_is_one_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, reason: str, command: str
 ) -> None:
     def take() -> None:
-        raise SandboxUnavailable(f"no private network: {reason}", "a hint")
+        raise SandboxUnavailable(f"no private network: {reason}", "a hint", command)
 
     _host(monkeypatch, Rung(name="root", works=True))
     monkeypatch.setattr(doctor, "take", take)
     _, text = _told(capsys, tmp_path)
-    assert f"private does not work\n           {reason}\n           to change it: {command}\n" in text
+    assert (
+        f"private does not work\n           {reason}\n           to change it: {command or '--network=host'}\n" in text
+    )
     _, text = _told(capsys, tmp_path, "--format=json")
-    assert json.loads(text)["network"] == {"private": "", "reason": reason, "needs": command}
+    assert json.loads(text)["network"] == {"private": "", "reason": reason, "needs": command or "--network=host"}
