@@ -35,7 +35,11 @@ class MountPoint:
     copies: bool = True
     """An empty volume is filled with what the image has at *target*."""
     size: int = 0
-    mode: int = 0o1777
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    no_exec: bool = False
+    """These five are those of a tmpfs, on which no program can be run if *no_exec* says so."""
     options: str = ""
     recursive: bool = True
     """With what is mounted below *source*."""

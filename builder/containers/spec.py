@@ -7,13 +7,14 @@ from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostC
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.networking import shared_with
+from pybuild.builder.containers.volume_options import tmpfs_at
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.confined import confined
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.oci.model import DEFAULT_PATH
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec
 
 FILES = ("hosts", "hostname", "resolv.conf")
 """The files in the directory of a container that it has in /etc, unless something else is mounted there."""
@@ -105,9 +106,9 @@ def _mount(each: MountPoint, volumes: Mapping[str, Path | MountPoint]) -> Mount:
     target = PurePosixPath(each.target)
     place = volumes[each.name] if each.kind == VOLUME else Path(each.source)
     if isinstance(place, MountPoint):  # a volume that is a tmpfs
-        return Tmpfs(target=target, size=place.size, mode=place.mode, read_only=each.read_only or place.read_only)
+        return tmpfs_at(target, place, read_only=each.read_only or place.read_only)
     if each.kind == TMPFS:
-        return Tmpfs(target=target, size=each.size, mode=each.mode, read_only=each.read_only)
+        return tmpfs_at(target, each, read_only=each.read_only)
     if each.kind not in {BIND, VOLUME}:
         raise ValueError(each.kind)
     return Bind(host_path=place, target=target, read_only=each.read_only, recursive=each.recursive)

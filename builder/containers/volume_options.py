@@ -6,16 +6,18 @@ sandbox mounts them for itself, so that a kill leaves nothing on the host.
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pybuild.builder.containers.config import TMPFS, MountPoint
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import RequestError
 from pybuild.grammar.golang import parse_size
+from pybuild.runtime.sandbox.spec import Tmpfs
+from pybuild.runtime.values import replace
 
 _KEYS = ("type", "device", "o")
 _BIND, _WAYS = frozenset({"", "none", "bind"}), frozenset({"bind", "rbind", "rw", "ro"})
-_OF_TMPFS = frozenset({"rw", "exec", "noexec", "nosuid", "nodev", "noatime"})
+_OF_TMPFS = frozenset({"rw", "nosuid", "nodev", "noatime"})
 
 
 def check_options(options: Mapping[str, str]) -> None:
@@ -57,27 +59,61 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
     return Path(device)
 
 
-def tmpfs_of(text: str, prefix: str = "") -> MountPoint:
+def tmpfs_of(text: str, prefix: str = "", *, no_exec: bool = False) -> MountPoint:
     """Return the tmpfs that the options of mount(8) describe, separated by commas, at no place yet.
 
-    Raises RequestError, which names an option with *prefix* before it, as the user has written it.
+    *no_exec* says whether programs on it cannot be run when no option does. Raises RequestError, which names an option
+    with *prefix* before it, as the user has written it.
     """
-    size, mode, read_only = 0, 0o1777, False
+    found = MountPoint(kind=TMPFS, target="", no_exec=no_exec)
     for option in filter(None, text.split(",")):
         name, _, value = option.partition("=")
         try:
             if name == "size":
-                size = parse_size(value)
+                found = replace(found, size=_size(value))
             elif name == "mode":
-                mode = int(value, 8)
+                found = replace(found, mode=int(value, 8))
+            elif name == "uid":
+                found = replace(found, uid=_id(value))
+            elif name == "gid":
+                found = replace(found, gid=_id(value))
+            elif name in {"exec", "noexec"}:
+                found = replace(found, no_exec=name == "noexec")
             elif name == "ro":
-                read_only = True
+                found = replace(found, read_only=True)
             elif name not in _OF_TMPFS:
-                raise RequestError(f"invalid tmpfs option {prefix + option!r}", hint="use size, mode and ro")
+                hint = "use size, mode, uid, gid, exec, noexec and ro"
+                raise RequestError(f"invalid tmpfs option {prefix + option!r}", hint=hint)
         except ValueError as error:
-            hint = f"write it as {prefix}size=64m,mode=755"
+            hint = f"write it as {prefix}size=64m,mode=755,uid=1000"
             raise RequestError(f"invalid tmpfs option {prefix + option!r}", hint=hint) from error
-    return MountPoint(kind=TMPFS, target="", size=size, mode=mode, read_only=read_only)
+    return found
+
+
+def tmpfs_at(target: PurePosixPath, place: MountPoint, *, read_only: bool) -> Tmpfs:
+    """Return the mount of a sandbox that *place*, a tmpfs, is at *target*."""
+    return Tmpfs(
+        target=target,
+        size=place.size,
+        mode=place.mode,
+        uid=place.uid,
+        gid=place.gid,
+        read_only=read_only,
+        executable=not place.no_exec,
+    )
+
+
+def _size(text: str) -> int:
+    """Return bytes; a percentage is one of the memory of this host, as in mount(8)."""
+    if text.endswith("%"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _id(text[:-1]) // 100
+    return parse_size(text)
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 2**32 - 1):
+        raise ValueError(text)
+    return int(text)
 
 
 def _words(options: Mapping[str, str]) -> list[str]:

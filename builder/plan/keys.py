@@ -71,7 +71,7 @@ def _meaning(op: Op) -> int | tuple[int, int]:
         return MEANING[Run], 3
     if isinstance(op, Run) and op.mounts:
         # A parent of a mount point used to stay when only its owner, mode or time was changed, and SSH_AUTH_SOCK was
-        # unset without an agent.
+        # unset without an agent. A tmpfs had the mode 1777 whatever it was mounted on.
         return MEANING[Run], 2
     if isinstance(op, Copy) and op.chown and any(isinstance(it, Pick) and it.unpack for it in op.sources):
         # Directories that an archive only implies used to get the owner, too.

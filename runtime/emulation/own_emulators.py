@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from pybuild.runtime.emulation.smallest import smallest_program
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
-from pybuild.runtime.sandbox.inside.mounts import filesystem
+from pybuild.runtime.sandbox.inside.scratch import filesystem
 
 _FIRST = threading.Lock()
 _kept: list[int] = []

@@ -231,7 +231,16 @@ def _mount(mount: spec.Mount) -> mounts.Mount:
         case spec.BindRoot():
             return mounts.BindRoot(mount.read_only, _root(mount.root), os.fsencode(mount.source), target)
         case spec.Tmpfs():
-            return mounts.Tmpfs(mount.mode, mount.read_only, mount.size, target)
+            return mounts.Tmpfs(
+                adapts=mount.mode is None,
+                executable=mount.executable,
+                gid=mount.gid,
+                mode=0o1777 if mount.mode is None else mount.mode,
+                read_only=mount.read_only,
+                size=mount.size,
+                target=target,
+                uid=mount.uid,
+            )
         case spec.FileMount():
             return mounts.FileMount(mount.content, mount.gid, mount.mode, target, mount.uid)
         case spec.DeviceNode():

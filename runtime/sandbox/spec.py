@@ -112,12 +112,19 @@ class BindRoot:
 
 @frozen
 class Tmpfs:
-    """An empty tmpfs at *target*; *size* in bytes, 0 for the kernel's default."""
+    """An empty tmpfs at *target*; *size* in bytes, 0 for the kernel's default. *uid* and *gid* are of the sandbox.
+
+    Without a *mode* it has that of the directory that it hides, as with runc, and 1777 where there is none.
+    """
 
     target: PurePosixPath
     size: int = 0
-    mode: int = 0o1777
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
     read_only: bool = False
+    executable: bool = True
+    """Programs on it may be run, as those that builds make under /tmp."""
 
 
 @frozen

@@ -79,6 +79,10 @@ volume create -o colour=red wrong
 volume create --driver nope other
 run --rm --network none --mount type=volume,dst=/m,volume-driver=nope box true
 run --rm --network none --mount type=tmpfs,dst=/m,tmpfs-size=64k,tmpfs-mode=700 box stat -c %a /m
+run --rm --network none --mount type=tmpfs,dst=/m box sh -c 'stat -c %a /m; grep " /m " /proc/mounts | cut -d" " -f4'
+run --rm --network none --tmpfs /m:uid=7,gid=8,mode=750,exec box sh -c 'stat -c "%u %g %a" /m; cp /bin/busybox /m/true && /m/true && echo ran'
+run --rm --network none --tmpfs /m:size=1m box sh -c 'stat -c %a /m; cp /bin/busybox /m/true; /m/true || echo no'
+run --rm --network none --tmpfs /root --tmpfs /new/one box stat -c %a /root /new/one
 run --rm --network none --mount type=bind,src=/nope,dst=/m box true
 run --rm --network none -v relative/path:/m box true
 """,

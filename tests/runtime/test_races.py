@@ -51,7 +51,7 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
         (root / f"{name}-link").symlink_to(victim if name != "cache" else f"../../../../../{victim}")
     (victim / "in").mkdir(parents=True)
     (victim / "ptmx").write_text("keep")
-    target = mounts.Tmpfs(0o755, False, 0, b"/cache/in/new")
+    target = mounts.Tmpfs(True, True, 0, 0o755, False, 0, b"/cache/in/new", 0)
     wanted = plan.SandboxPlan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
     core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 

@@ -19,7 +19,7 @@ from pybuild.runtime.kernel.syscalls import (
     open_peer,
     openat2,
 )
-from pybuild.runtime.sandbox.inside.mounts import INERT, ScratchSpace, clone, filesystem, is_directory
+from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem, is_directory
 from pybuild.runtime.wire import Operation
 
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

@@ -7,99 +7,19 @@ records here are the child's form of the values of the same name in `runtime.san
 
 import os
 from errno import ENOTTY
-from stat import S_ISBLK, S_ISCHR, S_ISDIR
+from stat import S_ISBLK, S_ISCHR
 
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
-    AT_RECURSIVE,
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
     MOUNT_ATTR_RDONLY,
-    OPEN_TREE_CLONE,
-    fsconfig_cmd_create,
-    fsconfig_string,
-    fsmount,
-    fsopen,
-    mount_setattr,
-    move_mount,
-    open_tree,
 )
 from pybuild.runtime.paths.inside import open_inside
-from pybuild.runtime.sandbox.inside.stubs import make_directory
+from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.wire import Operation, Record
-
-INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
-
-
-def filesystem(kind: str, options: tuple[tuple[str, str], ...] = (), attributes: int = 0) -> int:
-    """Return a detached mount of a new *kind* file system."""
-    fs = fsopen(kind)
-    try:
-        fsconfig_string(fs, "source", kind)
-        for key, value in options:
-            fsconfig_string(fs, key, value)
-        fsconfig_cmd_create(fs)
-        return fsmount(fs, attributes)
-    finally:
-        os.close(fs)
-
-
-def clone(dirfd: int, path: bytes = b"", attributes: int = 0, *, recursive: bool = False) -> int:
-    """Return a detached bind mount of *path* below *dirfd* (of *dirfd* itself when empty)."""
-    tree = open_tree(dirfd, path, OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0))
-    if attributes:
-        mount_setattr(tree, attributes, recursive=recursive)
-    return tree
-
-
-def is_directory(tree: int) -> bool:
-    """Return whether the root of the mount *tree* is a directory."""
-    return S_ISDIR(os.fstat(tree).st_mode)
-
-
-class ScratchSpace:
-    """A tmpfs that only the sandbox child reaches: lowest layers, contents of files, device nodes, other roots.
-
-    It lies on top of "/", out of everyone's way: absolute paths still start at the old root below it, and it is
-    reached by its descriptor. *give* lets an open file belong to a user and a group.
-    """
-
-    __slots__ = ("_count", "fd", "give")
-
-    def __init__(self) -> None:
-        with Operation("mount scratch tmpfs"):
-            self.fd = filesystem("tmpfs", (("mode", "0755"),), MOUNT_ATTR_NOSUID)
-            move_mount(self.fd, AT_FDCWD, "/")
-        self._count, self.give = 0, os.fchown
-
-    def _name(self) -> bytes:
-        self._count += 1
-        return b"%d" % self._count
-
-    def attach(self, tree: int) -> bytes:
-        """Attach *tree* in a new directory and return the absolute name of that directory.
-
-        Parts of a detached tree cannot be cloned before Linux 6.15, nor can a detached tree become the root.
-        """
-        name = self._name()
-        os.close(make_directory(self.fd, name))
-        move_mount(tree, self.fd, name)
-        return b"/" + name
-
-    def directory(self, name: str) -> int:
-        """Return a descriptor of the directory *name*, made when it is missing."""
-        return make_directory(self.fd, name)
-
-    def file(self, content: bytes, mode: int, owner: tuple[int, int]) -> bytes:
-        """Write a new file and return its name."""
-        name = self._name()
-        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=self.fd), "wb") as file:
-            file.write(content)
-            self.give(file.fileno(), *owner)
-            os.fchmod(file.fileno(), mode)
-        return name
 
 
 class OverlayRoot(Record):
@@ -235,19 +155,24 @@ class BindRoot(Record):
 
 
 class Tmpfs(Record):
-    """An empty tmpfs; programs on it may be run, as builds do under /tmp."""
+    """An empty tmpfs. If it *adapts*, it gets the mode of a directory that it is mounted on, instead of *mode*."""
 
-    __slots__ = ("mode", "read_only", "size", "target")
+    __slots__ = ("adapts", "executable", "gid", "mode", "read_only", "size", "target", "uid")
 
-    def __init__(self, mode: int, read_only: bool, size: int, target: bytes) -> None:
-        self.target, self.size, self.mode, self.read_only = target, size, mode, read_only
+    def __init__(  # noqa: PLR0917 - in the order of its slots
+        self, adapts: bool, executable: bool, gid: int, mode: int, read_only: bool, size: int, target: bytes, uid: int
+    ) -> None:
+        self.target, self.size, self.mode, self.uid, self.gid = target, size, mode, uid, gid
+        self.adapts, self.executable, self.read_only = adapts, executable, read_only
 
     def make(self, _scratch: ScratchSpace) -> int:
         """Return the detached mount."""
-        size = (("size", str(self.size)),) if self.size else ()
+        numbers = (("size", self.size), ("uid", self.uid), ("gid", self.gid))
+        options = tuple((name, str(value)) for name, value in numbers if value)
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
+        attributes |= 0 if self.executable else MOUNT_ATTR_NOEXEC
         with Operation("mount tmpfs", self.target):
-            return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *size), attributes)
+            return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *options), attributes)
 
     def describe(self) -> str:
         """Say what is mounted."""

@@ -2,6 +2,7 @@
 
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
+from stat import S_IMODE
 
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
@@ -14,9 +15,10 @@ from pybuild.runtime.kernel.syscalls import (
     umount2,
 )
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
-from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, ScratchSpace, clone, is_directory
+from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Tmpfs
 from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, Status, World
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone, is_directory
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
@@ -101,6 +103,8 @@ class DetachedRoot:
         _refuse_system_directory(operation, mount.target, self._devices)
         with operation:
             target = self._stubs.open(self.root, mount.target, directory=is_directory(tree))
+            if isinstance(mount, Tmpfs) and mount.adapts and not self._stubs.has_made(target):
+                os.chmod(b"/proc/self/fd/%d" % tree, S_IMODE(os.fstat(target).st_mode))
             # Once more, by the place where the symlinks of the image led to.
             place = os.readlink(b"/proc/self/fd/%d" % target)
             _refuse_system_directory(operation, place.removeprefix(self._place), self._devices)

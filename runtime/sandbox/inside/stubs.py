@@ -101,6 +101,12 @@ class Stubs:
             raise OSError(number, os.strerror(number), path)
         return fd
 
+    def has_made(self, fd: int) -> bool:
+        """Return whether the directory *fd* is here for this run only."""
+        status = os.fstat(fd)
+        made = any(stub.found[0][:2] == (status.st_dev, status.st_ino) for stub in self._made)
+        return made or any(_essence(planted) == _essence(status) for _, planted in self._planted)
+
     def make(self, parent: int, name: bytes, *, directory: bool) -> int:
         """Make the mount point *name* in the directory *parent* and return an O_PATH descriptor of it.
 

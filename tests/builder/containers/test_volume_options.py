@@ -1,12 +1,13 @@
 """Which options of a volume can be kept, and what containers see then."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pybuild.builder.containers.config import MountPoint
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.volume_options import check_options, place_of
+from pybuild.builder.containers.volume_options import check_options, place_of, tmpfs_of
 from pybuild.builder.errors import RequestError
 
 
@@ -27,6 +28,10 @@ def test_a_tmpfs() -> None:
     place = place_of("v", Path("/data"), options(type="tmpfs", device="tmpfs", o="size=1m,mode=750,noexec"))
     assert isinstance(place, MountPoint)
     assert (place.kind, place.size, place.mode, place.read_only) == ("tmpfs", 1 << 20, 0o750, False)
+    assert (place.no_exec, tmpfs_of("").no_exec, tmpfs_of("exec", no_exec=True).no_exec) == (True, False, False)
+    assert (tmpfs_of("uid=7,gid=8").uid, tmpfs_of("uid=7,gid=8").gid) == (7, 8)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert tmpfs_of("size=10%").size == memory * 10 // 100
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_a_tmpfs() -> None:
         ({"o": "bind,uid=5", "device": "/x"}, "o=uid=5 of a volume"),
         ({"type": "tmpfs", "o": "size=x"}, "invalid tmpfs option 'o=size=x'"),
         ({"type": "tmpfs", "o": "mode=9"}, "invalid tmpfs option 'o=mode=9'"),
-        ({"type": "tmpfs", "o": "uid=1000"}, "invalid tmpfs option 'o=uid=1000'"),
+        ({"type": "tmpfs", "o": "uid=-1"}, "invalid tmpfs option 'o=uid=-1'"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(given: dict[str, str], reason: str) -> None:

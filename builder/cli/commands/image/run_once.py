@@ -122,7 +122,7 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
         env=_environment(config, flags, env),
         workdir=flags.workdir or "",
         user=flags.user,
-        mounts=(*binds(map(volume, flags.volumes)), *(Tmpfs(target=mount_target(item)) for item in flags.tmpfs)),
+        mounts=(*binds(map(volume, flags.volumes)), *map(_tmpfs, flags.tmpfs)),
         network=Network(flags.network or "host"),
         hostname=flags.hostname or "pybuild",
         hosts=hosts(flags.add_hosts),
@@ -134,6 +134,14 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
     if flags.confined == ConfinedFlags():
         return made
     return replace(confined(made, flags.confined.confinement()), read_only=flags.confined.read_only)
+
+
+def _tmpfs(text: str) -> Tmpfs:
+    from pybuild.builder.cli.flags.container.mounts import tmpfs
+    from pybuild.builder.containers.volume_options import tmpfs_at
+
+    place = tmpfs(text)
+    return tmpfs_at(mount_target(place.target), place, read_only=place.read_only)
 
 
 def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

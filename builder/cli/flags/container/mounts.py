@@ -27,9 +27,9 @@ _EVERYWHERE = {"type", "source", "src", "target", "destination", "dst", "readonl
 _FLAGS = frozenset({"readonly", "ro", "volume-nocopy", "bind-nonrecursive"})
 
 
-def mount_points(volumes: Iterable[str], mounts: Iterable[str], tmpfs: Iterable[str]) -> tuple[MountPoint, ...]:
+def mount_points(volumes: Iterable[str], mounts: Iterable[str], temporary: Iterable[str]) -> tuple[MountPoint, ...]:
     """Return what all of them mount."""
-    found = (*map(_volume, volumes), *map(_mount, mounts), *map(_tmpfs, tmpfs))
+    found = (*map(_volume, volumes), *map(_mount, mounts), *map(tmpfs, temporary))
     seen: set[str] = set()
     for each in found:
         if each.target in seen:
@@ -117,15 +117,17 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, tuple[tuple[str, str],
 
 def _sized(target: str, given: Mapping[str, str], *, read_only: bool) -> MountPoint:
     try:
-        size, mode = parse_size(given.get("tmpfs-size", "0")), int(given.get("tmpfs-mode", "1777"), 8)
+        size = parse_size(given.get("tmpfs-size", "0"))
+        mode = int(given["tmpfs-mode"], 8) if "tmpfs-mode" in given else None
     except ValueError as error:
         raise RequestError(f"invalid --mount: {error}", hint="write it as tmpfs-size=64m,tmpfs-mode=755") from error
-    return MountPoint(kind=TMPFS, target=target, size=size, mode=mode, read_only=read_only)
+    return MountPoint(kind=TMPFS, target=target, size=size, mode=mode, read_only=read_only, no_exec=True)
 
 
-def _tmpfs(text: str) -> MountPoint:
+def tmpfs(text: str) -> MountPoint:
+    """Return what ``--tmpfs TARGET[:OPTIONS]`` mounts."""
     target, _, options = text.partition(":")
-    return replace(tmpfs_of(options), target=_target(target, text), options=options)
+    return replace(tmpfs_of(options, no_exec=True), target=_target(target, text), options=options)
 
 
 def _flag(given: Mapping[str, str], name: str) -> bool:

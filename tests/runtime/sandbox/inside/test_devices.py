@@ -8,7 +8,7 @@ import pytest
 from pybuild.runtime.kernel.syscalls import AT_FDCWD
 from pybuild.runtime.sandbox.inside import devices
 from pybuild.runtime.sandbox.inside.devices import Nodes, host_node
-from pybuild.runtime.sandbox.inside.mounts import ScratchSpace, clone
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone
 from tests.runtime.namespaces import in_mount_namespace
 
 

@@ -529,6 +529,26 @@ def test_a_tmpfs_has_the_size_and_mode_asked_for(image: Image) -> None:
     assert "size=1024k" in image.shell("grep /dev/shm /proc/mounts", limits=ResourceLimits(shm_size=1 << 20)).out
 
 
+def test_a_tmpfs_takes_over_the_mode_of_what_it_hides(image: Image) -> None:
+    mounts = (
+        Tmpfs(target=at("/etc")),
+        Tmpfs(target=at("/new/one")),
+        Tmpfs(target=at("/new/two"), mode=0o700, uid=7, gid=8),
+    )
+    expected = image.shell("stat -c '%a %u %g' /etc").out
+    script = "stat -c '%a %u %g' /etc /new/one /new/two"
+    assert image.shell(script, mounts=mounts).out == expected + "1777 0 0\n700 7 8\n"
+    assert expected == "755 0 0\n"
+    assert image.left() == []
+
+
+def test_programs_on_a_tmpfs_run_where_that_is_permitted(image: Image) -> None:
+    script = "for each in /a /b; do echo '#!/bin/sh' > $each/x; chmod 755 $each/x; $each/x && echo $each; done"
+    mounts = (Tmpfs(target=at("/a")), Tmpfs(target=at("/b"), executable=False))
+    result = image.shell(script, mounts=mounts)
+    assert (result.out, "Permission denied" in result.err) == ("/a\n", True)
+
+
 # --- traces --------------------------------------------------------------------------------------------------------
 
 

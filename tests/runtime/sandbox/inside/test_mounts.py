@@ -8,7 +8,7 @@ import pytest
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside import mounts
-from pybuild.runtime.sandbox.inside.mounts import ScratchSpace
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 from tests.runtime.namespaces import in_mount_namespace
 
 

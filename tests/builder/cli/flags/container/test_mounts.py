@@ -28,15 +28,21 @@ def test_mount_has_docker_s_keys(tmp_path: Path) -> None:
         "type=volume,target=/c",
         "type=tmpfs,destination=/d,tmpfs-size=1m,tmpfs-mode=700",
     )
-    assert mount_points((), given, ("/e:size=2m,mode=755,ro,noexec", "/f")) == (
+    assert mount_points((), given, ("/e:size=2m,mode=755,ro,exec,uid=7", "/f")) == (
         MountPoint(kind=BIND, source=os.fspath(tmp_path), target="/a", read_only=True),
         MountPoint(kind=VOLUME, name="name", target="/b", copies=False),
         MountPoint(kind=VOLUME, target="/c"),
-        MountPoint(kind=TMPFS, target="/d", size=1 << 20, mode=0o700),
+        MountPoint(kind=TMPFS, target="/d", size=1 << 20, mode=0o700, no_exec=True),
         MountPoint(
-            kind=TMPFS, target="/e", size=2 << 20, mode=0o755, read_only=True, options="size=2m,mode=755,ro,noexec"
+            kind=TMPFS,
+            target="/e",
+            size=2 << 20,
+            mode=0o755,
+            uid=7,
+            read_only=True,
+            options="size=2m,mode=755,ro,exec,uid=7",
         ),
-        MountPoint(kind=TMPFS, target="/f"),
+        MountPoint(kind=TMPFS, target="/f", no_exec=True),
     )
 
 
