@@ -11,10 +11,13 @@ _ASKED = {"none": Network.NONE, "host": Network.HOST, "private": Network.PRIVATE
 
 
 @contextmanager
-def prepared(op: Run, say: Callable[[str], None]) -> Iterator[Callable[[], Network]]:
+def prepared(
+    op: Run, say: Callable[[str], None], tell_once: Callable[[str, str], None]
+) -> Iterator[Callable[[], Network]]:
     """Yield what returns the network of *op*, and start a private one meanwhile. *say* is told what is less than asked.
 
-    ``default`` is the host's network for root, as it always was. Without root it is a private one where that works.
+    ``default`` is the host's network for root, as it always was. Without root it is a private one where that works;
+    *tell_once*, which takes a topic first, is told what is missing where it never does.
     """
     wanted = _ASKED.get(op.network)
     if wanted in {Network.NONE, Network.HOST}:
@@ -23,7 +26,10 @@ def prepared(op: Run, say: Callable[[str], None]) -> Iterator[Callable[[], Netwo
     # Imported here: most builds of root have no private network.
     from pybuild.runtime.private_networks import private
 
-    if wanted is None and (private.is_root() or private.missing()):
+    lacking = private.missing() if wanted is None and not private.is_root() else ""
+    if lacking:
+        tell_once("network", f"steps use the network of the host: {lacking}")
+    if lacking or (wanted is None and private.is_root()):
         yield lambda: Network.HOST
         return
     private.start_ahead()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, Cancelled
@@ -19,6 +20,7 @@ from pybuild.builder.plan.ops import Run
 from pybuild.builder.platforms import is_native, wanted_platform
 from pybuild.builder.request import Execution, Resources
 from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.news import tell_once
 from pybuild.grammar.golang import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
@@ -73,7 +75,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
         from pybuild.builder.execute.foreign import need_emulator
 
         need_emulator(op.platform, work.store.root / "tmp")
-    with prepared(op, work.say) as network:
+    with prepared(op, work.say, partial(tell_once, work.store)) as network:
         return _run(op, work, network)
 
 

@@ -6,7 +6,7 @@ userns
     The same inside a user namespace: of an ordinary user with subordinate ids, or of a root that may not mount.
 single
     The same in a user namespace that has the id of the user alone; a supervisor answers calls that tell of owners, or
-    change them (`runtime.supervisor`). Experimental.
+    change them (`runtime.supervisor`).
 none
     No commands. Images are unpacked by root alone, and made of files by everybody.
 
@@ -63,11 +63,23 @@ class _Place:
     """In a user namespace that was made for this purpose."""
     refusal: SandboxUnavailable | None = None
     """Why no such namespace could be made."""
+    drawback = ""
+    """Why it has one id only, when nobody asked for that."""
 
 
 def entered() -> None:
     """Note that this process, and those forked from it, are root of a user namespace of pybuild's."""
     _Place.inside = True
+
+
+def degraded(error: SandboxUnavailable) -> None:
+    """Note why this process has one id only."""
+    _Place.drawback = str(error)
+
+
+def drawback() -> str:
+    """Return why this process has one id only; "" when it has others, or that was asked for."""
+    return _Place.drawback
 
 
 def is_single() -> bool:

@@ -43,16 +43,19 @@ def test_only_the_default_depends_on_the_host(
     monkeypatch.setattr(private, "start_ahead", lambda: None)
     monkeypatch.setattr(private, "failure_ahead", lambda: failure)
     said: list[str] = []
-    with prepared(Run(args=("x",), network=asked), said.append) as network:
+    told: list[tuple[str, str]] = []
+    with prepared(Run(args=("x",), network=asked), said.append, lambda *each: told.append(each)) as network:
         assert network() is expected
     assert said == ([f"note: steps use the network of the host: {failure}"] if failure else [])
+    missing = lacking if asked == "default" and not root else ""
+    assert told == ([("network", f"steps use the network of the host: {missing}")] if missing else [])
 
 
 def test_a_name_for_the_host_is_told_to_be_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private, "start_ahead", lambda: None)
     op = Run(args=("x",), network="private", hosts=(("host.docker.internal", "127.0.0.1"), ("db", "10.0.0.1")))
     said: list[str] = []
-    with prepared(op, said.append) as network:
+    with prepared(op, said.append, lambda *_: None) as network:
         assert network() is Network.PRIVATE
     (only,) = said
     assert only.startswith("note: host.docker.internal is the loopback interface of the step")

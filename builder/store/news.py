@@ -1,0 +1,30 @@
+"""What the user of a store is told once in its life: each topic leaves an empty file."""
+
+from typing import TYPE_CHECKING
+
+from pybuild.runtime.sandbox.isolation import drawback
+
+if TYPE_CHECKING:
+    from pybuild.builder.store.store import Store
+
+_TOLD = "told-"
+_SINGLE = (
+    "steps run with the id of the user alone, and other owners are recorded (isolation single, see pybuild doctor)"
+)
+
+
+def tell_once(store: "Store", topic: str, text: str) -> None:
+    """Pass *text* on unless the user of *store* was told of *topic* before."""
+    try:
+        (store.root / f"{_TOLD}{topic}").touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        return
+    except OSError:  # it is said again next time
+        pass
+    store.tell(text)
+
+
+def tell_isolation(store: "Store") -> None:
+    """Tell of an isolation that is weaker than the usual one and that nobody asked for."""
+    if reason := drawback():
+        tell_once(store, "single", f"{reason}: {_SINGLE}")
