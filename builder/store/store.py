@@ -146,12 +146,13 @@ class Store:
             TreesNeeded: this process is not root, and so cannot have the owners that files of images have.
             StoreError, OSError: the disk of the store is full, or fails otherwise.
         """
+        from pybuild.builder.store.news import tell_isolation
         from pybuild.builder.store.snapshotters import choose
         from pybuild.runtime.sandbox.isolation import is_direct
 
         if not is_direct():
             raise TreesNeeded
-
+        tell_isolation(self)
         with storing(self.root):
             chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
         chosen.begin_use(self._claims)

@@ -10,6 +10,7 @@ from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.interpreter import child_environment, program
+from pybuild.runtime.sandbox.single_id import NEEDED
 from pybuild.runtime.sandbox.subordinate_ids import IdMap, subordinate_ids
 from pybuild.runtime.values import frozen
 
@@ -107,9 +108,6 @@ _IN_CONTAINER = {
     isolation.SINGLE: "docker run --security-opt seccomp=unconfined ...",
 }
 """What each needs where a container refuses it; the hint of an error has both."""
-_SUPERVISOR = "supervisor"
-_NEEDED_BY_SINGLE = {"root": "pivot_root", "proc": "new /proc", _SUPERVISOR: "listener for system calls"}
-"""Of what other rungs may do without, and beside it: a step could reach its supervisor, or there can be none."""
 
 
 @frozen
@@ -144,7 +142,7 @@ class Ladder:
     @property
     def used(self) -> Rung | None:
         """The rung that commands run on, None when what is wanted does not work."""
-        names = {isolation.AUTO: ("root", "userns", "none"), isolation.STRICT: ("root", "userns")}
+        names = {isolation.AUTO: ("root", "userns", "single", "none"), isolation.STRICT: ("root", "userns")}
         allowed = names.get(self.wanted, (self.wanted,))
         found = next((rung for rung in self.rungs if rung.works and rung.name in allowed), None)
         return None if found is not None and found.missing and self.wanted == isolation.STRICT else found
@@ -157,11 +155,11 @@ def _root() -> Rung:
 
 
 def _single() -> Rung:
-    found = _tried(isolation.SINGLE, probe((*_OF_A_RUNG, _SUPERVISOR), rung=isolation.SINGLE))
-    lacking = [name for name in _NEEDED_BY_SINGLE if name in found.missing]
+    found = _tried(isolation.SINGLE, probe(tuple(dict.fromkeys((*_OF_A_RUNG, *NEEDED))), rung=isolation.SINGLE))
+    lacking = [name for name in NEEDED if name in found.missing]
     if not lacking:
         return found
-    reason = f"no {_NEEDED_BY_SINGLE[lacking[0]]} is permitted here"
+    reason = f"no {NEEDED[lacking[0]]} is permitted here"
     return Rung(name=found.name, works=False, reason=reason, needs=_IN_CONTAINER[isolation.SINGLE])
 
 

@@ -11,17 +11,15 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from errno import EINVAL, ENOSPC, EPERM
 from functools import partial
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.single_id import map_own_id
+from pybuild.runtime.sandbox.entering import enter, need_one_thread
+from pybuild.runtime.sandbox.single_id import map_own_id, map_own_id_if_supervised
 from pybuild.runtime.sandbox.subordinate_ids import IdMap, free_range, subordinate_ids
 
 MapWriter = Callable[[], str]
@@ -29,15 +27,16 @@ MapWriter = Callable[[], str]
 _LEAST = 65536
 """Ids that an ordinary image uses; with fewer, the first file of "nobody" would fail in the middle of a build."""
 _WRITTEN, _LONGEST = "written", 1000
-_AT_THE_START = "enter it at the start of the program"
 _ROOT_UNMAPPED = ("root may not give ids to a user namespace", "docker run without --cap-drop of SETUID and SETGID")
 _WRITERS = (("newuidmap", Path("/etc/subuid")), ("newgidmap", Path("/etc/subgid")))
 
 
-def become_root() -> None:
+def become_root(*, may_be_single: bool = False) -> None:
     """Move this process, which must have one thread only, to a user namespace in which it is root; once, and for good.
 
-    Does nothing for a root that can mount. Child processes are inside too, and see the same files.
+    Does nothing for a root that can mount. Child processes are inside too, and see the same files. One that
+    *may_be_single* has its own id alone where it can have no others and `isolation` leaves the choice; `os` then shows
+    recorded owners in it (`runtime.ownership`).
 
     Raises:
         SandboxUnavailable: there is another thread or an event loop, too few ids, a program is missing, or the kernel
@@ -48,12 +47,24 @@ def become_root() -> None:
     isolation.check_namespace()
     user, group = os.geteuid(), os.getegid()
     if isolation.wanted() == isolation.SINGLE:
-        _need_one_thread()
-        _unshare()
+        need_one_thread()
+        enter()
         map_own_id(user, group)
         return
+    try:
+        _become_root_of_many(user)
+    except SandboxUnavailable as refusal:
+        if not may_be_single or isolation.wanted() != isolation.AUTO:
+            raise
+        need_one_thread()
+        if not map_own_id_if_supervised(user, group, enter):
+            raise
+        isolation.degraded(refusal)
+
+
+def _become_root_of_many(user: int) -> None:
     maps = _own_maps() if user == 0 else _maps_of_programs()
-    _need_one_thread()
+    need_one_thread()
     here, there = socket.socketpair()
     writer = os.fork()
     if writer == 0:
@@ -62,7 +73,7 @@ def become_root() -> None:
     there.close()
     try:
         with here:
-            _unshare()
+            enter()
             here.sendall(b"1")
             refusal = here.recv(_LONGEST).decode(errors="replace")
     finally:
@@ -83,7 +94,7 @@ def settle() -> None:
         SandboxUnavailable: as `become_root`, for an ordinary user, or one that wants a user namespace.
     """
     try:
-        become_root()
+        become_root(may_be_single=True)
     except SandboxUnavailable as error:
         if os.geteuid() != 0 or isolation.wanted() == isolation.USERNS:
             raise
@@ -159,32 +170,6 @@ def _has_capabilities(program: str) -> bool:
         return False
 
 
-def _need_one_thread() -> None:
-    """Refuse what the kernel would refuse, before the fork: a child of several threads may wait for a lock for ever.
-
-    An event loop has threads sooner or later, and its own that starts a moment later would be outside.
-    """
-    if "asyncio" in sys.modules and _has_event_loop():
-        raise SandboxUnavailable("a process with a running event loop cannot enter a user namespace", _AT_THE_START)
-    with suppress(FileNotFoundError):
-        if len(os.listdir("/proc/self/task")) > 1:
-            raise _several_threads()
-
-
-def _has_event_loop() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _several_threads() -> SandboxUnavailable:
-    return SandboxUnavailable("a process of several threads cannot enter a user namespace", _AT_THE_START)
-
-
 def _command(name: str, file: Path, own: int) -> list[str]:
     program = shutil.which(name)
     if program is None:
@@ -222,27 +207,3 @@ def _write_maps(channel: socket.socket, maps: Sequence[MapWriter]) -> None:
             channel.sendall((next(filter(None, (write() for write in maps)), "") or _WRITTEN)[:_LONGEST].encode())
     finally:
         os._exit(0)
-
-
-def _unshare() -> None:
-    try:
-        # A mount namespace belongs to the user namespace in which it is made: without one of its own, no mounts.
-        unshare(CLONE_NEWUSER | CLONE_NEWNS)
-    except OSError as error:
-        raise _explain(error.errno or EPERM) from error
-
-
-def _explain(errno: int) -> SandboxUnavailable:
-    if errno == ENOSPC:
-        return SandboxUnavailable(
-            "user namespaces are switched off, or their limit is reached", "raise /proc/sys/user/max_user_namespaces"
-        )
-    if errno == EINVAL:
-        return _several_threads()
-    if os.geteuid() == 0:
-        return SandboxUnavailable(f"may make no user namespace ({os.strerror(errno).lower()})", isolation.IN_CONTAINER)
-    return SandboxUnavailable(
-        f"this host lets user {os.geteuid()} make no user namespace ({os.strerror(errno).lower()})",
-        "set kernel.apparmor_restrict_unprivileged_userns=0 or kernel.unprivileged_userns_clone=1 where these exist;"
-        " inside a container, take its seccomp profile off, or run the build as root",
-    )

@@ -45,7 +45,7 @@ def serve(channel: socket.socket) -> None:
     try:
         from pybuild.runtime.sandbox.user_namespace import become_root
 
-        become_root()
+        become_root(may_be_single=True)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the builder
         send(channel, WorkerFailure.of(error))
         return

@@ -167,7 +167,7 @@ def test_the_advice_of_the_doctor_leads_to_the_rung_that_it_names(tmp_path: Path
     need_programs(["newuidmap", "setpriv", "unshare"])
     user = ordinary_user(tmp_path / "home", subordinate="")
     before = _doctor(user)
-    assert before["isolation"] == {"wanted": "auto", "used": "none"}
+    assert before["isolation"] == {"wanted": "auto", "used": "single"}
     advice = next(rung["needs"] for rung in before["rungs"] if rung["name"] == "userns")  # type: ignore[attr-defined]
     first, last = map(int, re.search(r"--add-subuids (\d+)-(\d+) ", advice).groups())  # type: ignore[union-attr]
     followed = replace(user, variables=(("SUBORDINATE", f"tester:{first}:{last - first + 1}"),))

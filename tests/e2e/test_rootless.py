@@ -145,11 +145,12 @@ def test_a_build_without_commands_needs_no_ids_and_owners_may_be_any(
 @pytest.mark.parametrize("dockerfile", ["FROM small\nRUN true\n", COPIES])
 def test_what_needs_ids_says_what_to_add(stranger: OrdinaryUser, dockerfile: str) -> None:
     name = "commands" if "RUN" in dockerfile else "repeats"
-    built = stranger.build(_context(stranger, name, dockerfile), check=False)
+    strict = replace(stranger, variables=(*stranger.variables, ("PYBUILD_ISOLATION", "strict")))
+    built = strict.build(_context(stranger, name, dockerfile), check=False)
     assert built.exit_code == 3
     assert "user 4242 has no 65535 subordinate ids in /etc/subuid" in built.printed
     assert "usermod --add-subuids" in built.printed
-    assert stranger.run("run", "small", "true", check=False).returncode == 125
+    assert strict.run("run", "small", "true", check=False).returncode == 125
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Builds by a user who has no ids but its own: layers have the owners that root's have."""
+"""Builds by a user who has no ids but its own: layers have the owners that root's have, without being asked for it."""
 
 import json
 import os
@@ -58,8 +58,7 @@ def _cases() -> list[str]:
 @pytest.fixture(scope="session")
 def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     need_programs(["busybox", "setpriv", "unshare"])
-    made = ordinary_user(tmp_path_factory.mktemp("alone") / "home", subordinate="nobody-here:1:1")
-    alone = replace(made, variables=(*made.variables, ("PYBUILD_ISOLATION", "single")))
+    alone = ordinary_user(tmp_path_factory.mktemp("alone") / "home", subordinate="nobody-here:1:1")
     shutil.copy(bases.small(), alone.directory / "small.tar")
     alone.import_tar(alone.seen(alone.directory / "small.tar"), "small")
     return alone
@@ -88,6 +87,31 @@ def test_steps_that_are_all_about_owners_make_the_layers_of_root(lab: Lab, user:
         options = ("--no-cache", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={seen}/s")
         program.build(seen, *options)
     assert _layers(user) == _layers(lab.program)
+
+
+def test_who_did_not_ask_for_it_is_told_once(user: OrdinaryUser) -> None:
+    context = user.seen(_write(user, "told", "FROM small\nRUN id -u && chown 5 /etc/motd\n"))
+    told = "user 4242 has no 65535 subordinate ids in /etc/subuid: steps run with the id of the user alone"
+    fresh = replace(user, store=user.seen(user.directory / "fresh"))
+    fresh.import_tar(user.seen(user.directory / "small.tar"), "small")
+    assert [fresh.build(context, "--no-cache").printed.count(told) for _ in range(2)] == [1, 0]
+    asked = replace(fresh, variables=(*user.variables, ("PYBUILD_ISOLATION", "single")))
+    shutil.rmtree(user.directory / "fresh")
+    asked.import_tar(user.seen(user.directory / "small.tar"), "small")
+    assert told not in asked.build(context).printed
+
+
+def test_ids_that_are_not_given_are_no_reason_to_fail(user: OrdinaryUser) -> None:
+    context = user.seen(_write(user, "refused", "FROM small\nRUN chown 5 /etc/motd && stat -c 'owner %u' /etc/motd\n"))
+    has_ids = replace(user, variables=(("SUBORDINATE", "tester:500000:65536"),))
+    command = has_ids.command("build", "--no-cache", "--progress=plain", os.fspath(context))
+    at = command.index("-m") - 1
+    # newuidmap is found out to have no effect when the namespace is there already.
+    command[at:at] = ["setpriv", "--no-new-privs", "--"]
+    done = subprocess.run(
+        command, env=has_ids.environment, capture_output=True, text=True, check=False, timeout=_PATIENCE
+    )
+    assert (done.returncode, "owner 5" in done.stderr) == (0, True), done.stderr
 
 
 def test_what_a_supervisor_cannot_answer_for_is_refused(user: OrdinaryUser) -> None:

@@ -13,7 +13,8 @@ _MODES = frozenset({"ro", "rw", "z", "Z"})
 
 ISOLATION_HELP = (
     "How commands are isolated from the host: auto (default), root, userns, single, none or strict; see pybuild "
-    "doctor. single (experimental, never chosen by auto) needs no subordinate ids: owners of files are recorded. "
+    "doctor. single is for users without subordinate ids: owners of files are recorded. strict permits nothing less "
+    "than a host without restrictions has. "
     "Also $PYBUILD_ISOLATION; oci means auto, and rootless means userns."
 )
 

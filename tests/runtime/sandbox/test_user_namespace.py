@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.sandbox import user_namespace
+from pybuild.runtime.sandbox import entering, user_namespace
 from pybuild.runtime.sandbox.user_namespace import become_root
 
 
@@ -112,9 +112,9 @@ def test_each_refusal_of_the_kernel_is_explained_and_leaves_no_process(
     forked: list[int] = []
     real = os.fork
     # The tests may run in a process that has other threads.
-    monkeypatch.setattr(user_namespace, "_need_one_thread", lambda: None)
+    monkeypatch.setattr(user_namespace, "need_one_thread", lambda: None)
     monkeypatch.setattr(os, "fork", fork)
-    monkeypatch.setattr(user_namespace, "unshare", refuse)
+    monkeypatch.setattr(entering, "unshare", refuse)
     with pytest.raises(SandboxUnavailable, match=reason) as caught:
         become_root()
     assert hint in caught.value.hint
@@ -127,7 +127,7 @@ def test_a_map_that_is_refused_is_an_error(ordinary: Path) -> None:
     script = f"""
 import os
 from pathlib import Path
-from pybuild.runtime.sandbox import user_namespace
+from pybuild.runtime.sandbox import entering, user_namespace
 os.geteuid = lambda: 4242
 user_namespace._WRITERS = (("false", Path({str(ordinary / "subuid")!r})),) * 2
 try:

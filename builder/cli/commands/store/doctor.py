@@ -45,7 +45,7 @@ def command(*, form: str) -> int:
     """Show how steps are isolated from this host, the limits of that, and what a better isolation needs.
 
     Everything is tested. The kinds of isolation, best first, are root, userns (a user namespace), single (one with the
-    id of the user alone; experimental, has to be asked for) and none (no commands can run). The exit code is 3 when
+    id of the user alone, where other owners are recorded) and none (no commands can run). The exit code is 3 when
     RUN does not work.
     """
     ladder = Ladder()

@@ -1,0 +1,63 @@
+"""Entering a new user namespace: what a process needs for it, and why the kernel refuses."""
+
+import os
+import sys
+from contextlib import suppress
+from errno import EINVAL, ENOSPC, EPERM
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
+from pybuild.runtime.sandbox import isolation
+
+_AT_THE_START = "enter it at the start of the program"
+
+
+def need_one_thread() -> None:
+    """Refuse what the kernel would refuse, before a fork: a child of several threads may wait for a lock for ever.
+
+    An event loop has threads sooner or later, and its own that starts a moment later would be outside.
+    """
+    if "asyncio" in sys.modules and _has_event_loop():
+        raise SandboxUnavailable("a process with a running event loop cannot enter a user namespace", _AT_THE_START)
+    with suppress(FileNotFoundError):
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise _several_threads()
+
+
+def _has_event_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _several_threads() -> SandboxUnavailable:
+    return SandboxUnavailable("a process of several threads cannot enter a user namespace", _AT_THE_START)
+
+
+def enter() -> None:
+    """Make a user and a mount namespace, without any ids. Raises SandboxUnavailable when the kernel refuses."""
+    try:
+        # A mount namespace belongs to the user namespace in which it is made: without one of its own, no mounts.
+        unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    except OSError as error:
+        raise _explain(error.errno or EPERM) from error
+
+
+def _explain(errno: int) -> SandboxUnavailable:
+    if errno == ENOSPC:
+        return SandboxUnavailable(
+            "user namespaces are switched off, or their limit is reached", "raise /proc/sys/user/max_user_namespaces"
+        )
+    if errno == EINVAL:
+        return _several_threads()
+    if os.geteuid() == 0:
+        return SandboxUnavailable(f"may make no user namespace ({os.strerror(errno).lower()})", isolation.IN_CONTAINER)
+    return SandboxUnavailable(
+        f"this host lets user {os.geteuid()} make no user namespace ({os.strerror(errno).lower()})",
+        "set kernel.apparmor_restrict_unprivileged_userns=0 or kernel.unprivileged_userns_clone=1 where these exist;"
+        " inside a container, take its seccomp profile off, or run the build as root",
+    )

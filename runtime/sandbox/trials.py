@@ -1,0 +1,107 @@
+"""What a sandbox needs of a kernel: each thing is tried out in a process of its own, and nothing outside changes."""
+
+import os
+from collections.abc import Callable
+
+from pybuild.runtime.kernel.chroot import make_private
+from pybuild.runtime.kernel.syscalls import (
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    bring_up_loopback,
+    pivot_root,
+    seccomp_listener,
+    sethostname,
+    unshare,
+)
+from pybuild.runtime.sandbox.inside.mounts import OverlayRoot
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
+from pybuild.runtime.sandbox.inside.stubs import make_directory
+
+ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
+"""A filter that allows every call."""
+
+
+def try_namespaces() -> None:
+    """Make the namespaces of a sandbox without a user namespace, and mount something."""
+    unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+    make_private()
+    filesystem("tmpfs")
+
+
+def try_user_namespace() -> None:
+    """Make a user namespace, and in it a mount namespace."""
+    unshare(CLONE_NEWUSER | CLONE_NEWNS)
+
+
+def try_overlay() -> None:
+    """Use an overlay: one that mounts may still fail with the first removal of a lower directory."""
+    try_namespaces()
+    scratch = ScratchSpace()
+    lower, upper, work, stubs = (make_directory(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
+    os.mkdir("folder", dir_fd=lower)
+    paths = [f"/proc/self/fd/{fd}".encode() for fd in (lower, upper, work)]
+    root = OverlayRoot((paths[0],), paths[1], False, paths[2]).make(scratch, stubs, 0)
+    os.rmdir("folder", dir_fd=root)
+    os.mkdir("folder", dir_fd=root)
+
+
+def try_root() -> None:
+    """Make another root the root of this process."""
+    try_namespaces()
+    scratch = ScratchSpace()
+    scratch.attach(tree := filesystem("tmpfs"))
+    os.fchdir(tree)
+    pivot_root(".", ".")
+
+
+def try_proc() -> None:
+    """Mount /proc of a new PID namespace."""
+    unshare(CLONE_NEWNS | CLONE_NEWPID)
+    number = attempt(lambda: filesystem("proc"))
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
+def try_host_name() -> None:
+    """Give a host name of its own."""
+    unshare(CLONE_NEWUTS)
+    sethostname(b"pybuild")
+
+
+def try_loopback() -> None:
+    """Make a network of its own, with a loopback."""
+    unshare(CLONE_NEWNET)
+    bring_up_loopback()
+
+
+def try_supervisor() -> None:
+    """Hear of system calls: one listener is all that a process can have, also those that it was started by."""
+    seccomp_listener(ALLOWING)
+
+
+TRIALS: dict[str, Callable[[], None]] = {
+    "namespaces": try_namespaces,
+    "user": try_user_namespace,
+    "overlay": try_overlay,
+    "root": try_root,
+    "proc": try_proc,
+    "host name": try_host_name,
+    "loopback": try_loopback,
+    "supervisor": try_supervisor,
+}
+
+
+def attempt(trial: Callable[[], object]) -> int:
+    """Return the errno of one trial, made in a process of its own."""
+    child = os.fork()
+    if child == 0:
+        try:
+            trial()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is no
+            os._exit(getattr(error, "errno", 0) or 1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
