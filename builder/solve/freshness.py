@@ -1,4 +1,4 @@
-"""Which records may answer, when the user does not want all of them to."""
+"""The records of the cache that a build may use: ``--no-cache``, ``--no-cache-filter`` and ``--cache-ttl``."""
 
 import threading
 import time
@@ -11,20 +11,23 @@ from pybuild.builder.store.cache import Layers
 
 
 class Freshness:
-    """Tells which records count for the vertices of a plan: ``--no-cache``, ``--no-cache-filter``, ``--cache-ttl``."""
+    """Decides which records may be used for the vertices of a plan."""
 
     def __init__(self, plan: Plan, caches: Caches) -> None:
         self.to_run = _to_run(plan, caches)
-        """Vertices that no record may answer for: they run."""
+        """Vertices that are executed although they may be cached."""
         self._unsettled = _unsettled(plan, self.to_run)
         self._ttl = caches.cache_ttl
 
     def admits(self, index: int, *, settled: bool) -> bool:
-        """Return whether a record may answer for a vertex; *settled* says that its inputs are solved."""
+        """Return whether a record may be used for a vertex. *settled* says whether its inputs are solved.
+
+        A vertex that depends on one of `to_run` may be looked up only then: its inputs may be different this time.
+        """
         return index not in (self.to_run if settled else self._unsettled)
 
     def is_young(self, layers: Layers) -> bool:
-        """Return whether every layer that a step has made was made within the time that counts."""
+        """Return whether all layers that steps made are younger than ``--cache-ttl``."""
         if self._ttl is None:
             return True
         limit = time.time() - self._ttl
@@ -32,14 +35,14 @@ class Freshness:
 
 
 class FirstTimes:
-    """Tells who asks for a name first in this build. May be used by several threads."""
+    """Names that were used in this build. Several threads may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: set[str] = set()
 
     def is_first(self, name: str) -> bool:
-        """Return whether nobody has asked for *name* before."""
+        """Return True for the first call with *name*, False for later ones."""
         with self._lock:
             known = len(self._names)
             self._names.add(name)
@@ -47,9 +50,9 @@ class FirstTimes:
 
 
 def _to_run(plan: Plan, caches: Caches) -> frozenset[int]:
-    """Return the steps of ``--no-cache`` and ``--no-cache-filter``, and what stands on them.
+    """Return the vertices of ``--no-cache`` and ``--no-cache-filter``, and those that have them in their rootfs.
 
-    What only copies from them is not among these: when the files turn out to be the same, its record counts.
+    A vertex that only copies files from them is not included: when the files are the same, its record is used.
     """
     if caches.no_cache:
         return frozenset(range(len(plan.vertices)))
@@ -63,7 +66,7 @@ def _to_run(plan: Plan, caches: Caches) -> frozenset[int]:
 
 
 def _unsettled(plan: Plan, running: frozenset[int]) -> frozenset[int]:
-    """Return *running* and what depends on it: only when that has run, a record of theirs may be taken."""
+    """Return *running* and all vertices that depend on it, directly or not."""
     found = set(running)
     for index, vertex in enumerate(plan.vertices if running else ()):
         if not found.isdisjoint(vertex.inputs):

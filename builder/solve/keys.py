@@ -1,4 +1,4 @@
-"""The keys of the vertices of a plan: what follows before anything runs, and what turns out when inputs are there."""
+"""The keys of the vertices of a plan: before anything is executed, and when the inputs of a vertex are solved."""
 
 from pybuild.builder.content.contents import Contents
 from pybuild.builder.errors import BuildError
@@ -11,53 +11,53 @@ from pybuild.runtime.errors import RuntimeHostError
 
 
 class VertexKeys:
-    """Keys by index in the plan. *epoch* is SOURCE_DATE_EPOCH, which decides what a layer holds."""
+    """The keys by the index of the vertex. *epoch* is SOURCE_DATE_EPOCH: it limits times in layers, so keys have it."""
 
     def __init__(self, plan: Plan, contents: Contents, steps: Steps, epoch: int | None) -> None:
         self._plan, self._found, self._steps, self._epoch = plan, contents, steps, epoch
         self.keys: dict[int, Digest] = {}
         self.contents: dict[int, tuple[Digest, ...]] = {}
-        """Digests of what vertices select, as far as they were known before anything ran, or turned out since."""
+        """The digests of the files that each vertex selects from its inputs, as far as they are known."""
         self.settled: set[int] = set()
-        """Vertices whose key is made of what their inputs turned out to hold."""
+        """Vertices whose key was computed from their solved inputs, not from what earlier builds remembered."""
 
     def compute(self) -> None:
-        """Compute the keys that follow from the plan, the context and what the cache knows of earlier builds."""
+        """Compute the keys that follow from the plan, the context and what earlier builds remembered of selections."""
         for index, vertex in enumerate(self._plan.vertices):
-            rooted = not vertex.inputs or vertex.inputs[0] in self.keys
-            if isinstance(vertex.op, Local) or not (rooted or is_independent(vertex.op)):
+            has_rootfs_key = not vertex.inputs or vertex.inputs[0] in self.keys
+            if isinstance(vertex.op, Local) or not (has_rootfs_key or is_independent(vertex.op)):
                 continue
             contents = self._known_contents(index)
             if contents is None:
                 continue
             self.contents[index] = contents
-            if rooted:
-                self._give(index)
+            if has_rootfs_key:
+                self._compute_key(index)
 
     def settle(self, index: int, contents: tuple[Digest, ...]) -> None:
-        """Compute the key of a vertex whose inputs are solved: from their content, not from what was remembered."""
+        """Compute the key of a vertex whose inputs are solved, from the *contents* that it selects from them."""
         self.contents[index] = contents
         self.settled.add(index)
-        self._give(index)
+        self._compute_key(index)
 
-    def _give(self, index: int) -> None:
-        """Compute the key of a vertex from what it selects; the key of its root file system is known."""
+    def _compute_key(self, index: int) -> None:
+        """Compute the key of a vertex whose selections, and the key of whose rootfs, are known."""
         inputs = self._plan.vertices[index].inputs
         root = self.keys[inputs[0]] if inputs else None
         self.keys[index] = key(self._plan.vertices[index].op, root, self.contents[index], self._epoch)
 
     def own(self, index: int) -> Digest | None:
-        """Return the key of the layer of a vertex on any root; None when it has none, or it is not known yet."""
+        """Return the key of the independent layer of a vertex; None when it has none, or it is not known yet."""
         contents = self.contents.get(index)
         return None if contents is None else own_key(self._plan.vertices[index].op, contents, self._epoch)
 
     def all_own(self) -> dict[int, Digest]:
-        """Return the own key of each vertex that has one."""
+        """Return the key of each independent layer, by the index of its vertex."""
         found = {index: self.own(index) for index in self.contents}
         return {index: own for index, own in found.items() if own is not None}
 
     def _known_contents(self, index: int) -> tuple[Digest, ...] | None:
-        """Return the digests of what a vertex selects, None when one of them is not known yet."""
+        """Return the digests of what a vertex selects; None when one of them is not known yet."""
         vertex = self._plan.vertices[index]
         found = []
         for number, pick in enumerate(picks(vertex.op)):
@@ -72,7 +72,7 @@ class VertexKeys:
         return tuple(found)
 
     def _context_content(self, index: int, number: int, source: int) -> Digest | None:
-        """Return what a vertex selects from the context; a path that is missing there is the fault of the vertex."""
+        """Return the digest of what a vertex selects from the context. A missing path is an error of the vertex."""
         with self._steps.running(source):
             try:
                 return self._found.of_context(index, number)

@@ -1,9 +1,14 @@
-"""Solving a plan: each vertex from the cache or by running it, independent ones at the same time.
+"""Solving a plan: finding the layer of each vertex in the cache, or executing the vertex.
 
-Three passes over the plan. *Keys*: compute the key of each vertex as far as that is possible without running anything.
-*Needs*: from the target down; a vertex that is cached is done with, and what only it needs is not looked at.
-*Run*: the rest in order of their inputs; a vertex whose key was not known gets it now, and may still turn out to be in
-the cache. A key that two builds need at once is worked on by one of them; the other waits and takes the record.
+Solving makes three passes over the plan:
+
+1. Compute the key of each vertex, as far as keys follow without executing anything.
+2. Go from the targets down, and collect the vertices that are not cached. The inputs of a cached vertex are skipped.
+3. Execute the collected vertices in the order of their inputs, independent ones in parallel. A vertex whose key
+   depends on the output of its inputs gets its key now, and may still be found in the cache.
+
+A vertex is executed under a lock of its key. When two builds need it at the same time, one of them executes it, and
+the other waits for the lock and then finds the record.
 """
 
 import threading
@@ -30,12 +35,12 @@ from pybuild.runtime.values import frozen
 
 _WAITING = "waiting for another build that is at the same step"
 Executor = Callable[[Any], BuiltLayer]
-"""Does a `builder.execute.Work`: carries out one op and returns its layer."""
+"""Executes the op of a `builder.execute.Work` and returns the new layer."""
 
 
 @frozen
 class Solved:
-    """What solving gives: the layers of each target, in their order, and the keys of all vertices that have one."""
+    """The result of solving: the layers of each target, in the order of the targets, and the plan with its keys."""
 
     layers: tuple[Layers, ...]
     finished: Finished
@@ -51,12 +56,12 @@ def solve(
     caches: Caches,
     execute: Executor | None = None,
 ) -> Solved:
-    """Solve the targets of *graph*; *execute* does a `Work`, `builder.execute.ops.execute` by default.
+    """Solve the targets of *graph*. *execute* executes a `Work`; the default is `builder.execute.ops.execute`.
 
     Raises:
-        TreesNeeded: a process that is root must do it.
-        StepFailed: a step did not succeed; what was finished before is in the cache.
-        Cancelled: a KeyboardInterrupt came; the steps that were running have been stopped.
+        TreesNeeded: the build needs unpacked layers, and this process is not root.
+        StepFailed: a step failed. Finished steps stay in the cache.
+        Cancelled: the user interrupted the build. Running steps have been stopped.
     """
     cancel = threading.Event()
     with Sources(files, store, cancel.is_set) as sources:
@@ -72,6 +77,8 @@ def solve(
 
 
 class _Solver:
+    """The state of one `solve`. Methods from `_solve_one` on run in several threads, each for its own vertex."""
+
     def __init__(
         self,
         plan: Plan,
@@ -90,11 +97,11 @@ class _Solver:
         self.freshness = Freshness(plan, caches)
         self.lookup = Lookup(plan, store, self.keys, self.freshness)
         self.first_times = FirstTimes()
-        self.made: set[int] = set()
-        """Vertices whose layer is there, and is the same on any root (`keys.own_key`)."""
+        self.independent: set[int] = set()
+        """Vertices whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""
         self.execute: Executor | None = None
         self.unpacking: dict[int, threading.Lock] = {}
-        """Held, by base, while it is unpacked."""
+        """A lock for each base image, by its index: held while the image is unpacked."""
 
     def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self.keys.compute()
@@ -104,38 +111,41 @@ class _Solver:
             if index not in needed and not isinstance(self.plan.vertices[index].op, Local):
                 self._report_cached(index)
         self._run(needed)
-        return tuple(self.lookup.answers[target] for target in targets)
+        return tuple(self.lookup.solved[target] for target in targets)
 
     def _needs(self, targets: tuple[int, ...]) -> set[int]:
-        """Return the vertices that must be run, or at least looked at again when their inputs are there.
+        """Return the vertices to execute, or to look up again once their inputs are solved.
 
-        Layers of a base come with it, even when what stands on the base came from the cache: they are unpacked below
-        what runs, and they are part of the image.
+        The base of a cached vertex is needed, too: its layers are part of the image, so they are pulled when they are
+        missing, and what is executed on top unpacks them.
         """
         needed: set[int] = set()
         waiting = [index for target in targets for index in (target, self.lookup.base_of(target))]
         while waiting:
             index = waiting.pop()
             vertex = self.plan.vertices[index]
-            if index in needed or isinstance(vertex.op, Local) or self.lookup.answer(index) is not None:
+            if index in needed or isinstance(vertex.op, Local) or self.lookup.find(index) is not None:
                 continue
             needed.add(index)
-            if self.lookup.own_layer(index) is not None:
-                self.made.add(index)
+            if self.lookup.independent_layer(index) is not None:
+                self.independent.add(index)
             waiting.extend(self._waits_for(index))
         return needed
 
     def _waits_for(self, index: int) -> tuple[int, ...]:
-        """Return the inputs that *index* needs: a layer that is made already needs only the root to stand on."""
+        """Return the vertices that must be solved before *index*: its inputs, and the bases that these stand on.
+
+        An independent layer that is cached needs its rootfs only, not the inputs that it was copied from.
+        """
         inputs = self.plan.vertices[index].inputs
-        inputs = inputs[:1] if index in self.made else inputs
+        inputs = inputs[:1] if index in self.independent else inputs
         return (*inputs, *(self.lookup.base_of(source) for source in inputs))
 
     def _run(self, needed: set[int]) -> None:
         if needed:
             from pybuild.builder.solve.schedule import check_trees, run_in_order
 
-            check_trees(self.plan, needed - self.made)
+            check_trees(self.plan, needed - self.independent)
             runs = sum(isinstance(self.plan.vertices[index].op, Run) for index in needed)
             if self.execute is None and runs:
                 from pybuild.builder.execute.ops import get_ready
@@ -149,7 +159,7 @@ class _Solver:
             raise Cancelled("cancelled")
 
     def _solve_one(self, index: int) -> None:
-        """Solve one vertex, whose inputs are solved. Runs in a worker thread."""
+        """Solve one vertex whose inputs are solved, in a worker thread."""
         from pybuild.runtime.stopping import stoppable
 
         with stoppable(self._check):
@@ -161,7 +171,7 @@ class _Solver:
         if isinstance(vertex.op, Base):
             self._pull(index, vertex.op)
             return
-        if index in self.made and self._cached(index):
+        if index in self.independent and self._cached(index):
             return
         with ExitStack() as stack:
             selected = self._selected(index, stack)
@@ -170,16 +180,17 @@ class _Solver:
             stack.enter_context(
                 self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(index)(_WAITING))
             )
-            # Again, now that the key is made of the inputs themselves, and no other build is at the same step.
+            # The first lookup used what earlier builds remembered of the inputs. Now the key comes from the inputs
+            # themselves, and another build may have recorded the vertex while this one waited for the lock.
             if not self._cached(index):
-                self.lookup.keep(index, self._executed(index, selected))
+                self.lookup.record(index, self._executed(index, selected))
 
     def _selected(self, index: int, stack: ExitStack) -> tuple[Selected, ...]:
         vertex = self.plan.vertices[index]
         for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
             self._unpack_base(index, source)
         try:
-            return self.contents.open(index, self.lookup.answers, self.keys.keys, stack)
+            return self.contents.open(index, self.lookup.solved, self.keys.keys, stack)
         except (StepFailed, Cancelled, TreesNeeded):
             raise
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
@@ -198,8 +209,8 @@ class _Solver:
                 self.steps.output(index)(2, note.encode())
             job = Job(
                 op=vertex.op,
-                root=self.lookup.root(index) or Layers(),
-                inputs=tuple(self.lookup.answers.get(source) for source in vertex.inputs),
+                root=self.lookup.rootfs(index) or Layers(),
+                inputs=tuple(self.lookup.solved.get(source) for source in vertex.inputs),
                 execution=self.execution,
                 anew=index in self.freshness.to_run,
             )
@@ -217,7 +228,10 @@ class _Solver:
             return layer
 
     def _unpack_base(self, index: int, source: int) -> None:
-        """Unpack the base of an input of *index* as a step of its own: its time is no part of that of *index*."""
+        """Unpack the base image of an input of *index*, reported as a step of its own.
+
+        Otherwise the first RUN on a base would seem to take the time that unpacking takes.
+        """
         base = self.lookup.base_of(source)
         op = self.plan.vertices[base].op
         if not isinstance(op, Base):
@@ -231,15 +245,15 @@ class _Solver:
                     self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
     def _cached(self, index: int) -> bool:
-        """Return whether a vertex is cached, and report it if so."""
-        if self.lookup.answer(index) is None:
+        """Return whether a vertex is cached; report it when it is."""
+        if self.lookup.find(index) is None:
             return False
         self._report_cached(index)
         return True
 
     def _report_cached(self, index: int) -> None:
-        """Report that a vertex came from the cache, with its layer when that is known."""
-        layers = () if isinstance(self.plan.vertices[index].op, Base) else self.lookup.answers.get(index)
+        """Report a vertex as cached, with its layer when that is known."""
+        layers = () if isinstance(self.plan.vertices[index].op, Base) else self.lookup.solved.get(index)
         self.steps.cached(index, layers[-1] if layers else None)
 
     def _pull(self, index: int, op: Base) -> None:
@@ -248,4 +262,4 @@ class _Solver:
 
         with PULLING.one(), self.steps.running(index), storing(self.store.root):
             pull_layers(op, self.store, self.steps.status(index), self.steps.say(index), self.cancel)
-        self.lookup.answers[index] = self.lookup.base(op)
+        self.lookup.solved[index] = self.lookup.base(op)

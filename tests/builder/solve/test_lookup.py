@@ -57,20 +57,20 @@ def lookup(store, keys, caches=Caches()):  # noqa: B008 - a frozen value
 
 def test_an_empty_rootfs_is_there_and_a_directory_of_the_host_never(store):
     asked = lookup(store, Keys())
-    assert asked.answer(1) == Layers()
-    assert asked.answer(0) is None
+    assert asked.find(1) == Layers()
+    assert asked.find(0) is None
 
 
 def test_a_record_answers_and_is_asked_for_once(store):
     keys, layers = Keys(), Layers([made(store, b"a")])
     asked = lookup(store, keys)
     store.cache.put_record(KEY, layers)
-    assert asked.answer(2) is None  # its key is not known yet
+    assert asked.find(2) is None  # its key is not known yet
     keys.keys[2] = KEY
-    assert asked.answer(2) == layers
+    assert asked.find(2) == layers
     store.cache.forget([str(KEY)])
-    assert asked.answer(2) == layers
-    assert lookup(store, keys).answer(2) is None
+    assert asked.find(2) == layers
+    assert lookup(store, keys).find(2) is None
 
 
 def test_a_record_whose_blobs_are_gone_is_a_miss(store):
@@ -79,16 +79,16 @@ def test_a_record_whose_blobs_are_gone_is_a_miss(store):
     layer = made(store, b"a")
     store.cache.put_record(KEY, Layers([layer]))
     store.blobs.path(layer.digest).unlink()
-    assert lookup(store, keys).answer(2) is None
+    assert lookup(store, keys).find(2) is None
 
 
 def test_what_must_run_has_no_answer_until_its_inputs_are_solved_nor_then(store):
     keys = Keys()
     keys.keys[2] = KEY
     store.cache.put_record(KEY, Layers([made(store, b"a")]))
-    assert lookup(store, keys, Caches(no_cache=True)).answer(2) is None
+    assert lookup(store, keys, Caches(no_cache=True)).find(2) is None
     keys.settled.add(2)
-    assert lookup(store, keys, Caches(no_cache=True)).answer(2) is None
+    assert lookup(store, keys, Caches(no_cache=True)).find(2) is None
 
 
 def test_the_own_layer_goes_on_the_rootfs_when_that_is_solved(store):
@@ -96,10 +96,10 @@ def test_the_own_layer_goes_on_the_rootfs_when_that_is_solved(store):
     keys.owns[3] = OWN
     store.cache.put_record(OWN, Layers([layer]))
     asked = lookup(store, keys)
-    assert asked.own_layer(3) == Layers([layer])
-    assert asked.answer(3) is None
-    asked.answers[2] = Layers([below])
-    assert asked.answer(3) == Layers([below, layer])
+    assert asked.independent_layer(3) == Layers([layer])
+    assert asked.find(3) is None
+    asked.solved[2] = Layers([below])
+    assert asked.find(3) == Layers([below, layer])
     assert store.cache.record(KEY) == Layers([below, layer])
 
 
@@ -109,10 +109,10 @@ def test_imported_caches_are_consulted_on_a_miss_only(store):
     consulted = []
     store = store.consulting(SimpleNamespace(record=lambda key: consulted.append(key) or there))
     store.cache.put_record(KEY, here)
-    assert lookup(store, keys).answer(2) == here
+    assert lookup(store, keys).find(2) == here
     assert consulted == []
     store.cache.forget([str(KEY)])
-    assert lookup(store, keys).answer(2) == there
+    assert lookup(store, keys).find(2) == there
     assert consulted == [KEY]
     assert store.cache.record(KEY) == there
 
@@ -121,9 +121,9 @@ def test_what_was_made_is_kept_under_both_keys(store):
     keys, below, layer = Keys(), made(store, b"below"), made(store, b"layer")
     keys.owns[3], keys.keys[3] = OWN, KEY
     asked = lookup(store, keys)
-    asked.answers[2] = Layers([below])
-    asked.keep(3, layer)
-    assert asked.answer(3) == store.cache.record(KEY) == Layers([below, layer])
+    asked.solved[2] = Layers([below])
+    asked.record(3, layer)
+    assert asked.find(3) == store.cache.record(KEY) == Layers([below, layer])
     assert store.cache.record(OWN) == Layers([layer])
 
 
@@ -139,13 +139,13 @@ def test_what_depends_on_a_stage_that_runs_has_an_answer_when_that_is_solved(sto
     keys.keys[2] = KEY
     store.cache.put_record(KEY, layers)
     asked = Lookup(plan, store, keys, Freshness(plan, Caches(no_cache_filter=("one",))))
-    assert asked.answer(2) is None
+    assert asked.find(2) is None
     keys.settled.add(2)
-    assert asked.answer(2) == layers
+    assert asked.find(2) == layers
 
 
 def test_a_record_that_is_too_old_is_a_miss(store):
     keys = Keys()
     keys.keys[2] = KEY
     store.cache.put_record(KEY, Layers([made(store, b"a")]))
-    assert lookup(store, keys, Caches(cache_ttl=3600)).answer(2) is None
+    assert lookup(store, keys, Caches(cache_ttl=3600)).find(2) is None
