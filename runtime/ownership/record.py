@@ -1,8 +1,10 @@
-"""Who a file belongs to in the image, where the file system can only say: to the user who builds.
+"""The owner that a file has in the image, recorded in an extended attribute.
 
-Regular files and directories carry it as an extended attribute: it dies with the inode, and follows renames, hard links
-and copies by overlayfs. No attribute means root. A device is a regular file whose record says which one it stands for.
-What is read may have been written by a step, so what is no valid record counts as none.
+In isolation `single` a step has one id, so on the disk all files belong to the user who builds. The attribute goes with
+the inode: it is renamed, linked, removed and copied up by overlayfs with the file. A file without the attribute belongs
+to root. A device cannot be made either; it is a regular file whose record names the device.
+
+A step may write the attribute itself, so an invalid record is no error: the file counts as one without a record.
 """
 
 import errno
@@ -11,15 +13,15 @@ import stat
 
 ATTRIBUTE = "user.pybuild.owner"
 NO_ID = 0xFFFFFFFF
-"""The id that means "unchanged" to chown(2), and that no file can have."""
+"""The id that means "unchanged" to chown(2). No file can have it."""
 _LONGEST = 64
 _KINDS = {b"c": stat.S_IFCHR, b"b": stat.S_IFBLK}
 RECORDABLE = frozenset({stat.S_IFREG, stat.S_IFDIR})
-"""The kinds of files that carry the attribute."""
+"""The types of files that have the attribute."""
 SPECIAL = frozenset({stat.S_IFLNK, stat.S_IFIFO, stat.S_IFSOCK})
-"""Those that can have none: their owners are kept beside them."""
+"""The types on which the kernel allows no ``user.`` attributes: a table keeps their owners (`ownership.table`)."""
 DEVICES = frozenset(_KINDS.values())
-"""Those that are made as regular files."""
+"""The types that become regular files."""
 _LARGEST_MAJOR, _LARGEST_MINOR = 0xFFF, 0xFFFFF
 _NONE = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EPERM, errno.EACCES})
 
@@ -29,17 +31,17 @@ class _Process:
 
 
 def begin() -> None:
-    """Note that this process, and those forked from it, have one id only: owners are recorded."""
+    """Record owners from now on, in this process and those forked from it: it has one id only."""
     _Process.records = True
 
 
 def is_begun() -> bool:
-    """Tell whether owners are recorded in this process."""
+    """Return whether this process records owners."""
     return _Process.records
 
 
 class FileOwner:
-    """User and group of a file, and which device it stands for: *kind* is S_IFCHR, S_IFBLK, or 0 for none."""
+    """The user and group of a file, and the device that it stands for: *kind* is S_IFCHR, S_IFBLK, or 0 for none."""
 
     __slots__ = ("device", "gid", "kind", "uid")
 
@@ -64,11 +66,11 @@ class FileOwner:
         return b"%b:%b:%d:%d" % (text, letter, os.major(self.device), os.minor(self.device))
 
     def is_root(self) -> bool:
-        """Tell whether this is what a file without a record has."""
+        """Return whether this equals the owner of a file without a record."""
         return (self.uid, self.gid, self.kind) == (0, 0, 0)
 
     def mode(self, mode: int) -> int:
-        """Return the *mode* of the file as the image has it."""
+        """Return the *mode* that the file has in the image, with the type of the device that it stands for."""
         return mode & ~stat.S_IFMT(mode) | self.kind if self.kind and stat.S_ISREG(mode) else mode
 
 
@@ -76,7 +78,7 @@ ROOT = FileOwner(0, 0)
 
 
 def unpack(value: bytes) -> FileOwner | None:
-    """Return the record in the value of an attribute, None for what is no record."""
+    """Return the record in the value of an attribute, None for an invalid one."""
     fields = value.split(b":")
     if len(fields) == 2:
         numbers, kind = fields, 0
@@ -89,13 +91,13 @@ def unpack(value: bytes) -> FileOwner | None:
     uid, gid, *device = map(int, numbers)
     if max(uid, gid) >= NO_ID or (device and (device[0] > _LARGEST_MAJOR or device[1] > _LARGEST_MINOR)):
         return None
-    if kind == stat.S_IFCHR and device == [0, 0]:  # to overlayfs, and to layers, it is the mark of something removed
+    if kind == stat.S_IFCHR and device == [0, 0]:  # a whiteout for overlayfs, and so for the layer
         return None
     return FileOwner(uid, gid, kind, os.makedev(*device) if device else 0)
 
 
 def read(place: int | str | bytes, *, follow: bool = True) -> FileOwner | None:
-    """Return the record of a file or directory, None when there is none. Raises OSError when there is no such file."""
+    """Return the record of a file or directory, None when it has none. Raises OSError when there is no such file."""
     try:
         value = os.getxattr(place, ATTRIBUTE, follow_symlinks=follow)
     except OSError as error:
@@ -106,7 +108,7 @@ def read(place: int | str | bytes, *, follow: bool = True) -> FileOwner | None:
 
 
 def write(place: int | str | bytes, owner: FileOwner) -> None:
-    """Record the *owner* of a file or directory: of the file that *place* leads to."""
+    """Record the *owner* of a file or directory, symlinks followed. For root the record is removed."""
     if not owner.is_root():
         os.setxattr(place, ATTRIBUTE, owner.pack())
         return
@@ -118,5 +120,5 @@ def write(place: int | str | bytes, owner: FileOwner) -> None:
 
 
 def visible(names: list[str]) -> list[str]:
-    """Return the *names* of attributes without that of the record."""
+    """Return the *names* of attributes without the attribute of the record."""
     return [name for name in names if name != ATTRIBUTE]

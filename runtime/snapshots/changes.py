@@ -1,12 +1,13 @@
 """The difference between a snapshot and its parent, as an ordered stream of changes.
 
-Both ways of finding it give the same stream for the same pair of trees: parents before what is in them, the names of a
-directory in byte order, a deleted directory as one change. The root directory itself is never reported. Sockets and
-character devices 0:0 count as absent, because no layer can hold them. What is compared is the type, mode, owner, size,
-modification time, link target, device number, extended attributes and content.
+`overlay_changes` reads it from the upper directory of an overlay, and `tree_changes` compares two whole trees. Both
+yield the same changes in the same order: a directory before its entries, entries in byte order of their names, a
+deleted directory as one change. The root directory itself is never reported. Sockets and character devices 0:0 count as
+absent, because a layer cannot contain them. Files are the same when type, mode, owner, size, modification time, link
+target, device number, extended attributes and content are.
 
-A file that was given more hard links is reported as modified although nothing else of it changed: a layer can only
-express a link to a file that it holds itself.
+A file that got another hard link is reported as modified, even if nothing else changed: a layer can contain a hard link
+only together with the file that it links to.
 """
 
 import errno
@@ -29,55 +30,56 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def overlay_changes(upper: int, lower: Root | None = None) -> Iterator[Change]:
-    """Yield what the upper directory of an overlay changes over *lower*, the merged tree below it.
+    """Yield the changes that the upper directory of an overlay makes to *lower*, the merged tree below it.
 
-    A directory or file that overlayfs only copied up is no change, nor is the whiteout of what *lower* does not have;
-    an opaque directory comes as the deletions that it stands for. Without *lower* that cannot be known: everything that
-    is there is an ADD, every whiteout a DELETE, and an opaque directory is followed by OPAQUE.
+    Files and directories that overlayfs copied up without a change are left out, and so are whiteouts of names that
+    *lower* lacks. An opaque directory becomes the deletions that it stands for. Without *lower* none of this is known:
+    every entry is an ADD, every whiteout a DELETE, and an opaque directory is followed by OPAQUE.
 
-    The stream reads as it is consumed; both directories stay open and unchanged until its end.
+    The directories are read while the stream is consumed, so both must stay open and unchanged until its end.
     """
     return _Comparison(lower.fd if lower else None, upper, overlay=True).stream()
 
 
 def tree_changes(old: int | None, new: int, *, copied_ns: int = 0, whole_seconds: bool = False) -> Iterator[Change]:
-    """Yield what the tree *new* changes over the tree *old*; None is an empty tree.
+    """Yield the changes from the tree *old* to the tree *new*. None stands for an empty tree.
 
-    *copied_ns* may be the moment by which *new* was a faithful copy of *old*, by the clock of its file system. Then
-    a file that has an older change time is not read, unless a directory above it may have come from elsewhere: renaming
-    a directory leaves no trace on what is in it. With *whole_seconds* the fractions of times do not count: a tree that
-    went through an archive has lost them.
+    When *new* began as a copy of *old*, *copied_ns* may be the time when that copy was complete, by the clock of its
+    file system. Files whose change time is older are then not read. The exception are files below a directory that may
+    have been renamed since: renaming a directory does not change the change times of the files in it.
+
+    With *whole_seconds* fractions of seconds are ignored, for a tree that was unpacked from an archive without them.
     """
     return _Comparison(old, new, overlay=False, copied_ns=copied_ns, whole_seconds=whole_seconds).stream()
 
 
 @cache
 def overlay_xattr_prefix() -> str:
-    """Return how the attributes begin that overlayfs keeps for itself in the snapshots of this process.
+    """Return the prefix of overlayfs's own extended attributes in the snapshots of this process.
 
-    Inside a user namespace, and for an ordinary user, overlayfs is mounted with the option userxattr.
+    Only root of the host may set ``trusted.`` attributes. Everybody else mounts overlayfs with the option userxattr.
     """
     return "trusted.overlay." if os.geteuid() == 0 and in_initial_namespace() else "user.overlay."
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A directory to compare: its path, and how it relates to the old tree."""
+    """A directory to compare, by its path, with what is known of it."""
 
     path: str = ""
     paired: bool = True
-    """The old tree has a directory there too."""
+    """The old tree has a directory at the same path."""
     merged: bool = False
-    """Names that are absent in the new directory are inherited from the old one, not deleted."""
+    """The new directory is merged with the old one by overlayfs: a name that it lacks is inherited, not deleted."""
     moved: bool = False
-    """The directory may have been renamed since the copy was made."""
+    """The directory may have been renamed since the copy, so the change times below it prove nothing."""
 
     def below(self, name: str) -> str:
         return f"{self.path}/{name}" if self.path else name
 
 
 class _Step(NamedTuple):
-    """A part of the stream: a change, then the directory to go into."""
+    """A part of the stream: a change, if there is one, and then the changes in *directory*, if it is one."""
 
     name: str
     change: Change | None
@@ -85,7 +87,11 @@ class _Step(NamedTuple):
 
 
 class _Comparison:
-    """Two trees by descriptor: no descriptor is held per level, and in memory is only the rest of each directory."""
+    """The comparison of two trees.
+
+    No directory stays open while those below it are compared, since a tree may be deeper than a process may have open
+    files. What stays in memory are the remaining steps of each directory on the way.
+    """
 
     def __init__(
         self, old: int | None, new: int, *, overlay: bool, copied_ns: int = 0, whole_seconds: bool = False
@@ -114,7 +120,8 @@ class _Comparison:
             opaque = _xattr(new, "opaque") if self._overlay else None
             entries = [(entry, _is_present(entry.stat)) for entry in scan_directory(new)]
             if opaque == b"x":
-                # The directory holds whiteouts of the kind that is an empty file with an attribute (Linux 6.7).
+                # Whiteouts in this directory may be empty files with an attribute, as an ordinary user makes them
+                # (Linux 6.7, Documentation/filesystems/overlayfs.rst).
                 entries = [(entry, there and not _is_xattr_whiteout(new, entry)) for entry, there in entries]
             if self._old is None:
                 return _steps_alone(place, entries, opaque)
@@ -133,7 +140,7 @@ class _Comparison:
     def _steps_paired(
         self, place: _Place, entries: list[tuple[DirectoryEntry, bool]], directories: tuple[int, int]
     ) -> list[_Step]:
-        """Compare two directories by name; in a merged place the old names are looked up instead of listed."""
+        """Compare two directories by name. For a merged one only the names in the new directory are looked up."""
         if place.merged:
             before = {entry.name: status for entry, _ in entries if (status := _status(directories[0], entry.name))}
         else:
@@ -169,7 +176,7 @@ class _Comparison:
         now = entry.stat
         if _essence(now, self._grain) != _essence(before, self._grain):
             return False
-        # A file that overlayfs copied up keeps no links but those made since.
+        # Copying up breaks hard links, so a copied file has as many as were made since.
         links = 1 if place.merged else before.st_nlink
         if now.st_nlink > links and not stat.S_ISDIR(now.st_mode):
             return False
@@ -179,7 +186,7 @@ class _Comparison:
 
 
 def _steps_alone(place: _Place, entries: list[tuple[DirectoryEntry, bool]], opaque: bytes | None) -> list[_Step]:
-    """The steps of a directory when nothing is known of the old tree: its marks are passed on as they are."""
+    """Return the steps of a directory without an old tree: whiteouts and opaque marks are passed on."""
     steps = _steps_added(place, entries)
     if place.merged:
         steps += [_Step(e.name, Change(ChangeKind.DELETE, place.below(e.name))) for e, there in entries if not there]
@@ -232,7 +239,7 @@ def _status(directory: int, name: str) -> os.stat_result | None:
 
 
 def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
-    """What a layer keeps of a status, times in units of *grain* nanoseconds; directories have no size."""
+    """Return the parts of a status that a layer contains. Times are in units of *grain* nanoseconds."""
     mode = status.st_mode
     size = 0 if stat.S_ISDIR(mode) else status.st_size
     device = status.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
@@ -240,7 +247,7 @@ def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
 
 
 def _is_same_inside(name: str, kind: int, directories: tuple[int, int]) -> bool:
-    """Compare what a status does not show: link target, extended attributes, content."""
+    """Compare what a status does not contain: link target, extended attributes, content."""
     with _both(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, directories) as (old, new):
         if kind == stat.S_IFLNK and os.readlink("", dir_fd=old) != os.readlink("", dir_fd=new):
             return False

@@ -1,6 +1,6 @@
 """The snapshotter on overlayfs: a committed snapshot is the difference to its parent, in the format of overlayfs.
 
-A whole tree is looked at through a mount that is attached nowhere: it lives as long as its descriptor, so a builder
+Whole trees are read through detached mounts. Such a mount is in no directory and ends with its descriptor, so a builder
 that is killed leaves no mount behind.
 """
 
@@ -27,14 +27,14 @@ _INERT = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT
 
 
 class OverlaySnapshotter(SnapshotDirectory):
-    """Differences in *directory*; see `Snapshotter` for what the methods promise.
+    """Snapshots as differences, in *directory*. `Snapshotter` documents the methods.
 
-    The directory of an active snapshot also holds ``work``, which overlayfs needs. A snapshot without a parent is a
-    plain tree: there is nothing below it that a whiteout could hide.
+    An active snapshot has a directory ``work`` as well, which overlayfs needs. A snapshot without a parent is a plain
+    tree, because there are no lower files that a whiteout could hide.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Use *directory*, which is made when it is missing."""
+        """Use *directory*, which is created when it is missing."""
         super().__init__(directory)
         self._chains: dict[str, tuple[Path, ...]] = {}
 
@@ -60,7 +60,8 @@ class OverlaySnapshotter(SnapshotDirectory):
         try:
             (path / "work").mkdir(mode=0o700)
             if top is not None:
-                # The root of an overlay has the status of the topmost directory, so each one passes it on.
+                # The root of an overlay has the owner, mode and times of its uppermost directory, so each new one
+                # starts with those of its parent.
                 _copy_directory_status(top, active.directory)
         except BaseException:
             self.discard(active)
@@ -83,7 +84,7 @@ class OverlaySnapshotter(SnapshotDirectory):
     def open(self, name: str | None) -> int:
         """See `Snapshotter.open`."""
         lowers = (self._directory / "empty",) if name is None else self._chain(name)
-        if len(lowers) == 1:  # overlayfs wants two of them
+        if len(lowers) == 1:  # overlayfs refuses a single lower directory without an upper one
             return os.open(lowers[0], _DIRECTORY)
         return mount_tree(lowers, self._directory)
 
@@ -93,7 +94,7 @@ class OverlaySnapshotter(SnapshotDirectory):
 
     def _changes(self, path: Path, parent: str | None) -> Iterator[Change]:
         with SafeRoot.open_host(path / "fs") as upper:
-            # What changed nothing left nothing: then there is no use in mounting what it would be compared with.
+            # A step that changed nothing left an empty directory: no need to mount its parent for a comparison.
             if os.listdir(path / "fs"):
                 with SafeRoot(self.open(parent)) as lower:
                     yield from overlay_changes(upper.fd, lower)
@@ -127,7 +128,8 @@ class OverlaySnapshotter(SnapshotDirectory):
     def _chain(self, name: str) -> tuple[Path, ...]:
         """Return the ``fs`` directories of *name* and its parents, topmost first.
 
-        What was found once holds as long as the topmost directory is there: its parents cannot go before it.
+        A remembered chain is valid as long as its topmost directory exists, because a parent is never removed before
+        its children.
         """
         known = self._chains.get(name)
         if known is None or not known[0].exists():
@@ -143,7 +145,7 @@ class OverlaySnapshotter(SnapshotDirectory):
                 raise SnapshotError(f"no such snapshot: {following}")
             chain.append(path / "fs")
             following = self._parent(path)
-            # Each step of a build adds one to a chain that is known already.
+            # Each step of a build adds one directory to a chain that is known.
             if (known := self._chains.get(following or "")) and known[0].exists():
                 chain.extend(known)
                 break
@@ -153,7 +155,7 @@ class OverlaySnapshotter(SnapshotDirectory):
 
 
 def open_root(root: Root, scratch: Path) -> int:
-    """Return an O_PATH descriptor of the whole tree of *root*, which no sandbox uses; its mount is attached nowhere."""
+    """Return an O_PATH descriptor of the tree of *root*, as a detached mount. No sandbox may use *root* meanwhile."""
     if isinstance(root, DirectoryRoot):
         return os.open(root.path, _DIRECTORY)
     return mount_tree(root.lowers[::-1], scratch, upper=root.upper, work=root.work, lasting=root.lasting)
@@ -167,9 +169,9 @@ def mount_tree(
     work: Path | None = None,
     lasting: bool = False,
 ) -> int:
-    """Mount an overlay of *lowers*, topmost first, attached nowhere; return an O_PATH descriptor of its root.
+    """Make a detached mount of an overlay of *lowers*, topmost first; return an O_PATH descriptor of its root.
 
-    *scratch* may be used for a moment by kernels that cannot make a detached mount of so many directories.
+    Kernels that cannot make a detached mount of so many directories mount it in *scratch* for a moment.
     """
     with ExitStack() as stack:
 
@@ -191,7 +193,7 @@ def mount_tree(
 
 
 def _mount_and_detach(layers: OpenLayers, attributes: int, scratch: Path) -> int:
-    """Mount in the classic way and detach at once; the descriptor keeps the mount alive."""
+    """Mount with mount(2) and detach at once; the descriptor keeps the mount alive."""
     point, lock = new_locked_directory(scratch, "tmp-")
     try:
         mount_classic(layers, attributes, os.fspath(point))
@@ -210,6 +212,6 @@ def _copy_directory_status(source: Path, target: Path) -> None:
 
 
 def remove_inside(directory: Path, name: str) -> None:
-    """Remove what is called *name* in *directory*."""
+    """Remove the file or tree *name* in *directory*."""
     with SafeRoot.open_host(directory) as root:
         remove_tree(root.fd, name)

@@ -1,20 +1,20 @@
-"""The directories of a layer that is being unpacked: finding the one a path means, without ever leaving the root.
+"""The directories of a layer that is being unpacked: resolving paths of an archive without ever leaving the root.
 
-Each step of a path is one name looked up in one open directory, symlinks not followed by the kernel; what a symlink
-says is walked from the root of the tree again. So no name in an archive, no symlink of a lower layer and no race can
-lead out.
+A path is resolved name by name, each in one open directory, and the kernel follows no symlinks. The target of a symlink
+is resolved in the same way, starting again at the root of the tree if it is absolute. So no name in an archive, no
+symlink of a lower layer and no race can lead outside.
 
-Two formats (`runtime.snapshots.disk.DiskFormat`):
+A layer is unpacked in one of two formats (`runtime.snapshots.disk.DiskFormat`):
 
-- *overlay*: the directory holds the layer alone. The tree that paths are resolved in is the union of it and of the
-  parent snapshot, as if the layer were unpacked on the mounted overlay: with ``lib -> usr/lib`` below, an entry
-  ``lib/x`` is put into ``usr/lib``. Directories that the archive passes through without naming them get the status that
-  the parent snapshot gives them, for they would hide it otherwise.
-- *tree*: the directory is a copy of the parent snapshot; whiteouts are carried out on it at once.
+- *overlay*: the directory contains this layer alone. Paths are resolved in the union of it and the parent snapshot, as
+  if the layer were unpacked on the mounted overlay: if the parent has ``lib -> usr/lib``, the entry ``lib/x`` becomes
+  ``usr/lib/x``. Directories on the way that the archive does not list get the status that they have in the parent
+  snapshot, because the new directory hides that one.
+- *tree*: the directory is a copy of the parent snapshot, and whiteouts remove files from it at once.
 
-A whiteout means what lower layers have and never what its own layer has, whatever their order in the archive
-(image-spec, layer.md, "Whiteouts"). On an overlay they are noted and written at the end; on a tree `Directory.made` and
-`Directory.ours` tell what the layer holds itself.
+A whiteout removes files of lower layers and never those of its own layer, in whatever order the archive has them
+(image-spec, layer.md, "Whiteouts"). In an overlay whiteouts are collected and written at the end. In a tree
+`Directory.made` and `Directory.ours` contain the names that this layer has.
 """
 
 import errno
@@ -36,11 +36,11 @@ _MAX_ALIASES = 4096
 
 
 class _NoDirectoryError(LayerError):
-    """Something on the way to an entry is no directory."""
+    """A file on the way to an entry is not a directory."""
 
 
 class UnpackTree:
-    """The directories below *root_fd*; closes what it opens with `close`, never *root_fd* itself."""
+    """The directories below *root_fd*. `close` closes the directories that were opened, but not *root_fd*."""
 
     def __init__(self, root_fd: int, lower: Root | None, *, overlay: bool, limit: int) -> None:
         self.overlay, self.lower = overlay, lower if overlay else None
@@ -53,11 +53,12 @@ class UnpackTree:
         self._open: OrderedDict[Directory, None] = OrderedDict()
 
     def close(self) -> None:
-        """Close the directories that are open, and forget all."""
+        """Close all open directories. The tree cannot be used afterwards."""
         for directory in self._open:
             os.close(directory.fd)
         self._open.clear()
-        # A directory and those in it refer to each other: with that they would stay until garbage is looked for.
+        # A directory and its children refer to each other, so without this they would stay in memory until the next
+        # garbage collection.
         todo = [self.root]
         while todo:
             directory = todo.pop()
@@ -65,7 +66,7 @@ class UnpackTree:
             directory.children.clear()
 
     def fd(self, directory: Directory) -> int:
-        """Return an open descriptor of *directory*: good until some 100 others were asked for."""
+        """Return an open descriptor of *directory*. It is closed after `_OPEN_DIRECTORIES` others were opened."""
         if directory.fd < 0:
             self._reopen(directory)
         elif directory.parent is not None:
@@ -93,15 +94,15 @@ class UnpackTree:
             oldest.fd = -1
 
     def directory(self, path: str) -> Directory:
-        """Return the directory that *path* leads to; what is missing on the way is made.
+        """Return the directory at *path*; missing directories are created.
 
         Raises:
-            LayerError: something on the way is no directory, or symlinks lead in a loop.
+            LayerError: a file on the way is not a directory, or there are too many symlinks.
         """
         return self._known.get(path) or self._walk(path, missing=self.make_directory)
 
     def find(self, path: str) -> Directory | None:
-        """Return the directory that *path* leads to, None when neither this layer nor a lower one has it."""
+        """Return the directory at *path*, None when neither this layer nor a lower one has it."""
         try:
             return self._known.get(path) or self._walk(path, missing=_not_found)
         except (FileNotFoundError, _NoDirectoryError):
@@ -133,7 +134,7 @@ class UnpackTree:
         return here
 
     def _look(self, here: Directory, name: str) -> Directory | str | None:
-        """Return what *name* in *here* is: a directory, the text of a symlink, or nothing."""
+        """Return the entry *name* of *here*: a directory, the target of a symlink, or None when there is none."""
         try:
             found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
         except FileNotFoundError:
@@ -145,7 +146,7 @@ class UnpackTree:
         return self._adopt(here, name, found.st_mtime_ns)
 
     def _look_below(self, here: Directory, name: str) -> Directory | str | None:
-        """Do the same in the parent snapshot, where it is not hidden by this layer."""
+        """Return the entry in the parent snapshot, unless this layer hides it."""
         if self.lower is None or name in here.whiteouts or not here.shows_lower:
             return None
         found = self.lower_stat(here, name)
@@ -159,19 +160,19 @@ class UnpackTree:
         return self.make_directory(here, name)
 
     def lower_stat(self, directory: Directory, name: str = "") -> os.stat_result | None:
-        """Return the status of *name* in *directory* (or of itself) in the parent snapshot, None if not there."""
+        """Return the status of *name* in *directory*, or of *directory*, in the parent snapshot, None if absent."""
         if self.lower is None or not directory.in_lower:
             return None
         return self.lower.stat(join(directory, name) if name else directory.path, follow=False)
 
     def _adopt(self, here: Directory, name: str, mtime_ns: int) -> Directory:
-        """Take in a directory that is there already: that of a parent snapshot in a *tree*."""
+        """Return an existing directory, which in a *tree* may be that of the parent snapshot."""
         directory = self._add(here, name)
         directory.mtime_ns = mtime_ns
         return directory
 
     def make_directory(self, here: Directory, name: str) -> Directory:
-        """Make a new directory in *here*: 0755, owned by root. FileExistsError when there is something."""
+        """Create a directory in *here*, with mode 0755, owned by root. Raises FileExistsError when *name* exists."""
         if name.startswith(".wh."):
             raise LayerError(f"{join(here, name)!r} cannot be the name of a directory in a layer")
         os.mkdir(name, 0o700, dir_fd=self.fd(here))
@@ -191,13 +192,13 @@ class UnpackTree:
         return directory
 
     def count_one(self) -> None:
-        """Count something that is kept in memory up to the end of the layer."""
+        """Count an object that stays in memory until the end of the layer; too many are a LayerError."""
         self._limit -= 1
         if self._limit < 0:
             raise LayerError("too many directories and whiteouts in one layer")
 
     def enter(self, here: Directory, name: str) -> Directory:
-        """Return the directory *name* of *here* itself, symlinks not followed; anything else in its place gives way."""
+        """Return the directory *name* of *here*. A file or symlink with this name is replaced by a new directory."""
         directory = here.children.get(name)
         if directory is not None:
             return directory
@@ -209,18 +210,19 @@ class UnpackTree:
             return self._adopt(here, name, found.st_mtime_ns)
         self.remove(here, name)
         directory = self.make_directory(here, name)
-        # What stood here was of this layer (overlay), and hid the directory of lower layers as a whole.
+        # In an overlay the removed file was of this layer. It hid a lower directory of this name with all its entries,
+        # and so must the new directory.
         directory.opaque = self.overlay
         return directory
 
     def cover(self, here: Directory, name: str) -> None:
-        """Note that this layer has something new at *name*: a symlink of the parent snapshot is followed no more."""
+        """Note that this layer has a new entry *name*, which hides a symlink of the parent snapshot."""
         if name in here.links:
             here.links.discard(name)
             self.forget_paths()
 
     def remove(self, here: Directory, name: str) -> None:
-        """Remove *name* in *here* with all below it."""
+        """Remove *name* in *here* with everything below it."""
         remove_tree(self.fd(here), name)
         here.children.pop(name, None)
         here.made.discard(name)
@@ -228,12 +230,12 @@ class UnpackTree:
         self.forget_paths()
 
     def forget_paths(self) -> None:
-        """Paths may lead elsewhere now."""
+        """Forget how paths were resolved, after a change that may resolve them otherwise."""
         self._known.clear()
         self._known[""] = self.root
 
     def directories(self, top: Directory | None = None) -> Iterator[Directory]:
-        """Yield *top* (or the root) and all directories below it that are known, each before those inside it."""
+        """Yield *top*, by default the root, and all known directories below it, each before its children."""
         todo = [top or self.root]
         while todo:
             directory = todo.pop()
