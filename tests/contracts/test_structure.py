@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.structure import REPOSITORY, SMALL, Structure, figures
+from tests.contracts.kinds import PROGRAM, PROGRAMS, PROMISE, PROMISES, TABLES, kinds
+from tests.contracts.structure import REPOSITORY, Structure, figures
 
 # A little above the figures of today, so that one more of a kind needs no edit here, and ten more do.
 LIMITS = {
@@ -19,10 +20,6 @@ LIMITS = {
     "importers of a large value": 18,
     "importers of its module": 70,
     "importers of the most imported value": 68,
-    "modules of less than 40 lines": 65,
-    # The supervisor of isolation single is one process, in a module for each kind of call.
-    "modules with one importer": 146,
-    "of these, of less than 40 lines": 15,
     "modules without a test of their name": 166,
     # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 63,
@@ -31,17 +28,6 @@ LIMITS = {
 LONGEST = 300
 LONGER = {"runtime/kernel/syscalls.py", "builder/content/selection.py", "grammar/nodes.py"}
 """Files that may have more than `LONGEST` lines: each is one table, or one set of rules, that is read as a whole."""
-
-KINDS = {"builder/outputs/kinds.py", "builder/execute/ops.py", "builder/cli/commands/build/build.py"}
-"""Tables that list one module for each kind of thing: outputs, ops, groups of flags."""
-PERMITTED = set(
-    """
-builder/content/large_files.py builder/content/large_trees.py builder/content/readahead.py builder/display/ticker.py
-builder/oci/archive/directory_entries.py builder/oci/layers/unpack_holes.py builder/outputs/engines/choose.py
-builder/store/unpacking.py runtime/snapshots/spreading.py runtime/sandbox/hostfiles.py runtime/sandbox/single_id.py
-""".split()
-)
-"""Other small modules that one module imports: loaded only when needed, or a promise of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +49,36 @@ def test_no_file_is_longer_than_what_can_be_read_at_once(structure: Structure) -
     assert {path for path, lines in structure.files().items() if lines > LONGEST} <= LONGER
 
 
-def test_no_small_module_serves_one_other_alone(structure: Structure) -> None:
-    listed = {path for path in structure.with_one_importer(below=SMALL) if _importers(structure, path) <= KINDS}
-    assert structure.with_one_importer(below=SMALL) - listed <= PERMITTED
+def test_small_modules_and_those_with_one_importer_have_a_reason(structure: Structure) -> None:
+    assert {path for path, reasons in kinds(structure).items() if not reasons} == set()
 
 
-def _importers(structure: Structure, path: str) -> set[str]:
-    """Return the paths of the modules that import the module at *path*."""
-    (name,) = (module.name for module in structure.modules.values() if module.path.as_posix() == path)
-    return {structure.modules[importer].path.as_posix() for importer in structure.importers[name]}
+def test_no_reason_outlives_its_module(structure: Structure) -> None:
+    found = kinds(structure)
+    assert {path for path in PROMISES if found.get(path) != {PROMISE}} == set()
+    assert {path for path in PROGRAMS if PROGRAM not in found.get(path, ())} == set()
+    assert {path for path in TABLES if not (REPOSITORY / path).exists()} == set()
+
+
+def test_a_module_that_serves_one_other_alone_has_no_reason(tmp_path: Path) -> None:
+    files = {
+        "builder/a/one.py": "from pybuild.builder.a import lazy, two\n\n\ndef f():\n    from pybuild.builder.a.late import X\n",
+        "builder/a/two.py": "",
+        "builder/a/lazy.py": "X = 1\n" * 250,
+        "builder/a/late.py": "X = 1\n",
+        "builder/b/library.py": "import requests\n",
+        "runtime/c.py": "",
+        "builder/b/main.py": "from pybuild.runtime import c\nfrom pybuild.builder.a.one import f\nfrom pybuild.builder.b import library\n",
+    }
+    assert kinds(_repository(tmp_path, files)) == {
+        "builder/a/one.py": set(),
+        "builder/a/two.py": set(),
+        "builder/a/lazy.py": {"too long together"},
+        "builder/a/late.py": {"loaded when it is needed"},
+        "builder/b/library.py": {"the only importer of a library"},
+        "builder/b/main.py": set(),
+        "runtime/c.py": {"of another layer than its importer"},
+    }
 
 
 def _repository(root: Path, files: dict[str, str]) -> Structure:

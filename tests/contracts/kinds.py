@@ -1,0 +1,140 @@
+"""Why a module is on its own although it is small, or although one other module alone imports it.
+
+The rule: a module of less than 40 lines, and one with exactly one importer, is folded into a module that imports it. The
+kinds of modules that the rule spares are below; all but `PROMISES` follow from the code. A module of no kind is folded.
+"""
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.contracts.structure import SMALL, Module, Structure
+
+PROGRAM, PROMISE = "program", "promise"
+TOGETHER = 200
+"""A module and its only importer stay apart when the file of both would have more lines."""
+
+TABLES = {
+    "builder/cli/commands/build/build.py": "builder/cli/flags",
+    "builder/execute/ops.py": "builder/execute",
+    "builder/oci/archive/load.py": "builder/oci/archive",
+    "builder/outputs/engines/choose.py": "builder/outputs/engines",
+    "builder/outputs/kinds.py": "builder/outputs",
+}
+"""Modules that name one module for each thing of a kind, and the directory of those."""
+
+COMMANDS = "builder/cli/commands"
+"""One module per command; a table of names imports them."""
+
+PROGRAMS = {
+    "runtime/emulation/trial.py",
+    "runtime/sandbox/inside/bootstrap.py",
+    "runtime/sandbox/probe.py",
+}
+"""Programs that another process starts by their path."""
+
+LAYERS = ("grammar/", "runtime/", "builder/oci/", "builder/cli/")
+"""Directories that a contract of `pyproject.toml` keeps apart: what one layer needs of another is not folded into it."""
+
+PROMISES = {
+    "builder/cli/flags/silent.py": "the flags that do nothing, accepted for compatibility",
+    "builder/cli/flags/values.py": "the types of values that several flags have",
+    "builder/cli/flags/push_form.py": "a group of flags",
+    "builder/cli/format/event_filters.py": "the filters of events, beside those of images and containers",
+    "builder/cli/format/filters.py": "what filters of all listings have in common",
+    "builder/cli/image_events.py": "events of images in the log",
+    "builder/display/columns.py": "the width of a text on a terminal",
+    "builder/display/warnings.py": "the block of warnings at the end of a build",
+    "builder/oci/digest.py": "the digest of image-spec",
+    "builder/oci/documents.py": "the kind of a document that nobody vouches for",
+    "builder/oci/limits.py": "the limits for a hostile layer",
+    "builder/oci/partial.py": "partial blobs on the disk, part of the layout of a store",
+    "builder/oci/registry/access.py": "the settings of a command line for registries",
+    "builder/oci/registry/auth/challenge.py": "the grammar of WWW-Authenticate",
+    "builder/outputs/space.py": "the last megabytes of a disk stay free",
+    "builder/prune/usage.py": "the size of a tree on the disk",
+    "builder/request/names.py": "the names of named contexts",
+    "builder/signals.py": "signals by name and number",
+    "builder/sources/facts.py": "what servers answered about sources",
+    "builder/sources/secrets.py": "the value of a secret, which nothing stores",
+    "builder/sources/tree.py": "a remote source in a plan",
+    "builder/store/news.py": "what the user of a store is told once",
+    "builder/transports/copy.py": "copying an image",
+    "grammar/hints.py": "hints for messages of Docker that have none",
+    "grammar/words/shellpattern.py": "the patterns of ${name#pattern}, a notation of its own",
+    "runtime/kernel/capabilities.py": "the names of capabilities",
+    "runtime/kernel/user_namespace.py": "whether this is the host's user namespace",
+    "runtime/monitor/messages.py": "the protocol of a monitor and its clients",
+    "runtime/paths/replacing.py": "a file that is replaced as a whole",
+    "runtime/paths/scratch.py": "a temporary directory that a killed process leaves to be swept",
+    "runtime/rootfs/roots.py": "what a rootfs is made of",
+    "runtime/sandbox/hostfiles.py": "the files that a sandbox has from its host",
+    "runtime/snapshots/change.py": "one difference between two snapshots",
+    "runtime/supervisor/values.py": "the protocol of a supervisor and its starter",
+}
+"""Modules whose names a reader looks for, each with its promise; several others import them."""
+
+
+def kinds(structure: Structure) -> dict[str, set[str]]:
+    """Return the kinds of each module that the rule is about, by its path."""
+    libraries = Counter(library for module in structure.modules.values() for library in _libraries(module))
+    return {
+        module.path.as_posix(): set(_kinds(structure, module, libraries))
+        for module in structure.modules.values()
+        if _is_meant(structure, module)
+    }
+
+
+def _is_meant(structure: Structure, module: Module) -> bool:
+    return not module.is_package and (module.lines < SMALL or len(structure.importers[module.name]) == 1)
+
+
+def _kinds(structure: Structure, module: Module, libraries: Counter[str]) -> Iterator[str]:
+    path = module.path.as_posix()
+    importers = [structure.modules[name] for name in structure.importers[module.name]]
+    if any(TABLES.get(importer.path.as_posix()) == module.directory for importer in importers):
+        yield "one of a table"
+    if module.directory.startswith(f"{COMMANDS}/"):
+        yield "command"
+    if path in PROGRAMS:
+        yield PROGRAM
+    if module.path.stem == "errors":
+        yield "errors of a package"
+    if importers and all(not _imports_at_once(importer, module.name) for importer in importers):
+        yield "loaded when it is needed"
+    if any(libraries[library] == 1 for library in _libraries(module)):
+        yield "the only importer of a library"
+    if len(importers) == 1:
+        if _layer(importers[0]) != _layer(module):
+            yield "of another layer than its importer"
+        if importers[0].lines + module.lines > TOGETHER:
+            yield "too long together"
+    if path in PROMISES:
+        yield PROMISE
+
+
+def _layer(module: Module) -> str:
+    return next((layer for layer in LAYERS if f"{module.directory}/".startswith(layer)), "")
+
+
+def _imports_at_once(importer: Module, name: str) -> bool:
+    """Return whether *importer* imports the module *name* when it is imported itself, and not later in a function."""
+    found = set()
+    for node in importer.tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return f"pybuild.{name}" in found
+
+
+def _libraries(module: Module) -> set[str]:
+    """Return the packages outside of the standard library that *module* imports."""
+    names: set[str] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"pybuild"}
