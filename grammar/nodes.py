@@ -4,14 +4,14 @@ A *word* keeps its raw text (quotes, escapes and variables still in it) and its 
 later, when the scope is known. Flag values are words too. The tree is complete: no later phase reads the text again.
 """
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import field, frozen, positional
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Word:
     """A piece of text that may hold quotes, escapes and variables.
 
@@ -25,7 +25,7 @@ class Word:
     """True for text that is never expanded or unquoted: a pattern of --exclude, the name in MAINTAINER."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Heredoc:
     """``<<NAME`` with its body; *expand* is False when the name was quoted. Tabs are already stripped for ``<<-``.
 
@@ -42,14 +42,14 @@ class Heredoc:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class ShellForm:
     """Text that is passed to the shell unchanged (continuations joined, comments removed)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class ExecForm:
     """The arguments of a JSON array, unescaped by JSON, never expanded by the builder."""
 
@@ -69,7 +69,7 @@ class MountKind(Enum):
     SSH = "ssh"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MountFlag:
     """One ``--mount=`` with normalized keys; `grammar.dockerfile.mounts.settle` checks values with variables.
 
@@ -89,7 +89,7 @@ class MountFlag:
         return dict(self.options).get(key)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Node:
     """The fields of every instruction: its span, its text in one line, and the comment directly above it.
 
@@ -102,7 +102,7 @@ class Node:
     comment: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class From(Node):
     """``FROM [--platform=P] image [AS name]``; *name* is lower case."""
 
@@ -113,7 +113,7 @@ class From(Node):
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arg(Node):
     """``ARG name[=default]...``."""
 
@@ -122,7 +122,7 @@ class Arg(Node):
     items: tuple[tuple[str, Word | None], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Env(Node):
     """``ENV key=value...`` or the legacy form ``ENV key value`` (*legacy*)."""
 
@@ -132,7 +132,7 @@ class Env(Node):
     legacy: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Label(Node):
     """``LABEL key=value...`` or the legacy form."""
 
@@ -142,7 +142,7 @@ class Label(Node):
     legacy: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Run(Node):
     """``RUN [flags] command``. With heredocs, *command* is the text of the first line, ``<<NAME`` still in it."""
 
@@ -157,7 +157,7 @@ class Run(Node):
     """sandbox or insecure."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Copy(Node):
     """``COPY [flags] source... destination``; *sources* holds words and heredocs in the order written."""
 
@@ -173,7 +173,7 @@ class Copy(Node):
     exclude: tuple[Word, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Add(Node):
     """``ADD [flags] source... destination``; sources may be URLs, git references, archives and heredocs."""
 
@@ -190,7 +190,7 @@ class Add(Node):
     unpack: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Workdir(Node):
     """``WORKDIR path``."""
 
@@ -199,7 +199,7 @@ class Workdir(Node):
     path: Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class User(Node):
     """``USER user[:group]``."""
 
@@ -208,7 +208,7 @@ class User(Node):
     user: Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shell(Node):
     """``SHELL ["executable", "parameters"]``."""
 
@@ -217,7 +217,7 @@ class Shell(Node):
     args: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cmd(Node):
     """``CMD`` in shell or exec form."""
 
@@ -226,7 +226,7 @@ class Cmd(Node):
     command: CommandLine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entrypoint(Node):
     """``ENTRYPOINT`` in shell or exec form."""
 
@@ -235,7 +235,7 @@ class Entrypoint(Node):
     command: CommandLine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Expose(Node):
     """``EXPOSE port[/protocol]...``; a word may expand to several ports."""
 
@@ -244,7 +244,7 @@ class Expose(Node):
     ports: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Volume(Node):
     """``VOLUME path...``."""
 
@@ -253,7 +253,7 @@ class Volume(Node):
     paths: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StopSignal(Node):
     """``STOPSIGNAL signal``."""
 
@@ -262,7 +262,7 @@ class StopSignal(Node):
     signal: Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Healthcheck(Node):
     """``HEALTHCHECK NONE`` (*command* is None) or ``HEALTHCHECK [options] CMD command``; durations in nanoseconds."""
 
@@ -276,7 +276,7 @@ class Healthcheck(Node):
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Maintainer(Node):
     """``MAINTAINER name``."""
 
@@ -285,7 +285,7 @@ class Maintainer(Node):
     name: Word
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Onbuild(Node):
     """``ONBUILD instruction``; *trigger* is its text (with heredoc bodies), already known to parse."""
 
@@ -316,7 +316,7 @@ Instruction = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Directive:
     """A parser directive ``# key=value``; *key* is lower case."""
 
@@ -325,7 +325,7 @@ class Directive:
     span: Span = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Dockerfile:
     """A parsed file: directives, then instructions in order. The first instructions are global ARGs, then a FROM."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 from pybuild.builder.checks.variables import Guesses, names_in
 from pybuild.builder.errors import ResolveError
@@ -20,11 +19,12 @@ from pybuild.grammar.lint.rules import Rule, Violation
 from pybuild.grammar.nodes import Dockerfile, From, Word
 from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.grammar.words.expand import expand
+from pybuild.runtime.values import frozen, replace
 
 _TARGET = "TARGETPLATFORM"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Head:
     """A FROM with the variables of its scope."""
 

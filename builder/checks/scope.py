@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pybuild.builder.checks.variables import Guesses
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
@@ -11,9 +11,10 @@ from pybuild.builder.stages.config import split_env, with_default_path
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Arg, Env, Instruction, Shell, Word, Workdir
 from pybuild.grammar.words.expand import expand
+from pybuild.runtime.values import frozen, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Globals:
     """What the stages of a file share: the global scope, the given build arguments, the escape character."""
 

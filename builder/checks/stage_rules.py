@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from pybuild.builder.checks.scope import StageScope, clean_source
 from pybuild.builder.checks.variables import names_in, used_names
@@ -16,6 +15,7 @@ from pybuild.grammar.lint.lint import keyword, stage_violations
 from pybuild.grammar.lint.rules import Rule, Violation
 from pybuild.grammar.nodes import Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, Instruction, ShellForm, Word, Workdir
 from pybuild.grammar.words.expand import expand_all
+from pybuild.runtime.values import frozen
 
 _SECRET = re.compile(
     r"(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
@@ -26,7 +26,7 @@ _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@")
 _NEEDS_A_SHELL = re.compile(r"[$`;&|<>()*?\[\]{}~#\n]|^[A-Za-z_]\w*=")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Placed:
     """An instruction with the scope at its place."""
 

@@ -1,7 +1,6 @@
 """All checks of one Dockerfile, as selected by its ``check`` directive."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from pybuild.builder.checks.from_rules import base_violations, from_violations
 from pybuild.builder.checks.scope import Globals, StageScope
@@ -20,6 +19,7 @@ from pybuild.grammar.lint.options import CheckOptions, counted, file_options
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Source
+from pybuild.runtime.values import frozen, replace
 
 BUILD_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 """The build argument that overrides the ``check`` directive."""
@@ -27,7 +27,7 @@ BUILD_ARGUMENT = "BUILDKIT_DOCKERFILE_CHECK"
 _TRIGGER = "the instruction is an ONBUILD trigger of the base"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StageFacts:
     """What the checks know besides the text: the stages, and the configs of base images by full name."""
 

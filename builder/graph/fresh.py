@@ -1,7 +1,5 @@
 """Planning from scratch, when no plan is remembered."""
 
-from dataclasses import replace
-
 from pybuild.builder.checks.warnings import StageFacts, near_misses, planned_warnings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.graph import BasePin, plan
@@ -18,6 +16,7 @@ from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.stages.stages import FromRemote, Stages
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import replace
 
 
 def fresh_plan(definition: Definition, planning: Planning, remotes: Remotes, *, pull: str = "missing") -> Plan:

@@ -6,13 +6,13 @@ Pure functions over `ContainerConfig`. The rules and texts are those of BuildKit
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from posixpath import join, normpath
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig, Healthcheck
 from pybuild.builder.stages import golang
 from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
+from pybuild.runtime.values import replace
 
 _DEFAULT_SHELL = ("/bin/sh", "-c")
 

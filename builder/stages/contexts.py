@@ -10,7 +10,6 @@ A context with the name of a stage replaces the whole stage; otherwise it replac
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.options import is_true
@@ -21,13 +20,14 @@ from pybuild.builder.request.names import SCRATCH, short_name
 from pybuild.builder.sources.address import GitSource, parse_context
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, Input
 from pybuild.grammar.reference import InvalidReference, parse_reference
+from pybuild.runtime.values import field, frozen, replace
 
 _IMAGE, _LAYOUT = "docker-image://", "oci-layout://"
 _MAIN = FromContext()
 _KEEP = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Contexts:
     """The build context and the named ones. *platform* is that of the image to be built."""
 

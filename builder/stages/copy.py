@@ -1,7 +1,7 @@
 """COPY and ADD: from the instruction to the op."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.modes import parse_mode
@@ -13,6 +13,7 @@ from pybuild.builder.stages.stages import FromRemote, Input, Step
 from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
 from pybuild.grammar.words.expand import expand_body
+from pybuild.runtime.values import replace
 
 
 def copy_step(node: nodes.Copy | nodes.Add, state: StageState, resolve: Callable[[nodes.Word | None], Input]) -> Step:

@@ -5,7 +5,6 @@ history are BuildKit's.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import assert_never
 
 from pybuild.builder.errors import ResolveError
@@ -21,12 +20,13 @@ from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
 from pybuild.grammar.words.expand import expand_all
 from pybuild.grammar.words.shown import shown
+from pybuild.runtime.values import frozen, replace
 
 _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
 """Arguments for the builder itself: they are not expanded in words and not passed to steps."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Surroundings:
     """What instructions need besides the state of their own stage."""
 

@@ -6,7 +6,6 @@ than before.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import ImageConfig
@@ -18,12 +17,13 @@ from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, Fr
 from pybuild.grammar.nodes import Arg, Dockerfile, Instruction, Onbuild, Word
 from pybuild.grammar.suggest import closest
 from pybuild.grammar.words.expand import expand
+from pybuild.runtime.values import frozen
 
 _SHOWN = 10
 _COMMON = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora", "node", "python", "nginx", "redis")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Needs:
     """What a target needs: stages by index, images by full name with the span that asks for each."""
 

@@ -6,13 +6,13 @@ expanded.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.stages.sections import Section, heads_of, last_named
 from pybuild.builder.stages.stages import FromStage
 from pybuild.grammar.nodes import Copy, Instruction, Run, Word
 from pybuild.grammar.words.expand import expand, variables
+from pybuild.runtime.values import frozen
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 _COPY_VARIABLE = (
@@ -22,7 +22,7 @@ _COPY_VARIABLE = (
 _MOUNT_VARIABLE = "'from' doesn't support variable expansion, define alias stage instead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FromReference:
     """The word after ``from=``, and the target of the mount; None for COPY."""
 
@@ -44,7 +44,7 @@ def references(node: Instruction) -> Iterator[FromReference]:
             return
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finder:
     """Finds stages among *sections*. *scope* holds the global variables, *declared* also those without a value."""
 

@@ -1,7 +1,7 @@
 """From the syntax tree to stages, with every name, variable and base resolved. Pure: all input is passed in."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pybuild.builder.oci.image import host_platform
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig, Platform
@@ -20,6 +20,7 @@ from pybuild.grammar import nodes
 from pybuild.grammar.source import Source
 from pybuild.grammar.words.expand import expand
 from pybuild.grammar.words.shown import shown
+from pybuild.runtime.values import replace
 
 _ALWAYS_ACCEPTED = ("BUILDKIT_", "SOURCE_DATE_EPOCH")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})

@@ -1,7 +1,6 @@
 """RUN: from the instruction to the op."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, assert_never
 
 from pybuild.builder.errors import ResolveError
@@ -14,6 +13,7 @@ from pybuild.grammar import nodes
 from pybuild.grammar.dockerfile.heredocs import lone_heredoc
 from pybuild.grammar.dockerfile.mounts import settle
 from pybuild.grammar.golang import parse_size
+from pybuild.runtime.values import replace
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _PIPES = "/dev/pipes/"

@@ -1,7 +1,6 @@
 """The sections of a Dockerfile: each FROM and its base, as far as text, arguments and named contexts determine it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.platforms import parse_platform
@@ -11,12 +10,13 @@ from pybuild.grammar.nodes import Dockerfile, From, Instruction, Word
 from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.grammar.suggest import closest
 from pybuild.grammar.words.expand import expand, variables
+from pybuild.runtime.values import frozen, positional, replace
 
 NOTHING = "scratch"
 """The name of the empty image after FROM, ``--from=`` and ``from=``; other spellings are ordinary images."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Section:
     """A FROM with the instructions up to the next one."""
 
@@ -51,7 +51,7 @@ def sections_of(dockerfile: Dockerfile, scope: Mapping[str, str], contexts: Cont
     return tuple(sections)
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class _Names:
     """What a FROM may refer to."""
 

@@ -4,27 +4,26 @@ A `Step` is an instruction that makes a layer; other instructions only change th
 Inputs are still symbolic here (a stage, an image, the build context): `graph.plan` turns them into edges.
 """
 
-from dataclasses import dataclass, field
-
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.plan.ops import Copy, Mkdir, Run
 from pybuild.builder.sources.address import RemoteSource
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import field, frozen, positional
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class FromScratch:
     """The empty rootfs."""
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class FromStage:
     """The result of another stage, by index."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class FromImage:
     """An image by its full name, for a platform of its own when FROM named one."""
 
@@ -37,14 +36,14 @@ class FromImage:
         return f"{self.reference} {self.platform}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class FromContext:
     """A directory of the host: the build context, or a named one."""
 
     name: str = "context"
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class FromRemote:
     """A remote source, pinned in the plan. *as_tree*: an archive is unpacked, as for a build context."""
 
@@ -56,7 +55,7 @@ class FromRemote:
 Input = FromScratch | FromStage | FromImage | FromContext | FromRemote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Step:
     """An instruction that makes a layer. *inputs* are those besides the rootfs that it changes."""
 
@@ -66,7 +65,7 @@ class Step:
     lines: tuple[int, int] = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stage:
     """One stage: its base, its steps in order, and the config and history of the image that it results in."""
 
@@ -79,7 +78,7 @@ class Stage:
     config: ImageConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stages:
     """The stages that the target needs, by index, and the index of the target."""
 

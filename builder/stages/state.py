@@ -1,13 +1,14 @@
 """The state of one stage while its instructions are resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pybuild.builder.oci.model import ContainerConfig, History, ImageConfig
 from pybuild.builder.stages.config import split_env
 from pybuild.builder.stages.stages import Step
 from pybuild.grammar.nodes import Word
 from pybuild.grammar.words.expand import expand
+from pybuild.runtime.values import replace
 
 COMMENT = "buildkit.dockerfile.v0"
 """Comment of every history entry; image tools recognise it."""

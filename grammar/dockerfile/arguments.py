@@ -1,7 +1,6 @@
 """The arguments of one instruction, as the grammar splits them, and reading values from them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypedDict
 
 from pybuild.grammar.dockerfile import forms
@@ -12,6 +11,7 @@ from pybuild.grammar.golang import parse_duration, parse_int32, quote
 from pybuild.grammar.hints import form
 from pybuild.grammar.nodes import CommandLine, Heredoc, ShellForm, Word
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import frozen
 
 
 class Facts(TypedDict):
@@ -29,7 +29,7 @@ class Pairs(TypedDict):
     legacy: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments:
     """*keyword* is in capitals, for messages. With *exec_form* the one piece is a JSON array of strings."""
 

@@ -9,12 +9,12 @@ blank line, another comment, an instruction) ends them. After a ``#!`` line Dock
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.golang import SPACE
 from pybuild.grammar.nodes import Directive
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import positional
 
 _FORM = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _SLASHES = re.compile(r"//\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
@@ -22,7 +22,7 @@ _KEYS = ("syntax", "escape", "check")
 _ESCAPES = ("\\", "`")
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Opening:
     """The directives of a file and the number of rows that they take."""
 

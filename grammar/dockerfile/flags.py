@@ -6,7 +6,6 @@ so ``--chown='$user'`` is expanded although it is quoted. ``--`` ends the flags.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from pybuild.grammar.dockerfile.pieces import Piece
@@ -14,6 +13,7 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Word
 from pybuild.grammar.source import Span
 from pybuild.grammar.suggest import did_you_mean
+from pybuild.runtime.values import positional
 
 
 class FlagKind(Enum):
@@ -44,7 +44,7 @@ _RESOLVED = re.compile(r"""\\(.?)|'((?:[^'\\]|\\.)*)(?:'|\\?$)|"((?:[^"\\]|\\.)*
 _ESCAPED = re.compile(r"\\(.)")
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Flags:
     """The flags of one instruction, checked against the list of those that it takes."""
 

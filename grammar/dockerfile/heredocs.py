@@ -5,13 +5,13 @@ substitutions are malformed has none. As in BuildKit, the escape is always the b
 """
 
 import re
-from dataclasses import dataclass
 
 from pybuild.grammar.dockerfile.forms import is_exec_form
 from pybuild.grammar.dockerfile.pieces import WHITE
 from pybuild.grammar.nodes import Heredoc, Run, ShellForm
 from pybuild.grammar.words.lexer import Kind, Lexer
 from pybuild.grammar.words.substitution import BadWordError, TooMuchError
+from pybuild.runtime.values import frozen
 
 _MAY_HOLD = re.compile(
     rf"""(?:onbuild[{WHITE}]+)?(?:run|copy|add)(?:[{WHITE}]+--[^{WHITE}]*)*[{WHITE}]+(?P<arguments>.*)""",
@@ -23,7 +23,7 @@ _MARKER = re.compile(rf"([0-9]*)<<(-?)[{WHITE}]*([^<]*)")
 _TABS = re.compile(r"^\t+", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Marker:
     """A heredoc marker: its position in the line, and how its body is read."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple, TypedDict
 
 from pybuild.grammar import hints
@@ -35,6 +34,7 @@ from pybuild.grammar.nodes import (
     Workdir,
 )
 from pybuild.grammar.suggest import did_you_mean
+from pybuild.runtime.values import replace
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
 _NETWORKS = ("default", "none", "host")

@@ -5,8 +5,6 @@ starts where the instruction with its marker ends. One pass, linear in the size 
 a Dockerfile is enforced here.
 """
 
-from dataclasses import dataclass
-
 from pybuild.grammar.dockerfile.directives import read_directives
 from pybuild.grammar.dockerfile.heredocs import Marker, find_markers
 from pybuild.grammar.dockerfile.pieces import Body, Line
@@ -14,6 +12,7 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.golang import SPACE
 from pybuild.grammar.nodes import Directive, Heredoc
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import frozen
 
 MAX_ROW = 65535
 """Bytes in one physical line: Docker's limit, the buffer of Go's bufio.Scanner."""
@@ -26,7 +25,7 @@ _BOM = "\ufeff"
 _Marks = list[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reading:
     """The directives and logical lines of a text, the input of the grammar."""
 

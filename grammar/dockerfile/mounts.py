@@ -6,13 +6,13 @@ normalized to one spelling.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.golang import parse_bool, parse_size, parse_uint32, quote
 from pybuild.grammar.nodes import MountFlag, MountKind, Word
 from pybuild.grammar.source import Span
 from pybuild.grammar.suggest import did_you_mean
+from pybuild.runtime.values import replace
 
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
 _KEYS: tuple[str, ...] = (

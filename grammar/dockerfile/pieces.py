@@ -6,10 +6,10 @@ of it that the grammar recognised. Both have offsets in the joined text; spans a
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, replace
 
 from pybuild.grammar.nodes import Heredoc, Word
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import frozen, positional, replace
 
 WHITE = "\t\v\f\r "
 """The characters that separate words; other spaces of Unicode may be part of a file name."""
@@ -23,7 +23,7 @@ def split_first(text: str) -> tuple[str, int]:
     return (text[: gap.start()], gap.end()) if gap else (text, len(text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Body:
     """A heredoc and its position in the logical line; *raw* is the body with its tabs."""
 
@@ -33,7 +33,7 @@ class Body:
     raw: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Line:
     """One instruction. *marks* are pairs (offset in text, offset in source), ascending; none: all of it is *span*."""
 
@@ -62,7 +62,7 @@ class Line:
         return replace(self, text=self.text[start:], span=span, marks=moved, bodies=bodies)
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Piece:
     """A part of a logical line; *width* counts the characters as written where the text is already decoded."""
 

@@ -6,7 +6,6 @@ at the first space, so that a reason may follow; a malformed one is an ordinary 
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pybuild.grammar.dockerfile.directives import match_directive
 from pybuild.grammar.errors import DockerfileError
@@ -15,12 +14,13 @@ from pybuild.grammar.lint.rules import Rule, Violation
 from pybuild.grammar.nodes import Dockerfile
 from pybuild.grammar.source import Span
 from pybuild.grammar.suggest import did_you_mean
+from pybuild.runtime.values import frozen
 
 _ALL = "all"
 _KEYS = ("skip", "error", "experimental")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckOptions:
     """A selection. *skip* and *experimental* have names of rules, of which ``all`` means every rule."""
 

@@ -5,16 +5,16 @@ A rule only has its metadata here. Its check is in `grammar.lint.lint` when it n
 """
 
 import re
-from dataclasses import dataclass
 
 from pybuild.grammar.source import Span
+from pybuild.runtime.values import frozen, positional
 
 _PAGES = "https://docs.docker.com/go/dockerfile/rule"
 # Before a capital that starts a word; several capitals in a row are one word.
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Rule:
     """One check. An *experimental* one is off unless a Dockerfile asks for it."""
 
@@ -28,7 +28,7 @@ class Rule:
         return f"{_PAGES}/{_WORD.sub('-', self.name).lower()}/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Violation:
     """A violation of a rule by the instruction at *span*; *hint* names the fix."""
 

@@ -8,18 +8,18 @@ it.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
 from pybuild.runtime.sandbox.cgroup_settings import limit_of, settings
 from pybuild.runtime.sandbox.spec import ResourceLimits
+from pybuild.runtime.values import positional
 
 _PREFIX = "pybuild-"
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Hierarchy:
     """A directory in which groups can be made, and the controllers that they would have."""
 
@@ -71,7 +71,7 @@ def _mount_point(proc: Path, names: str) -> Path | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Groups:
     """The groups of one sandbox: the *files* by which a process joins them, and the limits that none of them holds."""
 

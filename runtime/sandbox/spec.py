@@ -4,13 +4,12 @@ The sandbox takes one `Spec`. Host paths are opened by the parent or by the chil
 paths inside the image and are resolved there, never on the host.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, positional
 
 
 class Network(Enum):
@@ -25,7 +24,7 @@ class Network(Enum):
     PRIVATE = "private"
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class ExitStatus:
     """How a process ended; exactly one of the two is not None."""
 

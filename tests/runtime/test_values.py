@@ -122,6 +122,12 @@ def test_fields_may_be_given_by_their_place() -> None:
     assert pickle.loads(pickle.dumps(Place(1, 2))) == Place(1, 2)
 
 
+def test_a_pattern_finds_fields_by_their_place() -> None:
+    match Place(1, 2):
+        case Place(row, column=column):
+            assert (row, column) == (1, 2)
+
+
 @pytest.mark.parametrize(("given", "named"), [((1, 2, 3), {}), ((1,), {"row": 2}), ((), {}), ((), {"x": 1})])
 def test_a_field_by_place_is_given_once(given: tuple[int, ...], named: dict[str, int]) -> None:
     with pytest.raises(TypeError, match="Place: "):
