@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pybuild.grammar.dockerfile.lines import read_lines
 from pybuild.grammar.dockerfile.pieces import Line, split_first
-from pybuild.grammar.dockerfile.syntax import read_instruction
+from pybuild.grammar.dockerfile.syntax import keywords_of, read_instruction
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.hints import TRIGGER
 from pybuild.grammar.nodes import Arg, Dockerfile, From, Instruction, Onbuild
@@ -71,7 +71,8 @@ def parse_change(text: str, span: Span, escape: str = "\\") -> Instruction:
     Raises:
         DockerfileError: the text is not one instruction.
     """
-    return _read(_only_line(text, span, escape, "expected a single instruction"), escape)
+    line = _only_line(text, span, escape, "expected a single instruction")
+    return _checked(line, escape, read_instruction(line, escape))
 
 
 def _only_line(text: str, span: Span, escape: str, problem: str) -> Line:
@@ -86,9 +87,9 @@ def _only_line(text: str, span: Span, escape: str, problem: str) -> Line:
 
 
 def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:
-    stages = 0
+    stages, among = 0, keywords_of(lines)
     for line in lines:
-        instruction = _read(line, escape)
+        instruction = _checked(line, escape, read_instruction(line, escape, among))
         stages += isinstance(instruction, From)
         if not stages and not isinstance(instruction, Arg):
             raise DockerfileError("no build stage in current context", line.span, _BEGIN)
@@ -99,8 +100,8 @@ def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:
         raise DockerfileError("dockerfile contains no stages to build", hint=_BEGIN)
 
 
-def _read(line: Line, escape: str) -> Instruction:
-    instruction = read_instruction(line, escape)
+def _checked(line: Line, escape: str, instruction: Instruction) -> Instruction:
+    """Return what *line* says. Raises DockerfileError when it is a trigger that cannot be parsed."""
     if isinstance(instruction, Onbuild):
         first = instruction.trigger.split("\n", 1)[0]
         _read_trigger(line.tail(len(line.text) - len(first)), escape)
