@@ -164,17 +164,17 @@ def start(
         errors.ImageNotFound: the store has no such image.
         errors.RequestError: there is no command to run.
         errors.ContainerError: the name is taken, or the program cannot be executed; then there is no container.
-        errors.SandboxUnavailable: containers need root that may mount.
+        errors.SandboxUnavailable: this host, or this user, permits no containers.
     """
     from pybuild.builder.containers.creating import create
     from pybuild.builder.containers.directory import Containers
-    from pybuild.builder.containers.lifecycle import need_mounts
+    from pybuild.builder.containers.namespace import need_sandbox
     from pybuild.builder.image.catalog import find_image
     from pybuild.builder.platforms import wanted_platform
 
     token = cancel or Cancel()
     with door(token):
-        need_mounts()
+        need_sandbox()
         around = _host_config(command_of(command), networks, ports)
         containers = Containers(store)
         with store.in_use():

@@ -131,6 +131,8 @@ class Config:
     image_id: str
     platform: str = "linux"
     id_file: str = ""
+    ids: str = ""
+    """Whose ids the owners of its files are on the disk: see `namespace.own_ids`."""
     annotations: tuple[tuple[str, str], ...] = ()
     program: Program
     host: HostConfig

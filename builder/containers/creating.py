@@ -7,6 +7,7 @@ from contextlib import suppress
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Program
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.names import SHORT, new_id
+from pybuild.builder.containers.namespace import need_ids, own_ids, within
 from pybuild.builder.containers.networking import files_at_first, shared_with
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.errors import RequestError
@@ -16,6 +17,8 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.holds import Hold
+from pybuild.builder.store.inside import Tell
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.safepath import Root
@@ -60,6 +63,16 @@ def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -
         NameInUse: another container has the name.
         SandboxUnavailable: programs of the image's platform cannot run here.
     """
+    return within(containers.store, _create, image, wish, host)
+
+
+def _create(store: Store, _tell: Tell, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
+    need_ids()
+    with store.in_use():
+        return _created(Containers(store), image, wish, host)
+
+
+def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
     store = containers.store
     wish, host = _beside(containers, wish, host)
     program = program_of(image.config.config, wish)
@@ -155,6 +168,7 @@ def _added(
         image_id=str(image.id),
         platform=image.config.os,
         id_file=wish.id_file,
+        ids=own_ids(),
         annotations=wish.annotations,
         program=program,
         host=host,

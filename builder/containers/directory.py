@@ -25,11 +25,12 @@ from pybuild.builder.containers import events
 from pybuild.builder.containers.config import CONFIG, Config
 from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
+from pybuild.builder.containers.namespace import remove_files
 from pybuild.builder.containers.state import State, read_state
 from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
-from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, remove_tree, sweep
+from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, sweep
 
 ROOTFS = "rootfs"
 _NAMES, _LOCK, _TEMPORARY = "names", "lock", "tmp-"
@@ -87,7 +88,7 @@ class Containers:
                 chosen = self._reserve(config.id, wanted)
                 path.rename(self.directory / config.id)
             except BaseException:
-                _remove(self.directory, path.name)
+                remove_files(self.store, self.directory, path.name)
                 self._forget(config.id)
                 raise
             finally:
@@ -177,7 +178,7 @@ class Containers:
             grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
             path.rename(self.directory / grave)
             self._forget(container.id)
-            _remove(self.directory, grave)
+            remove_files(self.store, self.directory, grave)
         finally:
             os.close(lock)
 
@@ -207,14 +208,6 @@ def held(container: StoredContainer) -> Iterator[None]:
         if container.directory.is_dir():
             raise
         raise NoSuchContainer(f"No such container: {container.id}") from error
-
-
-def _remove(directory: Path, name: str) -> None:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        remove_tree(opened, name)
-    finally:
-        os.close(opened)
 
 
 def all_containers(root: Path) -> list[StoredContainer]:

@@ -3,16 +3,22 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from posixpath import normpath
 
 from pybuild.builder.containers.config import TMPFS
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.namespace import check_ids, within
 from pybuild.builder.oci.image import read_image
+from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.holds import read_hold
+from pybuild.builder.store.inside import Tell
+from pybuild.builder.store.store import Store
 from pybuild.runtime.kernel.pidfd import has_ended
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs import roots
+from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.overlay import open_root
 
@@ -28,8 +34,12 @@ def snapshot_of(containers: Containers, container: StoredContainer) -> str | Non
 
 @contextmanager
 def written_tree(containers: Containers, container: StoredContainer) -> Iterator[int]:
-    """Yield a descriptor of what the image has and the container wrote, without what is mounted into it; read-only."""
+    """Yield a descriptor of what the image has and the container wrote, without what is mounted into it; read-only.
+
+    This, and `whole_tree`, are called where trees can be worked on (`namespace.within`).
+    """
     store = containers.store
+    check_ids(container.id, container.config.ids)
     with store.in_use():
         root = store.snapshots.lasting_root(container.directory / ROOTFS, snapshot_of(containers, container))
         if isinstance(root, roots.OverlayRoot) and root.upper is not None:
@@ -45,6 +55,7 @@ def written_tree(containers: Containers, container: StoredContainer) -> Iterator
 @contextmanager
 def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[Root]:
     """Yield the root of the container: as its processes see it while it runs, else what it wrote."""
+    check_ids(container.id, container.config.ids)
     process = container.state.open_process() if container.state.runs else None
     if process is None:
         store = containers.store
@@ -64,7 +75,12 @@ def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[R
 
 def changes(containers: Containers, container: StoredContainer) -> list[tuple[str, str]]:
     """Return what the container changed: A, C or D, and a path; in the order of the paths."""
-    store = containers.store
+    return within(containers.store, _changes, container)
+
+
+def _changes(store: Store, _tell: Tell, container: StoredContainer) -> list[tuple[str, str]]:
+    check_ids(container.id, container.config.ids)
+    containers = Containers(store)
     with store.in_use():
         parent = snapshot_of(containers, container)
         found = store.snapshots.lasting_changes(container.directory / ROOTFS, parent)
@@ -73,6 +89,25 @@ def changes(containers: Containers, container: StoredContainer) -> list[tuple[st
 
 def _shown(change: Change) -> tuple[str, str]:
     return _LETTERS[change.kind], f"/{change.path}"
+
+
+def size_of(store: Store, path: Path) -> int:
+    """Return what the tree at *path* takes on the disk, whoever owns what is in it."""
+    try:
+        return disk_usage(path)
+    except PermissionError:
+        if is_direct():
+            raise
+        return within(store, _size, path)
+
+
+def _size(_store: Store, _tell: Tell, path: Path) -> int:
+    return disk_usage(path)
+
+
+def written_size(store: Store, container: StoredContainer) -> int:
+    """Return what a container wrote, in bytes on the disk."""
+    return size_of(store, container.directory / ROOTFS / "fs")
 
 
 def place_in(container: StoredContainer, tree: Root, path: str) -> tuple[Root, str]:

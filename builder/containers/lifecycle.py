@@ -11,22 +11,13 @@ from pybuild.builder.containers.state import ALIVE, is_watched
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live
 from pybuild.builder.signals import signal_number
-from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable
+from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, received
-from pybuild.runtime.sandbox import isolation
 
 _SIGKILL = 9
 _STOP_SECONDS = 10
 _PATIENCE, _PAUSE = 10.0, 0.005
-
-
-def need_mounts() -> None:
-    """Raise SandboxUnavailable unless this is a root whose containers others can enter."""
-    if os.geteuid() != 0 or not isolation.may_mount():
-        raise SandboxUnavailable("containers need root that may mount, for now", "run --rm of an image needs neither")
-    if isolation.wanted() not in {isolation.AUTO, isolation.ROOT}:
-        raise SandboxUnavailable(f"containers have no isolation {isolation.wanted()!r} yet", "leave out --isolation")
 
 
 def let_go(container: StoredContainer) -> None:

@@ -12,6 +12,7 @@ from pybuild.builder.containers.directory import ROOTFS, Containers, StoredConta
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
+from pybuild.builder.containers.namespace import check_ids, shared_namespace, started_within
 from pybuild.builder.containers.networking import join
 from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
@@ -22,8 +23,10 @@ from pybuild.builder.networks.membership import is_live
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
+from pybuild.builder.store.inside import Tell
+from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_size
-from pybuild.runtime.monitor.starting import Refused, await_start, start_monitor
+from pybuild.runtime.monitor.starting import Refused, await_start, channel_pair, leave_monitor
 from pybuild.runtime.monitor.watch import Health, LogFiles, Restart, WatchOrder
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.lasting_groups import make_groups
@@ -54,36 +57,61 @@ def start(
             raise ContainerError("cannot start a paused container, try unpause instead")
         if state.runs or state.status == "restarting":
             return None
-        lock = take_over(container.directory)
-        network = -1
-        try:
-            leave_networks(container)  # a monitor that has just ended had no time for it
-            network = join(containers, container)
-            channel = start_monitor(_order(containers, container, state), lock, network)
-        except BaseException:
-            leave_networks(container)
-            raise
-        finally:
-            os.close(lock)
-            if network >= 0:
-                os.close(network)
-        try:
-            # A monitor that has ended already has said why: that is read next.
-            with suppress(OSError):
-                prepare(channel)
-            await_start(channel)
-        except Refused as error:
-            channel.close()
-            os.close(take_over(container.directory))
-            leave_networks(container)
-            raise NotStarted(str(error), error.code) from error
-        except BaseException:
-            channel.close()
-            raise
-        return channel
+        with shared_namespace(containers.store) as namespace:
+            return _started(containers, container, state, namespace, prepare)
 
 
-def _order(containers: Containers, container: StoredContainer, state: State) -> WatchOrder:
+def _started(
+    containers: Containers,
+    container: StoredContainer,
+    state: State,
+    namespace: int,
+    prepare: Callable[[socket.socket], None],
+) -> socket.socket:
+    channel = _watched(containers, container, state, namespace)
+    try:
+        # A monitor that has ended already has said why: that is read next.
+        with suppress(OSError):
+            prepare(channel)
+        await_start(channel)
+    except Refused as error:
+        channel.close()
+        os.close(take_over(container.directory))
+        leave_networks(container)
+        raise NotStarted(str(error), error.code) from error
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _watched(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
+    """Leave a monitor with *container*, in the user namespace *namespace*; return the channel to it."""
+    lock, network = take_over(container.directory), -1
+    ours, theirs = channel_pair()
+    try:
+        leave_networks(container)  # a monitor that has just ended had no time for it
+        network = join(containers, container)
+        given = (theirs.fileno(), lock, *((network,) if network >= 0 else ()))
+        started_within(namespace, given, containers.store, _watch, container, state.finished, given)
+    except BaseException:
+        ours.close()
+        leave_networks(container)
+        raise
+    finally:
+        theirs.close()
+        os.close(lock)
+        if network >= 0:
+            os.close(network)
+    return ours
+
+
+def _watch(store: Store, _tell: Tell, container: StoredContainer, finished: str, given: tuple[int, ...]) -> None:
+    check_ids(container.id, container.config.ids)
+    leave_monitor(_order(Containers(store), container, finished), *given)
+
+
+def _order(containers: Containers, container: StoredContainer, finished: str) -> WatchOrder:
     around, program = container.config.host, container.config.program
     spec = spec_of(container, _root(containers, container), _places(containers, container))
     # Last: what is refused above would leave the groups until the container is removed.
@@ -96,7 +124,7 @@ def _order(containers: Containers, container: StoredContainer, state: State) -> 
         ),
         afterwards=_afterwards(containers, container),
         cgroups=tuple(map(os.fsencode, made)),
-        finished=state.finished.encode(),
+        finished=finished.encode(),
         directory=os.fsencode(container.directory),
         health=_health(container),
         joins=around.network not in {HOST, NONE},

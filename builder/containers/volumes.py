@@ -22,12 +22,13 @@ from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
 from pybuild.builder.containers.names import new_id
+from pybuild.builder.containers.namespace import remove_files
 from pybuild.builder.containers.volume_options import check_options, place_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor.state import timestamp
-from pybuild.runtime.paths.filelock import new_locked_directory, remove_tree, sweep
+from pybuild.runtime.paths.filelock import new_locked_directory, sweep
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.copying import copy_open_tree
 from pybuild.runtime.values import frozen
@@ -99,7 +100,7 @@ class Volumes:
                     path.rename(self.directory / made.name)
             finally:
                 os.close(lock)
-                _remove(self.directory, path.name)
+                remove_files(self.store, self.directory, path.name)
         self._tell("create", made.name)
         return self.find(made.name)
 
@@ -156,7 +157,7 @@ class Volumes:
     def _retire(self, name: str) -> None:
         grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
         (self.directory / name).rename(self.directory / grave)
-        _remove(self.directory, grave)
+        remove_files(self.store, self.directory, grave)
         self._tell("destroy", name)
 
     def drop(self, name: str) -> None:
@@ -204,11 +205,3 @@ def _checked(name: str) -> str:
     if not _VALID.fullmatch(name):
         raise ValueError(name)
     return name
-
-
-def _remove(directory: Path, name: str) -> None:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        remove_tree(opened, name)
-    finally:
-        os.close(opened)

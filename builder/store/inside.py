@@ -61,7 +61,20 @@ def inside_with(
     **options: _P.kwargs,
 ) -> _T:
     """Do the same for a function that reads ``/proc/self/fd/N`` for each N of *descriptors*."""
-    if is_direct() or not _has_worker():
+    return inside_of(-1, descriptors, function, store, tell, *arguments, **options)
+
+
+def inside_of(
+    namespace: int,
+    descriptors: tuple[int, ...],
+    function: Callable[Concatenate[Store, Tell, _P], _T],
+    store: Store,
+    tell: Tell,
+    *arguments: _P.args,
+    **options: _P.kwargs,
+) -> _T:
+    """Do the same as root of the open user namespace *namespace*, -1 for one of this process's own."""
+    if is_direct() or (namespace < 0 and not _has_worker()):
         return function(store, tell, *arguments, **options)
     from pybuild.runtime.worker.client import call
 
@@ -72,7 +85,12 @@ def inside_with(
             tell(event)
 
     opening = _Opening(store.root, store.registries, frozenset(store.passed_over))
-    result: _T = call(_carry_out, opening, function, arguments, options, listener=listen, descriptors=descriptors)
+    result: _T = call(
+        *(_carry_out, opening, function, arguments, options),
+        listener=listen,
+        descriptors=descriptors,
+        namespace=namespace,
+    )
     return result
 
 

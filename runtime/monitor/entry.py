@@ -37,7 +37,15 @@ from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Stat
 from pybuild.runtime.sandbox.inside.process import CAP_SYS_CHROOT, Process, become, give_up_chroot
 from pybuild.runtime.wire import Operation, Record, decode
 
-_NAMESPACES = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP
+_NAMESPACES = {
+    "mnt": CLONE_NEWNS,
+    "pid": CLONE_NEWPID,
+    "ipc": CLONE_NEWIPC,
+    "uts": CLONE_NEWUTS,
+    "net": CLONE_NEWNET,
+    "cgroup": CLONE_NEWCGROUP,
+    "user": CLONE_NEWUSER,
+}
 _PTMX = (5, 2)
 
 
@@ -112,7 +120,7 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
             file.write(b"0")
     bounded = _may_not_chroot(target)
     with Operation("enter the container"):
-        setns(target, _NAMESPACES | _user_namespace(target))
+        setns(target, _others(target))
     os.close(target)
     if bounded:
         give_up_chroot()
@@ -135,10 +143,17 @@ def _may_not_chroot(target: int) -> bool:
     return not int(bounding.split()[1], 16) >> CAP_SYS_CHROOT & 1
 
 
-def _user_namespace(target: int) -> int:
-    """Return the flag of the user namespace when the container has one of its own: nobody may enter its own again."""
-    theirs = os.stat(f"/proc/{number_of(target)}/ns/user")
-    return 0 if os.path.samestat(theirs, os.stat("/proc/self/ns/user")) else CLONE_NEWUSER
+def _others(target: int) -> int:
+    """Return the flags of the namespaces in which the container is and the monitor is not.
+
+    Nobody may enter its own user namespace again, nor root of another one the host's network.
+    """
+    theirs = f"/proc/{number_of(target)}/ns"
+    return sum(
+        flag
+        for name, flag in _NAMESPACES.items()
+        if not os.path.samestat(os.stat(f"{theirs}/{name}"), os.stat(f"/proc/self/ns/{name}"))
+    )
 
 
 def _confined(entry: InsideCommand, plan: SandboxPlan) -> Process:

@@ -1,7 +1,9 @@
 """The side of the commands: starts a monitor, and asks the one of a container that runs."""
 
 import os
+import select
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ESRCH
@@ -13,6 +15,7 @@ from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 from pybuild.runtime.wire import encode
 
+_CREDENTIALS = struct.Struct("iii")  # process, user, group
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 
@@ -29,18 +32,34 @@ class NoMonitor(RuntimeHostError):
 
 
 def start_monitor(watch: WatchOrder, lock: int, network: int = -1) -> socket.socket:
-    """Start a monitor that holds *lock*, and return the channel to it, of which `await_start` reads the first message.
+    """Start a monitor as `leave_monitor` does, and return the channel to it."""
+    ours, theirs = channel_pair()
+    with theirs:
+        try:
+            leave_monitor(watch, theirs.fileno(), lock, network)
+        except BaseException:
+            ours.close()
+            raise
+    return ours
+
+
+def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a new channel: ours, and that of a monitor."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1) -> None:
+    """Start a monitor that holds *lock* and says on *channel* what `await_start` waits for.
 
     *network* is the network namespace of a container that joins one (`WatchOrder.joins`).
 
     Raises:
         SandboxError: there can be no more processes.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     told = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
         os.write(told, encode(watch))
-        streams = (theirs.fileno(), told, lock, lock if network < 0 else network)
+        streams = (channel, told, lock, lock if network < 0 else network)
         os.posix_spawn(
             f"/proc/self/fd/{interpreter()}",
             child_argv(script=_BOOTSTRAP),
@@ -49,12 +68,9 @@ def start_monitor(watch: WatchOrder, lock: int, network: int = -1) -> socket.soc
             setsid=True,
         )
     except OSError as error:
-        ours.close()
         raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
     finally:
-        theirs.close()
         os.close(told)
-    return ours
 
 
 def await_start(channel: socket.socket) -> None:
@@ -94,6 +110,36 @@ def connected(directory: Path) -> Iterator[socket.socket]:
         finally:
             os.close(place)
         yield channel
+
+
+def namespace_of(directory: Path) -> int:
+    """Return the user namespace of the monitor of the container in *directory*, open.
+
+    Raises:
+        NoMonitor: there is none.
+        RuntimeHostError: this process may not see it.
+    """
+    with connected(directory) as channel:
+        # The one that listens, also before it has taken the connection.
+        data = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid = _CREDENTIALS.unpack(data)[0]
+        try:
+            found = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            if _has_ended(channel):
+                raise NoMonitor("the monitor of the container ended") from error
+            raise RuntimeHostError("its containers run where this process cannot enter") from error
+        # A connection that is there proves that the number was not that of another process.
+        if _has_ended(channel):
+            os.close(found)
+            raise NoMonitor("the monitor of the container ended")
+        return found
+
+
+def _has_ended(channel: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(channel, 0)
+    return bool(poller.poll(0))
 
 
 def ask(directory: Path, message: bytes) -> None:

@@ -40,6 +40,8 @@ def missing() -> tuple[str, ...]:
 
 def obstacle() -> tuple[str, str]:
     """Return what networks need and this host, or this process, has not, and how it is had; empty when all is there."""
+    if os.geteuid() != 0:
+        return "root, for now", "as root: pybuild run"
     lacking = missing()
     if lacking:
         return " and ".join(lacking), f"apt-get install {' '.join(_PACKAGES[name] for name in lacking)}"

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.sandbox.joining import identity
 from pybuild.runtime.stopping import check
 from pybuild.runtime.worker.messages import (
     WorkerAnswer,
     WorkerCall,
     WorkerEvent,
+    WorkerReady,
     WorkerSetup,
     here,
     peer_is_gone,
@@ -31,18 +33,27 @@ from pybuild.runtime.worker.messages import (
 
 Listener = Callable[[Any], None]
 _LOCK = threading.Lock()
-_WORKERS: dict[int, "_Worker"] = {}
+_Place = tuple[int, int] | None
+"""The user namespace that a worker was to join, None for one that makes its own."""
+_WORKERS: dict[tuple[int, _Place], "_Worker"] = {}
 _WAKE_UP_MS = 200  # how late a call is stopped: no signal wakes a thread that waits for the worker
 _KILLED = "the process that works on unpacked images was killed"
 _MODULES = ("pybuild.builder.build", "pybuild.builder.execute.run")
 
 
-def call(function: Callable[..., Any], *arguments: Any, listener: Listener, descriptors: tuple[int, ...] = ()) -> Any:
+def call(
+    function: Callable[..., Any],
+    *arguments: Any,
+    listener: Listener,
+    descriptors: tuple[int, ...] = (),
+    namespace: int = -1,
+) -> Any:
     """Return ``function(tell, *arguments)`` as called by root of a user namespace, in another process.
 
     *function* is one of a module, and has *descriptors* of this process under the same numbers; arguments, events and
     the result cross as copies. Its events are passed to *listener*, in this thread. When this is interrupted or
     stopped (`runtime.stopping`), so is *function*, which is waited for. May be called by several threads at once.
+    *namespace* is an open user namespace to be root of, -1 for one of this process's own.
 
     Raises:
         SandboxUnavailable: this host does not permit it.
@@ -52,7 +63,7 @@ def call(function: Callable[..., Any], *arguments: Any, listener: Listener, desc
     near, far = socket.socketpair()
     with near:
         with far:
-            _worker().hand_over(far)
+            _worker(namespace).hand_over(far)
         send(near, WorkerCall(function, arguments, descriptors, *here()))
         send_descriptors(near, descriptors)
         try:
@@ -104,19 +115,23 @@ def _nothing() -> None:
     """Continue to wait."""
 
 
-def _worker() -> "_Worker":
+def _worker(namespace: int = -1) -> "_Worker":
     # A builder that was itself forked has a worker of its own: the other one belongs to its parent.
+    own = os.getpid()
+    place = None if namespace < 0 else identity(namespace)
     with _LOCK:
-        worker = _WORKERS.get(os.getpid())
-        if worker is None or not worker.lives():
-            worker = _WORKERS[os.getpid()] = _Worker()
+        for key in ((own, place), (own, None)):
+            worker = _WORKERS.get(key)
+            if worker is not None and worker.lives() and place in {None, worker.place}:
+                return worker
+        worker = _WORKERS[own, place] = _Worker(namespace)
         return worker
 
 
 class _Worker:
-    """The process and the socket to it."""
+    """The process and the socket to it. *place* is the user namespace that it is in."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: int = -1) -> None:
         self._channel, far_end = socket.socketpair()
         with far_end:
             self._process = os.posix_spawn(
@@ -127,13 +142,17 @@ class _Worker:
             )
         atexit.register(self._end)
         try:
-            send(self._channel, WorkerSetup(tuple(path for path in sys.path if path), _MODULES))
-            failure = receive(self._channel)
+            paths = tuple(path for path in sys.path if path)
+            joins = namespace >= 0
+            send(self._channel, WorkerSetup(paths, () if joins else _MODULES, joins))
+            send_descriptors(self._channel, (namespace,) if joins else ())
+            answer = receive(self._channel)
         except (EOFError, OSError):
             raise RuntimeHostError(_KILLED) from None
-        if failure is not None:
+        if not isinstance(answer, WorkerReady):
             self._end()
-            raise failure.error()
+            raise answer.error()
+        self.place = answer.namespace
 
     def lives(self) -> bool:
         """Return whether the process is alive; one that was killed has closed its end."""

@@ -15,10 +15,20 @@ _LENGTH = struct.Struct("!Q")
 
 
 class WorkerSetup(NamedTuple):
-    """The first message to the worker: how it finds modules, and which ones it will need soon."""
+    """The first message to the worker: how it finds modules, and which ones it will need soon.
+
+    With *joins* a descriptor follows: the user namespace that it enters in place of a new one.
+    """
 
     import_paths: tuple[str, ...]
     modules: tuple[str, ...]
+    joins: bool = False
+
+
+class WorkerReady(NamedTuple):
+    """The worker's answer when it is where it should be: what tells its user namespace from others."""
+
+    namespace: tuple[int, int]
 
 
 class WorkerCall(NamedTuple):

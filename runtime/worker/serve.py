@@ -1,8 +1,9 @@
 """The worker: ``python -I -S serve.py``, with a Unix socket as standard input.
 
-It becomes root of a user namespace, says so or why not, and forks a child for each call that comes, with the socket of
-that call. It has one thread at all times; the children may have more. Its own socket has a message of one byte and one
-descriptor for each call; when the builder's end is closed it ends, and every child with it.
+It becomes root of a user namespace, a new one or one that it is given, says so or why not, and forks a child for each
+call that comes, with the socket of that call. It has one thread at all times; the children may have more. Its own
+socket has a message of one byte and one descriptor for each call; when the builder's end is closed it ends, and every
+child with it.
 """
 
 import os
@@ -25,6 +26,7 @@ from pybuild.runtime.worker.messages import (
     WorkerCall,
     WorkerEvent,
     WorkerFailure,
+    WorkerReady,
     WorkerSetup,
     receive,
     receive_descriptors,
@@ -43,18 +45,30 @@ def serve(channel: socket.socket) -> None:
     setup: WorkerSetup = receive(channel)
     sys.path[:] = setup.import_paths
     try:
-        from pybuild.runtime.sandbox.user_namespace import become_root
-
-        become_root(may_be_single=True)
+        place = _become_root(channel, joins=setup.joins)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the builder
         send(channel, WorkerFailure.of(error))
         return
-    send(channel, None)
+    send(channel, WorkerReady(place))
     for name in setup.modules:
         __import__(name)
     while (call := _next(channel)) is not None:
         _fork(call, channel)
         call.close()
+
+
+def _become_root(channel: socket.socket, *, joins: bool) -> tuple[int, int]:
+    """Enter a user namespace; return its identity."""
+    from pybuild.runtime.sandbox.joining import identity, join_root
+    from pybuild.runtime.sandbox.user_namespace import become_root
+
+    if joins:
+        _message, received, _flags, _address = socket.recv_fds(channel, 1, 1)
+        join_root(received[0])
+        os.close(received[0])
+    else:
+        become_root(may_be_single=True)
+    return identity()
 
 
 def _next(channel: socket.socket) -> socket.socket | None:

@@ -73,8 +73,8 @@ def processes_of(mark: str) -> list[str]:
 def strays(since: float) -> list[str]:
     """Processes in another PID namespace that began after *since* and have no builder of a test above them any more.
 
-    Those of tests that run at the same time descend from this process or from its parent, which started them all. Those of
-    other sessions on this machine have another mark: see `mark_descendants`.
+    Those of tests that run at the same time descend from this process or from its parent, which started them all, or, in
+    a container, from its monitor. Those of other sessions on this machine have another mark: see `mark_descendants`.
     """
     own, mark = _namespace(Path("/proc/self")), _mark(Path("/proc/self"))
     above = {os.getpid(), os.getppid()}
@@ -82,7 +82,8 @@ def strays(since: float) -> list[str]:
     for directory in _processes():
         if _namespace(directory) in {own, ""} or _began(directory) < since or _mark(directory) not in {mark, b"", b"0"}:
             continue
-        if not above & set(_ancestors(int(directory.name))):
+        ancestors = _ancestors(int(directory.name))
+        if not above & set(ancestors) and not any(map(_is_monitor, ancestors)):
             found.append(_line(directory))
     return found
 
@@ -158,6 +159,10 @@ def _is_orphan(directory: Path, argv: bytes) -> bool:
         return os.readlink(above / "exe") != program() and _read(above / "cmdline") != argv
     except OSError:  # of another user, such as the first process
         return True
+
+
+def _is_monitor(pid: int) -> bool:
+    return b"monitor/bootstrap.py" in _read(Path(f"/proc/{pid}/cmdline"))
 
 
 def _ancestors(pid: int) -> list[int]:

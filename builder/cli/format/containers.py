@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 
 from pybuild.builder.cli.format.listing import Row
-from pybuild.builder.containers.directory import ROOTFS, StoredContainer
+from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
 from pybuild.builder.containers.networking import shared_with
@@ -13,7 +13,6 @@ from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.networks.document import ports_text
 from pybuild.builder.networks.membership import read_attached, read_live
 from pybuild.builder.networks.values import HOST, NONE
-from pybuild.builder.prune.usage import disk_usage
 
 HEADERS = {
     "ID": "CONTAINER ID",
@@ -35,8 +34,8 @@ HEADERS = {
 _COMMAND, _MOUNT = 20, 15
 
 
-def container_row(container: StoredContainer, *, whole: bool, size: bool) -> Row:
-    """Return the fields of a container; *whole*: nothing is shortened, *size*: what it takes on the disk is counted."""
+def container_row(container: StoredContainer, *, whole: bool, size: int = 0) -> Row:
+    """Return the fields of a container; *whole*: nothing is shortened, *size*: what it takes on the disk."""
     config, state = container.config, container.state
     created = moment_of(config.created)
     first, *others = config.program.args
@@ -54,7 +53,7 @@ def container_row(container: StoredContainer, *, whole: bool, size: bool) -> Row
         "Ports": _ports(container, state),
         "State": state.status,
         "Status": status_text(state),
-        "Size": f"{human_size(disk_usage(container.directory / ROOTFS / 'fs'))}" if size else "0B",
+        "Size": human_size(size),
         "Labels": ",".join(f"{name}={value}" for name, value in sorted(config.program.labels)),
         "Mounts": ",".join(sorted(mount if whole else _cut(mount, _MOUNT) for mount in mounts)),
         "LocalVolumes": str(sum(each.kind == "volume" for each in config.host.mounts)),

@@ -120,7 +120,9 @@ def _enter_namespaces(world: World, network: int) -> None:
     """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
     if network >= 0:
         with Operation("enter the network of the container"):
-            setns(network, CLONE_NEWNET)
+            # Root of a user namespace may not enter the host's, in which it is.
+            if not os.path.samestat(os.fstat(network), os.stat("/proc/self/ns/net")):
+                setns(network, CLONE_NEWNET)
             os.close(network)
     with Operation(NAMESPACES):
         unshare(CLONE_NEWNS)

@@ -11,10 +11,13 @@ from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.tools import binary_stdin
 from pybuild.builder.containers.archives import pack, unpack_into
 from pybuild.builder.containers.copying import Copier, copy
-from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.files import place_in, whole_tree
+from pybuild.builder.containers.namespace import within_with
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import destination, sink
+from pybuild.builder.store.inside import Tell
+from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 
 _TOP = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -39,44 +42,55 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
         reason = "copying between containers is not supported" if name else "must specify at least one container source"
         raise RequestError(reason)
     with opened_containers() as containers:
+        container = containers.find(name or other)
         if name:
-            _out(containers, (name, path), target, Copier(None if archive else _me()), follow=follow_link)
-        else:
-            _into(containers, source, (other, place), Copier(None if archive else (0, 0)), follow=follow_link)
+            within_with((), containers.store, _out, container, path, target, owners=archive, follow=follow_link)
+            container.tell("archive-path", path=path)
+            return
+        with binary_stdin() if source == "-" else Path(os.devnull).open("rb") as stream:
+            fd, places = stream.fileno(), (source, place)
+            within_with((fd,), containers.store, _into, container, places, fd, owners=archive, follow=follow_link)
+        container.tell("extract-to-dir", path=place)
 
 
-def _out(containers: Containers, source: tuple[str, str], target: str, copier: Copier, *, follow: bool) -> None:
-    container = containers.find(source[0])
-    with whole_tree(containers, container) as tree, _host() as host:
-        place, path = place_in(container, tree, source[1])
+def _out(
+    store: Store, _tell: Tell, container: StoredContainer, source: str, target: str, *, owners: bool, follow: bool
+) -> None:
+    copier = Copier(None if owners else (os.getuid(), os.getgid()))
+    with whole_tree(Containers(store), container) as tree, _host() as host:
+        place, path = place_in(container, tree, source)
         with place:
             if target == "-":
                 with destination(None) as file:
                     pack(place, path, sink(file), follow=follow)
             else:
                 copy((place, path), (host, _absolute(target)), copier, follow=follow)
-    container.tell("archive-path", path=source[1])
 
 
-def _into(containers: Containers, source: str, target: tuple[str, str], copier: Copier, *, follow: bool) -> None:
-    container = containers.find(target[0])
-    with whole_tree(containers, container) as tree, _host() as host:
-        place, path = place_in(container, tree, target[1])
+def _into(
+    store: Store,
+    _tell: Tell,
+    container: StoredContainer,
+    places: tuple[str, str],
+    stdin: int,
+    *,
+    owners: bool,
+    follow: bool,
+) -> None:
+    source, target = places
+    copier = Copier(None if owners else (0, 0))
+    with whole_tree(Containers(store), container) as tree, _host() as host:
+        place, path = place_in(container, tree, target)
         with place:
             if source == "-":
-                with binary_stdin() as stream:
+                with open(stdin, "rb", closefd=False) as stream:
                     unpack_into(place, path, stream)
             else:
                 copy((host, _absolute(source)), (place, path), copier, follow=follow)
-    container.tell("extract-to-dir", path=target[1])
 
 
 def _host() -> Root:
     return Root(os.open("/", _TOP))
-
-
-def _me() -> tuple[int, int]:
-    return os.getuid(), os.getgid()
 
 
 def _absolute(path: str) -> str:

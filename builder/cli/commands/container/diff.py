@@ -10,15 +10,19 @@ from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.files import changes, written_tree
 from pybuild.builder.containers.lifecycle import pause, unpause
+from pybuild.builder.containers.namespace import within
 from pybuild.builder.edit.difference import difference, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.tar import write_trees
 from pybuild.builder.outputs.tree import OutputTree
 from pybuild.builder.request.values import Compression
 from pybuild.builder.store.holds import read_hold
+from pybuild.builder.store.inside import Tell
+from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.values import replace
 
@@ -32,11 +36,12 @@ def show_changes(name: str) -> None:
 
 def export(name: str, output: Path | None) -> None:
     """Write the files of a container as an archive, without those of its volumes."""
-    with (
-        opened_containers() as containers,
-        written_tree(containers, containers.find(name)) as tree,
-        destination(output) as file,
-    ):
+    with opened_containers() as containers:
+        within(containers.store, _export, containers.find(name), output)
+
+
+def _export(store: Store, _tell: Tell, container: StoredContainer, output: Path | None) -> None:
+    with written_tree(Containers(store), container) as tree, destination(output) as file:
         write_trees([OutputTree("", "", tree)], sink(file))
 
 
@@ -55,7 +60,7 @@ def committed(
     pauses: bool,
 ) -> Image:
     """Return the image of what a container wrote, with *config*; with *pauses* it stands still meanwhile."""
-    store, source = containers.store, image_of(containers, container)
+    source = image_of(containers, container)
     stopped = False
     if pauses and container.state.status == "running":
         # Without a control group it cannot be paused, and the image is what was read, as with --no-pause.
@@ -63,14 +68,22 @@ def committed(
             pause(container)
             stopped = True
     try:
-        with store.in_use(), written_tree(containers, container) as tree:
-            documents = ImageDocuments.read(store.blobs, source).with_config(source.config, config)
-            layer = difference(store, source, tree, compression)
+        with containers.store.in_use():
+            documents = ImageDocuments.read(containers.store.blobs, source).with_config(source.config, config)
+            layer = within(containers.store, _layer, container, source, compression)
             words = " ".join(container.config.program.args)
-            return with_difference(documents, layer, {**entry, "created_by": words}).write(store.blobs, source)
+            made = with_difference(documents, layer, {**entry, "created_by": words})
+            return made.write(containers.store.blobs, source)
     finally:
         if stopped:
             unpause(container)
+
+
+def _layer(
+    store: Store, _tell: Tell, container: StoredContainer, source: Image, compression: Compression
+) -> Layer | None:
+    with store.in_use(), written_tree(Containers(store), container) as tree:
+        return difference(store, source, tree, compression)
 
 
 def config_of(program: Program, config: ImageConfig) -> ImageConfig:

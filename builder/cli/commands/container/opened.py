@@ -11,7 +11,8 @@ from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.tools import put_error, say, store
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.lifecycle import need_mounts, settle_all
+from pybuild.builder.containers.lifecycle import settle_all
+from pybuild.builder.containers.namespace import need_sandbox
 from pybuild.builder.errors import BuildError, PullFailed, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.store.room import writing
@@ -26,9 +27,9 @@ def opened_containers() -> Iterator[Containers]:
     """Open the store and have the true states of its containers recorded.
 
     Raises:
-        SandboxUnavailable: this is an ordinary user, or a root that may not mount.
+        SandboxUnavailable: this user may have none.
     """
-    need_mounts()
+    need_sandbox()
     opened = store()
     try:
         containers = Containers(opened)

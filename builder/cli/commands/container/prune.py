@@ -7,9 +7,9 @@ from pybuild.builder.cli.commands.container.opened import opened_containers
 from pybuild.builder.cli.format.container_filters import Passes, prune_filter
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.files import size_of
 from pybuild.builder.containers.lifecycle import remove
 from pybuild.builder.display.units import human_size
-from pybuild.builder.prune.usage import disk_usage
 
 
 @click.command("container prune", cls=Command)
@@ -37,7 +37,7 @@ def remove_stopped(passes: Passes) -> tuple[list[str], int]:
     with opened_containers() as containers:
         for container in containers.all():
             if container.state.status in {"created", "exited", "dead"} and passes(container):
-                size = disk_usage(container.directory)
+                size = size_of(containers.store, container.directory)
                 try:
                     remove(containers, container)
                 except ContainerError:  # somebody started it meanwhile

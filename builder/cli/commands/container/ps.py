@@ -8,6 +8,7 @@ from pybuild.builder.cli.format.container_filters import container_filter
 from pybuild.builder.cli.format.containers import HEADERS, container_row
 from pybuild.builder.cli.format.listing import listing
 from pybuild.builder.cli.tools import say
+from pybuild.builder.containers.files import written_size
 from pybuild.builder.errors import RequestError
 
 
@@ -50,8 +51,9 @@ def command(  # noqa: PLR0917 - click hands them over by name
         if not (everything or tells_state or most >= 0):
             found = [container for container in found if container.state.status in {"running", "paused", "restarting"}]
         found = [container for container in found if passes(container)]
+        measured = size or bool(template and "Size" in template)
         rows = [
-            container_row(container, whole=no_trunc, size=size or bool(template and "Size" in template))
+            container_row(container, whole=no_trunc, size=written_size(containers.store, container) if measured else 0)
             for container in (found[:most] if most >= 0 else found)
         ]
     if quiet and template:

@@ -32,7 +32,8 @@ Differences from docker run:
     starts faster: when it ends, all changes of files are discarded, as with --rm.
     Signals that pybuild gets are passed to it, with -t as well. The third Ctrl-C
     kills it, and --stop-timeout counts from a SIGTERM.
-  - Containers need root for now. "pybuild ps" lists them.
+  - "pybuild ps" lists containers. Without root they have no bridges, and limits
+    only where the user may write a control group.
   - --rootfs and --timeout are those of podman run.
   - Such a command has the network of the host, with --network none no other than
     a loopback, with private its own by pasta or slirp4netns. Containers have a

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from pybuild.builder.cli.format.listing import Row
-from pybuild.builder.containers.directory import ROOTFS, all_containers
+from pybuild.builder.containers.directory import all_containers
+from pybuild.builder.containers.files import size_of, written_size
 from pybuild.builder.containers.state import ALIVE
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.display.units import human_size
-from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.store import Store
 
 CONTAINER_COLUMNS = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names")
@@ -24,7 +24,7 @@ class Living(NamedTuple):
 
 def containers_usage(opened: Store) -> Living:
     """Return what containers have written; those that run are used."""
-    sizes = {each: disk_usage(each.directory / ROOTFS / "fs") for each in all_containers(opened.root)}
+    sizes = {each: written_size(opened, each) for each in all_containers(opened.root)}
     active = [size for each, size in sizes.items() if each.state.status in ALIVE]
     return Living((len(sizes), len(active)), sum(sizes.values()), sum(active))
 
@@ -33,7 +33,7 @@ def volumes_usage(opened: Store) -> Living:
     """Return what volumes hold; those that a container has are used."""
     volumes = Volumes(opened)
     users = volumes.users()
-    sizes = {each.name: disk_usage(volumes.data(each.name)) for each in volumes.all()}
+    sizes = {each.name: size_of(opened, volumes.data(each.name)) for each in volumes.all()}
     active = [size for name, size in sizes.items() if name in users]
     return Living((len(sizes), len(active)), sum(sizes.values()), sum(active))
 
@@ -42,7 +42,7 @@ def container_rows(opened: Store) -> list[Row]:
     """Return a row for each container."""
     from pybuild.builder.cli.format.containers import container_row
 
-    return [container_row(each, whole=False, size=True) for each in all_containers(opened.root)]
+    return [container_row(each, whole=False, size=written_size(opened, each)) for each in all_containers(opened.root)]
 
 
 def volume_rows(opened: Store) -> list[Row]:
@@ -53,7 +53,7 @@ def volume_rows(opened: Store) -> list[Row]:
         {
             "Name": each.name,
             "Links": str(len(users.get(each.name, ()))),
-            "Size": human_size(disk_usage(volumes.data(each.name))),
+            "Size": human_size(size_of(opened, volumes.data(each.name))),
         }
         for each in volumes.all()
     ]

@@ -17,7 +17,6 @@ from pybuild.builder.progress import silent
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy, limits
-from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
 
@@ -126,10 +125,11 @@ def _prune_networks(opened: Store, age: float | None) -> list[str]:
 
 def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:
     """Remove the anonymous volumes that no container has. Return their names, and add their size to *freed*."""
+    from pybuild.builder.containers.files import size_of
     from pybuild.builder.containers.volumes import Volumes
 
     volumes = Volumes(opened)
-    sizes = {each.name: disk_usage(volumes.data(each.name)) for each in volumes.all() if each.anonymous}
+    sizes = {each.name: size_of(opened, volumes.data(each.name)) for each in volumes.all() if each.anonymous}
     gone = volumes.prune(each for each in volumes.all() if each.name in sizes)
     freed.size += sum(sizes[name] for name in gone)
     return gone

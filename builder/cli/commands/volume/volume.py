@@ -10,11 +10,11 @@ from pybuild.builder.cli.commands.container.opened import every, opened_containe
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.tools import is_terminal, say
+from pybuild.builder.containers.files import size_of
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
 from pybuild.builder.display.units import human_size
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import boolean
-from pybuild.builder.prune.usage import disk_usage
 
 _Test = Callable[[VolumeConfig], bool]
 
@@ -149,7 +149,7 @@ def _prune(*, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
         volumes = Volumes(containers.store)
         wanted = [each for each in volumes.all() if everything or each.anonymous]
         wanted = list(filter(_filter(filters, frozenset()), wanted))
-        sizes = {each.name: disk_usage(volumes.data(each.name)) for each in wanted}
+        sizes = {each.name: size_of(containers.store, volumes.data(each.name)) for each in wanted}
         gone = volumes.prune(wanted)
     if gone:
         say("\n".join(["Deleted Volumes:", *gone, ""]))

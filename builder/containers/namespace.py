@@ -1,0 +1,179 @@
+"""Where containers are worked on: here as root of the host; for other users in the namespace that all of them share.
+
+Root of one user namespace may nothing in another one beside it. So all containers of a store run in one, which the
+first of them brings, which the others join, and which goes with the last: the kernel keeps it for as long as a monitor
+is in it. Commands stay outside and have what needs root done by a worker that joins (`runtime.worker`).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.names import is_id
+from pybuild.builder.containers.state import is_watched
+from pybuild.builder.store.holds import CONTAINERS
+from pybuild.builder.store.inside import Tell, inside_of
+from pybuild.builder.store.store import Store
+from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable
+from pybuild.runtime.monitor.starting import NoMonitor, namespace_of
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.sandbox import isolation
+from pybuild.runtime.sandbox.joining import identity
+from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
+from pybuild.runtime.snapshots.id_map import id_map, is_host_map
+
+_LOCK = "namespace of containers"
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def need_sandbox() -> None:
+    """Raise SandboxUnavailable unless this user may have containers, as far as that is known without trying."""
+    wanted = isolation.wanted()
+    if os.geteuid() != 0:
+        isolation.check_namespace()
+        allowed = {isolation.AUTO, isolation.STRICT, isolation.USERNS}
+    else:
+        allowed = {isolation.AUTO, isolation.ROOT}
+    if wanted not in allowed:
+        raise SandboxUnavailable(f"containers have no isolation {wanted!r} yet", "leave out --isolation")
+    if os.geteuid() == 0 and not isolation.may_mount():
+        raise SandboxUnavailable("containers of root need CAP_SYS_ADMIN, for now", isolation.IN_CONTAINER)
+
+
+def within(
+    store: Store,
+    function: Callable[Concatenate[Store, Tell, _P], _T],
+    *arguments: _P.args,
+    **options: _P.kwargs,
+) -> _T:
+    """Return ``function(store, tell, *arguments)``, called where the files of containers can be worked on.
+
+    *function* is one of a module. Arguments and the result may cross to another process: they are values.
+    """
+    return within_with((), store, function, *arguments, **options)
+
+
+def within_with(
+    descriptors: tuple[int, ...],
+    store: Store,
+    function: Callable[Concatenate[Store, Tell, _P], _T],
+    *arguments: _P.args,
+    **options: _P.kwargs,
+) -> _T:
+    """Do the same for a function that uses *descriptors*, which have the same numbers there."""
+    with _running(store.root) as namespace:
+        return inside_of(namespace, descriptors, function, store, _nothing, *arguments, **options)
+
+
+@contextmanager
+def shared_namespace(store: Store) -> Iterator[int]:
+    """Yield the open user namespace for a container to be started in, -1 for a new one, or none.
+
+    While the block runs, until the new monitor listens, nobody else makes one.
+    """
+    if isolation.is_direct():
+        yield -1
+        return
+    with store.locks.shared(_LOCK), _running(store.root) as found:
+        if found >= 0:
+            yield found
+            return
+    with store.locks.exclusive(_LOCK), _running(store.root) as found:
+        yield found
+
+
+def started_within(
+    namespace: int,
+    descriptors: tuple[int, ...],
+    store: Store,
+    function: Callable[Concatenate[Store, Tell, _P], None],
+    *arguments: _P.args,
+    **options: _P.kwargs,
+) -> None:
+    """Call *function* as `within_with` does, in what `shared_namespace` yielded."""
+    inside_of(namespace, descriptors, function, store, _nothing, *arguments, **options)
+
+
+@contextmanager
+def _running(root: Path) -> Iterator[int]:
+    """Yield the user namespace in which containers of the store at *root* run, open; -1 where there is none to join.
+
+    Raises SandboxUnavailable when they run under another isolation than this process wants.
+    """
+    found = -1 if isolation.is_direct() else _namespace(root)
+    try:
+        if found >= 0 and identity(found) == identity():
+            raise SandboxUnavailable("containers of this store run under another isolation", "stop them first")
+        yield found
+    finally:
+        if found >= 0:
+            os.close(found)
+
+
+def _namespace(root: Path) -> int:
+    with suppress(FileNotFoundError):
+        for directory in (root / CONTAINERS).iterdir():
+            if is_id(directory.name) and is_watched(directory):
+                try:
+                    return namespace_of(directory)
+                except NoMonitor:
+                    continue
+                except RuntimeHostError as error:
+                    raise SandboxUnavailable(f"{root}: {error}", "stop them where they were started") from error
+    return -1
+
+
+def need_ids() -> None:
+    """Raise SandboxUnavailable unless this process has ids for the owners of files."""
+    if isolation.is_single():
+        why = isolation.drawback()
+        raise SandboxUnavailable(
+            f"containers need subordinate ids, for now{why and ': '}{why}", "pybuild doctor tells how to have them"
+        )
+
+
+def own_ids() -> str:
+    """Return what tells whose ids files have that this process writes, "" for those of the host."""
+    found, prefix = id_map(), overlay_xattr_prefix()
+    return "" if is_host_map(found) and prefix.startswith("trusted.") else found
+
+
+def check_ids(identity_of: str, ids: str) -> None:
+    """Raise ContainerError when the files of a container were not written under the ids of this process."""
+    need_ids()
+    if ids != own_ids():
+        raise ContainerError(
+            f"the files of container {identity_of[:12]} belong to other ids: {ids or 'those of the host'},"
+            f" and here are {own_ids() or 'those of the host'}",
+            hint="restore its ranges in /etc/subuid and /etc/subgid, or make it anew",
+        )
+
+
+def remove_files(store: Store, directory: Path, name: str) -> None:
+    """Remove *name* in *directory*, whoever owns what is in it."""
+    try:
+        _remove(directory, name)
+    except PermissionError:
+        if isolation.is_direct():
+            raise
+        within(store, _remove_within, directory, name)
+
+
+def _remove_within(_store: Store, _tell: Tell, directory: Path, name: str) -> None:
+    _remove(directory, name)
+
+
+def _remove(directory: Path, name: str) -> None:
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(opened, name)
+    finally:
+        os.close(opened)
+
+
+def _nothing(_event: object) -> None:
+    """Pass nothing on: containers tell the store what is to be told."""

@@ -1,0 +1,40 @@
+"""A process enters the user namespace that another one has made: the way to containers that run without root.
+
+Namespaces of one user that were made side by side have no rights over each other, so all containers of a user share
+one. Whoever made it, and is still outside, may enter it.
+"""
+
+import os
+from errno import EINVAL
+
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, setns, unshare
+from pybuild.runtime.sandbox import isolation
+
+OWN = "/proc/self/ns/user"
+
+
+def identity(path: int | str = OWN) -> tuple[int, int]:
+    """Return what tells a namespace from all others that are there: of this process, or of an open one."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def join_root(namespace: int) -> None:
+    """Make this process, which must have one thread only, root of the open user namespace *namespace*; for good.
+
+    Its mounts are its own: a copy of those that it had, in which it may mount.
+
+    Raises:
+        SandboxUnavailable: the kernel refuses.
+    """
+    try:
+        setns(namespace, CLONE_NEWUSER)
+        unshare(CLONE_NEWNS)
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    except OSError as error:
+        why = "it has several threads" if error.errno == EINVAL else (error.strerror or "refused").lower()
+        raise SandboxUnavailable(f"cannot enter the user namespace of running containers: {why}") from error
+    isolation.entered()

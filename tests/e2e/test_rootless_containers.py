@@ -1,0 +1,184 @@
+"""Containers of an ordinary user: all in one user namespace, which comes with the first and goes with the last."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_container_kills import PATIENCE, monitors
+from tests.helpers import bases
+from tests.helpers.hosts import need_programs
+from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
+
+pytestmark = pytest.mark.xdist_group("cases")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
+    need_programs(["busybox", "newuidmap", "setpriv", "unshare"])
+    made = ordinary_user(tmp_path_factory.mktemp("containers") / "home")
+    shutil.copy(bases.small(), made.directory / "small.tar")
+    made.import_tar(made.seen(made.directory / "small.tar"), "small")
+    return made
+
+
+@pytest.fixture
+def user(home: OrdinaryUser) -> Iterator[OrdinaryUser]:
+    yield home
+    left = home.run("ps", "-aq").stdout.split()
+    if left:
+        home.run("rm", "-fv", *left)
+    await_no_monitor(home)
+    names = sorted(path.name for path in (home.directory / "store/containers").iterdir())
+    assert [name for name in names if not name.startswith("tmp-")] == ["names"]
+
+
+def await_no_monitor(user: OrdinaryUser) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while monitors(user.store) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert monitors(user.store) == []
+
+
+def output(user: OrdinaryUser, *words: str) -> str:
+    return user.run(*words).stdout.strip()
+
+
+def awaited(user: OrdinaryUser, wanted: str, *words: str) -> None:
+    """Wait until a command prints *wanted*."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := user.run(*words, check=False).stdout.strip()) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def state(user: OrdinaryUser, name: str) -> tuple[str, int, str]:
+    found = json.loads(user.run("inspect", name).stdout)[0]["State"]
+    return found["Status"], found["ExitCode"], found["Error"]
+
+
+def namespaces(user: OrdinaryUser, *names: str) -> set[str]:
+    """The user namespaces of the first processes of running containers."""
+    pids = output(user, "inspect", "-f", "{{.State.Pid}}", *names).split()
+    assert len(pids) == len(names)
+    return {os.readlink(f"/proc/{pid}/ns/user") for pid in pids}
+
+
+def test_a_container_lives_from_run_to_rm(user: OrdinaryUser) -> None:
+    words = "echo said; echo kept > /kept; chown 5:6 /kept; exec sleep 1000"
+    identity = output(user, "run", "-d", "--name", "one", "small", "sh", "-c", words)
+    awaited(user, "said", "logs", "one")
+    awaited(user, "5 6", "exec", "one", "stat", "-c", "%u %g", "/kept")
+    assert output(user, "ps", "-q", "--no-trunc") == identity
+    written = user.directory / "store/containers" / identity / "rootfs/fs/kept"
+    assert (written.stat().st_uid, written.stat().st_gid) == (500004, 500005)
+    assert "sleep 1000" in output(user, "top", "one")
+    assert output(user, "stop", "-t", "0", "one") == "one"
+    assert state(user, "one") == ("exited", 137, "")
+    user.run("start", "one")
+    awaited(user, "kept", "exec", "one", "cat", "/kept")
+    user.run("kill", "one")
+    assert output(user, "wait", "one") == "137"
+    assert output(user, "diff", "one") == "A /kept"
+    user.run("rm", "one")
+    assert output(user, "ps", "-aq") == ""
+
+
+def test_root_inside_is_the_user_and_may_no_more_than_a_step(user: OrdinaryUser) -> None:
+    user.run("run", "-d", "--name", "one", "small", "sleep", "1000")
+    inside = output(user, "exec", "one", "sh", "-c", "id -u; cat /proc/self/uid_map; grep Cap /proc/self/status")
+    lines = inside.splitlines()
+    assert lines[0] == "0"
+    assert [line.split() for line in lines[1:3]] == [["0", str(UID), "1"], ["1", "500000", "65536"]]
+    own = output(user, "run", "--rm", "small", "grep", "Cap", "/proc/self/status")
+    assert lines[3:] == own.splitlines()
+    assert user.run("exec", "one", "sh", "-c", "exit 7", check=False).returncode == 7
+
+
+def test_all_containers_share_one_namespace_also_when_they_start_at_once(user: OrdinaryUser) -> None:
+    names = [f"c{number}" for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: user.run("run", "-d", "--name", name, "small", "sleep", "1000"), names))
+    places = namespaces(user, *names)
+    assert len(places) == 1
+    # The one that made it may go: the others keep it, and one more joins them.
+    user.run("rm", "-f", *names[:5])
+    user.run("run", "-d", "--name", "late", "--network", f"container:{names[5]}", "small", "sleep", "1000")
+    assert namespaces(user, names[5], "late") == places
+
+
+def test_files_are_copied_and_become_an_image(user: OrdinaryUser) -> None:
+    (user.directory / "given").write_text("given\n", encoding="ascii")
+    os.chown(user.directory / "given", UID, UID)
+    user.run("run", "-d", "--name", "one", "small", "sh", "-c", "echo x > /x; chown 5:5 /x; chmod 600 /x; sleep 1000")
+    awaited(user, "600", "exec", "one", "stat", "-c", "%a", "/x")
+    user.run("cp", str(user.seen(user.directory / "given")), "one:/given")
+    assert output(user, "exec", "one", "stat", "-c", "%u %g", "/given") == "0 0"
+    user.run("cp", "one:/x", str(user.seen(user.directory / "taken")))
+    status = (user.directory / "taken").stat()
+    assert ((user.directory / "taken").read_text(), status.st_uid) == ("x\n", UID)
+    user.run("commit", "one", "made")
+    assert output(user, "run", "--rm", "made", "stat", "-c", "%u %a", "/x") == "5 600"
+    user.run("stop", "-t", "0", "one")
+    user.run("cp", "one:/x", str(user.seen(user.directory / "again")))
+    assert (user.directory / "again").read_text() == "x\n"
+    assert "x\n" in user.run("export", "one").stdout
+
+
+def test_volumes_keep_their_data_and_its_owners(user: OrdinaryUser) -> None:
+    closed = "mkdir -m 700 /v/inner; chown 7 /v/inner; touch /v/inner/file; sleep 1000"
+    user.run("run", "-d", "--name", "one", "-v", "data:/v", "-v", "/anonymous", "small", "sh", "-c", closed)
+    awaited(user, "/v/inner/file", "exec", "one", "ls", "/v/inner/file")
+    assert "data" in output(user, "system", "df", "-v")
+    user.run("rm", "-fv", "one")
+    assert output(user, "volume", "ls", "-q") == "data"
+    assert output(user, "run", "--rm", "-v", "data:/v", "small", "stat", "-c", "%u", "/v/inner") == "7"
+    user.run("volume", "rm", "data")
+    assert output(user, "volume", "ls", "-q") == ""
+
+
+def test_a_restart_policy_and_rm_are_kept_by_the_monitor(user: OrdinaryUser) -> None:
+    user.run("run", "-d", "--name", "again", "--restart", "on-failure:2", "small", "false")
+    awaited(user, "exited 2", "inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "again")
+    user.run("run", "-d", "--rm", "--name", "gone", "-v", "/v", "small", "chown", "9", "/v", "/etc")
+    awaited(user, "again", "ps", "-a", "--format", "{{.Names}}")
+    assert output(user, "volume", "ls", "-q") == ""
+
+
+def test_a_container_ends_with_its_monitor_and_is_started_again(user: OrdinaryUser) -> None:
+    user.run("run", "-d", "--name", "one", "small", "sh", "-c", "echo kept >> /kept; chown 5 /kept; sleep 1000")
+    awaited(user, "5", "exec", "one", "stat", "-c", "%u", "/kept")
+    process = int(output(user, "inspect", "-f", "{{.State.Pid}}", "one"))
+    for monitor in monitors(user.store):
+        os.kill(monitor, signal.SIGKILL)
+    await_no_monitor(user)
+    assert state(user, "one") == ("exited", 137, "monitor lost")
+    assert not Path(f"/proc/{process}").exists()
+    user.run("start", "one")
+    awaited(user, "kept\nkept", "exec", "one", "cat", "/kept")
+
+
+def test_files_under_other_ids_are_refused_by_name(user: OrdinaryUser) -> None:
+    user.run("create", "--name", "one", "small", "true")
+    other = replace(user, variables=(("SUBORDINATE", "tester:700000:65536"),))
+    refused = other.run("start", "one", check=False)
+    assert refused.returncode == 1
+    assert "belong to other ids: 0:4242+1,1:500000+65536" in refused.stderr
+    assert user.run("start", "one").stdout == "one\n"
+
+
+def test_what_a_user_cannot_have_is_said(user: OrdinaryUser) -> None:
+    limited = user.run("run", "-d", "--name", "one", "--memory-reservation", "64m", "small", "sleep", "1000")
+    assert "the limit memory-reservation is not kept" in limited.stderr
+    paused = user.run("pause", "one", check=False)
+    assert paused.returncode == 1
+    assert "no control group that can be frozen" in paused.stderr
+    single = user.run("run", "-d", "--isolation", "single", "small", "true", check=False)
+    assert "containers have no isolation 'single' yet" in single.stderr
