@@ -1,4 +1,4 @@
-"""A build, in one sentence: text to Dockerfile to stages to graph to layers to image to outputs."""
+"""The pipeline of a build: text, Dockerfile, stages, graph, layers, image, outputs. Start reading at `build`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -35,22 +35,22 @@ class Outcome:
     descriptor: Descriptor
     names: tuple[str, ...]
     created: str = ""
-    """When the image was made, RFC 3339; of an index, when the last of its images was."""
+    """The time of creation in RFC 3339; of an index, that of its newest image."""
     platforms: tuple[PlatformImage, ...] = ()
-    """Of a build for several platforms, the image for each; *descriptor* is then that of the index, *image_id* its
-    digest."""
+    """The image for each platform of a multi-platform build; *descriptor*, *image_id* are then those of the index."""
     targets: tuple[tuple[str, "Outcome"], ...] = ()
-    """Of a build of several targets, (stage, outcome) of each; the rest is that of the last."""
+    """The stage and the outcome of each target of a build of several; the other fields are those of the last one."""
 
 
 def build(request: Request, store: Store, progress: Progress = silent) -> Outcome:
-    """Build the target of a Dockerfile, keep the image in the store and write it to the outputs.
+    """Build the targets of a Dockerfile, store the images, and write them to the outputs.
 
-    Nothing is named or written unless the whole build succeeds; steps that were finished stay in the cache.
+    Images get their names, and outputs are written, only when the whole build has succeeded. Finished steps stay in the
+    cache in any case.
 
     Raises:
-        DockerfileError: the Dockerfile is wrong; render it with its source.
-        BuildError: RequestError, ResolveError, StepFailed, Cancelled, TimedOut.
+        DockerfileError: the Dockerfile has a mistake, which the error locates in its source.
+        BuildError: RequestError, ResolveError, StepFailed, Cancelled, TimedOut and the like.
         OciError, RuntimeHostError: the store or the host failed.
     """
     if (timeout := request.execution.timeout) is not None:
@@ -82,7 +82,7 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
 
 
 def _read_once(request: Request) -> AbstractContextManager[Request]:
-    """Yield *request* with files that can be read again, when it names any that may be a pipe."""
+    """Yield *request* with files that can be read more than once: secrets and the ignore file may be pipes."""
     if request.files.ignore_file is None and not request.execution.secrets:
         return nullcontext(request)
     from pybuild.builder.definition.once import read_once
@@ -91,7 +91,7 @@ def _read_once(request: Request) -> AbstractContextManager[Request]:
 
 
 def _timed(definition: Definition, request: Request, remotes: Remotes) -> Request:
-    """Return *request* with the time that SOURCE_DATE_EPOCH, or an output, stands for."""
+    """Return *request* with the time of SOURCE_DATE_EPOCH, which the Dockerfile or an output may set, too."""
     planning, epoch = request.planning, request.execution.source_date_epoch
     if EPOCH in definition.text or EPOCH in dict(planning.build_args):
         from pybuild.builder.definition.epoch import with_epoch
@@ -105,7 +105,7 @@ def _timed(definition: Definition, request: Request, remotes: Remotes) -> Reques
 
 @contextmanager
 def _early_warnings(definition: Definition, planning: Planning, progress: Progress) -> Iterator[None]:
-    """When a mistake in the Dockerfile ends the block, report the warnings about the rest of it."""
+    """Report the warnings about the Dockerfile when a mistake in it ends the block."""
     try:
         yield
     except (DockerfileError, ResolveError):
@@ -130,7 +130,7 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
 
 
 def _imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
-    """Return *store* with a cache that consults the imported caches on a miss, if there are any."""
+    """Return *store* with the imported caches, which are consulted on a miss."""
     if not caches.cache_from:
         return store
     from pybuild.builder.caches.imported import imported
@@ -139,7 +139,7 @@ def _imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
 
 
 def _solved(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> Solved:
-    """Solve *graph* here, or where images can be unpacked when something runs that needs them."""
+    """Solve *graph*: in this process, or in one that may unpack images if a step needs them unpacked."""
     with suppress(TreesNeeded):
         return _solved_here(graph, asked, store, reporter)
     from pybuild.builder.definition.once import held_descriptors
@@ -158,16 +158,16 @@ def _solved_here(graph: Graph, asked: Request, store: Store, reporter: Reporter)
 def _solved_inside(
     store: Store, tell: Progress, graph: Graph, asked: Request, counted: Counted
 ) -> tuple[Solved, Counted]:
-    """Do the part of `_solved` that runs where images can be unpacked; steps are numbered from *counted* on."""
+    """Solve *graph* in the process that may unpack images; *counted* continues the numbers of the steps."""
     reporter = Reporter(tell, counted)
-    # What there is to say of imported caches was said where they were asked first.
+    # The other process has reported the imported caches, so this one is silent about them.
     with store.in_use():
         known = _imported(asked.caches, store, Reporter(silent))
         return _solved_here(graph, asked, known, reporter), reporter.counted()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:
-    """Return how many steps follow those of the plan: writing images and caches."""
+    """Return the number of steps after those of the plan: writing images and caches."""
     archives = result.targets and any(output.together for output in result.outputs)
     return (len(result.targets) or 1) + bool(archives) + sum(not spec.inline for spec in caches.cache_to)
 
@@ -179,12 +179,12 @@ def _exported(
     store: Store,
     reporter: Reporter,
 ) -> Outcome:
-    """Write all images to the store, then name and write each to the outputs."""
+    """Write all images to the store, then give each its names and write it to the outputs."""
     made: tuple[PlatformImage, ...] = ()
     outcomes = []
     for number, each in enumerate(images):
         with reporter.step(each.step) as step:
-            # All are written before the first is named, so that none has a name unless all could be made.
+            # All images are written before the first gets its name, so that a failure leaves no names.
             made = made or assemble()
             own = made if each.is_index else made[number : number + 1]
             for image in own:
@@ -214,7 +214,7 @@ def _assembled(plans: Plans, solved: Solved, request: Request, store: Store) -> 
 
 
 def _named(each: Wanted, own: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep) -> Outcome:
-    """Name an image or the index of several in the store, and write it to the outputs."""
+    """Give an image, or the index of several, its names in the store, and write it to the outputs."""
     head = write_index(own, request.result, store) if each.is_index else own[0].descriptor
     epoch = request.execution.source_date_epoch
     kept = export(head, each.tags, request.result, store, step, epoch=epoch)
@@ -228,7 +228,7 @@ def _named(each: Wanted, own: tuple[PlatformImage, ...], request: Request, store
 
 
 def _export_caches(finished: Finished, caches: Caches, store: Store, reporter: Reporter) -> None:
-    """Write the caches that were asked for; each has the steps of all images. Raises BuildError."""
+    """Write the caches of ``--cache-to``; each contains the steps of all images. Raises BuildError."""
     if caches.cache_to:
         from pybuild.builder.caches.export import export as export_caches
 

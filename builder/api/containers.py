@@ -1,4 +1,4 @@
-"""Containers, for a program that starts what it has built: a database for its tests, a service beside it."""
+"""Containers for programs: to start a database for tests, or the service that was just built."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Self
@@ -18,9 +18,10 @@ _SECONDS = 10
 
 
 class Container:
-    """A container of a store. As a context manager it is removed at the end of the block, with its own volumes.
+    """A container of a store.
 
-    Methods raise `errors.ContainerError` when the container cannot do that now, or is gone.
+    As a context manager it is removed at the end of the block, together with its anonymous volumes. Methods raise
+    `errors.ContainerError` when the container was removed, or its state does not allow the operation.
     """
 
     def __init__(self, found: "directory.StoredContainer", store: Store) -> None:
@@ -31,7 +32,7 @@ class Container:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Remove it, whatever it does."""
+        """Remove the container, also when it runs."""
         self.remove()
 
     def __repr__(self) -> str:
@@ -39,12 +40,12 @@ class Container:
 
     @property
     def id(self) -> str:
-        """Its id, 64 hexadecimal digits."""
+        """The id, 64 hexadecimal digits."""
         return self._found.id
 
     @property
     def name(self) -> str:
-        """The name that it had when it was looked for."""
+        """The name that the container had when it was found or created."""
         return self._found.name
 
     @property
@@ -54,17 +55,20 @@ class Container:
 
     @property
     def status(self) -> str:
-        """What it does: ``created``, ``running``, ``paused``, ``restarting`` or ``exited``."""
+        """The state: ``created``, ``running``, ``paused``, ``restarting`` or ``exited``."""
         return self._state.status
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None when it has not."""
+        """The exit code; None when the container has not exited."""
         state = self._state
         return state.exit_code if state.status == "exited" else None
 
     def addresses(self, port: str) -> "list[tuple[str, int]]":
-        """Return the addresses and ports of the host that lead to *port*, such as ``5432/tcp``, while it runs."""
+        """Return the addresses and ports of the host that are forwarded to *port*, such as ``5432/tcp``.
+
+        The list is empty while the container does not run.
+        """
         from pybuild.builder.networks.membership import read_live
         from pybuild.builder.networks.ports import parse_exposed
 
@@ -74,7 +78,11 @@ class Container:
             return [(each.address, each.host_port) for each in live.ports if each.name == wanted] if live else []
 
     def start(self) -> None:
-        """Start it; no error when it runs. Raises `errors.ContainerError` when its program cannot be executed."""
+        """Start the container. Does nothing when it runs.
+
+        Raises:
+            errors.ContainerError: the program cannot be executed.
+        """
         from pybuild.builder.containers.directory import Containers
         from pybuild.builder.containers.starting import start
 
@@ -84,9 +92,10 @@ class Container:
                 channel.close()
 
     def run(self, command: Command | Iterable[str], output: Output = discard) -> int:
-        """Run a command inside, and return its exit code. *output* is called in this thread.
+        """Run a command in the running container and return its exit code.
 
-        Of a `Command` the words, the environment, the user and the directory count.
+        *output* is called in this thread. Of a `Command` only the words, environment, user and working directory are
+        used.
         """
         from pybuild.builder.containers.executing import Inside, execute
 
@@ -96,9 +105,9 @@ class Container:
             return execute(self._found, inside, output)
 
     def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield what it printed: 1 or 2 for the stream, and a line, or a piece of a long one.
+        """Yield the output: 1 for standard output or 2 for standard error, and a line, or a part of a long line.
 
-        With *follow* go on until it ends. *tail* is how many of the last lines are wanted.
+        *tail* limits it to the last lines. With *follow* the iterator waits for more output until the container ends.
         """
         from pybuild.builder.containers.logs import lines
         from pybuild.builder.containers.state import is_watched
@@ -108,28 +117,31 @@ class Container:
             yield line.stream, line.data
 
     def wait(self, seconds: float = -1) -> int | None:
-        """Wait until it ends, at most for *seconds*, -1 for ever; return its exit code, None when it still runs."""
+        """Wait until the container ends and return its exit code; None when it still runs after *seconds*.
+
+        A negative number of seconds is no limit.
+        """
         from pybuild.builder.containers.lifecycle import wait
 
         with door():
             return wait(self._found, seconds)
 
     def stop(self, seconds: int = _SECONDS) -> None:
-        """Send its stop signal, and kill it *seconds* later; no error when it has ended."""
+        """Send the stop signal, and SIGKILL after *seconds*. Does nothing when the container has ended."""
         from pybuild.builder.containers.lifecycle import stop_as_set
 
         with door():
             stop_as_set(self._found, None, seconds)
 
     def kill(self, signal: int = 9) -> None:
-        """Send a signal to its first process."""
+        """Send a signal to the first process of the container."""
         from pybuild.builder.containers.lifecycle import kill
 
         with door():
             kill(self._found, signal)
 
     def remove(self) -> None:
-        """Kill it if it runs, and remove it with the volumes that were made for it alone; no error when it is gone."""
+        """Remove the container and its anonymous volumes; kill it if it runs. Does nothing when it was removed."""
         from pybuild.builder.containers.directory import Containers
         from pybuild.builder.containers.errors import NoSuchContainer
         from pybuild.builder.containers.lifecycle import remove
@@ -152,18 +164,18 @@ def start(
     platform: str | None = None,
     cancel: Cancel | None = None,
 ) -> Container:
-    """Make a container of *image* that runs *command*, start it, and return it. It outlives this program.
+    """Create a container of *image* that runs *command*, start it, and return it. It runs on after this program ends.
 
-    *command* may be its words alone; () leaves it to the image. *name* is "" for one of pybuild's choice. *networks*
-    are the names of those that it is on, where other containers find it by its name. *ports* are published as ``-p``
-    does: with ``127.0.0.1::5432`` a free port of the host leads to port 5432, and `Container.addresses` tells which.
-    Ports alone take the network ``bridge``; without *networks* and *ports* the network is that of *command*.
+    *command* may be a list of words; () means the command of the image. An empty *name* stands for a random one. The
+    container is connected to *networks*, on which other containers find it by its name. *ports* are in the notation of
+    ``-p``: ``127.0.0.1::5432`` forwards a free port of the host to port 5432, and `Container.addresses` returns it.
+    With *ports* and no *networks* the network is ``bridge``; without both it is the network of *command*.
 
     Raises:
-        errors.NetworkError: there is no such network, or a port of the host is taken.
+        errors.NetworkError: there is no such network, or a port of the host is in use.
         errors.ImageNotFound: the store has no such image.
         errors.RequestError: there is no command to run.
-        errors.ContainerError: the name is taken, or the program cannot be executed; then there is no container.
+        errors.ContainerError: the name is in use, or the program cannot be executed; no container is left.
         errors.SandboxUnavailable: this host, or this user, permits no containers.
     """
     from pybuild.builder.containers.creating import create

@@ -19,7 +19,7 @@ from pybuild.runtime.values import replace
 
 
 def _access(store: Store, given: RegistryAccess | None, step: RunningStep) -> Access:
-    """Return the way to a registry: that of *store*, except for what is *given*."""
+    """Return how to access a registry: as *store* does, except for what *given* sets."""
     common = access_of(store, step.say)
     if given is None:
         return common
@@ -34,7 +34,7 @@ def _access(store: Store, given: RegistryAccess | None, step: RunningStep) -> Ac
 
 @contextmanager
 def _transfer(name: str, store: Store, progress: Progress, cancel: Cancel | None) -> Iterator[RunningStep]:
-    """Use *store* for a transfer that is reported as one step and that *cancel* ends."""
+    """Keep *store* in use for a transfer, which is reported as one step and ended by *cancel*."""
     with door(cancel), store.in_use(), Reporter(progress).step(name) as step:
         yield step
 
@@ -48,12 +48,12 @@ def push(
     registry: RegistryAccess | None = None,
     cancel: Cancel | None = None,
 ) -> Digest:
-    """Upload the image *name* to the registry that its name begins with, and return the digest of its manifest.
+    """Push the image *name* to the registry in its name, and return the digest of its manifest.
 
-    Layers that the registry has are not uploaded again, and the tag appears when the upload is complete. A
-    multi-platform image is pushed as a whole if the store has all of it, else the one image that it has; *platform*
-    selects one. Credentials and certificates are read from the configuration files of Docker and Podman, unless
-    *registry* says otherwise.
+    Layers that the registry has are not uploaded again. The tag appears when the upload is complete. Of a
+    multi-platform image the whole index is pushed if the store has all its images, else the one image that it has;
+    *platform* selects one image. Credentials and certificates come from the configuration files of Docker and Podman,
+    unless *registry* sets them.
 
     *progress* gets one step, with a `StepStatus` for each blob.
 
@@ -83,10 +83,11 @@ def pull(
     registry: RegistryAccess | None = None,
     cancel: Cancel | None = None,
 ) -> Digest:
-    """Download the image *name*, keep it under this name, and return its digest.
+    """Pull the image *name* into the store, and return its digest.
 
-    Without *platform* it is the image for this host, with *all_platforms* the whole index. Layers that the store has
-    are not downloaded again, and interrupted downloads are resumed. *registry* is as in `push`.
+    The default is the image for this host's platform; *platform* selects another one, and *all_platforms* the whole
+    index. Layers that the store has are not downloaded again, and interrupted downloads are resumed. *registry* is as
+    in `push`.
 
     *progress* gets one step, with a `StepStatus` for each blob that is downloaded.
 
@@ -120,18 +121,18 @@ def copy(
 ) -> Digest:
     """Copy an image unchanged from *source* to *target*, and return its digest there.
 
-    Each is a name in the store, or ``docker://NAME``, ``oci:DIRECTORY[:NAME]``, ``oci-archive:FILE[:NAME]``,
-    ``docker-archive:FILE[:NAME]``. Of an index the image for *platform* is copied, else for this host; with
-    *all_platforms* the index and all its images. A copy between registries keeps nothing in the store. The way to each
-    registry is as in `push`.
+    Both are names in the store, or ``docker://NAME``, ``oci:DIRECTORY[:NAME]``, ``oci-archive:FILE[:NAME]`` or
+    ``docker-archive:FILE[:NAME]``. Of an index the image for *platform* is copied, by default that for this host; with
+    *all_platforms* the index and all its images are. A copy between registries leaves nothing in the store. Access to
+    each registry is as in `push`.
 
     Raises:
         errors.PullFailed, errors.PushFailed: a registry failed.
         errors.ImageError: the source is incomplete or damaged.
-        errors.RequestError: one of them is invalid.
+        errors.RequestError: *source* or *target* is invalid.
         errors.Cancelled: *cancel* was used.
     """
-    from pybuild.builder.transports.copy import copy as carry_over
+    from pybuild.builder.transports.copy import copy as copy_image
     from pybuild.builder.transports.places import parse_place
     from pybuild.builder.transports.source import Choice, ReadOptions
     from pybuild.builder.transports.target import WriteOptions
@@ -141,4 +142,4 @@ def copy(
         before, after = (_access(store, given, step) for given in (source_registry, target_registry))
         reading = ReadOptions(store=store, access=before, progress=step.status)
         writing = WriteOptions(store=store, access=after, progress=step.status)
-        return carry_over(parse_place(source), parse_place(target), choice, reading, writing).digest
+        return copy_image(parse_place(source), parse_place(target), choice, reading, writing).digest

@@ -1,9 +1,10 @@
-"""What containers hold of a store: their images, and the snapshots that their own snapshots stand on.
+"""The data that containers keep in a store: their images, and the snapshots below their own.
 
     <root>/containers/<id>/holds.json
 
-A container needs the blobs of its image for as long as it is there, since the unpacked layers are made again from them
-after a reboot. It is written before the container appears, so whoever collects garbage finds it or its claims.
+Garbage collection keeps this data. The blobs of the image belong to it, because unpacked layers may be lost in a crash
+of the host and are then unpacked from the blobs again. The file is written before the container appears; until then the
+lease of the command that creates it keeps the data.
 """
 
 import json
@@ -22,17 +23,17 @@ _ID_LENGTH = 64
 
 @frozen
 class Hold:
-    """The *image* of a container, and the name of the *snapshot* of its layers, "" for an image without any."""
+    """The *image* of a container, and the name of the *snapshot* of its layers, "" for an image without layers."""
 
     image: Descriptor
     snapshot: str
 
 
 def read_hold(directory: Path) -> Hold:
-    """Return what the container in *directory* holds.
+    """Return the data that the container in *directory* keeps.
 
     Raises:
-        StoreError: it is unknown; nothing may be removed then.
+        StoreError: the file is damaged. Nothing may be removed from the store then.
     """
     try:
         document = json.loads((directory / _FILE).read_text(encoding="utf-8"))
@@ -48,7 +49,7 @@ def read_hold(directory: Path) -> Hold:
 
 
 def write_hold(directory: Path, hold: Hold) -> None:
-    """Write down what the container in *directory* holds."""
+    """Record the data that the container in *directory* keeps."""
     image = {"mediaType": hold.image.media_type, "digest": str(hold.image.digest), "size": hold.image.size}
     new = directory / f"{_FILE}.new"
     new.write_text(json.dumps({"image": image, "snapshot": hold.snapshot}), encoding="utf-8")
@@ -56,7 +57,7 @@ def write_hold(directory: Path, hold: Hold) -> None:
 
 
 def holds(root: Path) -> Iterator[tuple[str, Hold]]:
-    """Yield the id of each container of the store with what it holds. Raises StoreError."""
+    """Yield the id of each container of the store with the data that it keeps. Raises StoreError."""
     try:
         names = sorted(path.name for path in (root / CONTAINERS).iterdir())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The clients of a monitor: commands that show output, send input, or want something done."""
+"""The clients of a monitor: commands that show output, send input, or ask the monitor to do something."""
 
 import os
 import sys
@@ -19,16 +19,16 @@ from pybuild.runtime.monitor.messages import PIECE, SOCKET
 
 DESCRIPTORS = 5  # of a message: a command to run inside, its status pipe, three streams
 _MOST_WAITING = 1 << 20
-"""Bytes that wait for one client before the process has to wait, too."""
+"""When more bytes than this wait for a client, the monitor stops reading the output of the container."""
 _WORD = 4  # bytes of a descriptor, an int of C
 _BACKLOG = 128  # connections that wait: a monitor that writes to a slow disk accepts none for a moment
 
 Said = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None]
-"""Takes a message of a client: its kind, what it carries, and descriptors that the taker closes."""
+"""Takes a message of a client: its kind, its content, and its descriptors, which the function closes."""
 
 
 class MonitorClient:
-    """One client. *attached* is whether it is shown output, *types* whether its input is the process's."""
+    """One client. *attached* says whether it gets the output, and *types* whether its input goes to the container."""
 
     __slots__ = ("_clients", "_reads", "_socket", "_waiting", "attached", "removes", "size", "types")
 
@@ -42,22 +42,22 @@ class MonitorClient:
         self._watch()
 
     def send(self, message: bytes) -> None:
-        """Send *message* to the client, at once or after the messages that wait."""
+        """Send *message* to the client, after the messages that wait for it."""
         if self._waiting or not self._sent(message):
             self._waiting.append(message)
             self.size += len(message)
             self._watch()
 
     def send_descriptor(self, fd: int) -> None:
-        """Answer with a descriptor; a client that asks for one has nothing that waits."""
+        """Answer with a descriptor. No messages wait for a client that asks for one."""
         rights = (1, 1, fd.to_bytes(_WORD, sys.byteorder))  # SOL_SOCKET, SCM_RIGHTS
         try:
             self._socket.sendmsg([b"1"], [rights], MSG_NOSIGNAL)
-        except OSError:  # it has left
+        except OSError:  # the client has ended
             return
 
     def read(self, *, wanted: bool) -> None:
-        """Take messages of the client, or let them wait."""
+        """Start or stop reading messages of the client."""
         if wanted != self._reads:
             self._reads = wanted
             self._watch()
@@ -120,40 +120,44 @@ class MonitorClient:
 
 
 class Clients:
-    """All clients, and the socket that they come by."""
+    """All clients, and the socket to which they connect."""
 
     def __init__(
         self, loop: Loop, directory: int, said: Said, left: Callable[[MonitorClient], None], drained: Callable[[], None]
     ) -> None:
-        """Listen in the open directory *directory*. *said*, *left* and *drained* are called when that happened."""
+        """Listen in the open directory *directory*.
+
+        *said* is called for each message, *left* when a client has disconnected, and *drained* when everything that
+        waited for a client was sent.
+        """
         self.loop, self.said, self.left, self.drained = loop, said, left, drained
         self.everyone: list[MonitorClient] = []
         self._directory = directory
         self._listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
         self._unlink()
-        # By the descriptor: the name of a socket has room for 107 bytes.
+        # A path through the descriptor is short: the address of a Unix socket has at most 107 bytes.
         self._listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")
         self._listener.listen(_BACKLOG)
         loop.watch(self._listener.fileno(), IN, self._accept)
 
     def add(self, fd: int) -> MonitorClient:
-        """Take a connection that is there already."""
+        """Add a client that is connected by the socket *fd*."""
         client = MonitorClient(fd, self)
         self.everyone.append(client)
         return client
 
     def tell(self, message: bytes) -> None:
-        """Send *message* to all that are attached."""
+        """Send *message* to all attached clients."""
         for client in list(self.everyone):
             if client.attached:
                 client.send(message)
 
     def are_behind(self) -> bool:
-        """Return whether somebody who is attached takes output more slowly than it comes."""
+        """Return whether a client reads so slowly that the monitor should stop reading output."""
         return any(client.size > _MOST_WAITING for client in self.everyone)
 
     def close(self) -> None:
-        """Take no more of them."""
+        """Accept no more clients."""
         self.loop.forget(self._listener.fileno())
         self._listener.close()
 
@@ -164,7 +168,7 @@ class Clients:
             return
 
     def _accept(self, _fd: int, _events: int) -> None:
-        # The public one belongs to the module socket, which is large.
+        # The public `accept` is in the module `socket`, which takes another 1.3 MB in each monitor.
         try:
             fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
         except OSError:

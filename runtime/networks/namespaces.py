@@ -1,12 +1,12 @@
-"""Network namespaces with names, which live on until they are let go, whoever made them dies.
+"""Named network namespaces. They exist until `unpin`, also when the process that made them has ended.
 
-    /run/pybuild/lock                        held by whoever changes networks of this host
-    /run/pybuild/net-<boot>-<number>/        what was set up in the network namespace of this number, ours
-        pins/<name>                          a network namespace, mounted on a file
-        dns/                                 what netavark and aardvark-dns write
+    /run/pybuild/lock                        held while networks of this host are changed
+    /run/pybuild/net-<boot>-<number>/        the networks of one network namespace of the host's side
+        pins/<name>                          the network namespace of a container, bind-mounted on a file
+        dns/                                 the files of netavark and aardvark-dns
         running                              held while netavark runs (see `netavark`)
 
-The number is the kernel's cookie, which is never given twice between two boots.
+The number is the cookie of the network namespace. The kernel uses each cookie once between two boots.
 """
 
 import os
@@ -28,14 +28,14 @@ _READ = os.O_RDONLY | os.O_CLOEXEC
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Exclude every other pybuild that changes networks of this host while the block runs."""
+    """Hold the lock of the networks of this host while the block runs."""
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     with exclusive(RUN / "lock"):
         yield
 
 
 def own_name() -> str:
-    """Return a name of our network namespace that no other one had since the boot."""
+    """Return a name for the network namespace of this process, which no other one has or had since the boot."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             number = int.from_bytes(any_socket.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
@@ -45,17 +45,17 @@ def own_name() -> str:
 
 
 def place() -> Path:
-    """Return the directory of what is set up in our network namespace."""
+    """Return the directory for the networks of the network namespace of this process."""
     return RUN / own_name()
 
 
 def pin_path(name: str) -> Path:
-    """Return where the namespace *name* is."""
+    """Return the path of the namespace *name*."""
     return place() / "pins" / name
 
 
 def pin_new(name: str) -> int:
-    """Make a network namespace, give it a name, and return a descriptor of it; one that had the name is let go."""
+    """Make a network namespace called *name*, in place of an earlier one, and return a descriptor of it."""
     unpin(name)
     path = pin_path(name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,14 +70,14 @@ def pinned(name: str) -> int | None:
     """Return a descriptor of the namespace *name*, None when there is none."""
     path = pin_path(name)
     with suppress(FileNotFoundError):
-        # A file on which nothing is mounted lies on the file system of its directory.
+        # Where nothing is mounted on it, the file is on the file system of its directory.
         if os.stat(path).st_dev != os.stat(path.parent).st_dev:
             return os.open(path, _READ)
     return None
 
 
 def unpin(name: str) -> None:
-    """Let the namespace *name* go: it ends when no process is in it. One that is not there is no error."""
+    """Remove the name of a namespace, which ends with the last process in it. Does nothing when there is none."""
     path = pin_path(name)
     with suppress(OSError):
         umount2(os.fspath(path), MNT_DETACH)
@@ -94,7 +94,7 @@ def inside(space: int) -> Iterator[None]:
 
 @contextmanager
 def _returning() -> Iterator[None]:
-    """Bring this thread back to its network namespace after the block."""
+    """Return this thread to its network namespace after the block."""
     before = os.open(_SPACE, _READ)
     try:
         yield
@@ -106,9 +106,9 @@ def _returning() -> Iterator[None]:
 
 
 def open_to_users(space: int) -> None:
-    """Let all users of the namespace *space* listen on any port, and send pings, as in Docker: it is theirs alone."""
+    """Let all users in the namespace *space* listen on ports below 1024 and send pings, as in Docker."""
     settings = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"}
     with inside(space):
         for name, value in settings.items():
-            with suppress(OSError):  # a /proc that is read-only, as in a container
+            with suppress(OSError):  # /proc/sys is read-only in a container
                 Path("/proc/sys/net/ipv4", name).write_text(value, encoding="ascii")

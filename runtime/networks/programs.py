@@ -1,4 +1,4 @@
-"""The programs that connect network namespaces: where they are, and how they are run."""
+"""The programs that set up networks: finding them, and running them."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ _SIGNALS = tuple(number for number in signal.valid_signals() if number not in {s
 
 @frozen
 class Ended:
-    """How a program ended, and what it printed."""
+    """The exit code and the output of a program."""
 
     code: int
     out: bytes
@@ -34,12 +34,12 @@ def find(name: str) -> str | None:
 
 
 def missing() -> tuple[str, ...]:
-    """Return the programs that networks need and that are not installed."""
+    """Return the programs that networks need and this host lacks."""
     return tuple(name for name in _PACKAGES if find(name) is None)
 
 
 def obstacle() -> tuple[str, str]:
-    """Return what networks need and this host, or this process, has not, and how it is had; empty when all is there."""
+    """Return what networks need and is missing here, and how to get it; two empty texts when nothing is missing."""
     if os.geteuid() != 0:
         return "root, for now", "as root: pybuild run"
     lacking = missing()
@@ -59,10 +59,11 @@ def need() -> None:
 
 
 def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
-    """Run a program to its end, whatever signals come meanwhile.
+    """Run a program to its end. A signal does not interrupt the wait.
 
-    A program that it leaves running, such as a name server, gets no descriptor that somebody waits for, no signals that
-    are held back or ignored, and no terminal.
+    The program may leave another one running, such as a name server. That one must not keep a pipe open that somebody
+    reads to its end, nor inherit blocked or ignored signals, nor have the terminal: hence the files, the closed
+    descriptors and the new session.
     """
     files = [_memory(given), _memory(), _memory()]
     try:

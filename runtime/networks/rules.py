@@ -1,4 +1,4 @@
-"""Packet filter rules that netavark leaves when no network is there any more, and those that it does not make."""
+"""Packet filter rules beside those of netavark: rules that it leaves behind, and rules that it does not make."""
 
 import re
 from collections.abc import Container
@@ -22,13 +22,14 @@ _LEFT = frozenset(
         "-A NETAVARK-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000",
     }
 )
-"""The rules that are made with the first network, and that are about none."""
+"""The rules that netavark adds with the first network and that belong to no network. It never removes them."""
 
 
 def tidy() -> None:
-    """Remove rules of ours about bridges that are gone, and chains that no network uses, be it of ours or of podman's.
+    """Remove the rules of bridges that do not exist any more, and netavark's chains when no network uses them.
 
-    It goes in one step or, when somebody adds a rule at that moment, not at all.
+    podman uses netavark's chains, too. All is removed in one transaction; it fails as a whole when another program has
+    added a rule to one of the chains meanwhile.
     """
     save, restore = find(f"{RULES}-save"), find(f"{RULES}-restore")
     if save is None or restore is None:
@@ -40,9 +41,9 @@ def tidy() -> None:
 
 
 def removal_of(rules: str, interfaces: Container[str]) -> str:
-    """Return the input of ``iptables-restore`` that removes from *rules* what nobody needs, "" when there is nothing.
+    """Return the input of ``iptables-restore`` that removes unused rules; "" when there are none.
 
-    *interfaces* are those that there are.
+    *rules* is the output of ``iptables-save``, and *interfaces* has the names of the host's interfaces.
     """
     lines = rules.splitlines()
     chains = [line for line in lines if _MARK in line]
@@ -67,13 +68,13 @@ def removal_of(rules: str, interfaces: Container[str]) -> str:
 
 
 def close_off(bridge: str) -> None:
-    """Let no packet of another network reach *bridge*, nor one of it leave."""
+    """Drop packets from other interfaces to *bridge*, and packets from it to others."""
     for rule in _closed(bridge):
         _add("-I", rule)
 
 
 def let_in(bridge: str) -> None:
-    """Let what published ports lead to *bridge* pass where forwarding is forbidden, as beside a dockerd."""
+    """Accept packets of published ports to *bridge*: dockerd sets the policy of the chain FORWARD to DROP."""
     _add("-A", _published(bridge))
 
 
@@ -88,7 +89,7 @@ def _published(bridge: str) -> tuple[str, ...]:
 
 
 def _add(action: str, rule: tuple[str, ...]) -> None:
-    """Add a rule, unless it is there; `tidy` knows it by `_OURS`."""
+    """Add a rule unless it exists. It must match `_OURS`, by which `tidy` finds it."""
     program = find(RULES)
     if program is not None and run((program, "-w", "-C", "FORWARD", *rule)).code:
         run((program, "-w", action, "FORWARD", *rule))
