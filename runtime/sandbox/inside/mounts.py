@@ -7,7 +7,7 @@ records here are the child's form of the values of the same name in `runtime.san
 
 import os
 from errno import ENOTTY
-from stat import S_ISBLK, S_ISCHR
+from stat import S_IMODE, S_ISBLK, S_ISCHR
 
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
@@ -15,6 +15,7 @@ from pybuild.runtime.kernel.syscalls import (
     MOUNT_ATTR_NOEXEC,
     MOUNT_ATTR_NOSUID,
     MOUNT_ATTR_RDONLY,
+    mount_setattr,
 )
 from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem
@@ -166,13 +167,19 @@ class Tmpfs(Record):
         self.adapts, self.executable, self.read_only = adapts, executable, read_only
 
     def make(self, _scratch: ScratchSpace) -> int:
-        """Return the detached mount."""
+        """Return the detached mount, still writable."""
         numbers = (("size", self.size), ("uid", self.uid), ("gid", self.gid))
         options = tuple((name, str(value)) for name, value in numbers if value)
-        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
-        attributes |= 0 if self.executable else MOUNT_ATTR_NOEXEC
+        attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (0 if self.executable else MOUNT_ATTR_NOEXEC)
         with Operation("mount tmpfs", self.target):
             return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *options), attributes)
+
+    def finish(self, tree: int, hidden: int | None) -> None:
+        """Give the mount *tree* the mode of the directory *hidden*, if it adapts, and then close it to writers."""
+        if self.adapts and hidden is not None:
+            os.chmod(".", S_IMODE(os.fstat(hidden).st_mode), dir_fd=tree)
+        if self.read_only:
+            mount_setattr(tree, MOUNT_ATTR_RDONLY)
 
     def describe(self) -> str:
         """Say what is mounted."""

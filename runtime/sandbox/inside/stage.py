@@ -2,7 +2,6 @@
 
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
-from stat import S_IMODE
 
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
@@ -103,8 +102,8 @@ class DetachedRoot:
         _refuse_system_directory(operation, mount.target, self._devices)
         with operation:
             target = self._stubs.open(self.root, mount.target, directory=is_directory(tree))
-            if isinstance(mount, Tmpfs) and mount.adapts and not self._stubs.has_made(target):
-                os.chmod(b"/proc/self/fd/%d" % tree, S_IMODE(os.fstat(target).st_mode))
+            if isinstance(mount, Tmpfs):
+                mount.finish(tree, None if self._stubs.has_made(target) else target)
             # Once more, by the place where the symlinks of the image led to.
             place = os.readlink(b"/proc/self/fd/%d" % target)
             _refuse_system_directory(operation, place.removeprefix(self._place), self._devices)

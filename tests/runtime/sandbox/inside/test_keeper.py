@@ -532,12 +532,15 @@ def test_a_tmpfs_has_the_size_and_mode_asked_for(image: Image) -> None:
 def test_a_tmpfs_takes_over_the_mode_of_what_it_hides(image: Image) -> None:
     mounts = (
         Tmpfs(target=at("/etc")),
+        Tmpfs(target=at("/closed"), read_only=True),
         Tmpfs(target=at("/new/one")),
         Tmpfs(target=at("/new/two"), mode=0o700, uid=7, gid=8),
     )
+    (image.layer / "closed").mkdir(mode=0o711)
     expected = image.shell("stat -c '%a %u %g' /etc").out
-    script = "stat -c '%a %u %g' /etc /new/one /new/two"
-    assert image.shell(script, mounts=mounts).out == expected + "1777 0 0\n700 7 8\n"
+    result = image.shell("stat -c '%a %u %g' /etc /closed /new/one /new/two; touch /closed/x", mounts=mounts)
+    assert result.out == expected + "711 0 0\n1777 0 0\n700 7 8\n"
+    assert "Read-only" in result.err
     assert expected == "755 0 0\n"
     assert image.left() == []
 
