@@ -24,6 +24,9 @@ from pybuild.builder.sources.credentials import http_authorization
 from pybuild.builder.sources.facts import KnownFile
 from pybuild.builder.store.store import Store
 
+_DECODED = "decoded "
+"""Stands before the URL in the store. What was remembered without it may be the gzip form of the content."""
+
 ReportBytes = Callable[[str, int, int], None]
 """Takes the progress of a download: (what, bytes so far, bytes in all)."""
 
@@ -67,7 +70,7 @@ def ask(
     if fresh is None:
         raise BuildError(f"failed to load {source.url}: the server sent nothing")
     known = KnownFile(digest=str(fresh.digest), etag=fresh.etag, last_modified=fresh.last_modified)
-    store.cache.put_download(source.url, json.dumps(asdict(known)))
+    store.cache.put_download(_DECODED + source.url, json.dumps(asdict(known)))
     return known
 
 
@@ -79,7 +82,7 @@ def fetch_again(op: Http, execution: Execution, store: Store, report: ReportByte
 
 def _remembered(url: str, store: Store) -> KnownFile | None:
     """Return the facts about *url*, if its content is still in the store."""
-    document = store.cache.download(url)
+    document = store.cache.download(_DECODED + url)
     if document is None:
         return None
     known = KnownFile(**json.loads(document))

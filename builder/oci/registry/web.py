@@ -6,18 +6,22 @@ of the connection is checked, not the one that a name resolves to at another tim
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError, SizeMismatch
+from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.registry.reasons import failure
 from pybuild.builder.oci.registry.wire.certificates import Tls
 from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
 from pybuild.builder.oci.registry.wire.origin import Origin, is_metadata, is_private, joined, origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
+from pybuild.builder.oci.streams.compression import decompressing
+from pybuild.builder.oci.streams.reading import PieceReader
+from pybuild.builder.oci.streams.verified import pieces
 
 # The limit of Go's HTTP client, which Docker uses.
 REDIRECTS = 10
@@ -80,7 +84,7 @@ def _once(
         if total > wanted.limit:
             raise SizeMismatch(f"{wanted.url}: {total} bytes, more than the {wanted.limit} permitted")
         with blobs.writer(wanted.expected.algorithm if wanted.expected else "sha256") as writer:
-            for piece in reply.pieces():
+            for piece in _plain(reply, wanted.limit):
                 if stop.is_set():
                     raise OciError(f"{wanted.url}: cancelled")
                 writer.write(piece)
@@ -94,6 +98,16 @@ def _once(
         etag=reply.headers.get("ETag", ""),
         last_modified=reply.headers.get("Last-Modified", ""),
     )
+
+
+def _plain(reply: Reply, limit: int) -> Iterator[bytes]:
+    """Yield the body as it was before the server compressed it for the way: gzip alone, as Go's client takes it off.
+
+    None was asked for, but storage services send back what a file was uploaded with.
+    """
+    if reply.headers.get("Content-Encoding", "").strip().lower() != "gzip":
+        return reply.pieces()
+    return pieces(decompressing(PieceReader(reply.pieces()), Limits(total=limit), only_gzip=True))
 
 
 class _Journey:

@@ -198,21 +198,22 @@ def _recalling(compress: Callable[[bytes | memoryview], T], hole: bytes) -> Call
     return compress_or_recall
 
 
-def decompressing(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
+def decompressing(stream: Readable, limits: Limits = DEFAULT_LIMITS, *, only_gzip: bool = False) -> BinaryIO:
     """Return the content of *stream*: gzip, zstd, bzip2, xz or plain by its first bytes; *stream* stays the caller's.
 
     One layer of compression is taken off, no more. Memory stays bounded whatever the content; ``read`` may return less
     than was asked for, nothing only at the end.
 
     Raises:
-        LayerError: while reading: the data is damaged, truncated, followed by garbage, or over a limit.
+        LayerError: while reading: the data is damaged, truncated, followed by garbage, or over a limit; with
+            *only_gzip* also when it is not gzip.
     """
-    return cast("BinaryIO", PieceReader(_metered(BufferedSource(stream), limits)))
+    return cast("BinaryIO", PieceReader(_metered(BufferedSource(stream), limits, only_gzip)))
 
 
-def _metered(source: BufferedSource, limits: Limits) -> Generator[bytes | memoryview]:
+def _metered(source: BufferedSource, limits: Limits, only_gzip: bool) -> Generator[bytes | memoryview]:
     total = 0
-    for piece in _pieces(source, limits):
+    for piece in _gunzip(source, limits) if only_gzip else _pieces(source, limits):
         total += len(piece)
         if total > limits.total:
             raise LayerError(f"more than {limits.total} bytes of uncompressed data", hint="a decompression bomb?")
@@ -238,7 +239,7 @@ def _gunzip(source: BufferedSource, limits: Limits) -> Iterator[bytes]:
         members += 1
         _check_members(members, limits)
         if source.peek(2) != _GZIP_MAGIC:
-            raise LayerError("gzip data is followed by something else")
+            raise LayerError("gzip data is followed by something else" if members > 1 else "this is no gzip data")
         yield from _gunzip_member(source)
 
 

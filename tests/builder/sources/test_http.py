@@ -1,4 +1,6 @@
+import gzip
 import hashlib
+import json
 import threading
 from functools import partial
 
@@ -42,6 +44,17 @@ def test_the_second_question_brings_nothing_again(asked, web):
     (again,) = web.taken()
     assert again.headers["If-None-Match"] == first.etag
     assert again.headers["If-Modified-Since"] == first.last_modified
+
+
+def test_what_was_stored_compressed_by_an_earlier_version_is_asked_for_again(asked, web, store):
+    answer = Answer(body=gzip.compress(b"content"), headers={"Content-Encoding": "gzip", "ETag": '"1"'})
+    web.answers["/z"] = answer
+    with store.blobs.writer("sha256") as writer:
+        writer.write(answer.body)
+        digest, _ = writer.commit(None)
+    store.cache.put_download(web.url("/z"), json.dumps({"digest": str(digest), "etag": '"1"', "last_modified": ""}))
+    assert asked("/z").digest == CONTENT
+    assert "If-None-Match" not in web.requests[-1].headers
 
 
 def test_a_file_that_changed_is_another_one(asked, web):

@@ -1,3 +1,4 @@
+import gzip
 import threading
 from types import SimpleNamespace
 
@@ -201,9 +202,30 @@ def test_any_other_status_is_an_error(blobs, web, status, hint):
     assert hint in caught.value.hint
 
 
-def test_what_was_compressed_for_the_way_is_stored_as_it_came(blobs, web):
-    web.answers["/z"] = Answer(body=b"\x1f\x8b\x08no", headers={"Content-Encoding": "gzip"})
-    assert content(blobs, get(blobs, web.url("/z"))) == b"\x1f\x8b\x08no"
+@pytest.mark.parametrize(
+    ("encoding", "stored"),
+    [("gzip", b"plain, twice"), ("GZip", b"plain, twice"), ("x-gzip", None), ("identity", None), ("deflate", None)],
+)
+def test_gzip_alone_is_taken_off_on_the_way(blobs, web, encoding, stored):
+    body = gzip.compress(b"plain") + gzip.compress(b", twice")
+    web.answers["/z"] = Answer(body=body, headers={"Content-Encoding": encoding})
+    assert content(blobs, get(blobs, web.url("/z"))) == (body if stored is None else stored)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"plain", "no gzip data"),
+        (gzip.compress(b"x")[:-1], "ends in the middle"),
+        (gzip.compress(bytes(5000)), "more than 4999 bytes"),
+    ],
+    ids=["plain", "cut", "large"],
+)
+def test_a_damaged_or_too_large_compressed_body_is_an_error(blobs, web, body, message):
+    web.answers["/z"] = Answer(body=body, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(OciError, match=message):
+        get(blobs, web.url("/z"), limit=4999)
+    assert nothing_stored(blobs)
 
 
 def test_a_download_can_be_stopped(blobs, web):
