@@ -412,7 +412,7 @@ def python(code: str, *, stdin: bytes = b"", cwd: Path | None = None) -> "subpro
     ],
 )
 def test_commands_import_none_of_the_heavy_libraries(module: str) -> None:
-    heavy = ["lark", "requests", "zstandard", "isal", "tarfile", "rich", "asyncio", "unittest"]
+    heavy = ["lark", "networkx", "requests", "zstandard", "isal", "tarfile", "rich", "asyncio", "unittest"]
     done = python(f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])")
     assert (done.stdout, done.stderr) == (b"[]\n", b"")
 
