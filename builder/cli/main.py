@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pybuild.builder.cli.commands.build.usual import usual_build
+from pybuild.builder.cli.flags.usual import usual_build
 from pybuild.builder.cli.session import Session, Tools, begin
 from pybuild.builder.interrupts import INTERRUPTED, Interrupts
 

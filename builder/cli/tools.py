@@ -1,6 +1,6 @@
 """What every command works with: the store that the user named, and its standard streams.
 
-Without click: the usual build is read without it (`builder.cli.commands.build.usual`).
+Without click: the usual build is read without it (`builder.cli.flags.usual`).
 """
 
 import os

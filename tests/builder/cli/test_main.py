@@ -417,7 +417,7 @@ def test_commands_import_none_of_the_heavy_libraries(module: str) -> None:
     assert (done.stdout, done.stderr) == (b"[]\n", b"")
 
 
-def test_the_command_line_alone_imports_nothing_of_ours_but_the_list_of_commands_and_signals() -> None:
+def test_the_command_line_alone_imports_nothing_of_ours_but_the_usual_flags_and_signals() -> None:
     done = python(
         "import sys, pybuild.builder.cli.main; print(sorted(name for name in sys.modules if name.startswith('pybuild')))"
     )
@@ -425,9 +425,8 @@ def test_the_command_line_alone_imports_nothing_of_ours_but_the_list_of_commands
         "pybuild",
         "pybuild.builder",
         "pybuild.builder.cli",
-        "pybuild.builder.cli.commands",
-        "pybuild.builder.cli.commands.build",
-        "pybuild.builder.cli.commands.build.usual",
+        "pybuild.builder.cli.flags",
+        "pybuild.builder.cli.flags.usual",
         "pybuild.builder.cli.main",
         "pybuild.builder.cli.session",
         "pybuild.builder.interrupts",

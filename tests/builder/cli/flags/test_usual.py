@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pybuild.builder.cli import main
 from pybuild.builder.cli.commands.build import build
-from pybuild.builder.cli.commands.build.usual import usual_build
+from pybuild.builder.cli.flags.usual import usual_build
 from pybuild.builder.cli.session import session
 from pybuild.builder.errors import RequestError
 

@@ -1,11 +1,12 @@
-"""The usual build: a command line with none but the most common flags, read without click.
+"""Reading the command line of a usual build, with the most common flags only, without click.
 
     [--root DIR] [build] [-t NAME]... [-f PATH] [--build-arg NAME=VALUE]... [--label NAME=VALUE]... [--target STAGE]
     [--network MODE] [--no-cache] [--progress MODE] [-q] DIRECTORY
 
-To load click, to declare the hundred flags of `build` and to read them takes as long as all the rest of a build in
-which nothing changed. Every word that is not plain and right is left to click, so all messages are there, and what it
-makes of these words is the same request: `tests/builder/cli/commands/build/test_usual.py`.
+Loading click and declaring the hundred flags of `build` takes as long as all the rest of a build in which nothing
+changed. A command line with any other word, or with a mistake, is left to click, which has the messages. The names of
+the flags are declared here, and the groups of flags take them from here. That click makes the same request of the same
+words is tested (`tests/builder/cli/flags/test_usual.py`).
 """
 
 import os
@@ -15,16 +16,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pybuild.builder.request import Request
 
-_ONE = {"-f": "--file", "--file": "--file", "--target": "--target", "--network": "--network"}
-_ONE |= {"--progress": "--progress", "--root": "--root"}
-_MANY = {"-t": "--tag", "--tag": "--tag", "--build-arg": "--build-arg", "--label": "--label"}
-_SWITCHES = {"-q": "--quiet", "--quiet": "--quiet", "--no-cache": "--no-cache"}
+TAG, FILE, BUILD_ARG, LABEL = ("-t", "--tag"), ("-f", "--file"), ("--build-arg",), ("--label",)
+TARGET, NETWORK, NO_CACHE = ("--target",), ("--network",), ("--no-cache",)
+PROGRESS, QUIET, ROOT = ("--progress",), ("-q", "--quiet"), ("--root",)
+"""The names of the flags, the long one last."""
+
+
+def _long_names(*flags: tuple[str, ...]) -> dict[str, str]:
+    return {name: names[-1] for names in flags for name in names}
+
+
+_ONE = _long_names(FILE, TARGET, NETWORK, PROGRESS, ROOT)
+_MANY = _long_names(TAG, BUILD_ARG, LABEL)
+_SWITCHES = _long_names(QUIET, NO_CACHE)
+"""Flags that are given once, those that are repeated, and those without a value."""
 _SETTINGS = frozenset({"SOURCE_DATE_EPOCH", "DOCKER_DEFAULT_PLATFORM"})
-"""Variables that stand for flags."""
+"""Environment variables that act like flags."""
 
 
 def usual_build(words: Sequence[str], env: Mapping[str, str]) -> "tuple[str | None, str, Request] | None":
-    """Return what *words* ask for; None when they are for click. Raises RequestError as the flags do."""
+    """Return the store, the progress mode and the request of *words*; None when click must read them.
+
+    Raises RequestError like the groups of flags.
+    """
     given = _read(words)
     if given is None or not _SETTINGS.isdisjoint(env):
         return None
@@ -32,7 +46,7 @@ def usual_build(words: Sequence[str], env: Mapping[str, str]) -> "tuple[str | No
 
 
 def _read(words: Sequence[str]) -> dict[str, list[str]] | None:
-    """Return the values of each flag by its long name, the context as ``""``; None when a word is not plain."""
+    """Return the values of each flag by its long name, and the context by ``""``; None for any other word."""
     given: dict[str, list[str]] = {}
     rest = list(_without_command(words))[::-1]
     while rest:
@@ -41,7 +55,7 @@ def _read(words: Sequence[str]) -> dict[str, list[str]] | None:
         if word in _SWITCHES:
             name, value = _SWITCHES[word], word
         elif name in _ONE or name in _MANY:
-            # A short option and its value stand apart: "-t=x" means "=x".
+            # For click "-t=x" is the value "=x" of -t.
             if (equals and name[1] != "-") or not (equals or rest):
                 return None
             value = value if equals else rest.pop()
@@ -57,7 +71,7 @@ def _read(words: Sequence[str]) -> dict[str, list[str]] | None:
 
 
 def _without_command(words: Sequence[str]) -> Sequence[str]:
-    """Return the words of a build; none for another command, and for what may be one."""
+    """Return *words* without ``build``; () when the first word is, or may be, another command."""
     at = 2 if words[:1] == ["--root"] else 1 if words and words[0].startswith("--root=") else 0
     first = words[at] if at < len(words) else ""
     if first == "build":
@@ -68,14 +82,14 @@ def _without_command(words: Sequence[str]) -> Sequence[str]:
 def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> "tuple[str | None, str, Request] | None":
     from pybuild.builder.display.choose import MODES
 
-    def one(name: str) -> str | None:
-        return given.get(name, (None,))[0]
+    def one(names: tuple[str, ...]) -> str | None:
+        return given.get(names[-1], (None,))[0]
 
-    context, file, target, network, progress = map(one, ("", "--file", "--target", "--network", "--progress"))
-    arguments = given.get("--build-arg", ())
+    context, file, target, network, progress = map(one, (("",), FILE, TARGET, NETWORK, PROGRESS))
+    tags, arguments, labels = (given.get(names[-1], ()) for names in (TAG, BUILD_ARG, LABEL))
     if context is None or not os.path.isdir(context) or "=" in (target or "") or progress not in {None, *MODES}:
         return None
-    # Arguments that are flags in truth; an address is fetched first.
+    # Some build arguments act like flags, and a Dockerfile with an address is downloaded first.
     if any(item.startswith(("BUILDKIT_", *_SETTINGS)) for item in arguments) or (file and "://" in file):
         return None
     from pybuild.builder.cli.flags import build as values
@@ -85,12 +99,12 @@ def _asked(given: dict[str, list[str]], env: Mapping[str, str]) -> "tuple[str | 
     request = Request.of(
         context=values.context(context),
         dockerfile=values.dockerfile(file),
-        tags=full_names(tuple(given.get("--tag", ()))),
+        tags=full_names(tuple(tags)),
         build_args=values.build_arguments(arguments, env),
         target=target,
-        labels=values.labels(given.get("--label", ())),
+        labels=values.labels(labels),
         network=network or "default",
-        no_cache="--no-cache" in given,
+        no_cache=NO_CACHE[-1] in given,
     )
-    mode = "quiet" if "--quiet" in given else progress or env.get("BUILDKIT_PROGRESS") or "auto"
-    return one("--root"), mode, request
+    mode = "quiet" if QUIET[-1] in given else progress or env.get("BUILDKIT_PROGRESS") or "auto"
+    return one(ROOT), mode, request
