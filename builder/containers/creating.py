@@ -9,6 +9,7 @@ from pybuild.builder.containers.directory import ROOTFS, Containers, StoredConta
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.namespace import need_ids, own_ids, within
 from pybuild.builder.containers.networking import files_at_first, shared_with
+from pybuild.builder.containers.volume_options import make_source
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.foreign import need_emulator
@@ -133,9 +134,8 @@ def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, 
                 replace(each, name=name, source=str(volumes.data(name)), anonymous=each.anonymous or not each.name)
             )
         else:
-            # As in Docker, -v makes a directory that is missing; --mount has been refused by then.
-            if each.kind == BIND and not os.path.lexists(each.source):
-                os.makedirs(each.source, exist_ok=True)
+            if each.kind == BIND:
+                make_source(each)
             found.append(each)
     return tuple(found)
 

@@ -103,6 +103,12 @@ def tmpfs_at(target: PurePosixPath, place: MountPoint, *, read_only: bool) -> Tm
     )
 
 
+def make_source(bind: MountPoint) -> None:
+    """Make the directory of the host that *bind* shows, if it is missing: as in Docker, ``-v`` does."""
+    if not os.path.lexists(bind.source):
+        os.makedirs(bind.source, exist_ok=True)
+
+
 def _size(text: str) -> int:
     """Return bytes; a percentage is one of the memory of this host, as in mount(8)."""
     if text.endswith("%"):

@@ -5,22 +5,21 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
 from pybuild.builder.cli.flags.build import hosts, lines_of, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.group import option
-from pybuild.builder.cli.flags.host import mount_target, volume
 from pybuild.builder.cli.tools import tree_store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import in_image
-from pybuild.builder.execute.confined import binds, confined
+from pybuild.builder.execute.confined import confined
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
-from pybuild.runtime.sandbox.spec import Network, Spec, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec
 from pybuild.runtime.values import frozen, replace
 
 
@@ -122,7 +121,7 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
         env=_environment(config, flags, env),
         workdir=flags.workdir or "",
         user=flags.user,
-        mounts=(*binds(map(volume, flags.volumes)), *map(_tmpfs, flags.tmpfs)),
+        mounts=_mounts(flags),
         network=Network(flags.network or "host"),
         hostname=flags.hostname or "pybuild",
         hosts=hosts(flags.add_hosts),
@@ -136,12 +135,25 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
     return replace(confined(made, flags.confined.confinement()), read_only=flags.confined.read_only)
 
 
-def _tmpfs(text: str) -> Tmpfs:
-    from pybuild.builder.cli.flags.container.mounts import tmpfs
-    from pybuild.builder.containers.volume_options import tmpfs_at
+def _mounts(flags: RunFlags) -> tuple[Mount, ...]:
+    """Return what ``-v`` and ``--tmpfs`` mount, by the rules that containers have."""
+    if not flags.volumes and not flags.tmpfs:
+        return ()
+    from pybuild.builder.cli.flags.container.mounts import mount_points
+    from pybuild.builder.containers.config import BIND, TMPFS
+    from pybuild.builder.containers.volume_options import make_source, tmpfs_at
 
-    place = tmpfs(text)
-    return tmpfs_at(mount_target(place.target), place, read_only=place.read_only)
+    found: list[Mount] = []
+    for each in mount_points(flags.volumes, (), flags.tmpfs):
+        target = PurePosixPath(each.target)
+        if each.kind == TMPFS:
+            found.append(tmpfs_at(target, each, read_only=each.read_only))
+        elif each.kind != BIND:
+            raise RequestError(f"the volume at {each.target} needs a container")
+        else:
+            make_source(each)
+            found.append(Bind(host_path=Path(each.source), target=target, read_only=each.read_only))
+    return tuple(found)
 
 
 def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
