@@ -27,7 +27,7 @@ FULL = Config(
         mounts=(MountPoint(kind=BIND, source="/s", target="/t", read_only=True),),
         limits=ResourceLimits(memory=5, ulimits=(("nofile", 1, 2),)),
         networking=Networking(
-            attachments=(Membership(network="one", aliases=("a",), links=(("b", "c"),)),),
+            attachments=(Membership(network="one", aliases=("a",)),),
             ports=(PublishedPort(container_port=80, host_port=8080),),
             hosts=(("a", "1.2.3.4"),),
         ),
