@@ -12,9 +12,11 @@ USES: dict[str, Callable[[pybuild.Store, Path], object]] = {
     "build": lambda store, directory: pybuild.build(pybuild.Request.of(context=directory), store),
     "containers": lambda store, _: pybuild.containers(store),
     "copy": lambda store, directory: pybuild.copy("a", f"oci:{directory}/out", store),
+    "create_network": lambda store, _: pybuild.create_network("a", store),
     "inspect": lambda store, _: pybuild.inspect("a", store),
     "list": lambda store, _: pybuild.list(store),
     "load": lambda store, directory: pybuild.load(directory / "a.tar", store),
+    "networks": lambda store, _: pybuild.networks(store),
     "prune": lambda store, _: pybuild.prune(store),
     "pull": lambda store, _: pybuild.pull("localhost:1/a", store),
     "push": lambda store, _: pybuild.push("localhost:1/a", store),
@@ -37,6 +39,6 @@ def test_use_after_close_is_an_error(tmp_path: Path, name: str) -> None:
 
 def test_every_function_that_takes_a_store_is_here() -> None:
     assert set(pybuild.__all__) - USES.keys() == {
-        *("Cancel", "Command", "Container", "Image", "Outcome", "Pruned", "RegistryAccess", "Request", "Store"),
-        *("become_root", "errors", "events", "request"),
+        *("Cancel", "Command", "Container", "Image", "Network", "Outcome", "Pruned", "RegistryAccess"),
+        *("Request", "Store", "become_root", "errors", "events", "request"),
     }
