@@ -50,8 +50,8 @@ class FileDigests:
         self._database = database
         self._known: Remembered = self._load()
         self._has_learnt = False
-        self._places: dict[str, bytes] = {}
-        """What stands for the identity of each file system."""
+        self._places: dict[int, bytes] = {}
+        """What stands for the identity of each file system, by device number; b"" for one without."""
         self._directories: dict[str, int] = {}
         self._ahead = ExitStack()
         self._stopped = False
@@ -88,7 +88,8 @@ class FileDigests:
 
     def prefetch(self, groups: list[Group]) -> None:
         """Start reading the unknown large files among *groups*, several at a time."""
-        wanted = [item for group in groups for item in group.items if self._is_large(item)]
+        large = (item for group in groups for item in group.items if item.stat.st_size >= _LARGE)
+        wanted = [item for item in large if stat.S_ISREG(item.stat.st_mode) and not self._remembered(item)]
         if len(wanted) > 1:
             from pybuild.builder.content.readahead import ReadAhead
 
@@ -96,21 +97,14 @@ class FileDigests:
             for item in wanted:
                 self._large[item.path] = threads.begin(self._read_alone, item)
 
-    def _is_large(self, item: Item) -> bool:
-        return (
-            stat.S_ISREG(item.stat.st_mode)
-            and item.stat.st_size >= _LARGE
-            and not self._remembered(item, self._state(item))
-        )
-
     def __call__(self, item: Item) -> bytes:
         """Return the digest of a regular file: 32 bytes of its content, 64 when it has extended attributes."""
         if item.data is not None:
             return hashlib.sha256(item.data).digest() + _xattr_digest(item)
         state = self._state(item)
-        known = self._remembered(item, state)
-        if known:
-            return known
+        known = self._known.get(item.path)
+        if state and known is not None and known.startswith(state):
+            return known[_STATE.size :]
         begun = self._large.pop(item.path, None) if self._large else None
         digest = begun() if begun is not None else self._read(item)
         if state and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
@@ -120,19 +114,24 @@ class FileDigests:
             self.racy = True
         return digest
 
-    def _remembered(self, item: Item, state: bytes) -> bytes:
-        known = self._known.get(item.path, b"")
-        return known[len(state) :] if state and known.startswith(state) else b""
+    def _remembered(self, item: Item) -> bool:
+        state = self._state(item)
+        return bool(state) and self._known.get(item.path, b"").startswith(state)
 
     def _state(self, item: Item) -> bytes:
         """Return what changes with every write to a file; nothing where there is no such thing."""
-        where = self._source.file_system(item) if self._source.id else None
-        if where is None:
-            return b""
-        place = self._places.get(where)
+        st = item.stat
+        place = self._places.get(st.st_dev)
         if place is None:
-            place = self._places[where] = hashlib.sha256(where.encode()).digest()[:8]
-        return _STATE.pack(*(number & _WORD for number in state_of(item.stat)), place)
+            place = self._places[st.st_dev] = self._place(item)
+        if not place:
+            return b""
+        # What `state_of` returns: times may lie before 1970.
+        return _STATE.pack(st.st_size, st.st_mtime_ns & _WORD, st.st_ctime_ns & _WORD, st.st_ino, place)
+
+    def _place(self, item: Item) -> bytes:
+        where = self._source.file_system(item) if self._source.id else None
+        return b"" if where is None else hashlib.sha256(where.encode()).digest()[:8]
 
     def _read(self, item: Item) -> bytes:
         directory, _, name = item.path.rpartition("/")

@@ -263,7 +263,7 @@ def _entries(source: SourceTree, path: str, name: str) -> list[Item]:
         os.close(directory)
     outer, inner = f"{name}/" if name else "", f"{path}/" if path else ""
     items = [Item(own := outer + entry, own if outer == inner else inner + entry, status) for entry, status in found]
-    if any(stat.S_ISSOCK(item.stat.st_mode) for item in items):
+    if any(stat.S_ISSOCK(mode) for mode in {status.st_mode for _, status in found}):
         return [_regular(item) for item in items if source.owned_by_root or not stat.S_ISSOCK(item.stat.st_mode)]
     return items
 

@@ -55,13 +55,14 @@ def content_digest(source: SourceTree, groups: Iterable[Group], file_digest: Fil
     """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
     total = hashlib.sha256()
     for group in groups:
-        total.update(
-            os.fsencode(
-                f"group\0{'' if group.is_directory else group.base}\0{group.is_directory}\0{len(group.items)}\n"
-            )
-        )
+        head = f"group\0{'' if group.is_directory else group.base}\0{group.is_directory}\0{len(group.items)}\n"
+        parts = [os.fsencode(head)]
         for item in group.items:
-            total.update(_fingerprint(source, item, file_digest))
+            parts.append(_fingerprint(source, item, file_digest))
+            if len(parts) > _LINES:
+                total.update(b"".join(parts))
+                parts.clear()
+        total.update(b"".join(parts))
     return Digest("sha256", total.hexdigest())
 
 
@@ -70,12 +71,14 @@ def _fingerprint(source: SourceTree, item: Item, file_digest: FileDigest) -> byt
         # The mode of a copied directory of the context is not used: see `execute.copy`.
         return b"\0folder\0"
     st = item.stat
-    uid, gid = source.owner(st)
-    head = os.fsencode(f"{item.name}\0{st.st_mode}\0{uid}\0{gid}\0")
-    if stat.S_ISREG(st.st_mode):
+    mode = st.st_mode
+    # Not by `SourceTree.owner`: a context may have a hundred thousand files, all of root.
+    uid, gid = (0, 0) if source.owned_by_root else (st.st_uid, st.st_gid)
+    if stat.S_ISREG(mode):
         body = file_digest(item)
-    elif stat.S_ISLNK(st.st_mode):
+    elif stat.S_ISLNK(mode):
         body = os.fsencode(source.root.readlink(item.path) or "")
     else:
-        body = str(st.st_rdev if stat.S_ISCHR(st.st_mode) or stat.S_ISBLK(st.st_mode) else 0).encode()
+        body = str(st.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0).encode()
+    head = f"{item.name}\0{mode}\0{uid}\0{gid}\0".encode("utf-8", "surrogateescape")
     return head + len(body).to_bytes(8, "big") + body

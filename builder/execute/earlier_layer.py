@@ -16,7 +16,6 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from itertools import groupby
 from types import TracebackType
 from typing import BinaryIO, Self
 from zlib import crc32
@@ -41,7 +40,7 @@ _LENGTH = 64
 _TICK_NS = 20_000_000
 """As in `builder.content.file_digests`."""
 _FORMAT = f"1 {sys.version_info.major}.{sys.version_info.minor}"
-_KINDS = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK})
+_KIND = 0o170000  # S_IFMT
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +133,13 @@ class EarlierLayer:
         device = None
         for item in run:
             st = item.stat
+            mode = st.st_mode
             if st.st_dev != device:
                 device, mounted = st.st_dev, source.file_system(item)
                 if mounted is None:
                     return b""
                 lines.append(mounted)
-            mode = st.st_mode
-            # Names of one file depend on entries elsewhere.
-            if stat.S_IFMT(mode) not in _KINDS or (st.st_nlink > 1 and not stat.S_ISDIR(mode)):
+            if (mode & _KIND != stat.S_IFREG or st.st_nlink > 1) and not _stands_alone(mode, st.st_nlink):
                 return b""
             lines.append(f"{item.name}\0{mode}\0{st.st_ino}\0{st.st_size}\0{st.st_mtime_ns}\0{st.st_ctime_ns}")
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).digest()
@@ -175,7 +173,9 @@ class EarlierLayer:
     def note(self, stretch: Stretch, start: int, end: int) -> None:
         """Note where in the new layer the stretch is, unless one of its files could change without a trace."""
         latest = self._began_ns - _TICK_NS
-        if stretch.key and all(item.stat.st_ctime_ns < latest for item in stretch.items):
+        # What the earlier layer has was old enough when that was made.
+        known = stretch.key in self._known
+        if known or (stretch.key and all(item.stat.st_ctime_ns < latest for item in stretch.items)):
             self._made[stretch.key] = (start, end)
 
     def commit(self, writer: LayerWriter) -> Layer:
@@ -189,14 +189,25 @@ class EarlierLayer:
         return layer
 
 
+def _stands_alone(mode: int, links: int) -> bool:
+    """Return whether the bytes of an entry depend on none elsewhere, as those of one of several names of a file do."""
+    return stat.S_ISDIR(mode) or (links <= 1 and (stat.S_ISREG(mode) or stat.S_ISLNK(mode)))
+
+
 def _runs(items: list[Item]) -> Iterator[list[Item]]:
     """Cut *items* where the directory changes, and after names that their hash chooses."""
-    for _, neighbours in groupby(items, lambda item: item.name.rpartition("/")[0]):
-        run: list[Item] = []
-        for item in neighbours:
-            run.append(item)
-            if crc32(item.name.encode("utf-8", "surrogateescape")) % _LENGTH == 0:
+    run: list[Item] = []
+    directory = None
+    for item in items:
+        above = item.name.rpartition("/")[0]
+        if above != directory:
+            directory = above
+            if run:
                 yield run
                 run = []
-        if run:
+        run.append(item)
+        if crc32(item.name.encode("utf-8", "surrogateescape")) % _LENGTH == 0:
             yield run
+            run = []
+    if run:
+        yield run

@@ -122,8 +122,15 @@ class TreeWriter:
 
     def is_free(self, paths: Iterable[str]) -> bool:
         """Return whether nothing is at *paths*, which are in one directory."""
-        paths = list(paths)
-        return paths[0].rpartition("/")[0] in self._new or all(self.lstat(path) is None for path in paths)
+        above = ""
+        for path in paths:
+            # Most often the first one answers for all: in a new directory there is nothing else.
+            above = above or path.rpartition("/")[0]
+            if above in self._new:
+                return True
+            if self.lstat(path) is not None:
+                return False
+        return True
 
     def splice(
         self, directories: Iterable[Entry], parts: Iterable[bytes | memoryview], times_ns: Iterable[int]
