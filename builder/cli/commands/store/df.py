@@ -10,10 +10,10 @@ from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.store.df_containers import (
     CONTAINER_COLUMNS,
     VOLUME_HEADERS,
-    container_rows,
-    containers_usage,
-    volume_rows,
-    volumes_usage,
+    MeasuredContainer,
+    MeasuredVolume,
+    measured_containers,
+    measured_volumes,
 )
 from pybuild.builder.cli.commands.store.df_images import HEADERS, image_usage
 from pybuild.builder.cli.format.containers import HEADERS as CONTAINER_HEADERS
@@ -96,25 +96,29 @@ _Table = tuple[list[Row], Mapping[str, str], tuple[str, ...]]
 def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
     """Return the rows of the table, those of cache mounts, other tables by title, and the limits of the store."""
     with opened.in_use():
-        mounts = _measured_mounts(opened)
+        containers, volumes, mounts = measured_containers(opened), measured_volumes(opened), _measured_mounts(opened)
         images, *others = _usages(opened, mounts)
-        rows = [_row(usage) for usage in (images, *_living(opened), *others)]
+        living = (_living("Containers", containers), _living("Local Volumes", volumes))
+        rows = [_row(usage) for usage in (images, *living, *others)]
         each = [_mount_row(mount) for mount in mounts] if verbose else []
-        return rows, each, _tables(opened) if verbose else {}, shown(limits(opened.root))
+        tables = _tables(opened, containers, volumes) if verbose else {}
+        return rows, each, tables, shown(limits(opened.root))
 
 
-def _tables(opened: Store) -> dict[str, _Table]:
+def _tables(
+    opened: Store, containers: Sequence[MeasuredContainer], volumes: Sequence[MeasuredVolume]
+) -> dict[str, _Table]:
     return {
         "Images": (image_usage(opened), HEADERS, tuple(HEADERS)),
-        "Containers": (container_rows(opened), CONTAINER_HEADERS, CONTAINER_COLUMNS),
-        "Local Volumes": (volume_rows(opened), VOLUME_HEADERS, tuple(VOLUME_HEADERS)),
+        "Containers": ([each.row() for each in containers], CONTAINER_HEADERS, CONTAINER_COLUMNS),
+        "Local Volumes": ([each.row() for each in volumes], VOLUME_HEADERS, tuple(VOLUME_HEADERS)),
     }
 
 
-def _living(opened: Store) -> list[_Usage]:
-    """Return the usage of what only commands about containers and volumes remove."""
-    containers, volumes = containers_usage(opened), volumes_usage(opened)
-    return [_Usage("Containers", *containers), _Usage("Local Volumes", *volumes)]
+def _living(kind: str, measured: Sequence[MeasuredContainer] | Sequence[MeasuredVolume]) -> _Usage:
+    """Return the usage of containers or volumes, which `prune -a` does not remove."""
+    active = [each.size for each in measured if each.is_active]
+    return _Usage(kind, (len(measured), len(active)), sum(each.size for each in measured), sum(active))
 
 
 def _tell(kept: str) -> None:

@@ -1,9 +1,9 @@
-"""The part of ``df`` about containers and volumes: how many are used, and what they take on the disk."""
+"""The part of ``df`` about containers and volumes: their number, how many are in use, and their size on the disk."""
 
 from typing import NamedTuple
 
 from pybuild.builder.cli.format.listing import Row
-from pybuild.builder.containers.directory import all_containers
+from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.files import size_of, written_size
 from pybuild.builder.containers.state import ALIVE
 from pybuild.builder.containers.volumes import Volumes
@@ -14,47 +14,52 @@ CONTAINER_COLUMNS = ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningF
 VOLUME_HEADERS = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
 
 
-class Living(NamedTuple):
-    """Containers, or volumes: their number and that of used ones, all their bytes and those of used ones."""
+class MeasuredContainer(NamedTuple):
+    """A container, and the bytes on the disk of what it has written."""
 
-    counts: tuple[int, int]
+    container: StoredContainer
     size: int
-    active: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs."""
+        return self.container.state.status in ALIVE
+
+    def row(self) -> Row:
+        """Return its row in the table of containers."""
+        from pybuild.builder.cli.format.containers import container_row
+
+        return container_row(self.container, whole=False, size=self.size)
 
 
-def containers_usage(opened: Store) -> Living:
-    """Return what containers have written; those that run are used."""
-    sizes = {each: written_size(opened, each) for each in all_containers(opened.root)}
-    active = [size for each, size in sizes.items() if each.state.status in ALIVE]
-    return Living((len(sizes), len(active)), sum(sizes.values()), sum(active))
+class MeasuredVolume(NamedTuple):
+    """A volume, the number of containers that have it, and the bytes on the disk of what is in it."""
+
+    name: str
+    links: int
+    size: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a container has it."""
+        return self.links > 0
+
+    def row(self) -> Row:
+        """Return its row in the table of volumes."""
+        return {"Name": self.name, "Links": str(self.links), "Size": human_size(self.size)}
 
 
-def volumes_usage(opened: Store) -> Living:
-    """Return what volumes hold; those that a container has are used."""
-    volumes = Volumes(opened)
-    users = volumes.users()
-    sizes = {each.name: size_of(opened, volumes.data(each.name)) for each in volumes.all()}
-    active = [size for name, size in sizes.items() if name in users]
-    return Living((len(sizes), len(active)), sum(sizes.values()), sum(active))
+def measured_containers(opened: Store) -> list[MeasuredContainer]:
+    """Return all containers. Measuring reads their whole trees."""
+    return [MeasuredContainer(each, written_size(opened, each)) for each in all_containers(opened.root)]
 
 
-def container_rows(opened: Store) -> list[Row]:
-    """Return a row for each container."""
-    from pybuild.builder.cli.format.containers import container_row
-
-    return [container_row(each, whole=False, size=written_size(opened, each)) for each in all_containers(opened.root)]
-
-
-def volume_rows(opened: Store) -> list[Row]:
-    """Return a row for each volume."""
+def measured_volumes(opened: Store) -> list[MeasuredVolume]:
+    """Return all volumes. Measuring reads their whole trees."""
     volumes = Volumes(opened)
     users = volumes.users()
     return [
-        {
-            "Name": each.name,
-            "Links": str(len(users.get(each.name, ()))),
-            "Size": human_size(size_of(opened, volumes.data(each.name))),
-        }
+        MeasuredVolume(each.name, len(users.get(each.name, ())), size_of(opened, volumes.data(each.name)))
         for each in volumes.all()
     ]
 

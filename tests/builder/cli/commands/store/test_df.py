@@ -1,9 +1,17 @@
 import json
 import re
+from pathlib import Path
 
+import pytest
+
+from pybuild.builder.cli.commands.store import df
+from pybuild.builder.containers import files
+from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.display.units import human_size
 from pybuild.builder.oci.digest import Digest
+from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import image_layers
+from pybuild.builder.store.cache_mounts import mount_directory, note_use
 from tests.builder.cli.conftest import BASE, Shop
 
 
@@ -38,3 +46,21 @@ def test_verbose_tells_what_each_image_shares(shop: Shop) -> None:
     assert rows["tiny:1"] == [rows["tiny:2"][0], "1", *rows["tiny:2"][2:]]
     assert "Build cache usage: 0B" in lines
     assert lines[-1].startswith("CACHE MOUNT")
+
+
+def test_verbose_measures_each_tree_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "cache mount /c 493 0:0"
+    mount_directory(name, shop.store).mkdir()
+    note_use(name, shop.store)
+    Volumes(shop.store).add("data")
+    measured: list[Path] = []
+
+    def counted(path: Path) -> int:
+        measured.append(path)
+        return disk_usage(path)
+
+    monkeypatch.setattr(df, "disk_usage", counted)
+    monkeypatch.setattr(files, "disk_usage", counted)
+    shop.run("df", "-v")
+    assert sorted(measured) == sorted(set(measured))
+    assert len(measured) == 2
