@@ -1,6 +1,8 @@
 """Containers and their networks: what they begin with, joined at the start, left at the end."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pybuild.builder.containers.config import Config, HostConfig
 from pybuild.builder.containers.directory import Containers, StoredContainer
@@ -11,7 +13,7 @@ from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
-from pybuild.builder.networks.values import CONTAINER, HOST, HOST_GATEWAY, NONE, Endpoint, Live, Membership
+from pybuild.builder.networks.values import CONTAINER, HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
 from pybuild.runtime.kernel.pidfd import has_ended, number_of
 from pybuild.runtime.values import replace
 
@@ -52,12 +54,14 @@ def _extra(around: HostConfig, gateway: str) -> list[tuple[str, str]]:
 
 
 def join(containers: Containers, container: StoredContainer) -> int:
-    """Set up the networks of a container that starts; return a descriptor of its namespace, -1 for `host` and `none`.
+    """Set up the networks of a container that starts; return a descriptor of its namespace, -1 where it joins none.
+
+    A private one is begun by `private_network`.
 
     The caller holds its lock. Raises what `connect_all` raises, and ContainerError when what it shares is not there.
     """
     around = container.config.host
-    if around.network in {HOST, NONE}:
+    if around.network in {HOST, NONE, PRIVATE}:
         return -1
     owner = shared_with(around)
     if owner:
@@ -69,6 +73,29 @@ def join(containers: Containers, container: StoredContainer) -> int:
         os.close(space)
         raise
     return space
+
+
+@contextmanager
+def private_network(containers: Containers, container: StoredContainer) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Begin the private network of a container that starts; yield what waits for it and returns its descriptors.
+
+    They are those of `PrivateNetwork.hand_over`; of a container that has no such network there are none. What the
+    block leaves without taking them ends. The caller holds its lock. Raises what `begin_private` raises.
+    """
+    if container.config.host.network != PRIVATE:
+        yield lambda: (-1, -1)
+        return
+    from pybuild.builder.networks.private import begin_private
+
+    with begin_private(Networks(containers.store.root), joining(container)) as made:
+
+        def taken() -> tuple[int, int]:
+            made.wait()
+            text = resolv_text(None, container.config.host.networking, made.resolv_conf.decode(errors="replace"))
+            rewrite(container.directory, "resolv.conf", text)
+            return made.hand_over()
+
+        yield taken
 
 
 def joining(container: StoredContainer) -> Joining:

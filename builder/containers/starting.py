@@ -13,7 +13,7 @@ from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
 from pybuild.builder.containers.namespace import check_ids, shared_namespace, started_within
-from pybuild.builder.containers.networking import join
+from pybuild.builder.containers.networking import join, private_network
 from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State
@@ -108,7 +108,15 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
 
 def _watch(store: Store, _tell: Tell, container: StoredContainer, finished: str, given: tuple[int, ...]) -> None:
     check_ids(container.id, container.config.ids)
-    leave_monitor(_order(Containers(store), container, finished), *given)
+    with private_network(Containers(store), container) as take:
+        order = _order(Containers(store), container, finished)
+        own = take()
+        try:
+            leave_monitor(order, *given, *(own if own[0] >= 0 else ()))
+        finally:
+            for fd in own:
+                if fd >= 0:
+                    os.close(fd)
 
 
 def _order(containers: Containers, container: StoredContainer, finished: str) -> WatchOrder:

@@ -117,7 +117,7 @@ def disconnect_all(root: Path, directory: Path) -> None:
     if live is None:
         forget_live(directory)
         return
-    if live.boot == boot_id():
+    if live.boot == boot_id() and not live.private:
         if live.space != namespaces.own_name():
             return
         with namespaces.locked():

@@ -9,6 +9,7 @@ from pybuild.builder.networks.values import (
     CONTAINER,
     HOST,
     NONE,
+    PRIVATE,
     Endpoint,
     Live,
     Membership,
@@ -87,7 +88,7 @@ def settings_document(
 
 
 def _networks(mode: str, attachments: Iterable[Membership], live: Live | None) -> dict[str, Any]:
-    if mode in {HOST, NONE}:
+    if mode in {HOST, NONE, PRIVATE}:
         return {mode: _endpoint(Membership(network=mode), None)}
     if mode.startswith(CONTAINER):
         return {}

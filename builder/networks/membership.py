@@ -48,6 +48,7 @@ def read_live(directory: Path) -> Live | None:
         container=directory.name,
         endpoints=tuple(_value(Endpoint, each) for each in members.get("endpoints", ())),
         ports=tuple(_value(PublishedPort, each) for each in members.get("ports", ())),
+        private=bool(members.get("private", False)),
     )
 
 
@@ -63,6 +64,7 @@ def write_live(directory: Path, live: Live) -> None:
         "space": live.space,
         "endpoints": [plain(each) for each in live.endpoints],
         "ports": [plain(each) for each in live.ports],
+        "private": live.private,
     }
     replace_file(directory / _LIVE, json.dumps(document))
 

@@ -6,7 +6,7 @@ HOST, NONE, BRIDGE = "host", "none", "bridge"
 """The predefined networks. BRIDGE is also the name of the default driver."""
 MACVLAN, IPVLAN = "macvlan", "ipvlan"
 PRIVATE = "private"
-"""The mode of `run` without a container in which pasta or slirp4netns forwards packets. No network has this name."""
+"""The mode in which pasta or slirp4netns forwards packets, for one container alone. No network has this name."""
 DRIVERS = (BRIDGE, MACVLAN, IPVLAN)
 CONTAINER = "container:"
 """The prefix of the network mode ``container:NAME``: the network namespace of another container."""
@@ -128,3 +128,5 @@ class Live:
     container: str
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
+    private: bool = False
+    """It is a network that ends with its container: nothing has to be taken down."""

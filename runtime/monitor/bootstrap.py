@@ -1,4 +1,4 @@
-"""Where a monitor starts: ``python -I -S bootstrap.py``; its first four descriptors are what `starting` hands over.
+"""Where a monitor starts: ``python -I -S bootstrap.py``; its first five descriptors are what `starting` hands over.
 
 Kept small because the file that Python is started with is compiled anew each time; what it imports is not.
 """
@@ -10,17 +10,17 @@ import sys
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
-from pybuild.runtime.monitor.monitor import CHANNEL, LOCK, NETWORK, WATCH, Monitor
+from pybuild.runtime.monitor.monitor import CHANNEL, LIFELINE, LOCK, NETWORK, WATCH, Monitor
 from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.inside.keeper import cut_imports
 from pybuild.runtime.wire import decode
 
 
 def main() -> None:
-    """Run as a monitor; the first descriptors are the channel to its starter, its `WatchOrder`, lock and network."""
-    for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK)))):
+    """Run as a monitor; the first descriptors are those that `monitor.CHANNEL` and its neighbours say."""
+    for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK, LIFELINE)))):
         os.dup2(stream, fd, inheritable=False)
-    close_range(NETWORK + 1)
+    close_range(LIFELINE + 1)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(null, stream)

@@ -25,9 +25,9 @@ from pybuild.runtime.monitor.watch import Health, Restart, WatchOrder
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.wire import decode
 
-CHANNEL, WATCH, LOCK, NETWORK = 3, 4, 5, 6
+CHANNEL, WATCH, LOCK, NETWORK, LIFELINE = 3, 4, 5, 6, 7
 """The descriptors of a monitor: the channel to who started it, its `WatchOrder`, its lock, the network namespace of its
-container, if that joins one."""
+container, if that joins one, and what is kept open for as long as that network is to be there."""
 
 
 class Monitor:

@@ -48,10 +48,11 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1) -> None:
+def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1, lifeline: int = -1) -> None:
     """Start a monitor that holds *lock* and says on *channel* what `await_start` waits for.
 
-    *network* is the network namespace of a container that joins one (`WatchOrder.joins`).
+    *network* is the network namespace of a container that joins one (`WatchOrder.joins`); the monitor keeps *lifeline*
+    open.
 
     Raises:
         SandboxError: there can be no more processes.
@@ -59,7 +60,7 @@ def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1)
     told = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
         os.write(told, encode(watch))
-        streams = (channel, told, lock, lock if network < 0 else network)
+        streams = (channel, told, lock, lock if network < 0 else network, told if lifeline < 0 else lifeline)
         os.posix_spawn(
             f"/proc/self/fd/{interpreter()}",
             child_argv(script=_BOOTSTRAP),

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Self
 
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
-from pybuild.runtime.private_networks.programs import Carrier, carrier, resolv_conf_in
+from pybuild.runtime.private_networks.programs import Carrier, Forward, carrier, resolv_conf_in
 from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 
@@ -57,6 +58,11 @@ class PrivateNetwork:
     def path(self) -> bytes:
         """Where a child of this process finds the namespace."""
         return b"/proc/%d/fd/%d" % (os.getpid(), self.namespace)
+
+    def hand_over(self) -> tuple[int, int]:
+        """Return the namespace and what ends it when its last copy is closed; both are the caller's from now on."""
+        namespace, self.namespace, self._pid = self.namespace, -1, 0
+        return namespace, self._channel.detach()
 
     def close(self) -> None:
         """End it, with all of its processes. Idempotent."""
@@ -130,14 +136,25 @@ def missing() -> str:
     return ""
 
 
+def may_listen(port: int) -> bool:
+    """Return whether the program that carries a network may listen at this port of the host."""
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        return port >= int(file.read())
+
+
 def is_root() -> bool:
     """Return whether this process is root outside of user namespaces, and so may become another user."""
     return os.geteuid() == 0 and in_initial_namespace()
 
 
-def _start() -> PrivateNetwork:
+def begin(forwards: Sequence[Forward]) -> PrivateNetwork:
+    """Begin a network into which ports of the host lead. Raises SandboxUnavailable when there can be none."""
+    return _start(forwards)
+
+
+def _start(forwards: Sequence[Forward] = ()) -> PrivateNetwork:
     resolv_conf = host_resolvers()
-    found = carrier(resolv_conf)
+    found = carrier(resolv_conf, forwards)
     if found is None:
         raise SandboxUnavailable(f"no private network: {missing()}", *_INSTALL)
     return PrivateNetwork(found, resolv_conf)

@@ -5,10 +5,21 @@ import shutil
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.values import frozen
 
 _PASTA_DNS = {4: "169.254.1.1", 6: "fd00:7079::53"}
 _SLIRP_DNS = "10.0.2.3"
+
+
+@frozen
+class Forward:
+    """A *port* inside that *host_port* leads to, at the address *host_ip* of the host, or at all of them for ""."""
+
+    protocol: str
+    host_ip: str
+    host_port: int
+    port: int
 
 
 @frozen
@@ -23,12 +34,19 @@ class Carrier:
     resolver: str
 
 
-def carrier(resolv_conf: bytes) -> Carrier | None:
-    """Return the program that is there, for a host with this *resolv_conf*; None when there is none."""
+def carrier(resolv_conf: bytes, forwards: Sequence[Forward] = ()) -> Carrier | None:
+    """Return the program that is there, for a host with this *resolv_conf*; None when there is none.
+
+    Raises SandboxUnavailable for *forwards* that it cannot do.
+    """
     pasta = shutil.which("pasta")
     if pasta is not None:
-        return _pasta(pasta, name_server_versions(resolv_conf))
+        return _pasta(pasta, name_server_versions(resolv_conf), forwards)
     slirp = shutil.which("slirp4netns")
+    if forwards:
+        raise SandboxUnavailable(
+            "published ports of a private network need pasta", "install it (Debian's package passt)"
+        )
     if slirp is not None:
         quiet = ("--disable-host-loopback", "--enable-sandbox", "--mtu=65520")
         return Carrier(
@@ -37,9 +55,10 @@ def carrier(resolv_conf: bytes) -> Carrier | None:
     return None
 
 
-def _pasta(program: str, versions: Sequence[int]) -> Carrier:
-    # No gateway address leads to the host's loopback, and no port is forwarded, neither way.
-    closed = ("--no-map-gw", *(word for way in ("-t", "-u", "-T", "-U") for word in (way, "none")))
+def _pasta(program: str, versions: Sequence[int], forwards: Sequence[Forward]) -> Carrier:
+    # No gateway address leads to the host's loopback, and no other port is forwarded, neither way.
+    inwards = (word for way, protocol in (("-t", "tcp"), ("-u", "udp")) for word in _opened(way, protocol, forwards))
+    closed = ("--no-map-gw", *inwards, "-T", "none", "-U", "none")
     resolver = _PASTA_DNS[versions[0]] if versions else ""
     asked = ("--dns-forward", resolver) if resolver else ()
     return Carrier(
@@ -47,6 +66,19 @@ def _pasta(program: str, versions: Sequence[int]) -> Carrier:
         words=(program, "--foreground", "--quiet", "--config-net", *closed, *asked, "{pid}"),
         resolver=resolver,
     )
+
+
+def _opened(way: str, protocol: str, forwards: Sequence[Forward]) -> tuple[str, ...]:
+    """Return the words that open the ports of one *protocol*, and no others."""
+    unknown = [each.protocol for each in forwards if each.protocol not in {"tcp", "udp"}]
+    if unknown:
+        raise SandboxUnavailable(f"pasta forwards no {unknown[0]}", "publish ports of TCP and UDP")
+    specs = (
+        f"{each.host_ip}/{each.host_port}:{each.port}" if each.host_ip else f"{each.host_port}:{each.port}"
+        for each in forwards
+        if each.protocol == protocol
+    )
+    return tuple(word for spec in specs for word in (way, spec)) or (way, "none")
 
 
 def name_server_versions(resolv_conf: bytes) -> tuple[int, ...]:

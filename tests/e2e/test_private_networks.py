@@ -227,3 +227,40 @@ def test_whatever_is_killed_nothing_is_left(program: Program, victim: str) -> No
         finally:
             if victim != "builder":
                 os.kill(builder, signal.SIGKILL)
+
+
+_SERVES = "while echo hello from inside | nc -l -p 9000; do :; done"
+_CONTAINER = """set -e
+{run} -d --name one --network private -p 8347:9000 small sh -c '{serves}'
+{port} one
+{exec} one sh -c 'wget -qO- http://any.name:8000/; timeout 3 wget -qO- http://127.0.0.1:7000/ || echo closed'
+until nc 127.0.0.1 8347 | grep inside; do sleep 0.1; done
+{run} -d --name two --network private -p 8347:9000 small true || echo refused: $?
+{run} --rm --name more --network container:one small ip -o addr | grep -c 198.51.100.2
+kill -KILL $(pgrep --nslist net --ns $$ -f monitor/bootstrap.p[y])
+while pgrep -f -- '-t 8347:900[0]'; do sleep 0.1; done
+{ps} -a --format '{{{{.Names}}}} {{{{.State}}}}'
+{rm} -f one two
+"""
+
+
+def test_a_container_has_one_with_ports_of_the_host_and_it_ends_with_it(maker: Program) -> None:
+    need_programs(["pasta", "pgrep", "nc"])
+    commands = {name: shlex.join(maker.command(name)) for name in ("run", "exec", "port", "ps", "rm")}
+    script = _CONTAINER.format(serves=_SERVES, **commands)
+    done = subprocess.run(
+        small_internet.words("sh", "-c", script), env=maker.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if len(line) < 60 and not line.isdigit()] == [
+        "9000/tcp -> 0.0.0.0:8347",
+        "hello from 2001:db8::1",
+        "closed",
+        "hello from inside",
+        "refused: 125",
+        "two created",
+        "one exited",
+        "one",
+        "two",
+    ]
+    assert "port is already allocated" in done.stderr

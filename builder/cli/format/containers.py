@@ -12,7 +12,7 @@ from pybuild.builder.containers.state import State
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.networks.document import ports_text
 from pybuild.builder.networks.membership import read_attached, read_live
-from pybuild.builder.networks.values import HOST, NONE
+from pybuild.builder.networks.values import HOST, NONE, PRIVATE
 
 HEADERS = {
     "ID": "CONTAINER ID",
@@ -94,4 +94,4 @@ def _ports(container: StoredContainer, state: State) -> str:
 def _networks(container: StoredContainer) -> list[str]:
     attached = sorted(each.name or each.network for each in read_attached(container.directory))
     mode = container.config.host.network
-    return [mode] if mode in {HOST, NONE} else attached
+    return [mode] if mode in {HOST, NONE, PRIVATE} else attached

@@ -54,11 +54,11 @@ def test_what_was_started_ahead_is_taken_once_and_dropped(program: Path) -> None
 
 def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private, "_TUN", os.fspath(tmp_path / "tun"))
-    monkeypatch.setattr(private, "carrier", lambda _conf: object())
+    monkeypatch.setattr(private, "carrier", lambda *_: object())
     assert private.missing() == f"there is no {tmp_path}/tun"
     (tmp_path / "tun").touch()
     assert private.missing() == ""
-    monkeypatch.setattr(private, "carrier", lambda _conf: None)
+    monkeypatch.setattr(private, "carrier", lambda *_: None)
     assert private.missing() == "neither pasta nor slirp4netns is installed"
     private.start_ahead()
     with pytest.raises(SandboxUnavailable, match="neither pasta nor slirp4netns"):

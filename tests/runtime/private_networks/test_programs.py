@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.private_networks.programs import carrier, name_server_versions, resolv_conf_in
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.private_networks.programs import Forward, carrier, name_server_versions, resolv_conf_in
 
 
 def put(place: Path, *names: str) -> str:
@@ -57,3 +58,23 @@ def test_domains_and_options_of_the_host_are_kept() -> None:
         b"nameserver 169.254.1.1\nsearch a.example b.example\noptions ndots:2\n"
     )
     assert resolv_conf_in("", b"") == b""
+
+
+def test_ports_of_the_host_lead_inside_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forwards = [
+        Forward(protocol="tcp", host_ip="", host_port=8080, port=80),
+        Forward(protocol="tcp", host_ip="127.0.0.1", host_port=8081, port=81),
+    ]
+    monkeypatch.setenv("PATH", put(tmp_path / "bin", "pasta"))
+    found = carrier(b"", forwards)
+    assert found is not None
+    words = " ".join(found.words)
+    assert "-t 8080:80 -t 127.0.0.1/8081:81 -u none -T none -U none" in words
+    with pytest.raises(SandboxUnavailable, match="pasta forwards no sctp"):
+        carrier(b"", [Forward(protocol="sctp", host_ip="", host_port=1, port=1)])
+
+
+def test_slirp4netns_forwards_no_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", put(tmp_path / "bin", "slirp4netns"))
+    with pytest.raises(SandboxUnavailable, match="need pasta"):
+        carrier(b"", [Forward(protocol="tcp", host_ip="", host_port=8080, port=80)])

@@ -8,7 +8,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.connecting import connect, disconnect
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.membership import is_live, read_attached, write_attached
-from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, Membership
+from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVATE, Membership
 
 
 def joined(containers: Containers, container: StoredContainer, name: str, aliases: tuple[str, ...], ip: str) -> None:
@@ -55,6 +55,8 @@ def _check(container: StoredContainer, network: str) -> None:
         raise ContainerError(
             "cannot connect container to host network - container must be created in host network mode"
         )
+    if mode == PRIVATE:
+        raise ContainerError("container on a private network cannot be connected to any other")
     if mode == HOST or mode.startswith(CONTAINER):
         raise ContainerError(
             "container sharing network namespace with another container or host cannot be connected to any other"

@@ -14,7 +14,7 @@ VARIABLE = "PYBUILD_NETWORK"
 """The environment variable that names the network of containers that do not say which."""
 _NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*", re.ASCII)
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", re.ASCII)
-_ALONE = frozenset({HOST, NONE})
+_ALONE = frozenset({HOST, NONE, PRIVATE})
 
 
 @frozen
@@ -27,8 +27,8 @@ class NetworkFlags:
         multiple=True,
         metavar="NETWORK",
         help="Network: a name, bridge, host, none, or container:NAME. Repeatable. Containers have bridge by default "
-        "($PYBUILD_NETWORK), or host where netavark is missing, which is said; a command without a container has host, "
-        "or none, or private, which is one of its own.",
+        "($PYBUILD_NETWORK), or host where netavark is missing, which is said; without root private, one of their own "
+        "by pasta or slirp4netns. A command without a container has host, none or private.",
     )
     aliases: tuple[str, ...] = option(
         "--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Name in its networks; repeatable."
@@ -83,6 +83,8 @@ class NetworkFlags:
         chosen = os.environ.get(VARIABLE)
         if chosen:
             return chosen
+        if os.geteuid() != 0:
+            return PRIVATE if self._needs_network() or not _no_private_network() else HOST
         # What only a network of its own can have decides: it is then said what that needs.
         return BRIDGE if self._needs_network() or not obstacle()[0] else HOST
 
@@ -92,6 +94,8 @@ class NetworkFlags:
 
         if self.network or os.environ.get(VARIABLE) or self.mode() != HOST:
             return ""
+        if os.geteuid() != 0:
+            return f"the container is on the host's network: {_no_private_network()}"
         return f"the container is on the host's network: one of its own needs {' ('.join(obstacle())})"
 
     def _needs_network(self) -> bool:
@@ -107,6 +111,9 @@ class NetworkFlags:
             dns_options=self._words(self.dns_options, "--dns-option"),
             hosts=self.hosts(),
         )
+        ports = tuple(port for text in self.publish for port in parse_publish(text))
+        if modes[0] == PRIVATE:
+            return replace(names, ports=ports, publish_all=self.publish_all)
         if modes[0] in _ALONE or modes[0].startswith(CONTAINER):
             return names
         links = tuple(_link(text) for text in self.links)
@@ -115,15 +122,15 @@ class NetworkFlags:
         return replace(
             names,
             attachments=(first, *rest),
-            ports=tuple(port for text in self.publish for port in parse_publish(text)),
+            ports=ports,
             publish_all=self.publish_all,
             links=links,
         )
 
     def _check(self, mode: str) -> None:
         """Refuse what a network cannot have; the messages are Docker's."""
-        if mode == PRIVATE:
-            raise RequestError("containers have no network 'private' yet", hint="bridge is one of their own")
+        if mode == PRIVATE and any(address == HOST_GATEWAY for _, address in self.hosts()):
+            raise RequestError("host-gateway is not reached from a private network", hint="give --network host")
         if mode.startswith(CONTAINER):
             for given, what in (
                 (self.publish or self.publish_all, "port publishing and the container type network mode"),
@@ -183,6 +190,12 @@ class NetworkFlags:
             plain = hosts([f"{name}:127.0.0.1" if address == HOST_GATEWAY else text])
             found.append((name, HOST_GATEWAY) if address == HOST_GATEWAY else plain[0])
         return tuple(found)
+
+
+def _no_private_network() -> str:
+    from pybuild.runtime.private_networks.private import missing
+
+    return missing()
 
 
 def _link(text: str) -> tuple[str, str]:

@@ -1,9 +1,12 @@
+import os
+
 import pytest
 
 from pybuild.builder.cli.flags.container.network import NetworkFlags, checked_address, checked_alias
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.values import Membership
 from pybuild.runtime.networks import programs
+from pybuild.runtime.private_networks import private
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +79,8 @@ def test_what_is_wanted_of_networks() -> None:
         NetworkFlags(network=("one",), dns_search=("a b",)),
         NetworkFlags(network=("one",), links=("",)),
         NetworkFlags(network=("",)),
-        NetworkFlags(network=("private",)),
+        NetworkFlags(network=("private",), aliases=("a",)),
+        NetworkFlags(network=("private",), add_hosts=("there:host-gateway",)),
     ],
 )
 def test_what_a_network_cannot_have_is_refused(flags: NetworkFlags) -> None:
@@ -95,3 +99,26 @@ def test_addresses() -> None:
     assert checked_address(None) == checked_address("") == ""
     with pytest.raises(RequestError):
         checked_address("10.1.2")
+
+
+def test_a_private_network_publishes_ports() -> None:
+    found = NetworkFlags(network=("private",), publish=("8080:80",), dns=("9.9.9.9",)).networking()
+    assert [(port.host_port, port.container_port) for port in found.ports] == [(8080, 80)]
+    assert (found.dns, found.attachments) == (("9.9.9.9",), ())
+
+
+@pytest.mark.parametrize(
+    ("missing", "flags", "mode", "said"),
+    [
+        ("", NetworkFlags(), "private", ""),
+        ("no tun", NetworkFlags(), "host", "the container is on the host's network: no tun"),
+        ("no tun", NetworkFlags(publish=("80",)), "private", ""),
+        ("", NetworkFlags(network=("none",)), "none", ""),
+    ],
+)
+def test_a_user_has_a_private_network_where_there_can_be_one(
+    missing: str, flags: NetworkFlags, mode: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(private, "missing", lambda: missing)
+    assert (flags.mode(), flags.fallback()) == (mode, said)
