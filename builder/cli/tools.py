@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.session import session
-from pybuild.builder.store.directory import default_root
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store, open_store
 
@@ -21,7 +20,7 @@ _HANDLES = "/proc/self/fd"
 
 
 def store(registries: "RegistryAccess | None" = None) -> Store:
-    """Open the store that the command line names, for a command that unpacks nothing itself: any user may.
+    """Open the store that the command line names. What has to be root is done in `builder.store.inside`.
 
     *registries* is as for `Store.open`.
 
@@ -38,25 +37,6 @@ def store(registries: "RegistryAccess | None" = None) -> Store:
     opened.hear(warn)
     current.opened = opened.root
     return opened
-
-
-def tree_store() -> Store:
-    """Open the store that the command line names, for a command that unpacks images: see `_be_root`."""
-    _be_root()
-    return store()
-
-
-def _be_root() -> None:
-    """Make an ordinary user root of a user namespace, which can own the files of images. No thread may run yet.
-
-    Raises:
-        SandboxUnavailable: this host does not permit it.
-    """
-    from pybuild.runtime.sandbox.user_namespace import settle
-
-    # The default store depends on the user, so it is determined before the user becomes root.
-    session().root = session().root or os.fspath(default_root())
-    settle()
 
 
 def say(text: str) -> None:

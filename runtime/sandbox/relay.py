@@ -27,12 +27,13 @@ class SignalRelay:
     """Passes signals of this process on to a program, as long as it is entered.
 
     `killed` is set when the program is to be killed: at the third SIGINT or SIGTERM, or *stop_timeout* seconds after
-    a SIGTERM. Less than 0 is no timeout.
+    a SIGTERM. Less than 0 is no timeout. With *all_pass* it is never set: who gets the signals has a relay as well.
     """
 
-    def __init__(self, stop_timeout: float) -> None:
+    def __init__(self, stop_timeout: float, *, all_pass: bool = False) -> None:
         self.killed = threading.Event()
-        self._stop_timeout = stop_timeout
+        self._all_pass = all_pass
+        self._stop_timeout = -1 if all_pass else stop_timeout
         self._timer: threading.Timer | None = None
         self._requests = 0
         self._send: Callable[[int], None] | None = None
@@ -64,7 +65,7 @@ class SignalRelay:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._requests += number in _REQUESTS_TO_END
-        if self._requests >= _PATIENCE:
+        if self._requests >= _PATIENCE and not self._all_pass:
             self.killed.set()
         elif self._send is None:
             self._early.append(number)

@@ -87,20 +87,6 @@ def _become_root_of_many(user: int) -> None:
     isolation.entered()
 
 
-def settle() -> None:
-    """Do what `become_root` does, or note that it cannot be done for a root, who does without as far as possible.
-
-    Raises:
-        SandboxUnavailable: as `become_root`, for an ordinary user, or one that wants a user namespace.
-    """
-    try:
-        become_root(may_be_single=True)
-    except SandboxUnavailable as error:
-        if os.geteuid() != 0 or isolation.wanted() == isolation.USERNS:
-            raise
-        isolation.refused(error)
-
-
 def _maps_of_programs() -> list[MapWriter]:
     ids = os.geteuid(), os.getegid()
     return [partial(_run, _command(name, path, own)) for (name, path), own in zip(_WRITERS, ids, strict=True)]

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -345,3 +346,25 @@ def test_a_program_with_threads_and_an_event_loop_builds_twice_at_once_and_stays
     both, pruned, stayed = ended.stdout.splitlines()
     assert both == "(0, 'first') (0, 'second') ['first', 'second'] /mnt/home/.local/share/pybuild"
     assert (pruned, stayed) == ("True", "True")
+
+
+def test_a_command_has_the_input_and_the_signals_of_pybuild(user: OrdinaryUser) -> None:
+    (user.directory / "input").write_text("given\n", encoding="ascii")
+    with (user.directory / "input").open() as file:
+        assert user.run("run", "-i", "small", "cat", stdin=file).stdout == "given\n"
+    script = "trap 'echo term' TERM; trap 'echo int' INT; echo up; while :; do sleep 0.05; done"
+    with subprocess.Popen(
+        user.command("run", "--stop-timeout", "1000", "small", "sh", "-c", script),
+        env=user.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "up\n"
+        command.send_signal(signal.SIGTERM)
+        assert command.stdout.readline() == "term\n"
+        command.send_signal(signal.SIGINT)
+        assert command.stdout.readline() == "int\n"
+        # The third request to end kills.
+        command.send_signal(signal.SIGINT)
+        assert command.wait(60) == 137

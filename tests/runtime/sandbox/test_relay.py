@@ -77,3 +77,13 @@ def test_a_hangup_of_ones_own_terminal_has_a_timeout_too() -> None:
         assert process.stdout.readline() == b"up\n"
         os.close(master)
         assert process.wait() == 7
+
+
+def test_a_relay_before_another_one_passes_every_request_on() -> None:
+    passed: list[int] = []
+    with SignalRelay(0, all_pass=True) as relay:
+        relay.connect(passed.append)
+        for _ in range(4):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert passed == [signal.SIGTERM] * 4
+    assert not relay.killed.is_set()

@@ -1,6 +1,7 @@
 """``pybuild commit``: an image and a changed root file system become a new image."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pybuild.builder.cli.flags.build import source_date_epoch
 from pybuild.builder.cli.flags.naming import compression_option, entry_options, name_image, platform_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
-from pybuild.builder.cli.tools import binary_stdin, say, tree_store
+from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.containers.directory import lookup
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
@@ -21,10 +22,12 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.request.values import Compression
+from pybuild.builder.store.inside import Tell, inside_with
 from pybuild.builder.store.store import Store
 
 
@@ -64,7 +67,7 @@ def command(
     wanted = given_platform(platform)
     compression = parse_compression(packed or "gzip")
     entry = _entry(message, author)
-    opened = tree_store()
+    opened = store()
     try:
         if name is None and lookup(opened, image) is not None:
             made = _of_container(image, full_names((tree,)) if tree else (), changes, entry, compression, pauses=pause)
@@ -72,10 +75,10 @@ def command(
             return
         if tree is None:
             raise RequestError(f"No such container: {image}", hint="for an image, also name a directory or an archive")
-        with opened.in_use(), _tree(opened, tree) as root_fd:
+        with opened.in_use(), _stream(tree) as stream:
             source = find_image(opened, image, wanted)
             documents = _changed(ImageDocuments.read(opened.blobs, source), source, changes)
-            layer = difference(opened, source, root_fd, compression)
+            layer = inside_with((stream,), _layer, opened, _nothing, source, stream, compression)
             made = with_difference(documents, layer, entry).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
@@ -127,7 +130,8 @@ def _entry(message: str | None, author: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _tree(opened: Store, place: str) -> Iterator[int]:
+def _stream(place: str) -> Iterator[int]:
+    """Yield a directory or an archive, open."""
     if place != "-" and Path(place).is_dir():
         fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -135,5 +139,18 @@ def _tree(opened: Store, place: str) -> Iterator[int]:
         finally:
             os.close(fd)
         return
-    with binary_stdin() if place == "-" else Path(place).open("rb") as stream, unpacked_archive(opened, stream) as fd:
-        yield fd
+    with binary_stdin() if place == "-" else Path(place).open("rb") as stream:
+        yield stream.fileno()
+
+
+def _layer(store: Store, _tell: Tell, source: Image, given: int, compression: Compression) -> Layer | None:
+    """Return what the open directory or archive *given* changes."""
+    with store.in_use():
+        if stat.S_ISDIR(os.fstat(given).st_mode):
+            return difference(store, source, given, compression)
+        with open(given, "rb", closefd=False) as stream, unpacked_archive(store, stream) as tree:
+            return difference(store, source, tree, compression)
+
+
+def _nothing(_event: object) -> None:
+    """Pass nothing on."""

@@ -4,23 +4,28 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
 from pybuild.builder.cli.flags.build import hosts, lines_of, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.group import option
-from pybuild.builder.cli.tools import tree_store
+from pybuild.builder.cli.tools import store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import in_image
 from pybuild.builder.execute.confined import confined
+from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
+from pybuild.builder.store.inside import Tell, inside_with
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec
 from pybuild.runtime.values import frozen, replace
+
+_NEVER = -1
 
 
 @frozen
@@ -69,31 +74,57 @@ class RunFlags:
 
 
 def run_once(flags: RunFlags) -> int:
-    """Run the command, and return its exit code."""
-    from pybuild.runtime.sandbox.launcher import run
+    """Run the command, and return its exit code.
+
+    It is run where trees can be worked on (`inside`), which may be another process. Signals of this one are passed on.
+    """
     from pybuild.runtime.sandbox.relay import SignalRelay
 
-    opened = tree_store()
+    opened = store()
+    stdin = os.dup(0)
     try:
-        with opened.in_use(), _opened(opened, flags) as (config, root), SignalRelay(flags.stop_timeout) as signals:
-            what = spec(config, root, flags, os.environ)
-            with _ending(flags.once.timeout, signals.killed):
-                return run(what, output=_pass_on, signals=signals).shell_code
+        with opened.in_use(), ExitStack() as stack:
+
+            def told(process: int) -> None:
+                # Until now a signal has ended this command, and what it waited for.
+                if process != os.getpid():
+                    signals = stack.enter_context(SignalRelay(_NEVER, all_pass=True))
+                    signals.connect(partial(os.kill, process))
+
+            image = None if flags.once.rootfs else _image(opened, flags)
+            return inside_with((stdin,), _run, opened, told, image, flags, stdin)
     finally:
+        os.close(stdin)
         opened.close()
 
 
+def _image(opened: Store, flags: RunFlags) -> Image:
+    return find_wanted(opened, flags.image, flags.pull or MISSING, flags.platform, quiet=flags.quiet)
+
+
+def _run(store: Store, tell: Tell, image: Image | None, flags: RunFlags, stdin: int) -> int:
+    """Run the command with the input *stdin*; tell, when all is ready, the process that takes its signals: this one."""
+    from pybuild.runtime.sandbox.launcher import run
+    from pybuild.runtime.sandbox.relay import SignalRelay
+
+    os.dup2(stdin, 0)
+    with store.in_use(), _opened(store, image, flags) as (config, root), SignalRelay(flags.stop_timeout) as signals:
+        tell(os.getpid())
+        what = spec(config, root, flags, os.environ)
+        with _ending(flags.once.timeout, signals.killed):
+            return run(what, output=_pass_on, signals=signals).shell_code
+
+
 @contextmanager
-def _opened(store: Store, flags: RunFlags) -> Iterator[tuple[ContainerConfig, Root]]:
+def _opened(store: Store, image: Image | None, flags: RunFlags) -> Iterator[tuple[ContainerConfig, Root]]:
     """Yield what the image says, and its root; nothing and the directory for ``--rootfs``."""
-    if flags.once.rootfs:
+    if image is None:
         path = Path(flags.image).absolute()
         if not path.is_dir():
             raise RequestError(f"--rootfs {flags.image}: not a directory")
         with in_image.blaming():
             yield ContainerConfig(), DirectoryRoot(path=path)
         return
-    image = find_wanted(store, flags.image, flags.pull or MISSING, flags.platform, quiet=flags.quiet)
     with in_image.rootfs_of(image, store) as root:
         yield image.config.config, root
 
