@@ -3,18 +3,22 @@
 import os
 
 from pybuild.builder.containers.directory import StoredContainer
-from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.containers.spec import environment
+from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import EVERY
 from pybuild.runtime.monitor.entry import InsideCommand
 from pybuild.runtime.monitor.starting import NoMonitor, connected, fork_inside
 from pybuild.runtime.sandbox.child import Child, Fork, Output
+from pybuild.runtime.sandbox.inside.mistakes import ENTERING, mistake
 from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.launcher import result_of
 from pybuild.runtime.values import frozen
 from pybuild.runtime.wire import encode
+
+_NOT_THERE = 127
 
 
 @frozen
@@ -34,8 +38,8 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
     """Run a command in *container* and return its exit code; without *output* leave it alone, and return 0.
 
     Raises:
-        ContainerError: the container does not run, or is paused.
-        SandboxError: the user or the directory cannot be had.
+        ContainerError: the container does not run, or is paused, or has not the user.
+        NotStarted: the directory cannot be entered.
     """
     state = container.state
     if state.status == "paused":
@@ -54,6 +58,10 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
             code = _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
     except NoMonitor as error:
         raise ContainerError(f"container {container.id} is not running") from error
+    except SandboxError as error:
+        if not (text := mistake(error.operation, error.path, error.errno, str(error))):
+            raise
+        raise (NotStarted(text, _NOT_THERE) if error.operation == ENTERING else ContainerError(text)) from error
     if output is not None:
         container.tell("exec_die", execID=identity, exitCode=f"{code}")
     return code

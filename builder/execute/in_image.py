@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
-from pybuild.builder.errors import RequestError
+from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.execute.foreign import need_emulator
-from pybuild.builder.execute.mistakes import mistake
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig
 from pybuild.builder.platforms import platform_of
@@ -14,10 +13,15 @@ from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.inside import mistakes
 from pybuild.runtime.sandbox.spec import FileMount, Mount, Network, Process, Spec
 from pybuild.runtime.values import frozen
 
 _HOSTNAME = PurePosixPath("/etc/hostname")
+_HINTS = dict.fromkeys(
+    ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"),
+    "every step gets this file, so the image may only have a file there, or nothing",
+)
 
 
 @frozen
@@ -70,6 +74,13 @@ def blaming() -> Iterator[None]:
         if (found := mistake(error)) is not None:
             raise found from error
         raise
+
+
+def mistake(error: SandboxError) -> BuildError | None:
+    """Return *error* as a mistake in the Dockerfile or the image; None when the host is to blame."""
+    text = mistakes.mistake(error.operation, error.path, error.errno, str(error))
+    hint = _HINTS.get(error.path, "") if mistakes.is_mounting(error.operation) else ""
+    return BuildError(text, hint=hint) if text else None
 
 
 def spec_of(command: ImageCommand, config: ContainerConfig, root: Root) -> Spec:

@@ -10,6 +10,7 @@ from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.streams import Streams
 from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.keeper import keep
+from pybuild.runtime.sandbox.inside.mistakes import mistake
 from pybuild.runtime.sandbox.inside.plan import Report, read_reports
 
 _LONGEST_REFUSAL = 4096
@@ -105,9 +106,10 @@ class Attempt:
     def _outcome(self, reports: list[Report]) -> tuple[int, str]:
         if self._refused is not None:
             return self._refused
-        failed = [report.message for report in reports if report.kind in _FAILURES]
-        if failed:
-            return NOT_STARTED, failed[0]
+        for report in reports:
+            if report.kind in _FAILURES:
+                told = mistake(report.subject, report.path, report.errno, report.message)
+                return NOT_STARTED, told or report.message
         # Nobody was left to report: the kernel, or somebody outside, killed the guard.
         ended = [int(report.subject) for report in reports if report.kind == "ended"]
         code = ended[0] if ended else 128 - KILLED

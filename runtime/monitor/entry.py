@@ -130,7 +130,7 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
     child = os.fork()
     if child == 0:
         with Status(status.fd):
-            become(_confined(entry, plan), root, terminal)
+            become(_confined(entry, plan), root, terminal, new_cwd=False)
     if terminal >= 0:
         os.close(terminal)
     _await_end(child, status)

@@ -23,8 +23,9 @@ from pybuild.runtime.kernel.syscalls import (
     setrlimit,
     take_terminal,
 )
-from pybuild.runtime.paths.inside import make_directory_inside
+from pybuild.runtime.paths.inside import make_directory_inside, open_inside
 from pybuild.runtime.rootfs.identity import Identity, resolve_identity
+from pybuild.runtime.sandbox.inside.mistakes import ENTERING
 from pybuild.runtime.wire import Operation, Record
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -73,12 +74,13 @@ class Process(Record):
         self.user_groups, self.oom_score_adj = user_groups, oom_score_adj
 
 
-def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> None:
+def become(process: Process, root: int, terminal: int = -1, began: int = -1, *, new_cwd: bool = True) -> None:
     """Turn this process, which stands in the new *root*, into *process*. Returns only with an exception.
 
     *terminal* replaces its three streams, -1 leaves them. *began* is told what cannot be executed, -1 for standard
-    error. The order is the kernel's: the filter needs CAP_SYS_ADMIN
-    when no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with it.
+    error. With *new_cwd* a missing working directory is made. The order is the kernel's: the filter needs
+    CAP_SYS_ADMIN when no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with
+    it.
     """
     # Nothing below needs another descriptor by inheritance, so what this code forgot to close is closed by exec.
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
@@ -89,7 +91,7 @@ def become(process: Process, root: int, terminal: int = -1, began: int = -1) -> 
     _set_rlimits(process.confinement)
     _set_oom_score(root, process.oom_score_adj)
     identity = resolve_identity(root, process.user, process.user_groups)
-    _enter(root, process.cwd, identity)
+    _enter(root, process.cwd, identity, new=new_cwd)
     _leave_keyring()
     _give_streams(identity.uid)
     confine(process.confinement, identity)
@@ -119,11 +121,14 @@ def _set_oom_score(root: int, score: int) -> None:
             os.close(file)
 
 
-def _enter(root: int, cwd: bytes, identity: Identity) -> None:
-    operation = Operation("enter working directory", cwd)
+def _enter(root: int, cwd: bytes, identity: Identity, *, new: bool) -> None:
+    operation = Operation(ENTERING, cwd)
     with operation:
-        # One that is not there is made for the user, as by BuildKit and runc.
-        os.fchdir(make_directory_inside(root, cwd, identity.uid, identity.gid))
+        if new:
+            # One that is not there is made for the user, as by BuildKit and runc.
+            os.fchdir(make_directory_inside(root, cwd, identity.uid, identity.gid))
+        else:
+            os.fchdir(open_inside(root, cwd, os.O_PATH | os.O_DIRECTORY))
         # A directory outside of the root has no absolute name; the kernel says "(unreachable)" (CVE-2024-21626).
         if not os.getcwdb().startswith(b"/"):
             raise operation.failed(ENOENT, "it is outside of the root")

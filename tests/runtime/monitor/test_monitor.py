@@ -80,7 +80,7 @@ def test_what_cannot_be_executed_was_never_started(image: Image, args: tuple[str
 
 def test_a_sandbox_that_cannot_be_made_says_why(image: Image) -> None:
     with watched(image, "true", user="nosuch", started=False) as it:
-        with pytest.raises(Refused, match="find user nosuch: no matching entries") as refused:
+        with pytest.raises(Refused, match="unable to find user nosuch: no matching entries") as refused:
             await_start(it.channel)
         assert refused.value.code == 128
 

@@ -7,8 +7,10 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.opened import opened_containers, pass_on
+from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.build import variables
 from pybuild.builder.cli.flags.values import FilePath
+from pybuild.builder.containers.errors import NotStarted
 from pybuild.builder.containers.executing import Inside, execute
 from pybuild.builder.errors import RequestError
 
@@ -60,4 +62,7 @@ def command(  # noqa: PLR0917 - click hands them over by name
         privileged=privileged,
     )
     with opened_containers() as containers:
-        return execute(containers.find(name), inside, None if detach else pass_on)
+        try:
+            return execute(containers.find(name), inside, None if detach else pass_on)
+        except NotStarted as error:
+            raise Described(Failure(describe(error).text, error.code)) from error

@@ -12,7 +12,16 @@ def test_a_command_runs_as_the_container_would(pen: Shop) -> None:
     assert (result.code, result.out, result.err) == (9, "image run exec\nalice\n/tmp\n", "e\n")
     assert pen.run("exec", "-u", "0:50", "-w", "/etc", "one", "sh", "-c", "id -u; id -g; pwd").out == "0\n50\n/etc\n"
     assert pen.run("exec", "one", "nosuch").code == 127
-    assert pen.run("exec", "-u", "nosuch", "one", "true").code == 3
+    nobody = pen.run("exec", "-u", "nosuch", "one", "true")
+    assert (nobody.code, nobody.err) == (1, "ERROR: unable to find user nosuch: no matching entries in passwd file\n")
+
+
+def test_a_directory_that_is_missing_is_made_by_run_alone(pen: Shop) -> None:
+    assert pen.run("run", "-d", "--name", "one", "-w", "/made", "box", "sleep", "1000").code == 0
+    for place, why in (("/missing", "no such file or directory"), ("/etc/passwd", "not a directory")):
+        result = pen.run("exec", "-w", place, "one", "true")
+        assert (result.code, result.err) == (127, f"ERROR: unable to enter working directory {place}: {why}\n")
+    assert pen.run("exec", "-w", "/", "one", "ls", "-d", "/made", "/missing").out == "/made\n"
 
 
 def test_detached_it_runs_on(pen: Shop) -> None:
