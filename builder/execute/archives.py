@@ -50,12 +50,13 @@ def _is_tar(file: BinaryIO) -> bool:
 def unpack_archive(stream: BinaryIO, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
     """Add the members of the tar archive in *stream* below *directory*; *owner* overrides theirs.
 
-    As in Docker, directories that are not in the archive, and are made for its members, are root's all the same.
+    As in Docker, directories that are not in the archive, and are made for its members, are root's all the same. They
+    have the group of a set-group-ID directory that they are made in, but not its bit.
 
     Raises:
         BuildError: the archive is damaged or exceeds a limit.
     """
-    of_the_copy, writer.owner = writer.owner, None
+    of_the_copy, writer.owner, writer.passes_bit = writer.owner, None, False
     try:
         for entry, data in TarReader(stream):
             if entry.path:
@@ -63,7 +64,7 @@ def unpack_archive(stream: BinaryIO, directory: str, writer: TreeWriter, owner: 
     except (LayerError, OSError) as error:
         raise BuildError(f"failed to unpack the archive: {reason(error)}") from error
     finally:
-        writer.owner = of_the_copy
+        writer.owner, writer.passes_bit = of_the_copy, True
 
 
 def _member(entry: Entry, data: EntryData, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:

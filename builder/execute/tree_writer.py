@@ -24,13 +24,15 @@ _FILE = TreeNode(FILE)
 class TreeWriter:
     """Adds entries to *layer*; *tree* is the rootfs below it.
 
-    *owner* (None: root) and *now_ns* are for parent directories that are created.
+    *owner* (None: root) and *now_ns* are for parent directories that are created; with *passes_bit* these inherit the
+    set-group-ID bit of the directory above.
     """
 
     layer: LayerWriter
     tree: Tree
     owner: tuple[int, int] | None = None
     now_ns: int = 0
+    passes_bit: bool = True
     repeated: bool = False
     """Whether a path was added a second time."""
     _written: dict[str, TreeNode] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class TreeWriter:
         above = self._written.get(path.rpartition("/")[0]) if path else None
         if above is None or not above.mode & stat.S_ISGID:
             return mode, *(self.owner or (0, 0))
-        return mode | stat.S_ISGID, *(self.owner or (0, above.gid))
+        return mode | (stat.S_ISGID if self.passes_bit else 0), *(self.owner or (0, above.gid))
 
     def parents(self, path: str) -> None:
         """Make sure that the parent directory of *path* exists, also in the layer."""

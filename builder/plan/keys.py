@@ -73,9 +73,9 @@ def _meaning(op: Op) -> int | tuple[int, int]:
         # A parent of a mount point used to stay when only its owner, mode or time was changed, and SSH_AUTH_SOCK was
         # unset without an agent. A tmpfs had the mode 1777 whatever it was mounted on.
         return MEANING[Run], 2
-    if isinstance(op, Copy) and op.chown and any(isinstance(it, Pick) and it.unpack for it in op.sources):
-        # Directories that an archive only implies used to get the owner, too.
-        return MEANING[Copy], 2
+    if isinstance(op, Copy) and any(isinstance(it, Pick) and it.unpack for it in op.sources):
+        # Directories that an archive only implies used to get the owner, and the set-group-ID bit of the one above.
+        return MEANING[Copy], 3
     if isinstance(op, Copy) and _COPIED_BITS.search(op.chmod):
         # "u=g" used to clear the set-user-id bit, and "-X" kept what no one may execute.
         return MEANING[Copy], 1

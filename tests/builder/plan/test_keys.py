@@ -147,14 +147,14 @@ def test_only_copies_with_a_mode_that_copies_bits_have_a_newer_meaning(monkeypat
     assert (key(replace(COPY, chmod=chmod), ROOT, ()) != now) is is_newer
 
 
-def test_only_copies_that_unpack_for_an_owner_have_another_meaning(monkeypatch):
+def test_only_copies_that_unpack_have_another_meaning(monkeypatch):
     def copy(chown, unpack):
         return replace(COPY, chown=chown, chmod="", sources=(replace(PICK, unpack=unpack),))
 
-    ops = (copy("5", True), copy("", True), copy("5", False))
+    ops = (copy("5", True), copy("", True), copy("5", False), copy("", False))
     now = [key(op, ROOT, ()) for op in ops]
     monkeypatch.setattr("pybuild.builder.plan.keys._meaning", lambda op: MEANING[type(op)])
-    assert [key(op, ROOT, ()) == found for op, found in zip(ops, now, strict=True)] == [False, True, True]
+    assert [key(op, ROOT, ()) == found for op, found in zip(ops, now, strict=True)] == [False, False, True, True]
 
 
 def test_a_new_meaning_of_selections_forgets_what_they_were(monkeypatch):
