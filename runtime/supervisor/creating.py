@@ -54,6 +54,16 @@ class Creating:
             finally:
                 os.close(fd)
 
+    def _is_of_root(self, caller: Caller, place: bytes) -> bool:
+        """Tell by two calls that what is made at *place* will be root's, or that nothing can be: it mostly will."""
+        identity = self._identities.of(caller.call.tid)
+        if self._files.has_roots or identity.users[1] or identity.groups[1]:
+            return False
+        try:
+            return not os.stat(place.rpartition(b"/")[0] or b"/").st_mode & stat.S_ISGID
+        except OSError:  # the kernel says what is wrong
+            return True
+
     def _owner(self, caller: Caller, directory: int) -> FileOwner:
         """Return who will own what the caller makes in a directory."""
         identity = self._identities.of(caller.call.tid)
@@ -62,6 +72,8 @@ class Creating:
         return FileOwner(identity.users[1], (self._files.owner(directory) or ROOT).gid)
 
     def _make(self, caller: Caller, place: bytes, make: Callable[[_Parent], None]) -> int | None:
+        if self._is_of_root(caller, place):
+            return None
         with self._parent(caller, place) as parent:
             if parent is None or parent.owner.is_root():
                 return None
@@ -117,7 +129,7 @@ class Creating:
 
     def open(self, caller: Caller, place: bytes, flags: int, mode: int) -> int | None:
         """Return a descriptor of a file that did not exist and is not root's; None to let the kernel do it."""
-        if flags & os.O_PATH or not flags & os.O_CREAT or flags & os.O_DIRECTORY:
+        if flags & os.O_PATH or not flags & os.O_CREAT or flags & os.O_DIRECTORY or self._is_of_root(caller, place):
             return None
         with self._parent(caller, place) as parent:
             if parent is None or parent.owner.is_root():

@@ -28,6 +28,8 @@ class OwnedFiles:
         """*upper* is where overlayfs keeps what is changed, -1 for nowhere: the root is no overlay."""
         self._identities, self._upper, self._may_chown = identities, upper, may_chown
         self.root = os.stat("/")
+        self.has_roots = False
+        """Whether a process of the step may have another root than this one."""
         self._special: dict[Birth, FileOwner] = {}
         self._new: dict[Birth, FileOwner] = {}
 

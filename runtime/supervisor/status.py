@@ -45,6 +45,12 @@ class StatusTeller:
         return self._told(caller, place, buffer, ask, follow=not at[2] & AT_SYMLINK_NOFOLLOW)
 
     def _told(self, caller: Caller, place: bytes, buffer: int, ask: Ask, *, follow: bool) -> bool:
+        files = self._files
+        try:  # most files are told of in this line
+            if not files.has_roots and not files.may_have_owner(place, follow=follow):
+                return False
+        except OSError:
+            return False
         with root_of(caller, self._files.root):
             try:
                 if not self._files.may_have_owner(place, follow=follow):

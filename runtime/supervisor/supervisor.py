@@ -91,6 +91,7 @@ class Supervisor:
             "getresgid": lambda c, a: _tell(c, a, self._now(c).groups),
             "getgroups": self._getgroups,
             "prctl": self._keep,
+            "chroot": self._chroot,
         }
 
     def _status_handlers(self) -> dict[str, Handler]:
@@ -215,6 +216,11 @@ class Supervisor:
         now = self._now(caller)
         if now.is_root and a[1] <= 1:
             self._become(caller, ProcessIds(now.users, now.groups, now.supplementary, keeps=bool(a[1])))
+        return None
+
+    def _chroot(self, _caller: Caller, _: Arguments) -> Answer:
+        """Look for the root of each caller from now on: there is no other call that gives it one."""
+        self.files.has_roots = True
         return None
 
     def _getgroups(self, caller: Caller, a: Arguments) -> Answer:

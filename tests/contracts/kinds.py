@@ -64,6 +64,7 @@ PROMISES = {
     "grammar/hints.py": "hints for messages of Docker that have none",
     "grammar/words/shellpattern.py": "the patterns of ${name#pattern}, a notation of its own",
     "runtime/kernel/capabilities.py": "the names of capabilities",
+    "runtime/kernel/memory.py": "the memory of another process",
     "runtime/kernel/user_namespace.py": "whether this is the host's user namespace",
     "runtime/monitor/messages.py": "the protocol of a monitor and its clients",
     "runtime/paths/replacing.py": "a file that is replaced as a whole",

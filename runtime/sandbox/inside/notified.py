@@ -33,7 +33,7 @@ CALLS = frozenset(
     removexattr lremovexattr fremovexattr
     mkdir mkdirat symlink symlinkat mknod mknodat creat open openat openat2
     setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups
-    getuid geteuid getgid getegid getresuid getresgid getgroups prctl
+    getuid geteuid getgid getegid getresuid getresgid getgroups prctl chroot
     """.split()
 )
 KEEPING = frozenset("rename renameat renameat2 link linkat utimensat".split())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.kernel.memory import MemoryReader
 from pybuild.runtime.ownership import record
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.supervisor.caller import signed
@@ -61,6 +62,15 @@ def test_a_path_may_be_long_and_too_long(tmp_path: Path) -> None:
         return found
 
     assert supervised(ask) == [None, 36]
+
+
+def test_memory_is_read_where_the_call_for_it_is_not_permitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: int) -> bytes:
+        raise PermissionError(1, "refused")
+
+    monkeypatch.setattr(MemoryReader, "read", refuse)
+    supervised(lambda: os.chown(tmp_path, 5, 6))
+    assert record.read(str(tmp_path)) == FileOwner(5, 6)
 
 
 def test_the_mask_of_modes_is_that_of_the_caller(tmp_path: Path) -> None:
