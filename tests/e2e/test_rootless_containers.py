@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_container_kills import PATIENCE, monitors
+from tests.e2e.test_container_kills import PATIENCE, assert_true_and_removable, monitors_of, work
 from tests.helpers import bases
 from tests.helpers.hosts import need_programs
+from tests.helpers.leftovers import wait_until_no_process
 from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
 
 pytestmark = pytest.mark.xdist_group("cases")
@@ -42,9 +44,9 @@ def user(home: OrdinaryUser) -> Iterator[OrdinaryUser]:
 
 def await_no_monitor(user: OrdinaryUser) -> None:
     deadline = time.monotonic() + PATIENCE
-    while monitors(user.store) and time.monotonic() < deadline:
+    while monitors_of(user) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert monitors(user.store) == []
+    assert monitors_of(user) == []
 
 
 def output(user: OrdinaryUser, *words: str) -> str:
@@ -156,7 +158,7 @@ def test_a_container_ends_with_its_monitor_and_is_started_again(user: OrdinaryUs
     user.run("run", "-d", "--name", "one", "small", "sh", "-c", "echo kept >> /kept; chown 5 /kept; sleep 1000")
     awaited(user, "5", "exec", "one", "stat", "-c", "%u", "/kept")
     process = int(output(user, "inspect", "-f", "{{.State.Pid}}", "one"))
-    for monitor in monitors(user.store):
+    for monitor in monitors_of(user):
         os.kill(monitor, signal.SIGKILL)
     await_no_monitor(user)
     assert state(user, "one") == ("exited", 137, "monitor lost")
@@ -182,3 +184,80 @@ def test_what_a_user_cannot_have_is_said(user: OrdinaryUser) -> None:
     assert "no control group that can be frozen" in paused.stderr
     single = user.run("run", "-d", "--isolation", "single", "small", "true", check=False)
     assert "containers have no isolation 'single' yet" in single.stderr
+
+
+@pytest.mark.thorough
+def test_kills_of_commands_and_monitors_leave_true_states_and_nothing_else(user: OrdinaryUser) -> None:
+    turns = int(os.environ.get("PYBUILD_TURNS", "12"))
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(work, user, 100 + number, turns) for number in range(4)]
+        assert [line for job in jobs for line in job.result()] == []
+    assert_true_and_removable(user, user.directory / "store")
+    assert wait_until_no_process(str(user.directory)) == []
+
+
+_LOOKS = """
+echo 'echo was here > /mnt/home/written' > /bin/evil; chmod +x /bin/evil
+ln -s /mnt/home /way
+while :; do
+    ls -l /proc/*/exe /proc/*/cwd /proc/*/root /proc/*/fd
+    cat /proc/*/environ | tr '\\0' '\\n'
+    sleep 0.02
+done 2>/dev/null
+"""
+
+
+def test_nothing_of_the_user_is_reached_through_links_or_by_looking_at_who_enters(user: OrdinaryUser) -> None:
+    secret = user.directory / "secret"
+    secret.write_text("SECRET\n", encoding="ascii")
+    os.chown(secret, UID, UID)
+    given = str(user.seen(secret))
+    user.run("run", "-d", "--name", "one", "small", "sh", "-c", _LOOKS)
+    awaited(user, "/mnt/home", "exec", "one", "readlink", "/way")
+    for _ in range(5):
+        user.run("exec", "-e", "VARIABLE=of-exec", "one", "/bin/true")
+    assert user.run("exec", "-w", "/proc/self/fd/3", "one", "true", check=False).returncode != 0
+    printed = output(user, "logs", "one")
+    # What the programs are when they are executed is theirs to see.
+    assert "busybox" in printed
+    for found in ("python", "store", "pybuild", "SUBORDINATE"):
+        assert found not in printed
+    for runs in (True, False):
+        if not runs:
+            user.run("stop", "-t", "0", "one")
+        for source in ("one:/way/secret", "one:/mnt/home/secret"):
+            taken = user.run("cp", "-L", source, str(user.seen(user.directory / "stolen")), check=False)
+            assert taken.returncode == 1, taken.stdout
+        refused = user.run("cp", given, "one:/way/written", check=False)
+        assert "Traceback" not in refused.stderr
+        assert not (user.directory / "written").exists()
+    assert not (user.directory / "stolen").exists()
+
+
+_EMBEDDED = """
+import asyncio, threading, pybuild
+
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+with pybuild.Store.open() as store:
+    def one(name):
+        with pybuild.start("small", ("sleep", "1000"), store, name=name) as container:
+            printed = []
+            code = container.run(("sh", "-c", "id -u; exit 3"), lambda stream, data: printed.append(data))
+            container.stop(0)
+            return code, b"".join(printed), container.exit_code
+
+    async def both():
+        return await asyncio.gather(*(asyncio.to_thread(one, name) for name in ("first", "second")))
+
+    print(asyncio.run(both()), pybuild.containers(store))
+end.set()
+"""
+
+
+def test_a_program_with_threads_and_an_event_loop_has_containers(user: OrdinaryUser) -> None:
+    command = user.command()
+    words = [*command[: command.index("-m")], "-c", _EMBEDDED]
+    done = subprocess.run(words, env=user.environment, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "[(3, b'0\\n', 137), (3, b'0\\n', 137)] []\n"

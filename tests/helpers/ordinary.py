@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,12 @@ class OrdinaryUser(Program):
         ahead = ["unshare", "--mount", "sh", os.fspath(_SCRIPT), os.fspath(self.directory), readable]
         # The names of super() do not reach a class that slots made anew.
         return [*ahead, "env", f"HOME={HOME}", f"PYTHONPATH={_REPOSITORY / '.src'}", *Program.command(self, *arguments)]
+
+    def is_at_home(self, process: int) -> bool:
+        """Whether a process has the home of this user, and not another directory of the same name."""
+        with suppress(OSError):
+            return os.path.samefile(f"/proc/{process}/root{HOME}", self.directory)
+        return False
 
     def seen(self, path: Path) -> Path:
         """What the user calls *path*, which is below the home."""
