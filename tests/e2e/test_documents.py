@@ -64,7 +64,7 @@ def test_library_example_of_the_readme_works(tmp_path: Path, shims: Path) -> Non
     _run(["sh", "-euc", shell], tmp_path, shims)
     (tmp_path / "Dockerfile").write_text("FROM base\nLABEL made=by-library\n")
     with FakeRegistry() as registry:
-        example = [sys.executable, "-c", _example("python", "pybuild"), ".", f"{registry.name}/first:1"]
+        example = [sys.executable, "-c", _example("python", "import pybuild"), ".", f"{registry.name}/first:1"]
         printed = _run(example, tmp_path, shims, place=tmp_path)
         assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", printed)
         assert "/v2/first/manifests/1" in registry.paths("PUT")
@@ -76,7 +76,7 @@ def test_library_example_of_the_readme_works(tmp_path: Path, shims: Path) -> Non
 
 def test_library_example_of_the_readme_passes_the_strictest_type_check(tmp_path: Path) -> None:
     example, wrong = tmp_path / "example.py", tmp_path / "wrong.py"
-    example.write_text(_example("python", "pybuild"))
+    example.write_text(_example("python", "import pybuild"))
     # That it passes says something only if what a program may not do fails.
     wrong.write_text('import pybuild\npybuild.Request.of(context=".", tag=("x",))\npybuild.list("x")\n')
     options = ["--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
