@@ -1,4 +1,4 @@
-"""Values that cross from the builder to the sandbox child: plain records, and their form on the wire.
+"""Records: values that the builder sends to the child of the sandbox, and their encoding.
 
 The child must start in milliseconds, so its values are neither dataclasses nor named tuples, whose modules take longer
 to import than the child takes to build a sandbox. All texts are bytes, as the kernel has them.
@@ -53,7 +53,7 @@ def _restore(value: object) -> object:
 
 
 class Operation:
-    """Names what is being done, so that an OSError inside the block becomes a `SandboxError` that says it."""
+    """A named operation: an OSError in the block becomes a `SandboxError` with this name and path."""
 
     __slots__ = ("name", "path")
 

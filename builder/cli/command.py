@@ -1,4 +1,4 @@
-"""What the commands have in common as click sees them: how flags are written, and the flags that many take."""
+"""The class of all commands, which reads flags as Go programs do, and the options that many commands have."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -13,10 +13,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Command(click.Command):
-    """A command whose flags may be written ``--flag=true`` and ``--flag=false``, as in Go programs.
+    """A command whose flags may have a value, ``--flag=true`` or ``--flag=false``, as in Go programs.
 
-    Another value of ``--flag`` is one of ``--flag-policy``, if there is such an option.
-    ``-D`` is an option of the program that may also stand behind the name of the command.
+    click has no options with an optional value. Where a flag has other values as well, such as ``--pull=never``, they
+    become those of a hidden option ``--pull-policy``. ``-D``, an option of the program, may also follow the name of
+    the command.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -24,14 +25,14 @@ class Command(click.Command):
         self.params.append(click.Option(["-D", "--debug"], is_flag=True, hidden=True, expose_value=False))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Rewrite such values: true to the flag alone, false to nothing or its opposite."""
+        """Parse *args*, in which ``--flag=true`` becomes ``--flag``, and ``--flag=false`` its opposite or nothing."""
         options = {name: option for option in _options(self) for name in (*option.opts, *option.secondary_opts)}
         plain: list[str] = []
         words = iter(args)
         for word in words:
             is_option = word.startswith("-") and word != "-"
             if word == "--" or not (is_option or ctx.allow_interspersed_args):
-                # What follows belongs to the program that this command runs.
+                # The rest is the command line of the program that this command runs.
                 plain.append(word)
                 plain.extend(words)
             else:
@@ -46,7 +47,7 @@ def _options(command: click.Command) -> list[click.Option]:
 
 
 def _plain(word: str, options: Mapping[str, click.Option], ctx: click.Context) -> Iterable[str]:
-    """Return what click understands in place of *word*."""
+    """Return the words for click that mean the same as *word*."""
     name, equals, value = word.partition("=")
     if not equals or name not in options or not options[name].is_flag:
         return (word,)
@@ -58,10 +59,10 @@ def _plain(word: str, options: Mapping[str, click.Option], ctx: click.Context) -
 
 
 def _values_wanted(word: str, options: Mapping[str, click.Option]) -> int:
-    """Return how many of the words behind *word* are values of it."""
+    """Return the number of words after *word* that are its values."""
     if word.startswith("--"):
         return 0 if "=" in word or word not in options else _arity(options[word])
-    # Of several short options in one word the first that takes a value has the rest of it.
+    # In a word of several short options, the first one with a value takes the rest of the word as its value.
     for at, letter in enumerate(word[1:], 2):
         option = options.get(f"-{letter}")
         if option is None or (arity := _arity(option)):
@@ -74,13 +75,13 @@ def _arity(option: click.Option) -> int:
 
 
 def _opposite(name: str, options: Mapping[str, click.Option]) -> str:
-    """Return the opposite flag of *name*; only a long name has one."""
+    """Return the flag that switches *name* off, such as ``--no-pull``. Short names have none."""
     option = options[name]
     return (option.opts[-1] if name in option.opts else name).replace("--", "--no-", 1)
 
 
 def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
-    """Return the value of ``--flag=VALUE``. A wrong one is an error in the words of Go's flags."""
+    """Return the boolean of ``--flag=VALUE``. An invalid one is an error with the message of Go's package flag."""
     from pybuild.grammar.golang import parse_bool
 
     try:
@@ -101,7 +102,7 @@ def _is_boolean(value: str) -> bool:
 
 
 def root_option(function: _F) -> _F:
-    """Add ``--root``, which may stand before or after the name of the command."""
+    """Add ``--root``, which may be given before or after the name of the command."""
 
     def keep(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
         if value is not None:

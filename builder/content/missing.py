@@ -1,4 +1,4 @@
-"""The error for a file that COPY names and its source lacks, with a suggestion."""
+"""The error for a source path of COPY that does not exist, with a hint at what may have been meant."""
 
 import stat
 from collections import deque
@@ -13,11 +13,11 @@ from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import DirectoryEntry, Root
 
 _LOOKED_AT = 20_000
-"""Names that are looked at for a hint, and no more: a tree may be large."""
+"""The number of names that are compared for a hint. A tree may have millions."""
 
 
 class Searched(Protocol):
-    """The tree that was searched: its name for messages, and what is hidden in it."""
+    """The tree in which the path was looked up. *where* is its name in messages."""
 
     root: Root
     where: str
@@ -27,7 +27,7 @@ class Searched(Protocol):
 
 
 def not_found(source: Searched, path: str) -> str:
-    """Return the message, in BuildKit's words."""
+    """Return the message of BuildKit for a missing *path*."""
     return f'failed to calculate checksum: "/{path}": not found in {source.where}'
 
 
@@ -50,7 +50,7 @@ def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> B
 
 
 def _dangling(source: Searched, path: str) -> str:
-    """Return what is wrong with the first symlink on the way to *path* that leads nowhere; "" when none does."""
+    """Return a hint at the first directory in *path* that is a dangling symlink; "" when there is none."""
     for above in accumulate(path.split("/")[:-1], lambda parent, name: f"{parent}/{name}"):
         if source.root.stat(above, follow=False) is not None and source.root.stat(above) is None:
             return f'"/{above}" is a symlink to "/{source.root.real(above)}", which is not there'
@@ -58,20 +58,21 @@ def _dangling(source: Searched, path: str) -> str:
 
 
 def _meant(source: Searched, path: str) -> str | None:
-    """Return what is there, and may have been meant by *path*."""
+    """Return an existing path that may have been meant by *path*."""
     try:
         return _behind_a_root(source, path) or _near(source, path) or _elsewhere(source, path.rpartition("/")[2])
     except (OSError, UnsafePathError):
-        # What cannot be looked at is no reason for another message.
+        # Without a hint the message is still right.
         return None
 
 
 def _shows(source: Searched, path: str) -> bool:
+    """Return whether *path* exists and is not ignored."""
     return source.root.stat(path, follow=False) is not None and not source.hides(path)
 
 
 def _entries(source: Searched, directory: str) -> Iterator[tuple[str, DirectoryEntry]]:
-    """Yield what shows in *directory*, with the path of each."""
+    """Yield the entries of *directory* that are not ignored, each with its path."""
     for entry in source.root.scan(directory):
         path = f"{directory}/{entry.name}".lstrip("/")
         if not source.hides(path):
@@ -79,14 +80,14 @@ def _entries(source: Searched, directory: str) -> Iterator[tuple[str, DirectoryE
 
 
 def _behind_a_root(source: Searched, path: str) -> str | None:
-    """Return the end of *path* that is there: its beginning may be a directory of the host, the source itself."""
+    """Return the longest existing end of *path*: users write paths of the host, such as ``/home/me/project/file``."""
     names = path.split("/")
     ends = ("/".join(names[at:]) for at in range(1, len(names)))
     return next((end for end in ends if _shows(source, end)), None)
 
 
 def _near(source: Searched, path: str) -> str | None:
-    """Return *path* with the first name that is not there replaced by one of nearly the same letters."""
+    """Return *path* with its first missing name replaced by a similar one, if the result exists."""
     names = path.split("/")
     above = 0
     while above < len(names) - 1 and _is_directory(source, "/".join(names[: above + 1])):
@@ -104,7 +105,7 @@ def _is_directory(source: Searched, path: str) -> bool:
 
 
 def _elsewhere(source: Searched, name: str) -> str | None:
-    """Return the path of the one thing in the tree that has this name; None when there are several, or too many."""
+    """Return the path of the only entry in the tree with this name; None when there are several."""
     left, found = _LOOKED_AT, None
     directories = deque([""])
     while directories:
@@ -120,7 +121,7 @@ def _elsewhere(source: Searched, name: str) -> str | None:
 
 
 def behind_symlink(source: Searched, path: str) -> BuildError | None:
-    """Return the error for a *path* below a symlink, which ``--parents`` does not follow."""
+    """Return the error for a *path* below a symlink, which ``--parents`` does not follow; None for another path."""
     real = source.root.real(path)
     if real == path or source.root.stat(path) is None or source.hides(real):
         return None

@@ -1,7 +1,7 @@
-"""Choosing the records of the build cache and the cache mounts that are removed when it exceeds its limits.
+"""Removing records of the build cache and cache mounts when the cache exceeds its limits.
 
-The cost of a record is the data that nothing else needs: blobs and unpacked layers of images do not count. A record is
-as recently used as any record that builds on it, so the steps of a build that is still used stay together.
+The cost of a record is the data that would be freed with it: its blobs and unpacked layers, except those of images. A
+record counts as used when a record on top of it is used, so that all steps of a build that is still used are kept.
 """
 
 import os
@@ -19,15 +19,19 @@ from pybuild.builder.store.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
+    """A record of the cache, or a cache mount, that may be removed."""
+
     key: str
     used: float
+    """The time of the last use, in seconds since the epoch."""
     costs: frozenset[str]
+    """The names of the data that it keeps in the store; several records may share some of it."""
     mount: StoredMount | None = None
     """The cache mount, for an item that is not a record."""
 
 
 def evict(store: Store, policy: Policy) -> Freed:
-    """Remove records and cache mounts as *policy* asks, least recently used first.
+    """Remove records and cache mounts until the limits of *policy* are kept, least recently used first.
 
     The data of the records is removed by the next `builder.prune.gc.collect`. The caller holds `Store.collecting`.
     """
@@ -57,6 +61,7 @@ def evict(store: Store, policy: Policy) -> Freed:
 
 
 def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
+    """Yield all cache mounts. Their sizes are added to *sizes*."""
     for mount in cache_mounts(store):
         cost = f"mount {mount.directory.name}"
         sizes[cost] = disk_usage(mount.directory)
@@ -64,7 +69,7 @@ def _mounts(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
 
 
 def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
-    """Yield all records with the data that only they keep in the store; *sizes* gets its bytes."""
+    """Yield all records with the data that only records keep in the store. Its sizes are added to *sizes*."""
     marked = mark(store)
     found = list(store.cache.records())
     latest: dict[str, float] = {}
@@ -81,5 +86,5 @@ def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
         sizes.update((name, snapshot_size(store, chain)) for name, chain in unpacked.items() if name not in sizes)
         costs = (*(str(layer.digest) for layer in blobs), *unpacked)
         recent = latest[chains[-1]] if chains else used
-        # One text for each thing: records of one build name nearly the same.
+        # Records of one build share most names: keep one copy of each in memory.
         yield _Record(key=key, used=recent, costs=frozenset(names.setdefault(cost, cost) for cost in costs))

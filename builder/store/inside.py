@@ -1,7 +1,7 @@
-"""Work on unpacked images, which only root can do: here when this process is root, else by the worker.
+"""Calling functions that work on unpacked images: in this process if it is root, else in the worker.
 
-A tree has files of many owners. So whoever is not root works on them in a user namespace, where it is; this process
-stays where it is, and hands over functions (`runtime.worker`).
+The files of an image have many owners, so an ordinary user can work on them only as root of a user namespace. This
+process never enters one. It sends calls to the worker (`runtime.worker`), which is in one.
 """
 
 import os
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pybuild.builder.store.registries import RegistryAccess
 
 Tell = Callable[[Any], None]
-"""Takes what a function tells while it runs: events of a build, or values of its own."""
+"""Receives the events of a function while it runs: those of a build, or values of another type."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class _Opening(NamedTuple):
-    """How the same store is opened in another process."""
+    """The arguments that open the same store in another process."""
 
     root: Path
     registries: "RegistryAccess | None"
@@ -33,7 +33,7 @@ class _Opening(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What a user should know of the store."""
+    """A message of the store for the user."""
 
     text: str
 
@@ -45,9 +45,10 @@ def inside(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Return ``function(store, tell, *arguments)``, called where trees can be worked on.
+    """Return ``function(store, tell, *arguments, **options)``, called in a process that may work on trees.
 
-    *function* is one of a module. Arguments, events and the result may cross to another process: they are values.
+    The call may be sent to another process, so *function* is a function of a module, and its arguments, events and
+    result can be pickled.
     """
     return inside_with((), function, store, tell, *arguments, **options)
 
@@ -60,7 +61,7 @@ def inside_with(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Do the same for a function that reads ``/proc/self/fd/N`` for each N of *descriptors*."""
+    """Call a function like `inside`, and give it *descriptors*, which it opens as ``/proc/self/fd/N``."""
     return inside_of(-1, descriptors, function, store, tell, *arguments, **options)
 
 
@@ -73,7 +74,7 @@ def inside_of(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Do the same as root of the open user namespace *namespace*, -1 for one of this process's own."""
+    """Call a function like `inside_with`, in the user namespace of the descriptor *namespace*, -1 for a new one."""
     if is_direct() or (namespace < 0 and not _has_worker()):
         return function(store, tell, *arguments, **options)
     from pybuild.runtime.worker.client import call
@@ -95,7 +96,7 @@ def inside_of(
 
 
 def _has_worker() -> bool:
-    """Return whether a user namespace could be made; a root that cannot is left to do without."""
+    """Start the worker; return whether that worked. Root, which may do without one, gets False instead of an error."""
     from pybuild.runtime.worker.client import start
 
     try:
@@ -115,7 +116,10 @@ def among_trees(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Do the same for a function that measures and removes: where nothing is unpacked, anybody can do that."""
+    """Call a function like `inside`, if the store has trees. Without trees it is called in this process.
+
+    For functions that measure or remove data, which every user may do as long as nothing is unpacked.
+    """
     if not has_trees(store.root):
         return function(store, tell, *arguments, **options)
     return inside(function, store, tell, *arguments, **options)
@@ -128,8 +132,8 @@ def _carry_out(
     arguments: tuple[Any, ...],
     options: dict[str, Any],
 ) -> _T:
-    """Run the call, in the worker."""
-    # Root has another default, and the programs that are started from here use the store as well.
+    """Call *function* in the worker."""
+    # The default root of the store is another one for root, and programs that are started here use the same store.
     os.environ["PYBUILD_ROOT"] = os.fspath(opening.root)
     with Interrupts(), Store.open(opening.root, opening.registries) as store:
         store.passed_over.update(opening.passed_over)

@@ -1,4 +1,4 @@
-"""How registries are accessed: the part of it that a program chooses, for a store or for one transfer."""
+"""The settings for registries that a program may choose, for a store or for one transfer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @frozen
 class RegistryAccess:
-    """How a registry is accessed, in place of what the configuration files of Docker and Podman say.
+    """Settings for a registry, which replace those in the configuration files of Docker and Podman.
 
-    *username* and *password* go to this registry and no mirror of it. Credentials are else looked for in *auth_file*.
-    *certificates* is a directory with ``*.crt``, ``*.cert`` and ``*.key``, in place of that in ``certs.d``. Without
-    *verify* any certificate is accepted, and plain HTTP.
+    *username* and *password* are sent to this registry and to none of its mirrors. Without them credentials are read
+    from *auth_file*. *certificates* is a directory with ``*.crt``, ``*.cert`` and ``*.key``, which replaces the one in
+    ``certs.d``. Without *verify* any certificate and plain HTTP are accepted.
 
-    A transfer takes all of it; a `Store`, which may have to do with any registry, *auth_file* and *verify*.
+    All settings apply to a transfer. A `Store`, which accesses any number of registries, takes *auth_file* and *verify*
+    only.
 
     Raises:
         errors.RequestError: a user name without a password, or a value of another type.
@@ -39,7 +40,7 @@ class RegistryAccess:
             raise RequestError("a user name and a password belong together")
 
     def check_common(self) -> None:
-        """Raise RequestError for what must reach one registry only."""
+        """Raise RequestError when there are settings for one registry only."""
         if self.username or self.certificates is not None:
             raise RequestError(
                 "a user name, a password and certificates are for one registry, not for a store",

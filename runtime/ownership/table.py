@@ -1,7 +1,7 @@
-"""The owners of files that can have no attribute: symbolic links, FIFOs and sockets.
+"""The owners of files that cannot have an attribute: symbolic links, FIFOs and sockets.
 
-They are lines of a file in the store, by inode and time of birth: a number that another inode got later means nothing.
-Lines are added and never changed; the last one for an inode counts.
+They are lines of a file in the store. Inodes are identified by number and time of birth, because a number is used again
+after its file was removed. Lines are added and never changed; the last one for an inode is valid.
 """
 
 import fcntl
@@ -21,13 +21,13 @@ _INO, _BTIME = 0x100, 0x800
 _INODE_AT, _BIRTH_AT = 32, 80
 _SECOND = 1_000_000_000
 _INODE_MASK = (1 << 48) - 1
-"""overlayfs tells which file system an inode is of by the bits above."""
+"""overlayfs uses the higher bits of an inode number for the number of the file system."""
 
 
 def birth_of(fd: int) -> tuple[int, int]:
-    """Return what names an inode for ever: its number, and when it was made, in nanoseconds.
+    """Return the identity of an inode: its number, and the time of its birth in nanoseconds.
 
-    Raises OSError EOPNOTSUPP on a file system that does not know it.
+    Raises OSError EOPNOTSUPP on a file system that does not keep the time of birth.
     """
     found = statx(fd, 0, _INO | _BTIME)
     if not struct.unpack_from("=I", found)[0] & _BTIME:
@@ -37,7 +37,7 @@ def birth_of(fd: int) -> tuple[int, int]:
 
 
 class OwnerTable:
-    """The lines of the file at *path*, read again whenever it has grown; without a path they are in memory only."""
+    """The lines of the file at *path*, read again when it has grown. Without a path they are in memory only."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -45,22 +45,22 @@ class OwnerTable:
         self._owners: dict[tuple[int, int], FileOwner] = {}
 
     def owner(self, birth: tuple[int, int]) -> FileOwner | None:
-        """Return the owner of an inode, None when no line tells of it."""
+        """Return the owner of an inode, None when it has no line."""
         self._update()
         return self._owners.get(birth)
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to be found."""
+        """Return whether the table has no lines."""
         self._update()
         return not self._owners
 
     def entries(self) -> tuple[Line, ...]:
-        """Return all that is known."""
+        """Return all lines."""
         self._update()
         return tuple((*birth, owner.uid, owner.gid) for birth, owner in self._owners.items())
 
     def add(self, lines: Iterable[Line]) -> None:
-        """Add what is known from now on."""
+        """Add lines."""
         if self._path is None:
             self._take(lines)
         else:

@@ -98,7 +98,7 @@ def sweep_marked(directory: Path, prefix: str) -> list[str]:
 
 
 def remove_tree(dir_fd: int, name: str) -> None:
-    """Remove *name* in the directory *dir_fd* with everything below it; nothing there is no error. No symlink followed.
+    """Remove *name* in the directory *dir_fd* with everything below it, without following symlinks, if it exists.
 
     Directories move up to the top before they are emptied, so neither the stack nor the number of descriptors grows
     with the depth of the tree, which a RUN step chooses.
@@ -132,7 +132,7 @@ def _lock_file(path: Path, operation: int) -> int:
 
 
 def _flock_new(lock: int, path: Path) -> bool:
-    """Lock what was just made; False when a sweep found it unlocked in between and took it away."""
+    """Lock a new file; False when a sweep has found it before it was locked, and removed it."""
     with suppress(BlockingIOError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _still_at(lock, path):
@@ -183,7 +183,10 @@ def _is_marked(top: int, name: str) -> bool:
 
 
 def _empty_once(directory: int, top: int, numbers: Iterator[int]) -> bool:
-    """Remove what *directory* holds; directories two levels down move up to *top*. True when there was anything."""
+    """Remove the entries of *directory*, and move directories two levels down up to *top*.
+
+    Returns whether there was any entry.
+    """
     found = False
     with os.scandir(directory) as entries:
         for entry in entries:
@@ -219,7 +222,7 @@ def _move_up(directory: int, name: str, top: int, numbers: Iterator[int]) -> Non
 
 
 def _open_to_empty(dir_fd: int, name: str) -> int:
-    """Open a directory so that its entries can be removed, whatever its mode; privilege never needs the detour."""
+    """Open a directory and make its entries removable. Only a user without privileges needs to change its mode."""
     handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         if os.geteuid() != 0 and os.fstat(handle).st_mode & 0o700 != 0o700:

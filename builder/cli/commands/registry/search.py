@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Search a registry (default: Docker Hub) for repositories, those with the most stars first.
 
-    A registry that has no search is asked for its catalog, and names that have TERM in them are shown.
+    Of a registry without a search the catalog is read, and the names that contain TERM are shown.
     """
     passes = [_filter(item) for item in filters]
     if limit not in _LIMITS:
@@ -50,7 +50,7 @@ def command(
 
 
 def _split(term: str) -> tuple[str, str]:
-    """Return the server and what is looked for; a server has a dot or a port, as in references."""
+    """Return the server and the text to search for. As in references, a server has a dot or a port."""
     first, slash, rest = term.partition("/")
     is_server = bool(slash) and (first == "localhost" or bool({".", ":"} & set(first)))
     server, text = (first, rest) if is_server else (HUB, term)
@@ -60,6 +60,7 @@ def _split(term: str) -> tuple[str, str]:
 
 
 def _filter(item: str) -> Callable[[FoundRepository], bool]:
+    """Return the test that ``--filter KEY=VALUE`` stands for. Raises RequestError."""
     key, mark, value = item.partition("=")
     match key if mark else "":
         case "stars":
@@ -88,4 +89,5 @@ def _row(server: str, found: FoundRepository, *, whole: bool) -> Row:
 
 
 def _lines(text: str) -> Iterable[str]:
+    """Return the lines of a description, which may end with any of the usual line ends."""
     return (line for line in text.replace("\r", "\n").split("\n") if line)
