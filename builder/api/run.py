@@ -96,11 +96,11 @@ def _run(
     store: Store, tell: Tell, command: "ImageCommand", image: "Image", cancel: threading.Event | None = None
 ) -> int:
     from pybuild.builder.execute.in_image import rootfs_of, spec_of
-    from pybuild.runtime.sandbox import launcher
+    from pybuild.runtime import running
 
     with store.in_use(), rootfs_of(image, store) as root:
         spec = spec_of(command, image.config.config, root)
-        return launcher.run(spec, output=lambda *piece: tell(piece), cancel=cancel).shell_code
+        return running.run(spec, output=lambda *piece: tell(piece), cancel=cancel).shell_code
 
 
 def command_of(given: Command | Iterable[str]) -> Command:

@@ -6,6 +6,7 @@ in BuildKit, another initial content means another cache, and ``--no-cache`` emp
 
 import os
 import secrets
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.sandbox.isolation import is_chroot
 from pybuild.runtime.snapshots.copying import copy_open_tree
 from pybuild.runtime.snapshots.id_map import check_owner
 
@@ -37,9 +39,7 @@ def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
     Raises:
         BuildError: the initial content of the cache does not exist.
     """
-    first = cache_name(mount) + origin(
-        mount, work.job.inputs[mount.input] or Layers() if mount.input >= 0 else Layers()
-    )
+    first = _full_name(mount, work)
     name, number = first, 0
     while mount.sharing == "private":
         try:
@@ -56,9 +56,33 @@ def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
             directory = _made(name, mount, work)
         else:
             directory = present_mount(name, work.store) or _made(name, mount, work)
-        stack.enter_context(work.store.locks.shared(f"use {name}", work.cancel.is_set))
+        if not is_chroot():
+            stack.enter_context(work.store.locks.shared(f"use {name}", work.cancel.is_set))
         note_use(name, work.store)
         return directory
+
+
+def reserve(mounts: Iterable[CacheMount], work: Work, stack: ExitStack) -> None:
+    """Have the cache mounts of a step for that alone, where they are moved into its tree instead of being mounted.
+
+    Raises:
+        BuildError: one is mounted twice.
+    """
+    shared = [_full_name(mount, work) for mount in mounts if mount.sharing != "private"]
+    for name in sorted(shared):  # in one order, as in `mounts`
+        if shared.count(name) > 1:
+            raise BuildError(f"the {name} is mounted twice in one step", hint="isolation chroot cannot do that")
+        waiting = partial(work.say, f"waiting for another step that uses the {name}")
+        stack.enter_context(work.store.locks.exclusive(f"use {name}", work.cancel.is_set, waiting))
+        if not mount_directory(name, work.store).exists():
+            # Maybe it is still where the step of a builder that was killed had it.
+            work.store.snapshots.sweep()
+
+
+def _full_name(mount: CacheMount, work: Work) -> str:
+    """Return the name of a cache mount with that of its initial content; a private one may have a number as well."""
+    layers = work.job.inputs[mount.input] if mount.input >= 0 else None
+    return cache_name(mount) + origin(mount, layers or Layers())
 
 
 def _set_aside(name: str, store: Store) -> None:

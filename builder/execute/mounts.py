@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 from typing import assert_never
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.execute.cache_mounts import cache_directory, cache_name
+from pybuild.builder.execute.cache_mounts import cache_directory, cache_name, reserve
 from pybuild.builder.execute.job import Work
 from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, SecretMount, SshMount, TmpfsMount
 from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.isolation import is_chroot
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
 
 
@@ -30,6 +31,8 @@ def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
     for name in sorted({cache_name(mount) for mount in locked}):
         waiting = partial(work.say, f"waiting for another step that uses the {name}")
         stack.enter_context(work.store.locks.exclusive(name, work.cancel.is_set, waiting))
+    if is_chroot():
+        reserve((mount for mount in op.mounts if isinstance(mount, CacheMount)), work, stack)
     found = [_mount(mount, work, stack) for mount in op.mounts]
     found += [_agent(mount, target, work, stack) for mount, target in _agents(op)]
     return (*scripts, *(mount for mount in found if mount is not None))
@@ -43,7 +46,8 @@ def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
             source = PurePosixPath("/", mount.source)
             return BindRoot(root=root, source=source, target=target, read_only=mount.read_only)
         case CacheMount():
-            return Bind(host_path=cache_directory(mount, work, stack), target=target, read_only=mount.read_only)
+            path = cache_directory(mount, work, stack)
+            return Bind(host_path=path, target=target, read_only=mount.read_only, movable=True)
         case TmpfsMount():
             return Tmpfs(target=target, size=mount.size, read_only=mount.read_only)
         case SshMount():

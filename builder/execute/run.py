@@ -24,7 +24,7 @@ from pybuild.builder.store.news import tell_once
 from pybuild.grammar.golang import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.sandbox.launcher import run as run_sandbox
+from pybuild.runtime.running import run as run_sandbox
 from pybuild.runtime.sandbox.spec import ExitStatus, FileMount, Mount, Network, Process, ResourceLimits, Spec
 from pybuild.runtime.snapshots.snapshotter import Active
 

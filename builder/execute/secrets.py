@@ -72,7 +72,7 @@ def _text(name: str, value: bytes) -> str:
 def _file(mount: SecretMount, name: str, value: bytes) -> FileMount:
     target = PurePosixPath(mount.target) if mount.target else _DIRECTORY / name
     mode = 0o400 if mount.mode is None else mount.mode
-    return FileMount(target=target, content=value, mode=mode, uid=mount.uid, gid=mount.gid)
+    return FileMount(target=target, content=value, mode=mode, uid=mount.uid, gid=mount.gid, secret=True)
 
 
 class Redactor:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pybuild.builder.store.directory import COPYING, OVERLAY, OWNERS
 from pybuild.runtime.errors import SnapshotError, kernel_reason
-from pybuild.runtime.sandbox.isolation import is_single
+from pybuild.runtime.sandbox.isolation import is_chroot, is_single
 from pybuild.runtime.snapshots.id_map import id_map, is_of_user, tree_suffix
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
@@ -29,7 +29,7 @@ def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
         from pybuild.runtime.ownership.recording import use_table
 
         use_table(root / OWNERS)
-    if wanted == "copying":
+    if wanted == "copying" or (not wanted and is_chroot()):
         return CopyingSnapshotter(trees), ""
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         copies = trees.exists() and not overlays.exists()

@@ -1,6 +1,6 @@
 """The kernel's calls that `os` does not offer: one function per call, OSError on failure, no policy.
 
-This is the only module that imports ctypes. The sandbox child loads it as well, so it imports nothing that costs time.
+Its neighbours aside it alone imports ctypes. The sandbox child loads it as well, so it imports nothing that costs time.
 Every descriptor made here is close-on-exec. Paths may be str or bytes; an empty path means the descriptor itself.
 """
 
@@ -48,6 +48,7 @@ PR_SET_DUMPABLE = 4
 PR_SET_SECCOMP = 22
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -264,6 +265,12 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 def close_range(first: int, last: int = LAST_DESCRIPTOR, flags: int = 0) -> None:
     """Close the descriptors from *first* to *last*, or with CLOSE_RANGE_CLOEXEC mark them."""
     _call(_CLOSE_RANGE, first, last, flags)
+
+
+def set_file_ids(uid: int, gid: int) -> None:
+    """Open files, and look into processes, as this user and group from now on; only root can, and comes back by 0."""
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
 
 
 def sethostname(name: bytes) -> None:

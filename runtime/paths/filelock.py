@@ -12,8 +12,9 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -63,15 +64,18 @@ def new_locked_file(directory: Path, prefix: str) -> tuple[Path, int]:
             return path, lock
 
 
-def sweep(directory: Path, prefix: str, spared: str = "") -> list[str]:
+def sweep(
+    directory: Path, prefix: str, spared: str = "", *, before: Callable[[Path], None] = lambda _path: None
+) -> list[str]:
     """Remove what begins with *prefix* in *directory* and is held by nobody; return the names.
 
-    Those that begin with *spared* stay, unless that is empty.
+    Those that begin with *spared* stay, unless that is empty. *before* is called with each, locked, before it goes.
     """
     top = os.open(directory, _DIRECTORY)
     try:
         names = [name for name in os.listdir(top) if name.startswith(prefix)]
-        return [name for name in names if not (spared and name.startswith(spared)) and _remove_unheld(top, name)]
+        wanted = [name for name in names if not (spared and name.startswith(spared))]
+        return [name for name in wanted if _remove_unheld(top, name, partial(before, directory / name))]
     finally:
         os.close(top)
 
@@ -148,7 +152,7 @@ def _still_at(lock: int, path: Path) -> bool:
         return False
 
 
-def _remove_unheld(top: int, name: str) -> bool:
+def _remove_unheld(top: int, name: str, before: Callable[[], None] = lambda: None) -> bool:
     try:
         found = os.stat(name, dir_fd=top, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode):
@@ -159,6 +163,7 @@ def _remove_unheld(top: int, name: str) -> bool:
         return False
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        before()
         # Its holder may have renamed it to its final name since it was opened; then this name is nobody's.
         remove_tree(top, name)
     except BlockingIOError:

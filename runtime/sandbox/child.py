@@ -3,7 +3,7 @@
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -33,9 +33,19 @@ _LAST_PIECES = 16  # the most that a pipe can hold
 class Child:
     """A running sandbox child and the pipes to it."""
 
-    def __init__(self, data: bytes, *, stdin: int | None = None, fork: Fork = fork_child) -> None:
-        """Start the child with *fork* on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties."""
-        pipes = [os.pipe() for _ in range(3)]
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        stdin: int | None = None,
+        fork: Fork = fork_child,
+        outputs: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """Start the child with *fork* on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties.
+
+        *outputs* are both ends of these pipes, the one that is read first, if they are made already; they are closed.
+        """
+        pipes = [os.pipe(), *(outputs or (os.pipe(), os.pipe()))]
         self._status, *streams = (reader for reader, _ in pipes)
         self._streams = dict(zip(streams, (1, 2), strict=False))
         written = [writer for _, writer in pipes]

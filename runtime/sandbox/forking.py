@@ -13,14 +13,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EPIPE
+from pathlib import Path
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox.inside.plan import EXPECT, RUN, USUAL_RUN
-from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
-from pybuild.runtime.sandbox.isolation import is_single
+from pybuild.runtime.sandbox.interpreter import BOOTSTRAP, child_argv, child_environment, interpreter
+from pybuild.runtime.sandbox.isolation import is_chroot, is_single
 
 _LOCK = threading.Lock()
-_SERVERS: dict[int, "_Server"] = {}
+_SERVERS: dict[tuple[int, bool], "_Server"] = {}
+_CHROOTED = Path(__file__).parents[1] / "chrooted" / "bootstrap.py"
 
 
 def start(expected: int = 0) -> None:
@@ -49,11 +51,15 @@ def fork_child(descriptors: tuple[int, int, int, int, int], *, usual: bool = Fal
 
 def _server() -> "_Server":
     # A builder that was itself forked has a server of its own: the other one belongs to its parent.
-    own = os.getpid()
+    own = os.getpid(), is_chroot()
     server = _SERVERS.get(own)
     if server is None or not server.lives():
         server = _SERVERS[own] = _Server()
     return server
+
+
+def _script() -> Path:
+    return _CHROOTED if is_chroot() else BOOTSTRAP
 
 
 @contextmanager
@@ -75,7 +81,7 @@ class _Server:
             try:
                 os.posix_spawn(
                     f"/proc/self/fd/{interpreter()}",
-                    child_argv(*(["supervised"] if is_single() else [])),
+                    child_argv(*(["supervised"] if is_single() else []), script=_script()),
                     child_environment(),
                     file_actions=[
                         (os.POSIX_SPAWN_DUP2, far_end.fileno(), 0),
@@ -93,7 +99,7 @@ class _Server:
 
     def expect(self, runs: int) -> None:
         """Send the number of runs that are still expected."""
-        if runs:
+        if runs and not is_chroot():
             self._channel.send(EXPECT + b"%d" % runs)
 
     def fork(self, request: bytes, descriptors: tuple[int, int, int, int, int]) -> int:

@@ -16,7 +16,8 @@ from pybuild.runtime.kernel.syscalls import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TR
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _F_ADD_SEALS = 1033
 _FIRST = threading.Lock()
-_BOOTSTRAP = Path(__file__).with_name("inside") / "bootstrap.py"
+BOOTSTRAP = Path(__file__).with_name("inside") / "bootstrap.py"
+"""Where the fork server of sandboxes starts."""
 
 
 def interpreter() -> int:
@@ -58,7 +59,7 @@ def sealed_copy(path: str) -> int:
     return fd
 
 
-def child_argv(*arguments: object, script: Path = _BOOTSTRAP) -> list[str]:
+def child_argv(*arguments: object, script: Path = BOOTSTRAP) -> list[str]:
     """Return the command line of the sandbox child, or of another *script* of ours."""
     # The first word is what Python finds its standard library by.
     return [program(), "-I", "-S", str(script), *map(str, arguments)]

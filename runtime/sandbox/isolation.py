@@ -7,6 +7,9 @@ userns
 single
     The same in a user namespace that has the id of the user alone; a supervisor answers calls that tell of owners, or
     change them (`runtime.supervisor`).
+chroot
+    A chroot alone, of root in a container that lets it neither make namespaces nor mount (`runtime.chrooted`).
+    Experimental.
 none
     No commands. Images are unpacked by root alone, and made of files by everybody.
 
@@ -22,10 +25,10 @@ from pybuild.runtime.ownership.record import is_begun
 
 VARIABLE = "PYBUILD_ISOLATION"
 AUTO, ROOT, USERNS, SINGLE, NONE, STRICT = "auto", "root", "userns", "single", "none", "strict"
-CHOICES = (AUTO, ROOT, USERNS, SINGLE, NONE, STRICT)
+CHROOT = "chroot"
+CHOICES = (AUTO, ROOT, USERNS, SINGLE, CHROOT, NONE, STRICT)
 """``strict`` is ``auto`` without anything that is less than what a host without restrictions has."""
 _ALIASES = {"": AUTO, "default": AUTO, "oci": AUTO, "rootless": USERNS}
-_NOT_YET = ("chroot",)
 _CAP_SYS_ADMIN = 1 << 21
 _LEAVE_OUT = f"leave out --isolation, and unset ${VARIABLE}"
 IN_CONTAINER = (
@@ -35,14 +38,12 @@ IN_CONTAINER = (
 
 
 class UnknownIsolation(ValueError):
-    """The text is no isolation, or one that does not exist yet."""
+    """The text is no isolation."""
 
 
 def parse(text: str) -> str:
     """Return the one of CHOICES that *text* means, also in Buildah's words. Raises UnknownIsolation."""
     found = _ALIASES.get(text, text)
-    if found in _NOT_YET:
-        raise UnknownIsolation(f"isolation {text!r} is not there yet: use one of {', '.join(CHOICES)}")
     if found not in CHOICES:
         raise UnknownIsolation(f"unknown isolation {text!r}: use one of {', '.join(CHOICES)}")
     return found
@@ -87,6 +88,12 @@ def is_single() -> bool:
     return is_begun()
 
 
+def is_chroot() -> bool:
+    """Tell whether commands of this process run after a chroot alone: it is asked for, or all that is left to root."""
+    choice = wanted()
+    return choice == CHROOT or (choice == AUTO and _Place.refusal is not None and not may_mount())
+
+
 def refused(error: SandboxUnavailable) -> None:
     """Note that no user namespace can be had here."""
     _Place.refusal = error
@@ -99,14 +106,16 @@ def is_direct() -> bool:
     if _Place.inside:
         return True
     choice = wanted()
-    return choice not in {USERNS, SINGLE} and (choice in {ROOT, NONE} or _Place.refusal is not None or may_mount())
+    return choice not in {USERNS, SINGLE} and (
+        choice in {ROOT, CHROOT, NONE} or _Place.refusal is not None or may_mount()
+    )
 
 
 def check_namespace() -> None:
     """Raise SandboxUnavailable when the user does not want a user namespace to be made."""
     choice = wanted()
-    if choice == ROOT:
-        raise SandboxUnavailable(f"isolation root is for root, and this is user {os.geteuid()}", _LEAVE_OUT)
+    if choice in {ROOT, CHROOT}:
+        raise SandboxUnavailable(f"isolation {choice} is for root, and this is user {os.geteuid()}", _LEAVE_OUT)
     if choice == NONE:
         raise SandboxUnavailable("isolation none unpacks no images for an ordinary user", _LEAVE_OUT)
 
@@ -115,10 +124,16 @@ def check_commands() -> None:
     """Raise SandboxUnavailable when the user wants no commands to run, or none can."""
     if wanted() == NONE:
         raise SandboxUnavailable("isolation none runs no commands", _LEAVE_OUT)
-    if _Place.refusal is not None and not may_mount():
-        raise SandboxUnavailable(
-            f"no command can run here: root has no CAP_SYS_ADMIN, and {_Place.refusal}", IN_CONTAINER
-        )
+    if _Place.refusal is not None and not may_mount() and not is_chroot():
+        raise not_permitted()
+
+
+def not_permitted(more: str = "") -> SandboxUnavailable:
+    """Return the error for a root that can neither mount nor make user namespaces; *more* is what it cannot do, too."""
+    reasons = [f"{_Place.refusal}", *([more] if more else [])]
+    return SandboxUnavailable(
+        f"no command can run here: root has no CAP_SYS_ADMIN, and {', '.join(reasons)}", IN_CONTAINER
+    )
 
 
 def may_mount() -> bool:

@@ -49,7 +49,7 @@ def run(
     """
     check_commands()
     with limited(what.limits) as groups, _networked(what) as (there, network):
-        _tell_limits(groups.missing, output)
+        tell_limits(groups.missing, output)
         made = make_plan(there, tuple(os.fsencode(file) for file in groups.files), network)
         child = _start(encode(made), what, usual=made.world.ground() == plan.USUAL.ground())
         try:
@@ -95,7 +95,7 @@ def _say_once(missing: str, output: Output) -> None:
         output(2, f"note: {_MISSING[missing]}\n".encode())
 
 
-def _tell_limits(missing: tuple[str, ...], output: Output) -> None:
+def tell_limits(missing: tuple[str, ...], output: Output) -> None:
     """Say which limits the host does not let the builder keep: the step runs without."""
     if missing and missing not in _said:
         _said.add(missing)
@@ -162,7 +162,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: by
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
-        process=_process(what),
+        process=process_of(what),
         root=_root(what.root),
         world=world,
     )
@@ -174,7 +174,8 @@ def _stdio(what: spec.Spec) -> bytes:
     return plan.PIPE if what.interactive else plan.NULL
 
 
-def _process(what: spec.Spec) -> process.Process:
+def process_of(what: spec.Spec) -> process.Process:
+    """Return the process of *what* as the child takes it. Raises SandboxError for a limit without a name."""
     confinement = process.Confinement(
         capabilities=EVERY if what.insecure else what.capabilities,
         insecure=what.insecure,

@@ -71,17 +71,51 @@ def probe(ask: Collection[str] = TRIALS, *, rung: str = "root") -> Privileges:
 
 
 def _try(ask: Collection[str], rung: str = "root") -> tuple[dict[str, int], SandboxUnavailable | None]:
-    import subprocess
-
-    script = str(Path(__file__).with_name("probe.py"))
-    command = [program(), "-I", "-S", script, rung, *ask]
-    # What maps ids is found by it, and a user namespace is made although root may need none.
-    environment = {**child_environment(), "PATH": os.environ.get("PATH", os.defpath), isolation.VARIABLE: rung}
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
+    lines = _printed(Path(__file__).with_name("probe.py"), rung, *ask, **{isolation.VARIABLE: rung})
     if lines and lines[0].startswith("! "):
         return {}, SandboxUnavailable(lines[0][2:], "".join(lines[1:2]))
-    return {name: int(errno) for errno, _, name in (line.partition(" ") for line in lines)}, None
+    return _errors(lines), None
+
+
+def _errors(lines: list[str]) -> dict[str, int]:
+    return {name: int(errno) for errno, _, name in (line.partition(" ") for line in lines)}
+
+
+def _printed(script: Path, *arguments: str, **variables: str) -> list[str]:
+    """Return the lines that a script of trials prints."""
+    import subprocess
+
+    command = [program(), "-I", "-S", str(script), *arguments]
+    # What maps ids is found by PATH, and a user namespace is made although root may need none.
+    environment = {**child_environment(), "PATH": os.environ.get("PATH", os.defpath), **variables}
+    null = subprocess.DEVNULL
+    done = subprocess.run(command, env=environment, cwd="/", stdin=null, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+_CHROOT = Path(__file__).parents[1] / "chrooted" / "trial.py"
+_NEEDED_BY_CHROOT = {
+    "chroot": ("chroot(2) is refused", "a container with the capability SYS_CHROOT"),
+    "filter": ("a filter of system calls is refused", "a kernel with seccomp filters"),
+    "trace": ("ptrace(2) is refused", "a container whose filter permits ptrace, as Docker's does"),
+    "programs": ("no program can be executed in the store", "a store on a volume without noexec"),
+    "nodes": (
+        "device nodes cannot be used in the store",
+        "the capability MKNOD, and a store on a volume without nodev",
+    ),
+    "devices": ("steps could use all devices of the host", "a container, whose devices are controlled"),
+}
+
+
+def chroot_refusal(directory: Path) -> SandboxUnavailable | None:
+    """Return why steps cannot run after a chroot alone on trees in *directory*, None when they can. All is tried."""
+    if os.geteuid() != 0:
+        return SandboxUnavailable(f"this is user {os.geteuid()}", "sudo pybuild ...")
+    errors = _errors(_printed(_CHROOT, os.fspath(directory), *_NEEDED_BY_CHROOT))
+    for name, (reason, needs) in _NEEDED_BY_CHROOT.items():
+        if errors[name]:
+            return SandboxUnavailable(reason, needs)
+    return None
 
 
 def explain(errno: int) -> SandboxUnavailable:
@@ -125,9 +159,13 @@ class Rung:
 class Ladder:
     """The rungs of this host, each tried out once."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Raises SandboxUnavailable when *environment* asks for an isolation that there is not."""
+    def __init__(self, environment: Mapping[str, str] = os.environ, directory: Path | None = None) -> None:
+        """Trees are to lie in *directory*, by default where temporary files do.
+
+        Raises SandboxUnavailable when *environment* asks for an isolation that there is not.
+        """
         self.wanted = isolation.wanted(environment)
+        self._directory = directory
 
     @cached_property
     def rungs(self) -> tuple[Rung, ...]:
@@ -136,16 +174,30 @@ class Ladder:
             _root(),
             _tried(isolation.USERNS, probe(_OF_A_RUNG, rung=isolation.USERNS)),
             _single(),
+            self._chroot(),
             Rung(name="none", works=True),
         )
+
+    def _chroot(self) -> Rung:
+        refusal = chroot_refusal(self._directory or _temporary())
+        if refusal is None:
+            return Rung(name=isolation.CHROOT, works=True)
+        return Rung(name=isolation.CHROOT, works=False, reason=str(refusal), needs=refusal.hint)
 
     @property
     def used(self) -> Rung | None:
         """The rung that commands run on, None when what is wanted does not work."""
-        names = {isolation.AUTO: ("root", "userns", "single", "none"), isolation.STRICT: ("root", "userns")}
+        automatic = ("root", "userns", "single", "chroot", "none")
+        names = {isolation.AUTO: automatic, isolation.STRICT: ("root", "userns")}
         allowed = names.get(self.wanted, (self.wanted,))
         found = next((rung for rung in self.rungs if rung.works and rung.name in allowed), None)
         return None if found is not None and found.missing and self.wanted == isolation.STRICT else found
+
+
+def _temporary() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir())
 
 
 def _root() -> Rung:

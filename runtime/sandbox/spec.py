@@ -97,6 +97,8 @@ class Bind:
     read_only: bool = True
     recursive: bool = True
     """With what is mounted below it."""
+    movable: bool = False
+    """It may be moved for the time of the run, where no mounts can be had: nobody else uses it meanwhile."""
 
 
 @frozen
@@ -135,6 +137,8 @@ class FileMount:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+    secret: bool = False
+    """Its content must not be on a disk, also where no mounts can be had."""
 
 
 @frozen

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
 from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, remove_tree, sweep
+from pybuild.runtime.snapshots.lent import take_back
 from pybuild.runtime.snapshots.snapshotter import Active
 
 _NAME = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
@@ -61,6 +62,7 @@ class SnapshotDirectory:
         """See `Snapshotter.discard`."""
         lock = self._held.pop(active.key, None)
         if lock is not None:
+            take_back(self._directory / active.key)
             self._remove_held(self._directory / active.key, lock)
 
     def remove(self, name: str) -> None:
@@ -86,7 +88,7 @@ class SnapshotDirectory:
 
     def sweep(self) -> None:
         """See `Snapshotter.sweep`."""
-        sweep(self._directory, _PREFIX)
+        self._sweep()
         for name in self._names_on_disk():
             self._committed(name)
 
@@ -103,7 +105,10 @@ class SnapshotDirectory:
         """Remove what killed builders left; until something is written or removed it is in nobody's way."""
         if not self._swept:
             self._swept = True
-            sweep(self._directory, _PREFIX)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        sweep(self._directory, _PREFIX, before=take_back)
 
     def _seal(self, path: Path) -> None:
         """Remove from an active snapshot what its committed form does not have."""

@@ -28,6 +28,7 @@ COMMANDS = "builder/cli/commands"
 """One module per command; a table of names imports them."""
 
 PROGRAMS = {
+    "runtime/chrooted/bootstrap.py",
     "runtime/emulation/trial.py",
     "runtime/sandbox/inside/bootstrap.py",
     "runtime/sandbox/probe.py",
@@ -63,13 +64,16 @@ PROMISES = {
     "builder/transports/copy.py": "copying an image",
     "grammar/hints.py": "hints for messages of Docker that have none",
     "grammar/words/shellpattern.py": "the patterns of ${name#pattern}, a notation of its own",
+    "runtime/chrooted/inside/keeper.py": "the child that the fork server of chroots forks",
     "runtime/kernel/capabilities.py": "the names of capabilities",
+    "runtime/kernel/landlock.py": "what a process gives up by Landlock",
     "runtime/kernel/memory.py": "the memory of another process",
     "runtime/kernel/user_namespace.py": "whether this is the host's user namespace",
     "runtime/monitor/messages.py": "the protocol of a monitor and its clients",
     "runtime/paths/replacing.py": "a file that is replaced as a whole",
     "runtime/paths/scratch.py": "a temporary directory that a killed process leaves to be swept",
     "runtime/rootfs/roots.py": "what a rootfs is made of",
+    "runtime/running.py": "runs a process in the isolation that there is",
     "runtime/sandbox/hostfiles.py": "the files that a sandbox has from its host",
     "runtime/snapshots/change.py": "one difference between two snapshots",
     "runtime/supervisor/values.py": "the protocol of a supervisor and its starter",

@@ -3,6 +3,7 @@
 import os
 import struct
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,8 +57,13 @@ def _filter(numbers: list[int]) -> bytes:
     return b"".join([*steps, struct.pack("=HBBI", _RETURN, 0, 0, _ALLOW), struct.pack("=HBBI", _RETURN, 0, 0, _REFUSE)])
 
 
+def refuse(names: Iterable[str]) -> None:
+    """Let this process, and all that it starts, get EPERM for these system calls."""
+    table = AARCH64 if os.uname().machine == "aarch64" else X86_64
+    set_seccomp_filter(_filter([table[name] for name in names]))
+
+
 if __name__ == "__main__":
     names, *words = sys.argv[1:]
-    table = AARCH64 if os.uname().machine == "aarch64" else X86_64
-    set_seccomp_filter(_filter([table[name] for name in names.split(",")]))
+    refuse(names.split(","))
     os.execvp(words[0], words)

@@ -12,9 +12,10 @@ _MODES = frozenset({"ro", "rw", "z", "Z"})
 
 
 ISOLATION_HELP = (
-    "How commands are isolated from the host: auto (default), root, userns, single, none or strict; see pybuild "
-    "doctor. single is for users without subordinate ids: owners of files are recorded. strict permits nothing less "
-    "than a host without restrictions has. "
+    "How commands are isolated from the host: auto (default), root, userns, single, chroot, none or strict; see "
+    "pybuild doctor. single is for users without subordinate ids: owners of files are recorded. chroot (experimental) "
+    "is for root in a container that permits neither mounts nor namespaces. strict permits nothing less than a host "
+    "without restrictions has. "
     "Also $PYBUILD_ISOLATION; oci means auto, and rootless means userns."
 )
 

@@ -7,6 +7,7 @@ another. While the builder expects more runs, one child is ready before it is as
 
 import os
 import select
+from collections.abc import Callable
 
 from pybuild.runtime.kernel.passing import receive, send, socket_pair
 from pybuild.runtime.kernel.syscalls import (
@@ -20,11 +21,16 @@ from pybuild.runtime.sandbox.inside.keeper import cut_imports, keep, keep_spare
 from pybuild.runtime.sandbox.inside.plan import EXPECT, USUAL_RUN
 
 _CHANNEL, _NULL = 0, 1
+Keep = Callable[[int, int, int], None]
+"""What a child does with its plan, its status pipe, and the number of the fork server."""
 _DESCRIPTORS = 5  # of a run: plan, status pipe, three streams
 
 
-def serve() -> None:
-    """Fork children until the builder's end of the socket is closed. Never returns."""
+def serve(keeper: Keep | None = None) -> None:
+    """Fork children until the builder's end of the socket is closed. Never returns.
+
+    Each becomes a *keeper*, by default that of a sandbox with namespaces.
+    """
     # Ctrl-C is for the builder, which decides what becomes of the sandboxes.
     # Reset first: a SIGCHLD that the builder's parent ignored would leave no child to wait for.
     reset_signals()
@@ -33,7 +39,7 @@ def serve() -> None:
     cut_imports()
     os.chdir("/")
     close_range(3)
-    children = Children()
+    children = Children(keeper or keep)
     while True:
         children.serve_once()
 
@@ -41,9 +47,10 @@ def serve() -> None:
 class Children:
     """The children that are alive, and the spare one."""
 
-    __slots__ = ("_expected", "_living", "_poller", "_spare")
+    __slots__ = ("_expected", "_keeper", "_living", "_poller", "_spare")
 
-    def __init__(self) -> None:
+    def __init__(self, keeper: Keep) -> None:
+        self._keeper = keeper
         self._living: dict[int, int] = {}
         self._poller = select.poll()
         self._poller.register(_CHANNEL, select.POLLIN)
@@ -116,7 +123,7 @@ class Children:
         child = os.fork()
         if child == 0:
             try:
-                _become_child(descriptors, channel, server)
+                _become_child(descriptors, channel, server, self._keeper)
             finally:
                 os._exit(1)
         pidfd = os.pidfd_open(child)
@@ -125,7 +132,7 @@ class Children:
         return pidfd
 
 
-def _become_child(descriptors: tuple[int, ...], channel: int, server: int) -> None:
+def _become_child(descriptors: tuple[int, ...], channel: int, server: int, keeper: Keep) -> None:
     if channel >= 0:
         os.dup2(_NULL, _CHANNEL)  # what the builder says is not for this process
         close_all_but(channel)
@@ -135,7 +142,7 @@ def _become_child(descriptors: tuple[int, ...], channel: int, server: int) -> No
     for stream, fd in enumerate(streams):
         os.dup2(fd, stream)
     close_all_but(plan, status)
-    keep(plan, status, server)
+    keeper(plan, status, server)
 
 
 def close_all_but(*kept: int) -> None:

@@ -44,7 +44,7 @@ def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1, network: in
     *network* is a network namespace to be in, -1 for what the plan says.
     """
     with Status(status_fd, began) as status:
-        _depend_on(parent)
+        depend_on(parent)
         plan = read_plan(plan_fd)
         _keep(plan, plan_fd, status, Ground(plan.world, network=network))
 
@@ -54,7 +54,7 @@ def keep_spare(channel: int, parent: int) -> None:
 
     What `keep` has from its beginning comes over *channel*: plan, status pipe and three streams.
     """
-    _depend_on(parent)
+    depend_on(parent)
     ground = Ground(USUAL, channel)
     if not ground.wait(channel):
         return
@@ -78,7 +78,7 @@ def cut_imports() -> None:
     sys.path_importer_cache.clear()
 
 
-def _depend_on(parent: int) -> None:
+def depend_on(parent: int) -> None:
     """Die with the fork server, which dies with the builder, and let nobody look into this process or its children."""
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     prctl(PR_SET_DUMPABLE, 0)

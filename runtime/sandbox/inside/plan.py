@@ -107,11 +107,16 @@ class SandboxPlan(Record):
         self.root, self.mounts, self.world, self.process = root, mounts, world, process
 
 
-def read_plan(fd: int) -> SandboxPlan:
-    """Return the plan that the builder wrote to *fd*, which stays open."""
+def read_record(fd: int) -> Record:
+    """Return what the builder wrote to *fd*, which stays open."""
     with open(fd, "rb", buffering=0, closefd=False) as file:
         file.seek(0)
-        plan = decode(file.readall())
+        return decode(file.readall())
+
+
+def read_plan(fd: int) -> SandboxPlan:
+    """Return the plan that the builder wrote to *fd*, which stays open."""
+    plan = read_record(fd)
     if not isinstance(plan, SandboxPlan):
         raise TypeError(type(plan))
     return plan

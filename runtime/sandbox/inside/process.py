@@ -74,13 +74,17 @@ class Process(Record):
         self.user_groups, self.oom_score_adj = user_groups, oom_score_adj
 
 
-def become(process: Process, root: int, terminal: int = -1, began: int = -1, *, new_cwd: bool = True) -> None:
+def become(
+    process: Process, root: int, terminal: int = -1, began: int = -1, *, new_cwd: bool = True, scoped: bool = False
+) -> None:
     """Turn this process, which stands in the new *root*, into *process*. Returns only with an exception.
 
     *terminal* replaces its three streams, -1 leaves them. *began* is told what cannot be executed, -1 for standard
-    error. With *new_cwd* a missing working directory is made. The order is the kernel's: the filter needs
-    CAP_SYS_ADMIN when no_new_privs stays off, group ids need CAP_SETGID, and the user id takes all capabilities with
-    it.
+    error. With *new_cwd* a missing working directory is made; with *scoped* it cannot reach abstract sockets of others
+    already.
+
+    The order is the kernel's: the filter needs CAP_SYS_ADMIN when no_new_privs stays off, group ids need CAP_SETGID,
+    and the user id takes all capabilities with it.
     """
     # Nothing below needs another descriptor by inheritance, so what this code forgot to close is closed by exec.
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
@@ -94,7 +98,7 @@ def become(process: Process, root: int, terminal: int = -1, began: int = -1, *, 
     _enter(root, process.cwd, identity, new=new_cwd)
     _leave_keyring()
     _give_streams(identity.uid)
-    confine(process.confinement, identity)
+    confine(process.confinement, identity, scoped=scoped)
     reset_signals()
     _execute(process.args, _environment(process.env, identity), began)
 
@@ -164,7 +168,7 @@ def _leave_abstract_sockets() -> None:
         return
 
 
-def confine(confinement: Confinement, identity: Identity) -> None:
+def confine(confinement: Confinement, identity: Identity, *, scoped: bool = False) -> None:
     """Give up groups, capabilities and user id for good."""
     held = capget()[1]
     keep = held & confinement.capabilities
@@ -172,7 +176,7 @@ def confine(confinement: Confinement, identity: Identity) -> None:
         if confinement.no_new_privileges:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
         _bound_capabilities(keep)
-        if not confinement.insecure:
+        if not (confinement.insecure or scoped):
             _leave_abstract_sockets()
         if confinement.seccomp:
             set_seccomp_filter(confinement.seccomp)

@@ -21,7 +21,7 @@ from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone, is_direc
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
-_SYSTEM_DIRECTORIES = (b"/proc", b"/sys", b"/dev")
+SYSTEM_DIRECTORIES = (b"/proc", b"/sys", b"/dev")
 _SHARED_MEMORY = b"/dev/shm"
 
 
@@ -56,18 +56,18 @@ class DetachedRoot:
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
-            _refuse_system_directory(_attaching(mount), mount.target, ())
+            refuse_system_directory(_attaching(mount), mount.target, ())
         # Sources first: a directory or a file decides what kind of mount point it needs.
         trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
         planted = scratch.directory("stubs")
-        directories = tuple((path, True) for path in _SYSTEM_DIRECTORIES)
+        directories = tuple((path, True) for path in SYSTEM_DIRECTORIES)
         upper = plan.root.upper if isinstance(plan.root, OverlayRoot) else b""
         stubs.plant(planted, (*directories, *((mount.target, is_directory(tree)) for mount, tree in trees)), upper)
         # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
         self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
         stubs.see(self.root)
         self._place = scratch.attach(self.root)
-        self.proc, sys, dev = (self._system_directory(path) for path in _SYSTEM_DIRECTORIES)
+        self.proc, sys, dev = (self._system_directory(path) for path in SYSTEM_DIRECTORIES)
         self.dev = scenery.dev
         self._devices = _names_in(self.dev)
         for name, tree, target in ((b"/dev", scenery.dev, dev), (b"/sys", scenery.sys, sys)):
@@ -99,14 +99,14 @@ class DetachedRoot:
 
     def _attach(self, mount: Mount, tree: int) -> None:
         operation = _attaching(mount)
-        _refuse_system_directory(operation, mount.target, self._devices)
+        refuse_system_directory(operation, mount.target, self._devices)
         with operation:
             target = self._stubs.open(self.root, mount.target, directory=is_directory(tree))
             if isinstance(mount, Tmpfs):
                 mount.finish(tree, None if self._stubs.has_made(target) else target)
             # Once more, by the place where the symlinks of the image led to.
             place = os.readlink(b"/proc/self/fd/%d" % target)
-            _refuse_system_directory(operation, place.removeprefix(self._place), self._devices)
+            refuse_system_directory(operation, place.removeprefix(self._place), self._devices)
             move_mount(tree, target)
             os.close(target)
 
@@ -160,11 +160,11 @@ def _names_in(directory: int) -> tuple[bytes, ...]:
         os.close(opened)
 
 
-def _refuse_system_directory(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
+def refuse_system_directory(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
     """Refuse mounts on what the sandbox mounts itself; names in /dev other than *devices* are free."""
     if path.strip(b"/") == b"":
         raise operation.failed(EINVAL, "the root itself cannot be a mount target")
-    if path in _SYSTEM_DIRECTORIES or _is_below(path, b"/proc") or _is_below(path, b"/sys"):
+    if path in SYSTEM_DIRECTORIES or _is_below(path, b"/proc") or _is_below(path, b"/sys"):
         raise operation.failed(EINVAL, "mounts on /dev, in /proc and in /sys are not allowed")
     own = any(_is_below(path, b"/dev/" + name) for name in devices)
     if own and not _is_below(path, _SHARED_MEMORY):

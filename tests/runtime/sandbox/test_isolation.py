@@ -25,8 +25,7 @@ def test_the_words_of_buildah_are_taken_and_others_named() -> None:
         "userns",
         "strict",
     ]
-    with pytest.raises(isolation.UnknownIsolation, match="'chroot' is not there yet: use one of auto, root"):
-        isolation.parse("chroot")
+    assert isolation.parse("chroot") == "chroot"
     with pytest.raises(isolation.UnknownIsolation, match="unknown isolation 'hyperv'"):
         isolation.parse("hyperv")
     with pytest.raises(SandboxUnavailable, match="unknown isolation 'x'") as caught:
@@ -46,7 +45,11 @@ def test_an_ordinary_user_has_it_done_in_a_namespace(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     assert not isolation.is_direct()
     isolation.check_namespace()
-    for choice, reason in (("root", "is for root, and this is user 4242"), ("none", "unpacks no images")):
+    for choice, reason in (
+        ("root", "is for root, and this is user 4242"),
+        ("chroot", "is for root, and this is user 4242"),
+        ("none", "unpacks no images"),
+    ):
         monkeypatch.setenv(isolation.VARIABLE, choice)
         assert not isolation.is_direct()
         with pytest.raises(SandboxUnavailable, match=reason) as caught:
@@ -54,14 +57,19 @@ def test_an_ordinary_user_has_it_done_in_a_namespace(monkeypatch: pytest.MonkeyP
         assert "--isolation" in caught.value.hint
 
 
-def test_root_that_cannot_mount_tries_a_namespace_and_does_without_commands_when_it_gets_none(
+def test_root_that_cannot_mount_tries_a_namespace_and_a_chroot_when_it_gets_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(isolation, "may_mount", lambda: False)
     assert not isolation.is_direct()
+    assert not isolation.is_chroot()
     isolation.check_commands()
     isolation.refused(SandboxUnavailable("may make no user namespace (why)"))
     assert isolation.is_direct()
+    assert isolation.is_chroot()
+    isolation.check_commands()
+    monkeypatch.setenv(isolation.VARIABLE, "strict")
+    assert not isolation.is_chroot()
     reason = r"root has no CAP_SYS_ADMIN, and may make no user namespace \(why\)"
     with pytest.raises(SandboxUnavailable, match=reason) as caught:
         isolation.check_commands()

@@ -104,7 +104,7 @@ def _image(opened: Store, flags: RunFlags) -> Image:
 
 def _run(store: Store, tell: Tell, image: Image | None, flags: RunFlags, stdin: int) -> int:
     """Run the command with the input *stdin*; tell, when all is ready, the process that takes its signals: this one."""
-    from pybuild.runtime.sandbox.launcher import run
+    from pybuild.runtime.running import run
     from pybuild.runtime.sandbox.relay import SignalRelay
 
     os.dup2(stdin, 0)

@@ -45,10 +45,10 @@ def command(*, form: str) -> int:
     """Show how steps are isolated from this host, the limits of that, and what a better isolation needs.
 
     Everything is tested. The kinds of isolation, best first, are root, userns (a user namespace), single (one with the
-    id of the user alone, where other owners are recorded) and none (no commands can run). The exit code is 3 when
-    RUN does not work.
+    id of the user alone, where other owners are recorded), chroot (a chroot alone; experimental) and none (no commands
+    can run). The exit code is 3 when RUN does not work.
     """
-    ladder = Ladder()
+    ladder = Ladder(directory=_place())
     found: dict[str, Any] = {
         "user": os.geteuid(),
         "kernel": platform.release(),
@@ -70,6 +70,16 @@ def _rung(rung: Rung) -> dict[str, Any]:
         "reason": rung.reason,
         "needs": rung.needs,
     }
+
+
+def _place() -> Path | None:
+    """Return a directory in which trees would lie, None for any."""
+    try:
+        root = Path(session().root or default_root())
+    except StoreError:
+        return None
+    there = next(path for path in (root, *root.parents) if path.exists())
+    return there if os.access(there, os.W_OK) else None
 
 
 def _store() -> dict[str, str]:

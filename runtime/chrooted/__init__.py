@@ -1,0 +1,1 @@
+"""Runs a process after a chroot alone."""

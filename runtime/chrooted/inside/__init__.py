@@ -1,0 +1,1 @@
+"""What runs in the child of a sandbox that is a chroot."""

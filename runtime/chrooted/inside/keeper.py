@@ -1,0 +1,100 @@
+"""The keeper of a chroot: child of the fork server, tracer and reaper of all that runs inside."""
+
+import os
+
+from pybuild.runtime.chrooted.inside.opener import fork_opener
+from pybuild.runtime.chrooted.inside.tracer import Tracer
+from pybuild.runtime.chrooted.inside.values import ChrootPlan
+from pybuild.runtime.kernel.landlock import stay_below
+from pybuild.runtime.kernel.passing import receive, send, socket_pair
+from pybuild.runtime.kernel.syscalls import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+    PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG,
+    SIGKILL,
+    prctl,
+    seccomp_listener,
+    set_seccomp_filter,
+    setrlimit,
+)
+from pybuild.runtime.sandbox.inside.keeper import depend_on
+from pybuild.runtime.sandbox.inside.plan import Status, read_record
+from pybuild.runtime.sandbox.inside.process import become, give_up_chroot
+from pybuild.runtime.wire import Operation
+
+RLIMIT_LOCKS = 10
+"""A limit without effect since Linux 2.4.25, which passes over fork and exec: the mark of a run."""
+
+
+def keep(plan_fd: int, status_fd: int, parent: int) -> None:
+    """Run as the child of the process *parent*. Never returns."""
+    with Status(status_fd) as status:
+        depend_on(parent)
+        plan = read_record(plan_fd)
+        if not isinstance(plan, ChrootPlan):
+            raise TypeError(type(plan))
+        os.setsid()
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        _join(plan.cgroups)
+        ours, theirs = socket_pair()
+        process = os.fork()
+        if process == 0:
+            with Status(status_fd):
+                os.close(ours)
+                _begin(plan, theirs)
+        os.close(theirs)
+        if not receive(ours, 0)[0]:  # the child was killed
+            return
+        with Operation("trace the process"):
+            tracer = Tracer(process)
+        send(ours, b"x")
+        if plan.opening is not None:
+            _answer_opens(ours, plan)
+        for fd in (ours, plan_fd, 1, 2):
+            os.close(fd)
+        status.ended(tracer.follow())
+
+
+def _answer_opens(channel: int, plan: ChrootPlan) -> None:
+    opening = plan.opening
+    _, listeners = receive(channel, 1)
+    if opening is None or not listeners:  # it has failed, and said so
+        return
+    fork_opener(listeners[0], plan.root, opening.hidden, opening.calls)
+    os.close(listeners[0])
+    send(channel, b"x")
+
+
+def _join(files: tuple[bytes, ...]) -> None:
+    for path in files:
+        with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
+            file.write(b"0")
+
+
+def _begin(plan: ChrootPlan, keeper: int) -> None:
+    """Become the program of *plan*, once the process at the other end of *keeper* follows this one."""
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
+    # Who may follow a process may look into it: for the moment that this takes.
+    prctl(PR_SET_DUMPABLE, 1)
+    send(keeper, b"x")
+    if not receive(keeper, 0)[0]:
+        os._exit(0)
+    prctl(PR_SET_DUMPABLE, 0)
+    with Operation("enter the root", plan.root):
+        root = os.open(plan.root, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.fchdir(root)
+        os.chroot(".")
+        os.chdir("/")
+    give_up_chroot()
+    with Operation("confine"):
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        setrlimit(RLIMIT_LOCKS, plan.mark, plan.mark)
+        stay_below(root)
+        set_seccomp_filter(plan.filter)
+    if plan.opening is not None:
+        with Operation("listen to what is opened"):
+            send(keeper, b"l", seccomp_listener(plan.opening.filter))
+            receive(keeper, 0)
+    # Landlock takes a second ruleset that says nothing of renames between directories for one that forbids them.
+    become(plan.process, root, scoped=True)

@@ -1,0 +1,129 @@
+"""Hands out what must not lie in the tree: a process that hears of each file that a step opens.
+
+In the tree stands a file without the content, by which it is known. Whoever opens that gets a descriptor of the
+content, which is in memory. All else is left to the kernel, so that being wrong about a path shows nothing. The process
+has the root of the step, and takes the ids of who asks: /proc tells no more to a root without CAP_SYS_PTRACE.
+"""
+
+import fcntl
+import os
+from errno import EACCES, EIO, EROFS
+from stat import S_IMODE
+
+from pybuild.runtime.chrooted.inside.values import Hidden
+from pybuild.runtime.kernel.syscalls import PR_SET_PDEATHSIG, SIGKILL, close_range, prctl, set_file_ids
+from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
+from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
+
+_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
+_ADD_SEALS = 1033
+_READ = 0o4
+_OPENAT2, _FLAGS_OF_HOW = 437, 8
+Ids = tuple[int, int, tuple[int, ...]]
+"""User, group and groups that files are opened with."""
+
+
+def fork_opener(listener: int, root: bytes, hidden: tuple[Hidden, ...], calls: tuple[tuple[int, int], ...]) -> None:
+    """Start the process. It ends with the caller, and when nobody is left who could ask.
+
+    *calls* are the numbers of the calls that it hears of, each with the place of the path among the arguments.
+    """
+    parent = os.getpid()
+    if os.fork():
+        return
+    try:
+        prctl(PR_SET_PDEATHSIG, SIGKILL)
+        if os.getppid() == parent:
+            _Opener(listener, root, hidden, dict(calls)).serve()
+    finally:
+        os._exit(0)
+
+
+class _Opener:
+    def __init__(self, listener: int, root: bytes, hidden: tuple[Hidden, ...], calls: dict[int, int]) -> None:
+        os.dup2(listener, 3, inheritable=False)
+        close_range(4)
+        self._listener, self._calls = Listener(3), calls
+        self._contents = {(each.device, each.inode): _sealed(each.content) for each in hidden}
+        # Paths of callers begin with their number, in this directory (`Caller`).
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.chroot(root)
+        os.fchdir(proc)
+
+    def serve(self) -> None:
+        while (call := self._listener.receive()) is not None:
+            try:
+                self._serve(call)
+            except StaleCallError:
+                continue
+            except OSError as error:
+                self._listener.answer(call, -(error.errno or EIO))
+
+    def _serve(self, call: Notification) -> None:
+        ids = _ids_of(call.tid)
+        with Caller(self._listener, call) as caller:
+            caller.check()
+            found = self._found(caller, ids)
+            flags = self._flags(caller) if found else 0
+        if found is None:
+            self._listener.proceed(call)
+            return
+        content = self._contents[found.st_dev, found.st_ino]
+        if flags & os.O_PATH:
+            self._listener.proceed(call)
+        elif flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
+            self._listener.answer(call, -EROFS)
+        elif not _may_read(found, ids):
+            self._listener.answer(call, -EACCES)
+        else:
+            # Opened anew, so that each has a position of its own.
+            fd = os.open(b"self/fd/%d" % content, os.O_RDONLY | os.O_CLOEXEC)
+            self._listener.hand_over(call, fd, close_on_exec=bool(flags & os.O_CLOEXEC))
+            os.close(fd)
+
+    def _flags(self, caller: Caller) -> int:
+        value = caller.call.arguments[self._calls[caller.call.number] + 1]
+        if caller.call.number != _OPENAT2:
+            return value
+        return int.from_bytes(caller.read(value, _FLAGS_OF_HOW), "little")
+
+    def _found(self, caller: Caller, ids: Ids) -> os.stat_result | None:
+        """Return what the caller opens, if that is one of ours."""
+        place = self._calls[caller.call.number]
+        directory = signed(caller.call.arguments[place - 1]) if place else AT_FDCWD
+        user, group, _ = ids
+        set_file_ids(user, group)
+        try:
+            path = caller.text(caller.call.arguments[place])
+            opened = caller.open(caller.place(directory, path), follow=True)
+        except OSError:  # nothing is there, or it may not be reached: the kernel will say so
+            return None
+        finally:
+            set_file_ids(0, 0)
+        found = os.fstat(opened)
+        os.close(opened)
+        return found if (found.st_dev, found.st_ino) in self._contents else None
+
+
+def _ids_of(tid: int) -> Ids:
+    with open(b"%d/status" % tid, "rb", buffering=0) as file:
+        lines = dict(line.partition(b":")[::2] for line in file.readall().splitlines())
+    user, group = (int(lines[name].split()[3]) for name in (b"Uid", b"Gid"))
+    return user, group, tuple(map(int, lines[b"Groups"].split()))
+
+
+def _may_read(found: os.stat_result, ids: Ids) -> bool:
+    user, group, groups = ids
+    mode = S_IMODE(found.st_mode)
+    if user in {0, found.st_uid}:
+        return user == 0 or bool(mode >> 6 & _READ)
+    return bool((mode >> 3 if found.st_gid in {group, *groups} else mode) & _READ)
+
+
+def _sealed(content: bytes) -> int:
+    """Return a file in memory that nobody can change."""
+    fd = os.memfd_create("secret", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    fcntl.fcntl(fd, _ADD_SEALS, _SEALS)
+    return fd

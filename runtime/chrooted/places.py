@@ -1,0 +1,122 @@
+"""What stands in for mounts after a chroot: things put into the tree for one run, and taken out again.
+
+What was there is moved aside and comes back. Directories keep their times, as below a mount, unless the step changes
+them. Targets are found by descriptor inside the tree, while nothing runs in it.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from pybuild.runtime.paths.filelock import remove_tree
+from pybuild.runtime.sandbox.inside.stubs import Stubs
+from pybuild.runtime.snapshots.lent import Lent, record, take_back
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ASIDE = "aside"
+Make = Callable[[int, str], None]
+"""Makes something of this name in an open directory."""
+
+
+class Places:
+    """The places in the tree ``fs`` of the active snapshot in *directory* where something stands for one run."""
+
+    def __init__(self, directory: Path, mark: int) -> None:
+        """Processes of the run have *mark*."""
+        self._directory, self._mark = directory, mark
+        self.tree = os.open(directory / "fs", _DIRECTORY)
+        self._root = os.readlink(f"/proc/self/fd/{self.tree}")
+        (directory / _ASIDE).mkdir(mode=0o700)
+        self._aside = os.open(directory / _ASIDE, _DIRECTORY)
+        self._stubs = Stubs()
+        self._places: list[_Place] = []
+        self._lent: tuple[Lent, ...] = ()
+        record(directory, mark, ())
+
+    def put(self, target: bytes, make: Make, *, directory: bool) -> bytes:
+        """Let *make* make what stands at *target* from now on; return the path in the tree where that is.
+
+        Raises OSError when something of the other kind is there, or the place cannot be reached.
+        """
+        place = self._clear(target, directory=directory)
+        make(place.parent, place.name)
+        place.keep_times()
+        return place.path
+
+    def lend(self, target: bytes, home: Path) -> bytes:
+        """Move the directory *home* to *target*, from where it comes back at the end."""
+        place = self._clear(target, directory=True)
+        place.lent = Lent.of(home)
+        self._lent = (*self._lent, place.lent)
+        record(self._directory, self._mark, self._lent)
+        os.rename(home, place.name, dst_dir_fd=place.parent)
+        place.keep_times()
+        return place.path
+
+    def _clear(self, target: bytes, *, directory: bool) -> "_Place":
+        point = self._stubs.open(self.tree, target, directory=directory)
+        try:
+            path = os.fsencode(os.readlink(f"/proc/self/fd/{point}").removeprefix(self._root))
+        finally:
+            os.close(point)
+        above, _, name = path.rpartition(b"/")
+        parent = openat2(self.tree, above.lstrip(b"/") or b".", _DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+        place = _Place(parent, path, os.fsdecode(name), str(len(self._places)))
+        os.rename(place.name, place.aside, src_dir_fd=parent, dst_dir_fd=self._aside)
+        self._places.append(place)
+        return place
+
+    def restore(self) -> None:
+        """Take out all that was put in, the last first. No process may be left that sees the tree."""
+        try:
+            while self._places:
+                place = self._places.pop()
+                place.restore(self._aside)
+                os.close(place.parent)
+            take_back(self._directory)
+            self._stubs.remove()
+            with os.scandir(self._directory) as entries:
+                if any(entry.name == _ASIDE for entry in entries):
+                    _remove(self._directory, _ASIDE)
+        finally:
+            os.close(self._aside)
+            os.close(self.tree)
+
+
+class _Place:
+    """One of them: *name* in the directory *parent*, and what that was, as *aside* in a directory out of sight."""
+
+    def __init__(self, parent: int, path: bytes, name: str, aside: str) -> None:
+        self.parent, self.path, self.name, self.aside = parent, path, name, aside
+        self.before = os.fstat(parent)
+        self.lent: Lent | None = None
+
+    def keep_times(self) -> None:
+        os.utime(".", ns=(self.before.st_atime_ns, self.before.st_mtime_ns), dir_fd=self.parent)
+
+    def restore(self, aside: int) -> None:
+        now = os.fstat(self.parent)
+        if self.lent is not None:
+            self._bring_home(self.lent)
+        remove_tree(self.parent, self.name)
+        # Its directory may have been removed: then it goes with that, as everything else there.
+        with suppress(FileNotFoundError):
+            os.rename(self.aside, self.name, src_dir_fd=aside, dst_dir_fd=self.parent)
+        os.utime(".", ns=(now.st_atime_ns, now.st_mtime_ns), dir_fd=self.parent)
+
+    def _bring_home(self, lent: Lent) -> None:
+        """Move it home if it still is where it was put; `take_back` finds it elsewhere."""
+        with suppress(FileNotFoundError):
+            found = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+            if (found.st_dev, found.st_ino) == (lent.device, lent.inode):
+                os.rename(self.name, lent.home, src_dir_fd=self.parent)
+
+
+def _remove(directory: Path, name: str) -> None:
+    top = os.open(directory, _DIRECTORY)
+    try:
+        remove_tree(top, name)
+    finally:
+        os.close(top)

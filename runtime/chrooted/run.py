@@ -1,0 +1,128 @@
+"""Runs a `Spec` after a chroot alone: puts everything into the tree, starts a keeper, takes everything out again."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pybuild.runtime.chrooted import filling
+from pybuild.runtime.chrooted.confinement import opening_filter, own_filter
+from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
+from pybuild.runtime.chrooted.places import Places
+from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT, mask
+from pybuild.runtime.rootfs.roots import DirectoryRoot
+from pybuild.runtime.sandbox import isolation
+from pybuild.runtime.sandbox.cgroups import limited
+from pybuild.runtime.sandbox.child import Child, Ending, Output
+from pybuild.runtime.sandbox.launcher import process_of, result_of, tell_limits
+from pybuild.runtime.sandbox.privileges import chroot_refusal
+from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec
+from pybuild.runtime.snapshots.copying import COPIED
+from pybuild.runtime.snapshots.marked import end_marked, new_mark
+from pybuild.runtime.values import replace
+from pybuild.runtime.wire import encode
+
+_NOTE = (
+    b"note: steps run after a chroot alone (experimental): no namespaces, no network of their own, no set-user-ID"
+    b" programs, only a few files in /proc, and what is mounted is copied\n"
+)
+_CAPABILITIES = DEFAULT & ~mask("SYS_CHROOT")
+_said: set[str] = set()
+_tried: dict[int, SandboxUnavailable | None] = {}
+"""What came of the trial on each file system, by its device."""
+
+
+def run(what: Spec, *, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None) -> ExitStatus:
+    """Run the process of *what*, as `runtime.sandbox.launcher.run` does.
+
+    Raises:
+        SandboxUnavailable: this host permits no chroot, or *what* asks for something that it cannot give.
+        SandboxError: as `launcher.run`.
+    """
+    isolation.check_commands()
+    directory = _snapshot(what)
+    _check(what, directory)
+    _announce(output)
+    number = new_mark()
+    with limited(what.limits) as groups, _placed(directory, number) as places:
+        tell_limits(groups.missing, output)
+        filled = filling.fill(places, what)
+        own = replace(what, capabilities=what.capabilities & _CAPABILITIES)
+        plan = ChrootPlan(
+            root=os.fsencode(directory / "fs"),
+            cgroups=tuple(os.fsencode(file) for file in groups.files),
+            mark=number,
+            filter=own_filter(),
+            process=process_of(own),
+            opening=_opening(filled.hidden),
+        )
+        child = Child(encode(plan), outputs=filled.streams)
+        try:
+            if signals is not None:
+                signals.connect(child.signal)
+                cancel = signals.killed
+            reports = child.pump(output, cancel)
+        finally:
+            child.close()
+            # Where the keeper was killed the kernel is about to kill what it looked after.
+            end_marked(number)
+        if groups.out_of_memory():
+            output(2, f"note: the kernel killed a process: memory is limited to {what.limits.memory} bytes\n".encode())
+    return result_of(reports)
+
+
+def _opening(hidden: tuple[Hidden, ...]) -> HiddenFiles | None:
+    if not hidden:
+        return None
+    program, calls = opening_filter()
+    return HiddenFiles(calls, program, hidden)
+
+
+@contextmanager
+def _placed(directory: Path, number: int) -> Iterator[Places]:
+    places = Places(directory, number)
+    try:
+        yield places
+    finally:
+        places.restore()
+
+
+def _snapshot(what: Spec) -> Path:
+    """Return the directory of the active snapshot that *what* runs in. Raises SandboxUnavailable when it is none."""
+    match what.root:
+        case DirectoryRoot(path=path, read_only=False) if (path.parent / COPIED).exists():
+            return path.parent
+    raise SandboxUnavailable("isolation chroot runs in copies of images alone", "leave out --rootfs and --read-only")
+
+
+def _check(what: Spec, directory: Path) -> None:
+    """Raise SandboxUnavailable for what a chroot cannot give, and where none can be had."""
+    asked = {
+        "--security=insecure": what.insecure,
+        "a network of its own": what.network is not Network.HOST,
+        "a terminal, or input": what.terminal or what.interactive,
+        "an init": what.init,
+        "a root that is read-only": what.read_only,
+        "other capabilities than the usual ones": bool(what.capabilities & ~DEFAULT),
+        "namespaces or their parameters": bool(what.shared or what.sysctls),
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise SandboxUnavailable(f"isolation chroot cannot give {name}", isolation.IN_CONTAINER)
+    device = directory.stat().st_dev
+    if device not in _tried:
+        _tried[device] = chroot_refusal(directory)
+    refusal = _tried[device]
+    if refusal is None:
+        return
+    if isolation.wanted() == isolation.CHROOT:
+        raise SandboxUnavailable(f"isolation chroot does not work here: {refusal}", refusal.hint)
+    raise isolation.not_permitted(f"{refusal}")
+
+
+def _announce(output: Output) -> None:
+    if "announced" not in _said:
+        _said.add("announced")
+        output(2, _NOTE)

@@ -1,0 +1,65 @@
+"""Landlock: a process gives up, for itself and all that it starts, what lies outside of one directory."""
+
+import ctypes
+import os
+from errno import ENOSYS, EOPNOTSUPP, EPERM
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION, _PATH_BENEATH = 1, 1
+_EVERY_RIGHT = {2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+"""The rights over files of each version that added some. The first version forbids all renames between directories."""
+_ABSTRACT_SOCKETS, _SIGNALS = 1, 2
+_SCOPES_SINCE = 6
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scopes", ctypes.c_uint64))
+
+
+class _Beneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("directory", ctypes.c_int32))
+
+
+def _call(number: int, *arguments: object) -> int:
+    wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *wide)
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno))
+    return result
+
+
+def version() -> int:
+    """Return the version of Landlock that can be used here, 0 for none."""
+    try:
+        return _call(_CREATE_RULESET, None, 0, _VERSION)
+    except OSError as error:
+        if error.errno not in {ENOSYS, EOPNOTSUPP, EPERM}:
+            raise
+        return 0
+
+
+def stay_below(directory: int) -> None:
+    """Open no file but those below *directory* from now on, whatever directory a descriptor leads to.
+
+    Since Linux 6.12 it also sends signals to, and connects to abstract sockets of, what it starts alone. A kernel
+    without the means is left as it is. no_new_privs must be on.
+    """
+    known = version()
+    rights = max((every for since, every in _EVERY_RIGHT.items() if since <= known), default=0)
+    if not rights:
+        return
+    scopes = _ABSTRACT_SOCKETS | _SIGNALS if known >= _SCOPES_SINCE else 0
+    ruleset = _Ruleset(rights, 0, scopes)
+    # A kernel that knows less than the last member refuses the longer form only when that is not zero.
+    fd = _call(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
+    try:
+        rule = _Beneath(rights, directory)
+        _call(_ADD_RULE, fd, _PATH_BENEATH, ctypes.byref(rule), 0)
+        _call(_RESTRICT_SELF, fd, 0)
+    finally:
+        os.close(fd)

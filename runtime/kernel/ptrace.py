@@ -1,0 +1,94 @@
+"""ptrace(2): following processes, and answering system calls that their filter leaves to whoever follows them."""
+
+import ctypes
+import os
+
+PTRACE_CONT, PTRACE_LISTEN = 7, 0x4208
+EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP = 1, 2, 3, 4, 7, 128
+_PTRACE_POKEUSER, _PTRACE_GETEVENTMSG, _PTRACE_GETREGSET, _PTRACE_SETREGSET = 6, 0x4201, 0x4204, 0x4205
+_PTRACE_SEIZE, _PTRACE_GET_SYSCALL_INFO = 0x4206, 0x420E
+_OPTIONS = 1 << 20 | sum(1 << event for event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_SECCOMP))
+"""EXITKILL, and a stop at each of these."""
+_ORIG_RAX, _RAX = 15 * 8, 10 * 8
+_NT_PRSTATUS, _NT_ARM_SYSTEM_CALL = 1, 0x404
+_ARM_REGISTERS = 34 * 8
+MACHINES = ("x86_64", "aarch64")
+"""Those whose registers `answer` knows."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class _SeccompInfo(ctypes.Structure):
+    """``struct ptrace_syscall_info`` at a stop that a filter asked for."""
+
+    _fields_ = (
+        ("op", ctypes.c_uint8),
+        ("arch", ctypes.c_uint32),
+        ("instruction_pointer", ctypes.c_uint64),
+        ("stack_pointer", ctypes.c_uint64),
+        ("number", ctypes.c_uint64),
+        ("arguments", ctypes.c_uint64 * 6),
+        ("data", ctypes.c_uint32),
+    )
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+def _ptrace(request: int, pid: int, address: object = None, data: object = None) -> None:
+    if _libc.ptrace(request, pid, address, data) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(pid))
+
+
+def seize(pid: int) -> None:
+    """Follow *pid* and all that it forks. The kernel kills them when this thread ends."""
+    _ptrace(_PTRACE_SEIZE, pid, None, _OPTIONS)
+
+
+def go_on(pid: int, signal: int = 0, *, request: int = PTRACE_CONT) -> None:
+    """Let a process continue that has stopped; with *signal* that is delivered. One that was killed since is gone."""
+    try:
+        _ptrace(request, pid, None, signal)
+    except ProcessLookupError:
+        return
+
+
+def event_message(pid: int) -> int:
+    """Return what the kernel tells of the last event of *pid*: mostly the number of another process."""
+    message = ctypes.c_ulong()
+    _ptrace(_PTRACE_GETEVENTMSG, pid, None, ctypes.addressof(message))
+    return message.value
+
+
+def asked(pid: int) -> tuple[int, tuple[int, ...]]:
+    """Return why the filter of *pid* has stopped it, as the filter says it, and the arguments of its call."""
+    info = _SeccompInfo()
+    _ptrace(_PTRACE_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.addressof(info))
+    return info.data, tuple(info.arguments)
+
+
+def answer(pid: int, result: int) -> None:
+    """Let the call at which *pid* has stopped do nothing and return *result*, minus an errno for a failure."""
+    if os.uname().machine == "aarch64":
+        _registers(
+            _PTRACE_SETREGSET,
+            pid,
+            _NT_ARM_SYSTEM_CALL,
+            ctypes.create_string_buffer((-1).to_bytes(4, "little", signed=True), 4),
+        )
+        registers = ctypes.create_string_buffer(_ARM_REGISTERS)
+        _registers(_PTRACE_GETREGSET, pid, _NT_PRSTATUS, registers)
+        changed = result.to_bytes(8, "little", signed=True) + registers.raw[8:]
+        _registers(_PTRACE_SETREGSET, pid, _NT_PRSTATUS, ctypes.create_string_buffer(changed, _ARM_REGISTERS))
+        return
+    _ptrace(_PTRACE_POKEUSER, pid, _ORIG_RAX, -1)
+    _ptrace(_PTRACE_POKEUSER, pid, _RAX, result)
+
+
+def _registers(request: int, pid: int, kind: int, value: "ctypes.Array[ctypes.c_char]") -> None:
+    vector = _Vector(ctypes.addressof(value), ctypes.sizeof(value))
+    _ptrace(request, pid, kind, ctypes.addressof(vector))

@@ -1,0 +1,174 @@
+"""Builds in a default container, where steps run after a chroot alone."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import bases, cases, configs, trees
+from tests.helpers.contexts import write_context
+from tests.helpers.default_container import in_default_container
+from tests.helpers.hosts import need_programs, need_root
+from tests.helpers.lab import Lab
+from tests.helpers.program import Program
+from tests.helpers.restricted import Restricted
+
+pytestmark = pytest.mark.xdist_group("cases")
+_PATIENCE = 60
+
+# What is not the same after a chroot: pid 1, a network of its own, most of /proc, mounts that are read-only or have a size.
+OTHERWISE = (
+    "run-is-the-first-process",
+    "run-leaves-nothing-of-its-own",
+    "run-mount-type-from-a-variable",
+    "run-mounts",
+    "run-mounts-details",
+    "run-network-none",
+    "run-privileges",
+    "run-sees-a-quiet-kernel",
+    "run-user-opens-its-streams",
+)
+OWNERS = """FROM small AS a
+RUN mkdir -p /d/e && touch /d/f /d/e/g && ln -s f /d/l && mkfifo /d/p && chown -hR 5:6 /d && chown 7:8 /d/f && touch /d/r
+RUN chmod 6755 /d/f && chown 9 /d/f && mknod /d/null c 1 3 && mknod /d/loop b 7 0 && chown :4 /d/null
+FROM small
+COPY --from=a /d /d
+COPY --from=a --chown=11:12 /d /o
+COPY --chown=alice t /t/
+RUN cp -a /d /copied && tar -cf - -C / d | tar -xf - -C /tmp && mv /d/l /d/m && find /d /o /t -exec stat -c '%n %u %g %f' {} +
+RUN --mount=type=secret,id=s,uid=3,gid=4 --mount=type=cache,target=/c,uid=5 --mount=type=tmpfs,target=/m \\
+    --mount=type=bind,from=a,source=/d,target=/b chown 8 /m && stat -c '%n %u %g %s' /run/secrets/s /c /b/* > /seen
+USER alice
+WORKDIR /home/alice/new
+RUN id > id && mkdir a && echo x > a/b && ln -s b a/l && touch /home/alice/mine && (chown 0 a 2>> id || true)
+"""
+
+
+def _cases() -> list[str]:
+    loaded = map(cases.load, cases.names())
+    fit = [case.name for case in loaded if not case.fails and not case.bases and case.base != "bookworm"]
+    return [*[name for name in fit if name not in OTHERWISE][4::29], "run-rewrites-lower-layers", "run-special-files"]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Restricted:
+    need_root()
+    need_programs(["busybox"])
+    made = in_default_container(Program(store=tmp_path_factory.mktemp("chroot") / "store"))
+    made.import_tar(bases.small(), "small")
+    return made
+
+
+def _layers(program: Program) -> list[str]:
+    return list(json.loads(program.run("inspect", "-f", "{{json .RootFS.Layers}}", "built").stdout))
+
+
+@pytest.mark.parametrize("name", _cases())
+def test_the_image_is_that_of_root(lab: Lab, program: Restricted, tmp_path: Path, name: str) -> None:
+    expected = lab.case(name)
+    dockerfile = expected.case.copy_to(tmp_path / name)
+    options = ("-f", os.fspath(dockerfile), *expected.case.options_in(tmp_path / name))
+    program.build(tmp_path / name / "context", *options, tag=name)
+    image = trees.read_archive(program.save(name, tmp_path / "saved.tar"))
+    assert expected.image is not None
+    assert list(trees.differences(image.tree, expected.image.tree, started=0)) == []
+    assert configs.settings(image.config) == configs.settings(expected.image.config)
+
+
+def test_owners_mounts_and_users_make_the_layers_of_root(lab: Lab, program: Restricted, tmp_path: Path) -> None:
+    lab.case("run-deletes")  # brings the base "small"
+    context = write_context(tmp_path / "c", {"Dockerfile": OWNERS, "t/a": "a", "t/b/c": "c", "s": "secret"})
+    for each in (lab.program, program):
+        each.build(context, "--no-cache", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={context}/s")
+    assert _layers(program) == _layers(lab.program)
+
+
+def test_a_step_harms_nothing_outside(program: Restricted, tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as outside:
+        try:
+            pid = outside.pid
+            text = f"""FROM small
+RUN kill -9 {pid}; kill -9 -{pid}; kill -9 -1; renice -n 5 -p {pid}; taskset -p 1 {pid}; kill -9 $PPID; mknod /disk b 8 0; \\
+    for n in $(seq 3 9); do (eval "true <&$n") 2> /dev/null && echo $n; done > /open; cd /tmp/../../..; ls > /top; ls / > /all
+RUN test ! -s /open && grep -v all /all | cmp - /top
+RUN ! chroot / true && ! unshare -m true && ! mount -t tmpfs x /tmp && ! cat /disk
+"""
+            program.build(write_context(tmp_path / "c", {"Dockerfile": text}))
+            assert outside.poll() is None
+            assert os.getpriority(os.PRIO_PROCESS, pid) == 0
+            assert len(os.sched_getaffinity(pid)) == len(os.sched_getaffinity(0))
+        finally:
+            outside.kill()
+
+
+@pytest.mark.parametrize(
+    ("instruction", "options", "message"),
+    [
+        ("RUN --network=none true", (), "isolation chroot cannot give a network of its own"),
+        ("RUN --security=insecure true", ("--allow=security.insecure",), "cannot give --security=insecure"),
+        ("RUN --mount=type=cache,target=/a,id=x --mount=type=cache,target=/b,id=x true", (), "is mounted twice"),
+        ("RUN true", ("--isolation=strict",), "root has no CAP_SYS_ADMIN"),
+        ("RUN true", ("-v", "/etc:/e"), "isolation chroot copies what is mounted"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_at_its_line(
+    program: Restricted, tmp_path: Path, instruction: str, options: tuple[str, ...], message: str
+) -> None:
+    context = write_context(tmp_path / "c", {"Dockerfile": f"FROM small\n{instruction}\n"})
+    built = program.build(context, "--no-cache", *options, check=False)
+    assert built.exit_code != 0
+    assert message in built.printed
+    assert ">>> RUN" in built.printed
+
+
+def _marked(store: Path) -> list[int]:
+    """The processes of the step that runs, by descriptors."""
+    (record,) = store.glob("*/tmp-*/lent")
+    mark = str(json.loads(record.read_text())["mark"])
+    found = []
+    for path in Path("/proc").glob("[0-9]*/limits"):
+        try:
+            if mark in path.read_text().split():
+                found.append(os.pidfd_open(int(path.parent.name)))
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
+def _child(pid: int, depth: int) -> int:
+    """The last of *depth* processes, each the first child of the one before."""
+    for _ in range(depth):
+        pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    return pid
+
+
+@pytest.mark.parametrize(("victim", "depth"), [("builder", 1), ("fork server", 2), ("keeper", 3)])
+def test_a_kill_leaves_no_process_and_no_secret_and_loses_no_cache(
+    program: Restricted, tmp_path: Path, victim: str, depth: int
+) -> None:
+    cache = f"--mount=type=cache,target=/c,id={depth}"
+    text = f"FROM small\nRUN {cache} --mount=type=secret,id=s echo kept > /c/n; setsid sleep 1000 & sleep 1000 & echo up; wait\n"
+    context = write_context(tmp_path / "c", {"Dockerfile": text, "s": "the content of a secret"})
+    words = ("build", "--no-cache", "--progress=plain", f"--secret=id=s,src={context}/s", os.fspath(context))
+    with program.start(*words) as building:
+        assert building.stderr is not None
+        assert any(line.endswith(" up\n") for line in building.stderr)
+        left = _marked(program.store)
+        assert len(left) >= 3
+        os.kill(_child(building.pid, depth), signal.SIGKILL)
+        building.communicate(timeout=_PATIENCE)
+    assert building.returncode != 0
+    for pidfd in left:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        assert poller.poll(_PATIENCE * 1000), victim
+        os.close(pidfd)
+    context.joinpath("Dockerfile").write_text(f"FROM small\nRUN {cache} cat /c/n\n")
+    again = program.build(context)
+    assert " kept" in again.printed
+    assert subprocess.run(["grep", "-rqF", "the content of a secret", program.store], check=False).returncode == 1
+    assert list(program.store.glob("*/tmp-*")) == []

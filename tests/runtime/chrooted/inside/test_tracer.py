@@ -1,0 +1,136 @@
+"""Processes that a keeper follows: what they can do, and that none is left."""
+
+import ctypes
+import fcntl
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.runtime.chrooted.traced import result, start
+
+_PATIENCE_MS = 20_000
+
+
+def _sleeping() -> int:
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    return child
+
+
+def _refused(call: Callable[..., object], *arguments: object) -> str:
+    try:
+        call(*arguments)
+    except PermissionError:
+        return "refused"
+    return "done"
+
+
+def _own_descriptor(number: int) -> None:
+    reader, _ = os.pipe()
+    fcntl.fcntl(reader, fcntl.F_SETOWN, number)
+
+
+def _kill_thread(number: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).tgkill(number, number, 0):
+        raise OSError(ctypes.get_errno(), "refused")
+
+
+_LIMIT = (64, 64)
+CALLS: dict[str, Callable[[int], object]] = {
+    "kill": lambda pid: os.kill(pid, 0),
+    "kill a group": lambda pid: os.kill(-pid, 0),
+    "kill by thread": _kill_thread,
+    "open": os.pidfd_open,
+    "limit": lambda pid: resource.prlimit(pid, resource.RLIMIT_NOFILE, _LIMIT),
+    "priority": lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 1),
+    "processors": lambda pid: os.sched_setaffinity(pid, {0}),
+    "scheduler": lambda pid: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0)),
+    "owner of a descriptor": _own_descriptor,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_is_done_to_a_process_outside(name: str) -> None:
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as outside:
+        try:
+            pid = outside.pid
+            assert result(lambda: _refused(CALLS[name], pid)) == "refused"
+        finally:
+            outside.kill()
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "kill a group"])
+def test_the_same_is_done_to_one_inside(name: str) -> None:
+    assert result(lambda: _refused(CALLS[name], _sleeping())) == "done"
+
+
+def test_a_process_can_be_stopped_and_continued() -> None:
+    def stopped() -> list[bool]:
+        child = _sleeping()
+        os.kill(child, signal.SIGSTOP)
+        found = [os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])]
+        os.kill(child, signal.SIGCONT)
+        found.append(os.WIFCONTINUED(os.waitpid(child, os.WCONTINUED)[1]))
+        os.kill(child, signal.SIGTERM)
+        found.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM)
+        return found
+
+    assert result(stopped) == "[True, True, True]"
+
+
+def test_a_thread_may_exec() -> None:
+    def executed() -> str:
+        child = os.fork()
+        if child == 0:
+            words = [sys.executable, "-c", "import os; os.kill(os.getpid(), 0); os._exit(7)"]
+            threading.Thread(target=os.execv, args=(sys.executable, words)).start()
+            time.sleep(1000)
+        return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    assert result(executed) == "7"
+
+
+def _orphan() -> int:
+    """Leave a process of its own session behind, and return its number."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        child = _sleeping()
+        os.write(writer, b"%d" % child)
+        os._exit(0)
+    return int(os.read(reader, 20))
+
+
+def test_nobody_is_left_when_the_first_one_ends() -> None:
+    left = int(result(_orphan))
+    with pytest.raises(ProcessLookupError):
+        os.kill(left, 0)
+
+
+def test_all_end_when_the_keeper_is_killed() -> None:
+    def waits() -> None:
+        os.write(told, b"%d\n" % _orphan())
+        signal.pause()
+
+    hears, told = os.pipe()
+    keeper, reader = start(waits)
+    try:
+        left = os.pidfd_open(int(os.read(hears, 20)))
+        os.kill(keeper, signal.SIGKILL)
+        os.waitpid(keeper, 0)
+        poller = select.poll()
+        poller.register(left, select.POLLIN)
+        assert poller.poll(_PATIENCE_MS)
+        os.close(left)
+    finally:
+        for fd in (hears, told, reader):
+            os.close(fd)
