@@ -20,7 +20,7 @@ from pybuild.builder.interrupts import INTERRUPTED, Interrupts
 
 _DEBUG = frozenset({"-D", "--debug"})
 _COMPLETING = "_PYBUILD_COMPLETE"
-_GC_THRESHOLD = 20_000
+_GC_THRESHOLD = 100_000
 """New objects between two garbage collections: a short-lived process keeps most of what it allocates."""
 
 
