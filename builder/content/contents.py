@@ -1,4 +1,4 @@
-"""The content that vertices select from their inputs, and its digest, found once and kept until it is copied."""
+"""The files that vertices select from their inputs, and their digests, kept until the vertex copies them."""
 
 import threading
 import time
@@ -28,11 +28,11 @@ class Selected(NamedTuple):
     groups: list[Group]
     content: Digest
     began_ns: int = 0
-    """When the selection was begun: what has changed since, or just before, may change again without a trace."""
+    """When reading began. A file that changed since, or just before, may change again with the same change time."""
 
 
 class Contents:
-    """Selections of one plan, by vertex and number of the pick."""
+    """The selections of a plan, by the vertex and the number of the pick."""
 
     def __init__(self, plan: Plan, store: Store, sources: Sources) -> None:
         self._plan, self._store, self._sources = plan, store, sources
@@ -41,11 +41,11 @@ class Contents:
         self._lock = threading.Lock()
 
     def keep_only(self, indexes: set[int]) -> None:
-        """Forget what was selected for other vertices: they came from the cache."""
+        """Forget the selections of vertices other than *indexes*: those are cached."""
         self._context = {key: found for key, found in self._context.items() if key[0] in indexes}
 
     def of_context(self, index: int, number: int) -> Digest:
-        """Return the digest of what a pick selects from a directory of the host, reading only what changed."""
+        """Return the digest of what a pick selects from a directory of the host. Only changed files are read."""
         vertex = self._plan.vertices[index]
         pick = picks(vertex.op)[number]
         local = self._plan.vertices[vertex.inputs[pick.input]].op
@@ -55,7 +55,7 @@ class Contents:
         return selected.content
 
     def remembered(self, index: int, number: int, source: Digest | None) -> Digest | None:
-        """Return the digest that an earlier build found for a pick from the stage with key *source*."""
+        """Return the digest that an earlier build recorded for a pick from the stage with the key *source*."""
         if source is None:
             return None
         op = self._plan.vertices[index].op
@@ -64,7 +64,7 @@ class Contents:
     def open(
         self, index: int, results: dict[int, Layers], keys: dict[int, Digest], stack: ExitStack
     ) -> tuple[Selected, ...]:
-        """Return the selections of a vertex, ready to be copied; *stack* closes what was opened for them."""
+        """Return the selections of a vertex, with open sources, which *stack* closes."""
         vertex = self._plan.vertices[index]
         trees: dict[int, SourceTree] = {}
         found: list[Selected] = []
@@ -92,7 +92,7 @@ class Contents:
         listing = None if listed is None else listing_key(listed)
         content = None if listing is None else self._store.cache.selection(listing)
         if content is None:
-            # Imported here: files that did not change are not read.
+            # Imported here: a build of unchanged files does not need it.
             from pybuild.builder.content.file_digests import FileDigests
 
             with self._lock, FileDigests(source, self._store.database, self._memory) as digests:

@@ -50,7 +50,7 @@ class Group(NamedTuple):
 
 
 class SourceTree:
-    """A tree to select from. Owns *root*. *id* is its identity across builds, for remembered digests, "" for none."""
+    """A tree to select files from, which owns *root*. *id* identifies it across builds, "" when nothing does."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class SourceTree:
 def select(
     source: SourceTree, pick: Pick, exclude: "IgnoreFile | None" = None, *, parents: bool = False
 ) -> list[Group]:
-    """Return the groups that *pick* selects. A pattern that matches nothing selects nothing.
+    """Return the groups that *pick* selects. A pattern without a match selects none.
 
     With *parents* a group keeps the directories above what is selected (COPY --parents).
 
@@ -197,7 +197,7 @@ def _missing(
 
 
 def _group(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group | None:
-    """Return the group at *path*, None for nothing; a symlink at the end of it is followed inside the source."""
+    """Return the group at *path*, None when nothing is selected. A symlink at its end is followed inside the source."""
     status = source.root.stat(path)
     if status is None:
         return None
@@ -235,7 +235,7 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
         directory, name, hidden_above = waiting.pop()
         entries = _entries(source, directory, name)
         if source.ignore is None and exclude is None:
-            # Nothing is hidden: of most contexts with many files a build does no more than this.
+            # Nothing is ignored: the fast path of most large contexts.
             yield from entries
             waiting.extend((item.path, item.name, ()) for item in reversed(entries) if stat.S_ISDIR(item.stat.st_mode))
             continue
@@ -255,7 +255,7 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
 
 
 def _entries(source: SourceTree, path: str, name: str) -> list[Item]:
-    """Return the entries of one directory in byte order, without sockets of a stage: layers cannot hold them."""
+    """Return the entries of one directory in byte order, without the sockets of a stage, which no layer can contain."""
     directory = source.root.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         found = names_and_statuses(directory)
@@ -293,7 +293,7 @@ def _may_descend(source: SourceTree, item: Item, exclude: "IgnoreFile | None") -
 
 
 def _has_wildcard(text: str) -> bool:
-    """Return whether *text* is a pattern rather than a name. The language of patterns is loaded only when it may be."""
+    """Return whether *text* is a pattern and not a name. The module of patterns is loaded only if it may be one."""
     if _WILDCARDS.isdisjoint(text):
         return False
     from pybuild.grammar.patterns import has_wildcard

@@ -7,6 +7,7 @@ snapshot is read directly; otherwise the index of each layer in the database is 
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from posixpath import dirname
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -17,17 +18,28 @@ from pybuild.builder.store.database import Database
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.safepath import Root
 
-DIRECTORY, FILE, LINK, OTHER = "directory", "file", "link", "other"
-_WHITEOUT, _OPAQUE, _IMPLIED = "whiteout", "opaque", "implied"
 _OPAQUE_NAME = ".wh..wh..opq"
 _FIRST_LAYERS, _MOST_LAYERS = 8, 512
 T = TypeVar("T")
 
 
+class NodeKind(StrEnum):
+    """The kind of an entry. The values are stored in the index of a layer."""
+
+    DIRECTORY = "directory"
+    FILE = "file"
+    LINK = "link"
+    OTHER = "other"
+    WHITEOUT = "whiteout"
+    OPAQUE = "opaque"
+    IMPLIED = "implied"
+    """A directory for which the archive of the layer has no entry. The last three are in indexes only."""
+
+
 class TreeNode(NamedTuple):
     """An entry at a path: its kind, and the metadata that a layer must repeat for a parent directory."""
 
-    kind: str
+    kind: NodeKind
     mode: int = 0o755
     uid: int = 0
     gid: int = 0
@@ -47,8 +59,8 @@ class EmptyTree:
     """The tree of an image without layers."""
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Return the root directory; there is nothing else."""
-        return None if path else TreeNode(DIRECTORY)
+        """Return the root directory, and None for every other path."""
+        return None if path else TreeNode(NodeKind.DIRECTORY)
 
 
 class SnapshotTree:
@@ -67,16 +79,16 @@ class SnapshotTree:
         return TreeNode(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
 
 
-def _kind(mode: int) -> str:
+def _kind(mode: int) -> NodeKind:
     if stat.S_ISDIR(mode):
-        return DIRECTORY
+        return NodeKind.DIRECTORY
     if stat.S_ISLNK(mode):
-        return LINK
-    return FILE if stat.S_ISREG(mode) else OTHER
+        return NodeKind.LINK
+    return NodeKind.FILE if stat.S_ISREG(mode) else NodeKind.OTHER
 
 
 class IndexTree:
-    """The tree of layers that are not unpacked: each layer is listed once, and upper ones hide what is *below*."""
+    """The tree of layers that are not unpacked, on top of the tree *below*. The index of a layer is made once."""
 
     def __init__(self, layers: Sequence[BuiltLayer], database: Database, blobs: BlobStore, below: Tree) -> None:
         self._database = database
@@ -92,19 +104,19 @@ class IndexTree:
         implied = None
         for found in self._found(names):
             node = found.get(names[0])
-            if node is not None and node.kind != _IMPLIED:
-                return node if node.kind == DIRECTORY else implied or node
+            if node is not None and node.kind != NodeKind.IMPLIED:
+                return node if node.kind == NodeKind.DIRECTORY else implied or node
             if node is not None:
-                implied = TreeNode(DIRECTORY)
-            if any(found[name].kind not in {DIRECTORY, _IMPLIED} for name in found):
+                implied = TreeNode(NodeKind.DIRECTORY)
+            if any(found[name].kind not in {NodeKind.DIRECTORY, NodeKind.IMPLIED} for name in found):
                 return implied
         below = self._below.lstat(path)
-        return below if below is not None and below.kind == DIRECTORY else implied or below
+        return below if below is not None and below.kind == NodeKind.DIRECTORY else implied or below
 
     def _found(self, names: list[bytes]) -> Iterator[dict[bytes, TreeNode]]:
-        """Yield what each layer has of *names*, from the top, for those that have some.
+        """Yield the entries of *names* in each layer that has some, the topmost layer first.
 
-        To ask for each layer apart costs ten times as much.
+        One query asks for many layers: a query for each would take ten times as long.
         """
         for some in _parts(self._layers):
             where = f"layer IN ({_marks(some)}) AND path IN ({_marks(names)})"
@@ -112,13 +124,13 @@ class IndexTree:
             found: dict[int, dict[bytes, TreeNode]] = {}
             for row in self._database.all(query, (*some, *names)):
                 found.setdefault(row[7], {})[row[0]] = _node(row)
-            # Of a thousand layers few have any of the names: those are all that costs time.
+            # Of a thousand layers few have any of the names, so the others are not looked at.
             if found:
                 yield from (found[layer] for layer in some if layer in found)
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield *values* in parts, short ones first: most is found in the upper layers."""
+    """Yield *values* in parts of growing length: most paths are found in the upper layers."""
     at, size = 0, _FIRST_LAYERS
     while at < len(values):
         yield values[at : at + size]
@@ -130,11 +142,11 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def _node(row: tuple[Any, ...]) -> TreeNode:
-    return TreeNode(row[1], row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
+    return TreeNode(NodeKind(row[1]), row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
 
 
 def _parents(path: str) -> Iterator[str]:
-    """Yield the directories above *path*, the root last; nothing is above the root."""
+    """Yield the directories above *path*, ending with the root."""
     while path:
         path = dirname(path)
         yield path
@@ -174,7 +186,12 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
     from pybuild.builder.oci.layers.unpack import entries
     from pybuild.builder.oci.tar.entry import EntryKind
 
-    kinds = {EntryKind.DIRECTORY: DIRECTORY, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+    kinds = {
+        EntryKind.DIRECTORY: NodeKind.DIRECTORY,
+        EntryKind.FILE: NodeKind.FILE,
+        EntryKind.HARDLINK: NodeKind.FILE,
+        EntryKind.SYMLINK: NodeKind.LINK,
+    }
     directories = {""}
     with blobs.open(layer.descriptor) as stream:
         for entry in entries(stream):
@@ -183,21 +200,21 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
                 if above in directories:
                     break
                 directories.add(above)
-                yield number, os.fsencode(above), _IMPLIED, 0o755, 0, 0, 0, b""
+                yield number, os.fsencode(above), NodeKind.IMPLIED.value, 0o755, 0, 0, 0, b""
             if entry.kind is EntryKind.DIRECTORY:
                 directories.add(entry.path)
             name = entry.path.rpartition("/")[2]
-            kind = kinds.get(entry.kind, OTHER)
+            kind = kinds.get(entry.kind, NodeKind.OTHER)
             if name.startswith(".wh."):
                 # Whiteouts are kept under their own names: a layer may hide a directory and also have a new one in its
                 # place.
-                kind = _OPAQUE if name == _OPAQUE_NAME else _WHITEOUT
-            names = os.fsencode(entry.path), kind, entry.mode, entry.uid, entry.gid, entry.mtime
+                kind = NodeKind.OPAQUE if name == _OPAQUE_NAME else NodeKind.WHITEOUT
+            names = os.fsencode(entry.path), kind.value, entry.mode, entry.uid, entry.gid, entry.mtime
             yield number, *names, os.fsencode(entry.linkname)
 
 
 def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, TreeNode | None]:
-    """Return *path* with every symlink resolved inside the tree, and its entry; the end of it may be missing.
+    """Return *path* with every symlink resolved inside the tree, and its entry, None when it does not exist.
 
     *top*, a path without symlinks, acts as the root: *path* and absolute targets are relative to it, and nothing leads
     above it.
@@ -216,8 +233,8 @@ def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, TreeNode | None]
             del real[max(len(above), len(real) - 1) :]
             node = tree.lstat("/".join(real))
             continue
-        node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == DIRECTORY else None
-        if node is None or node.kind != LINK:
+        node = tree.lstat("/".join([*real, name])) if node is not None and node.kind == NodeKind.DIRECTORY else None
+        if node is None or node.kind != NodeKind.LINK:
             real.append(name)
             continue
         links += 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from pybuild.builder.content.trees import DIRECTORY
+from pybuild.builder.content.trees import NodeKind
 from pybuild.builder.errors import BuildError, reason
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
@@ -93,7 +93,7 @@ def _link_target(entry: Entry, path: str, directory: str, writer: TreeWriter) ->
     """Return the target of the hard link at *path*: a layer with a dangling one could not be unpacked."""
     target = _place(entry.linkname, directory, writer)
     found = writer.lstat(target)
-    if found is None or found.kind == DIRECTORY or target == path:
+    if found is None or found.kind == NodeKind.DIRECTORY or target == path:
         raise BuildError(
             f"failed to unpack the archive: {entry.path!r}: a hard link to {entry.linkname!r}, which is not a file"
         )

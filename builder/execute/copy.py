@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.file_digests import changed, open_selected, read_small, state_of
 from pybuild.builder.content.selection import Group, Item, SourceTree, inline_group
-from pybuild.builder.content.trees import DIRECTORY, LINK, EmptyTree
+from pybuild.builder.content.trees import EmptyTree, NodeKind
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
@@ -112,7 +112,7 @@ class _Copier:
         """Copy one group to its destination. Hard links within the group are kept."""
         self._links.clear()
         destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
-        is_directory = node is not None and node.kind == DIRECTORY
+        is_directory = node is not None and node.kind == NodeKind.DIRECTORY
         if node is not None and not is_directory and (group.is_directory or self.op.destination.endswith("/")):
             raise BuildError(f"cannot copy to non-directory: /{destination}")
         if group.is_directory:
@@ -208,7 +208,7 @@ class _Copier:
     def _way_round(self, item: Item, path: str) -> str:
         """Return a hint about a directory that is a symlink in the image, as on systems with a merged /usr."""
         node = self.writer.lstat(path)
-        if node is None or node.kind != LINK or not stat.S_ISDIR(item.stat.st_mode):
+        if node is None or node.kind != NodeKind.LINK or not stat.S_ISDIR(item.stat.st_mode):
             return ""
         found = f'"/{path}" is a symlink to {node.link} in the image, and "/{item.path}" of the source is a directory'
         return f"{found}: leave it out with --exclude={item.name}, then COPY {item.path}/ /{path}/ follows the symlink"

@@ -2,7 +2,7 @@
 
 import time
 
-from pybuild.builder.content.trees import DIRECTORY
+from pybuild.builder.content.trees import NodeKind
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
@@ -22,7 +22,7 @@ def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
         if node is None:
             _check_above(writer, path)
             writer.directory(path)
-        elif node.kind != DIRECTORY:
+        elif node.kind != NodeKind.DIRECTORY:
             raise BuildError(f"mkdir /{path}: not a directory", hint=_HINT)
         return work.built(layer.commit())
 
@@ -36,5 +36,5 @@ def _check_above(writer: TreeWriter, path: str) -> None:
         node = writer.lstat(above)
         if node is None:
             return
-        if node.kind != DIRECTORY:
+        if node.kind != NodeKind.DIRECTORY:
             raise BuildError(f"mkdir /{path}: /{above} is not a directory", hint=_HINT)

@@ -8,16 +8,21 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pybuild.builder.content.trees import DIRECTORY, FILE, LINK, OTHER, Tree, TreeNode, resolve
+from pybuild.builder.content.trees import NodeKind, Tree, TreeNode, resolve
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
 from pybuild.builder.oci.tar.writer import Parts
 from pybuild.builder.plan.modes import MADE
 
-_KINDS = {EntryKind.DIRECTORY: DIRECTORY, EntryKind.FILE: FILE, EntryKind.HARDLINK: FILE, EntryKind.SYMLINK: LINK}
+_KINDS = {
+    EntryKind.DIRECTORY: NodeKind.DIRECTORY,
+    EntryKind.FILE: NodeKind.FILE,
+    EntryKind.HARDLINK: NodeKind.FILE,
+    EntryKind.SYMLINK: NodeKind.LINK,
+}
 
-_FILE = TreeNode(FILE)
+_FILE = TreeNode(NodeKind.FILE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +85,7 @@ class TreeWriter:
             self._new.add(path)
             mode, uid, gid = self._inherited(path, mode)
             return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid).at(self.now_ns)
-        if node.kind != DIRECTORY:
+        if node.kind != NodeKind.DIRECTORY:
             raise BuildError(f"cannot copy to non-directory: /{path}")
         entry = Entry(path, EntryKind.DIRECTORY, node.mode, node.uid, node.gid, mtime=node.mtime)
         return entry._replace(nanoseconds=AS_BELOW)
@@ -99,7 +104,7 @@ class TreeWriter:
             node = self._written.get(above)
             if node is None:
                 self.directory(above)
-            elif node.kind != DIRECTORY:
+            elif node.kind != NodeKind.DIRECTORY:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
     def put(self, entry: Entry, data: int | bytes | Parts | None = None, *, over: bool = False) -> None:
@@ -110,12 +115,12 @@ class TreeWriter:
         """
         existing = self.lstat(entry.path)
         is_directory = entry.kind is EntryKind.DIRECTORY
-        if existing is not None and not over and is_directory != (existing.kind == DIRECTORY):
+        if existing is not None and not over and is_directory != (existing.kind == NodeKind.DIRECTORY):
             if is_directory:
                 raise BuildError(f"cannot copy to non-directory: /{entry.path}")
             raise BuildError(f"cannot replace to directory /{entry.path} with file")
         self.parents(entry.path)
-        was_directory = existing is not None and existing.kind == DIRECTORY
+        was_directory = existing is not None and existing.kind == NodeKind.DIRECTORY
         if is_directory != was_directory:
             self._new.add(entry.path)
         if was_directory and not is_directory:
@@ -144,7 +149,7 @@ class TreeWriter:
         self.layer.splice(parts, times_ns)
         for entry in directories:
             self._new.add(entry.path)
-            self._written[entry.path] = TreeNode(DIRECTORY, entry.mode, entry.uid, entry.gid, entry.mtime)
+            self._written[entry.path] = TreeNode(NodeKind.DIRECTORY, entry.mode, entry.uid, entry.gid, entry.mtime)
 
     def _forget_below(self, path: str) -> None:
         for below in [name for name in self._written if name.startswith(f"{path}/")]:
@@ -159,5 +164,5 @@ class TreeWriter:
             # What a file is matters to nobody here, and a tree may have a million of them.
             self._written[entry.path] = _FILE
             return
-        kind = _KINDS.get(entry.kind, OTHER)
+        kind = _KINDS.get(entry.kind, NodeKind.OTHER)
         self._written[entry.path] = TreeNode(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)

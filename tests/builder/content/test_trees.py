@@ -4,17 +4,7 @@ import tarfile
 
 import pytest
 
-from pybuild.builder.content.trees import (
-    DIRECTORY,
-    FILE,
-    LINK,
-    OTHER,
-    EmptyTree,
-    IndexTree,
-    SnapshotTree,
-    TreeNode,
-    resolve,
-)
+from pybuild.builder.content.trees import EmptyTree, IndexTree, NodeKind, SnapshotTree, TreeNode, resolve
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
@@ -36,8 +26,8 @@ class DictTree:
             return None
         found = self.entries[path]
         if found is True:
-            return TreeNode(DIRECTORY)
-        return TreeNode(FILE) if found is None else TreeNode(LINK, link=found)
+            return TreeNode(NodeKind.DIRECTORY)
+        return TreeNode(NodeKind.FILE) if found is None else TreeNode(NodeKind.LINK, link=found)
 
 
 TREE = {
@@ -60,21 +50,21 @@ TREE = {
 @pytest.mark.parametrize(
     ("path", "real", "kind"),
     [
-        ("usr/lib/f", "usr/lib/f", FILE),
-        ("lib/f", "usr/lib/f", FILE),
-        ("abs/f", "usr/lib/f", FILE),
-        ("up/lib", "usr/lib", DIRECTORY),
-        ("usr/here", "usr/lib/f", FILE),
+        ("usr/lib/f", "usr/lib/f", NodeKind.FILE),
+        ("lib/f", "usr/lib/f", NodeKind.FILE),
+        ("abs/f", "usr/lib/f", NodeKind.FILE),
+        ("up/lib", "usr/lib", NodeKind.DIRECTORY),
+        ("usr/here", "usr/lib/f", NodeKind.FILE),
         ("chain/new/deep", "usr/lib/new/deep", None),
         ("dangling", "no/where", None),
         ("dangling/x", "no/where/x", None),
         ("lib/../x", "usr/x", None),
-        ("self/self/file", "file", FILE),
-        ("..", "", DIRECTORY),
-        ("", "", DIRECTORY),
-        ("/usr//lib/./", "usr/lib", DIRECTORY),
+        ("self/self/file", "file", NodeKind.FILE),
+        ("..", "", NodeKind.DIRECTORY),
+        ("", "", NodeKind.DIRECTORY),
+        ("/usr//lib/./", "usr/lib", NodeKind.DIRECTORY),
         ("file/x", "file/x", None),
-        ("no/../usr", "usr", DIRECTORY),
+        ("no/../usr", "usr", NodeKind.DIRECTORY),
     ],
 )
 def test_links_are_resolved_inside_the_tree_wherever_they_point(path, real, kind):
@@ -95,7 +85,7 @@ def test_a_tree_is_never_asked_for_a_path_through_a_link():
 
 
 def test_the_empty_tree_has_nothing_but_its_root():
-    assert EmptyTree().lstat("") == TreeNode(DIRECTORY)
+    assert EmptyTree().lstat("") == TreeNode(NodeKind.DIRECTORY)
     assert EmptyTree().lstat("x") is None
 
 
@@ -142,9 +132,9 @@ def test_an_index_knows_what_a_layer_says_of_each_path(store):
         member("d/p", tarfile.FIFOTYPE),
     )
     tree = index_of(store, layer)
-    assert tree.lstat("d") == TreeNode(DIRECTORY, 0o1777, 5, 6, 7)
+    assert tree.lstat("d") == TreeNode(NodeKind.DIRECTORY, 0o1777, 5, 6, 7)
     kinds = [tree.lstat(f"d/{name}").kind for name in "flhp"]
-    assert kinds == [FILE, LINK, FILE, OTHER]
+    assert kinds == [NodeKind.FILE, NodeKind.LINK, NodeKind.FILE, NodeKind.OTHER]
     assert tree.lstat("d/l").link == "/x/\udcff"
     assert tree.lstat("nowhere") is None
 
@@ -155,16 +145,16 @@ def test_an_upper_layer_hides_what_it_replaces_or_deletes(store):
     tree = index_of(store, below, above)
     assert tree.lstat("a") is None
     assert tree.lstat("a/x") is None
-    assert tree.lstat("b").kind == FILE
+    assert tree.lstat("b").kind == NodeKind.FILE
     assert tree.lstat("b/x") is None
-    assert tree.lstat("c").kind == DIRECTORY
+    assert tree.lstat("c").kind == NodeKind.DIRECTORY
     assert tree.lstat("c/x") is None
-    assert tree.lstat("c/new").kind == FILE
+    assert tree.lstat("c/new").kind == NodeKind.FILE
 
 
 def test_directories_that_a_layer_has_no_entry_for_are_there(store):
     tree = index_of(store, layer_of(store, member("a/dir/x"), member("a/l", tarfile.SYMTYPE, linkname="/real")))
-    assert (tree.lstat("a"), tree.lstat("a/dir")) == (TreeNode(DIRECTORY), TreeNode(DIRECTORY))
+    assert (tree.lstat("a"), tree.lstat("a/dir")) == (TreeNode(NodeKind.DIRECTORY), TreeNode(NodeKind.DIRECTORY))
     assert resolve(tree, "a/l/f") == ("real/f", None)
 
 
@@ -174,8 +164,8 @@ def test_a_whiteout_hides_what_is_below_its_layer_and_nothing_of_the_layer_itsel
     above = layer_of(store, *(member(name) for name in names))
     tree = index_of(store, below, above)
     assert tree.lstat("d/sub") is None
-    assert tree.lstat("d").kind == DIRECTORY
-    assert tree.lstat("d/keep").kind == FILE
+    assert tree.lstat("d").kind == NodeKind.DIRECTORY
+    assert tree.lstat("d/keep").kind == NodeKind.FILE
 
 
 def test_a_layer_is_listed_once(store):
@@ -205,7 +195,14 @@ def test_the_uppermost_of_a_hundred_layers_decides(store):
     layers[70] = layer_of(store, member("f0", b"2", linkname="/f1"), member("f70"))
     layers[80] = layer_of(store, member(".wh.f1"), member("f80"))
     tree = IndexTree(layers, store.database, store.blobs, EmptyTree())
-    assert [tree.lstat(f"f{number}").kind for number in (0, 2, 69, 70, 80, 99)] == [LINK, FILE, FILE, FILE, FILE, FILE]
+    assert [tree.lstat(f"f{number}").kind for number in (0, 2, 69, 70, 80, 99)] == [
+        NodeKind.LINK,
+        NodeKind.FILE,
+        NodeKind.FILE,
+        NodeKind.FILE,
+        NodeKind.FILE,
+        NodeKind.FILE,
+    ]
     assert tree.lstat("f1") is None
     assert tree.lstat("f100") is None
     assert tree.lstat("same").mode == 0o600 + 99 % 8

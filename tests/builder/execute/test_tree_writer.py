@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.content.trees import DIRECTORY, FILE, LINK, EmptyTree, TreeNode
+from pybuild.builder.content.trees import EmptyTree, NodeKind, TreeNode
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
@@ -28,7 +28,7 @@ class DictTree:
 
     def lstat(self, path):
         self.asked.append(path)
-        return TreeNode(DIRECTORY) if not path else self.nodes.get(path)
+        return TreeNode(NodeKind.DIRECTORY) if not path else self.nodes.get(path)
 
 
 def writer_on(tree=None, **fields):
@@ -52,7 +52,7 @@ def test_new_parents_are_plain_directories_of_the_given_owner():
 
 
 def test_parents_that_exist_are_repeated_as_they_are():
-    writer = writer_on(DictTree(tmp=TreeNode(DIRECTORY, 0o1777, 1, 2, 3)), owner=(5, 6))
+    writer = writer_on(DictTree(tmp=TreeNode(NodeKind.DIRECTORY, 0o1777, 1, 2, 3)), owner=(5, 6))
     writer.put(file("tmp/f"))
     assert writer.layer.entries[0] == directory("tmp", mode=0o1777, uid=1, gid=2, mtime=3, nanoseconds=AS_BELOW)
 
@@ -72,19 +72,19 @@ def test_the_root_is_never_written():
 
 
 def test_a_directory_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
-    writer = writer_on(DictTree(d=TreeNode(DIRECTORY, 0o750, 1, 1, 1)), owner=(5, 6))
+    writer = writer_on(DictTree(d=TreeNode(NodeKind.DIRECTORY, 0o750, 1, 1, 1)), owner=(5, 6))
     writer.directory("d")
     writer.directory("d")
     assert writer.layer.entries == [directory("d", mode=0o750, uid=1, gid=1, mtime=1, nanoseconds=AS_BELOW)]
 
 
 def test_a_directory_that_is_put_takes_over_owner_and_mode():
-    writer = writer_on(DictTree(d=TreeNode(DIRECTORY, 0o750, 1, 1, 1)))
+    writer = writer_on(DictTree(d=TreeNode(NodeKind.DIRECTORY, 0o750, 1, 1, 1)))
     writer.put(directory("d", mode=0o700, uid=2))
     assert writer.layer.entries == [directory("d", mode=0o700, uid=2)]
 
 
-@pytest.mark.parametrize("kind", [FILE, LINK])
+@pytest.mark.parametrize("kind", [NodeKind.FILE, NodeKind.LINK])
 def test_a_directory_cannot_take_the_place_of_something_else(kind):
     writer = writer_on(DictTree(d=TreeNode(kind)))
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
@@ -97,18 +97,18 @@ def test_a_directory_cannot_take_the_place_of_something_else(kind):
 
 def test_a_file_cannot_take_the_place_of_a_directory():
     with pytest.raises(BuildError, match="cannot replace to directory /d with file"):
-        writer_on(DictTree(d=TreeNode(DIRECTORY))).put(file("d"))
+        writer_on(DictTree(d=TreeNode(NodeKind.DIRECTORY))).put(file("d"))
 
 
 def test_an_archive_may_replace_anything():
-    writer = writer_on(DictTree(d=TreeNode(DIRECTORY), f=TreeNode(FILE)))
+    writer = writer_on(DictTree(d=TreeNode(NodeKind.DIRECTORY), f=TreeNode(NodeKind.FILE)))
     writer.put(file("d"), over=True)
     writer.put(directory("f"), over=True)
     assert writer.layer.paths == ["d", "f"]
 
 
 def test_a_file_takes_the_place_of_a_file_or_link():
-    writer = writer_on(DictTree(f=TreeNode(FILE), l=TreeNode(LINK, link="x")))
+    writer = writer_on(DictTree(f=TreeNode(NodeKind.FILE), l=TreeNode(NodeKind.LINK, link="x")))
     writer.put(file("f"))
     writer.put(file("l"))
     assert writer.layer.paths == ["f", "l"]
@@ -129,7 +129,7 @@ def test_what_was_written_is_seen_when_links_are_resolved():
     writer.put(directory("real"))
     writer.put(Entry(path="link", kind=EntryKind.SYMLINK, linkname="real"))
     path, node = writer.resolve("link")
-    assert (path, node.kind) == ("real", DIRECTORY)
+    assert (path, node.kind) == ("real", NodeKind.DIRECTORY)
 
 
 @pytest.mark.parametrize("path", [".wh.f", "d/.wh.f", "d/.wh..wh..opq"])
