@@ -78,11 +78,15 @@ def shared_namespace(store: Store) -> Iterator[int]:
     if isolation.is_direct():
         yield -1
         return
-    with store.locks.shared(_LOCK), _running(store.root) as found:
+
+    def waiting() -> None:
+        store.tell("waiting for the first container of this store to start")
+
+    with store.locks.shared(_LOCK, waiting=waiting), _running(store.root) as found:
         if found >= 0:
             yield found
             return
-    with store.locks.exclusive(_LOCK), _running(store.root) as found:
+    with store.locks.exclusive(_LOCK, waiting=waiting), _running(store.root) as found:
         yield found
 
 

@@ -73,6 +73,23 @@ def test_a_monitor_that_is_gone_has_no_namespace(tmp_path: Path) -> None:
         namespace_of(tmp_path)
 
 
+def test_a_monitor_that_ends_meanwhile_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(f"{tmp_path}/{messages.SOCKET}")
+    listener.listen()
+    real = os.open
+
+    def open_late(path: str, *flags: int) -> int:
+        # Its number may be that of another process by now.
+        if str(path).startswith("/proc/"):
+            listener.close()
+        return real(path, *flags)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with pytest.raises(NoMonitor):
+        namespace_of(tmp_path)
+
+
 def test_files_that_the_user_may_not_remove_are_removed_by_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
