@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.names import is_id
 from pybuild.builder.containers.state import is_watched
+from pybuild.builder.progress import silent
 from pybuild.builder.store.holds import CONTAINERS
 from pybuild.builder.store.inside import Tell, inside_of
 from pybuild.builder.store.store import Store
@@ -66,7 +67,7 @@ def within_with(
 ) -> _T:
     """Do the same for a function that uses *descriptors*, which have the same numbers there."""
     with _running(store.root) as namespace:
-        return inside_of(namespace, descriptors, function, store, _nothing, *arguments, **options)
+        return inside_of(namespace, descriptors, function, store, silent, *arguments, **options)
 
 
 @contextmanager
@@ -99,7 +100,7 @@ def started_within(
     **options: _P.kwargs,
 ) -> None:
     """Call *function* as `within_with` does, in what `shared_namespace` yielded."""
-    inside_of(namespace, descriptors, function, store, _nothing, *arguments, **options)
+    inside_of(namespace, descriptors, function, store, silent, *arguments, **options)
 
 
 @contextmanager
@@ -177,7 +178,3 @@ def _remove(directory: Path, name: str) -> None:
         remove_tree(opened, name)
     finally:
         os.close(opened)
-
-
-def _nothing(_event: object) -> None:
-    """Pass nothing on: containers tell the store what is to be told."""

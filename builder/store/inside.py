@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Any], None]
 """Receives the events of a function while it runs: those of a build, or values of another type."""
+_OF_BUILDS = ("pybuild.builder.build", "pybuild.builder.execute.run")
+"""What steps need: loaded by the worker while the first call is on its way."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -75,7 +77,8 @@ def inside_of(
     **options: _P.kwargs,
 ) -> _T:
     """Call a function like `inside_with`, in the user namespace of the descriptor *namespace*, -1 for a new one."""
-    if is_direct() or (namespace < 0 and not _has_worker()):
+    modules = (*(_OF_BUILDS if function.__module__ in _OF_BUILDS else ()), function.__module__)
+    if is_direct() or (namespace < 0 and not _has_worker(modules)):
         return function(store, tell, *arguments, **options)
     from pybuild.runtime.worker.client import call
 
@@ -91,16 +94,17 @@ def inside_of(
         listener=listen,
         descriptors=descriptors,
         namespace=namespace,
+        modules=modules,
     )
     return result
 
 
-def _has_worker() -> bool:
+def _has_worker(modules: tuple[str, ...]) -> bool:
     """Start the worker; return whether that worked. Root, which may do without one, gets False instead of an error."""
     from pybuild.runtime.worker.client import start
 
     try:
-        start()
+        start(modules)
     except SandboxUnavailable as error:
         if os.geteuid() != 0 or wanted() == USERNS:
             raise

@@ -38,7 +38,6 @@ _Place = tuple[int, int] | None
 _WORKERS: dict[tuple[int, _Place], "_Worker"] = {}
 _WAKE_UP_MS = 200  # how late a call is stopped: no signal wakes a thread that waits for the worker
 _KILLED = "the process that works on unpacked images was killed"
-_MODULES = ("pybuild.builder.build", "pybuild.builder.execute.run")
 
 
 def call(
@@ -47,13 +46,15 @@ def call(
     listener: Listener,
     descriptors: tuple[int, ...] = (),
     namespace: int = -1,
+    modules: tuple[str, ...] = (),
 ) -> Any:
     """Return ``function(tell, *arguments)`` as called by root of a user namespace, in another process.
 
     *function* is one of a module, and has *descriptors* of this process under the same numbers; arguments, events and
     the result cross as copies. Its events are passed to *listener*, in this thread. When this is interrupted or
     stopped (`runtime.stopping`), so is *function*, which is waited for. May be called by several threads at once.
-    *namespace* is an open user namespace to be root of, -1 for one of this process's own.
+    *namespace* is an open user namespace to be root of, -1 for one of this process's own. A worker that is started for
+    it loads *modules* first, so that later calls have them.
 
     Raises:
         SandboxUnavailable: this host does not permit it.
@@ -63,7 +64,7 @@ def call(
     near, far = socket.socketpair()
     with near:
         with far:
-            _worker(namespace).hand_over(far)
+            _worker(namespace, modules).hand_over(far)
         send(near, WorkerCall(function, arguments, descriptors, *here()))
         send_descriptors(near, descriptors)
         try:
@@ -74,9 +75,12 @@ def call(
             raise
 
 
-def start() -> None:
-    """Start the worker, when it is not there. Raises SandboxUnavailable when this host does not permit it."""
-    _worker()
+def start(modules: tuple[str, ...] = ()) -> None:
+    """Start the worker, when it is not there, and have it load *modules* while the caller continues.
+
+    Raises SandboxUnavailable when this host does not permit it.
+    """
+    _worker(-1, modules)
 
 
 def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], None]) -> Any:
@@ -115,7 +119,7 @@ def _nothing() -> None:
     """Continue to wait."""
 
 
-def _worker(namespace: int = -1) -> "_Worker":
+def _worker(namespace: int, modules: tuple[str, ...]) -> "_Worker":
     # A builder that was itself forked has a worker of its own: the other one belongs to its parent.
     own = os.getpid()
     place = None if namespace < 0 else identity(namespace)
@@ -124,14 +128,14 @@ def _worker(namespace: int = -1) -> "_Worker":
             worker = _WORKERS.get(key)
             if worker is not None and worker.lives() and place in {None, worker.place}:
                 return worker
-        worker = _WORKERS[own, place] = _Worker(namespace)
+        worker = _WORKERS[own, place] = _Worker(namespace, modules)
         return worker
 
 
 class _Worker:
     """The process and the socket to it. *place* is the user namespace that it is in."""
 
-    def __init__(self, namespace: int = -1) -> None:
+    def __init__(self, namespace: int, modules: tuple[str, ...]) -> None:
         self._channel, far_end = socket.socketpair()
         with far_end:
             self._process = os.posix_spawn(
@@ -144,7 +148,7 @@ class _Worker:
         try:
             paths = tuple(path for path in sys.path if path)
             joins = namespace >= 0
-            send(self._channel, WorkerSetup(paths, () if joins else _MODULES, joins))
+            send(self._channel, WorkerSetup(paths, modules, joins))
             send_descriptors(self._channel, (namespace,) if joins else ())
             answer = receive(self._channel)
         except (EOFError, OSError):

@@ -25,6 +25,7 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.platforms import given_platform
+from pybuild.builder.progress import silent
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.request.values import Compression
 from pybuild.builder.store.inside import Tell, inside_with
@@ -78,7 +79,7 @@ def command(
         with opened.in_use(), _stream(tree) as stream:
             source = find_image(opened, image, wanted)
             documents = _changed(ImageDocuments.read(opened.blobs, source), source, changes)
-            layer = inside_with((stream,), _layer, opened, _nothing, source, stream, compression)
+            layer = inside_with((stream,), _layer, opened, silent, source, stream, compression)
             made = with_difference(documents, layer, entry).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
@@ -150,7 +151,3 @@ def _layer(store: Store, _tell: Tell, source: Image, given: int, compression: Co
             return difference(store, source, given, compression)
         with open(given, "rb", closefd=False) as stream, unpacked_archive(store, stream) as tree:
             return difference(store, source, tree, compression)
-
-
-def _nothing(_event: object) -> None:
-    """Pass nothing on."""
