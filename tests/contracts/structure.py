@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 ROOTS = ("builder", "grammar", "runtime")
 _MAKERS = ("dataclass", "frozen")
 SMALL = 40
+MANY = 5
 LARGE = 10
 """A value of so many fields is large: each module that imports it depends on all of them."""
 
@@ -98,6 +99,18 @@ class Structure:
             for module in self.modules.values()
             for node in ast.walk(module.tree)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+
+    def arguments(self) -> dict[str, int]:
+        """The number of arguments of each function, by module and name; those of commands are click's and left out."""
+        return {
+            f"{module.name}.{node.name}:{node.lineno}": sum(map(len, (each.posonlyargs, each.args, each.kwonlyargs)))
+            - bool(each.args and each.args[0].arg in {"self", "cls"})
+            for module in self.modules.values()
+            if not module.directory.startswith("builder/cli/commands")
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            for each in (node.args,)
         }
 
     def values(self) -> dict[tuple[str, str], int]:
@@ -203,6 +216,7 @@ def figures(structure: Structure) -> dict[str, int]:
         "lines of the longest file": max(files),
         "files of more than 250 lines": sum(lines > 250 for lines in files),
         "lines of the longest function": max(functions),
+        "functions of more than five arguments": sum(count > MANY for count in structure.arguments().values()),
         "fields of the largest value": max(values.values()),
         "importers of a large value": importers[most] if most else 0,
         "importers of its module": len(structure.importers[most[0]]) if most else 0,
@@ -224,6 +238,7 @@ def details(structure: Structure) -> dict[str, list[str]]:
         "directories": list(structure.directories().items()),
         "files": list(structure.files().items()),
         "functions": list(structure.functions().items()),
+        "arguments": list(structure.arguments().items()),
         "values by fields": [(".".join(value), fields) for value, fields in values.items()],
         "values by importers": [(".".join(value), count) for value, count in importers.items()],
     }
