@@ -19,7 +19,7 @@ from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.safepath import Root
 
 _OPAQUE_NAME = ".wh..wh..opq"
-_FIRST_LAYERS, _MOST_LAYERS = 8, 512
+_FIRST_LAYERS, _MOST_LAYERS, _MOST_KNOWN = 8, 512, 20_000
 T = TypeVar("T")
 
 
@@ -34,6 +34,9 @@ class NodeKind(StrEnum):
     OPAQUE = "opaque"
     IMPLIED = "implied"
     """A directory for which the archive of the layer has no entry. The last three are in indexes only."""
+
+
+_KINDS = {stat.S_IFDIR: NodeKind.DIRECTORY, stat.S_IFLNK: NodeKind.LINK, stat.S_IFREG: NodeKind.FILE}
 
 
 class TreeNode(NamedTuple):
@@ -76,33 +79,41 @@ class SnapshotTree:
             return None
         link = (self._root.readlink(path) or "") if stat.S_ISLNK(status.st_mode) else ""
         mtime = status.st_mtime_ns // 1_000_000_000
-        return TreeNode(_kind(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
-
-
-def _kind(mode: int) -> NodeKind:
-    if stat.S_ISDIR(mode):
-        return NodeKind.DIRECTORY
-    if stat.S_ISLNK(mode):
-        return NodeKind.LINK
-    return NodeKind.FILE if stat.S_ISREG(mode) else NodeKind.OTHER
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), NodeKind.OTHER)
+        return TreeNode(kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, link)
 
 
 class IndexTree:
-    """The tree of layers that are not unpacked, on top of the tree *below*. The index of a layer is made once."""
+    """The tree of layers that are not unpacked, on top of the tree *below*. The index of a layer is made once.
 
-    def __init__(self, layers: Sequence[BuiltLayer], database: Database, blobs: BlobStore, below: Tree) -> None:
-        self._database = database
-        self._below = below
-        self._layers = list(_layer_numbers(layers[::-1], database, blobs))
+    A step asks for the paths of the one before it, with a layer more on top: what was found is kept by the name of the
+    tree. *names* has that of each layer with those below it.
+    """
+
+    def __init__(
+        self, layers: Sequence[BuiltLayer], names: Sequence[str], database: Database, blobs: BlobStore, below: Tree
+    ) -> None:
+        self._database, self._below, self._known = database, below, database.found()
+        self._layers = [_layer_number(layer, self._known, database, blobs) for layer in reversed(layers)]
+        self._names = names[::-1]
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Search the layers from the top, until one has the path or hides it."""
+        """Search the layers from the top, until one has the path or hides it, or it is known what is there."""
+        known, names = self._known, self._names
+        count = next((at for at, name in enumerate(names) if (name, path) in known), len(names))
+        found: TreeNode | None = self._searched(path, count) if count else known[names[0], path]
+        if len(known) < _MOST_KNOWN:
+            known[names[0], path] = found
+        return found
+
+    def _searched(self, path: str, count: int) -> TreeNode | None:
+        """Search *count* layers from the top, and then what is below them."""
         above = list(_parents(path))
         opaque = [f"{directory}/{_OPAQUE_NAME}".lstrip("/") for directory in above]
         hiding = [_whiteout(name) for name in (path, *above) if name]
         names = [os.fsencode(name) for name in (path, *above, *opaque, *hiding)]
         implied = None
-        for found in self._found(names):
+        for found in self._found(names, self._layers[:count]):
             node = found.get(names[0])
             if node is not None and node.kind != NodeKind.IMPLIED:
                 return node if node.kind == NodeKind.DIRECTORY else implied or node
@@ -110,15 +121,15 @@ class IndexTree:
                 implied = TreeNode(NodeKind.DIRECTORY)
             if any(found[name].kind not in {NodeKind.DIRECTORY, NodeKind.IMPLIED} for name in found):
                 return implied
-        below = self._below.lstat(path)
+        below = self._below.lstat(path) if count == len(self._names) else self._known[self._names[count], path]
         return below if below is not None and below.kind == NodeKind.DIRECTORY else implied or below
 
-    def _found(self, names: list[bytes]) -> Iterator[dict[bytes, TreeNode]]:
-        """Yield the entries of *names* in each layer that has some, the topmost layer first.
+    def _found(self, names: list[bytes], layers: Sequence[int]) -> Iterator[dict[bytes, TreeNode]]:
+        """Yield the entries of *names* in each of *layers* that has some, in their order.
 
         One query asks for many layers: a query for each would take ten times as long.
         """
-        for some in _parts(self._layers):
+        for some in _parts(layers):
             where = f"layer IN ({_marks(some)}) AND path IN ({_marks(names)})"
             query = f"SELECT path, kind, mode, uid, gid, mtime, link, layer FROM layer_paths WHERE {where}"  # noqa: S608
             found: dict[int, dict[bytes, TreeNode]] = {}
@@ -158,23 +169,21 @@ def _whiteout(path: str) -> str:
     return f"{directory}/.wh.{name}".lstrip("/")
 
 
-def _layer_numbers(layers: Sequence[BuiltLayer], database: Database, blobs: BlobStore) -> Iterator[int]:
-    """Yield the numbers of the indexes of layers; those that are missing are created."""
-    for some in _parts(layers):
-        names = [str(layer.diff_id) for layer in some]
-        query = f"SELECT diff_id, number FROM layers WHERE diff_id IN ({_marks(names)})"  # noqa: S608
-        known = {diff_id: int(number) for diff_id, number in database.all(query, names)}
-        for name, layer in zip(names, some, strict=True):
-            yield known[name] if name in known else _indexed(layer, database, blobs)
+def _layer_number(layer: BuiltLayer, known: dict[object, Any], database: Database, blobs: BlobStore) -> int:
+    """Return the number of the index of a layer, which is created when it is missing; *known* keeps it."""
+    diff_id = str(layer.diff_id)
+    if diff_id not in known:
+        row = database.one("SELECT number FROM layers WHERE diff_id = ?", (diff_id,))
+        known[diff_id] = _indexed(layer, database, blobs) if row is None else int(row[0])
+    return int(known[diff_id])
 
 
 def _indexed(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
     """Create the index of a layer and return its number."""
-    diff_id = str(layer.diff_id)
-    number = int(diff_id[-15:], 16)
+    number = int(layer.diff_id.hex[-15:], 16)
     database.run_all(
         "REPLACE INTO layers VALUES (?, ?)",
-        (diff_id, number),
+        (str(layer.diff_id), number),
         "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         # Read first: other processes must not wait for the database while a large layer is decompressed.
         list(_rows(layer, number, blobs)),
@@ -186,12 +195,8 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
     from pybuild.builder.oci.layers.unpack import entries
     from pybuild.builder.oci.tar.entry import EntryKind
 
-    kinds = {
-        EntryKind.DIRECTORY: NodeKind.DIRECTORY,
-        EntryKind.FILE: NodeKind.FILE,
-        EntryKind.HARDLINK: NodeKind.FILE,
-        EntryKind.SYMLINK: NodeKind.LINK,
-    }
+    kinds = dict.fromkeys((EntryKind.FILE, EntryKind.HARDLINK), NodeKind.FILE)
+    kinds |= {EntryKind.DIRECTORY: NodeKind.DIRECTORY, EntryKind.SYMLINK: NodeKind.LINK}
     directories = {""}
     with blobs.open(layer.descriptor) as stream:
         for entry in entries(stream):
@@ -206,8 +211,7 @@ def _rows(layer: BuiltLayer, number: int, blobs: BlobStore) -> Iterator[tuple[ob
             name = entry.path.rpartition("/")[2]
             kind = kinds.get(entry.kind, NodeKind.OTHER)
             if name.startswith(".wh."):
-                # Whiteouts are kept under their own names: a layer may hide a directory and also have a new one in its
-                # place.
+                # Under its own name: a layer may hide a directory and also have a new one in its place.
                 kind = NodeKind.OPAQUE if name == _OPAQUE_NAME else NodeKind.WHITEOUT
             names = os.fsencode(entry.path), kind.value, entry.mode, entry.uid, entry.gid, entry.mtime
             yield number, *names, os.fsencode(entry.linkname)
@@ -224,9 +228,8 @@ def resolve(tree: Tree, path: str, top: str = "") -> tuple[str, TreeNode | None]
     """
     waiting = [name for name in reversed(path.split("/")) if name not in {"", "."}]
     above = top.split("/") if top else []
-    real = list(above)
+    real, links = list(above), 0
     node = tree.lstat(top)
-    links = 0
     while waiting:
         name = waiting.pop()
         if name == "..":

@@ -113,7 +113,8 @@ class Work:
             if known:
                 tree = SnapshotTree(stack.enter_context(Root(self.store.snapshots.open(names[known - 1]))))
             if known < len(names):
-                tree = IndexTree(self.job.root[known:], self.store.database, self.store.blobs, tree)
+                layers, store = self.job.root[known:], self.store
+                tree = IndexTree(layers, names[known:], store.database, store.blobs, tree)
             yield tree
 
     @contextmanager

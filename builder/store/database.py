@@ -48,6 +48,8 @@ class Database:
         self._is_made_anew = False
         self._settings: tuple[str, ...] = ()
         self._ended = False
+        self._found: dict[object, Any] = {}
+        self._found_at: tuple[Any, ...] | None = None
         self.notice: Callable[[str], None] = _ignore
         """Takes messages for the user: about a wait, or a damaged file."""
         self.make_room: Callable[[], bool] = lambda: False
@@ -81,6 +83,14 @@ class Database:
 
         self._do(lambda connection: _all_or_nothing(connection, both))
 
+    def found(self) -> dict[object, Any]:
+        """Return what readers keep in memory of these tables; it is empty again once another process has written."""
+        # The version is one of what others write; None when the connection is a new one.
+        version = self.one("PRAGMA data_version")
+        if version != self._found_at:
+            self._found, self._found_at = {}, version
+        return self._found
+
     def check(self) -> None:
         """Open the database now, so that an unusable one is an error before the store is changed."""
         self.one("SELECT 1")
@@ -92,6 +102,7 @@ class Database:
 
     def clear(self) -> None:
         """Delete all rows. The caller has exclusive access: if the disk is too full for that, the file is removed."""
+        self._found_at = None
         try:
             for table in CACHES:
                 self.run(f"DELETE FROM {table}")  # noqa: S608 - names of our own tables
@@ -189,7 +200,7 @@ class Database:
         self._is_made_anew = True
 
     def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._found_at = self._connection, None, None
         self._is_made_anew = False
         if connection is not None:
             try:

@@ -56,11 +56,13 @@ def test_the_index_and_the_snapshot_of_a_stack_agree(stack, opaque):
         for number, tree in enumerate(map(completed, stack)):
             layers.append(layer_of(store, *changes(old, tree, number, opaque)))
             old = tree
-        index = IndexTree(tuple(layers), store.database, store.blobs, EmptyTree())
-        with Root(store.snapshots.open(store.unpack(tuple(layers)))) as root:
-            snapshot = SnapshotTree(root)
-            for path in PATHS:
-                parent = path.rpartition("/")[0]
-                if not parent or old.get(parent) == "folder":
-                    assert index.lstat(path) == snapshot.lstat(path)
+            # What was found in the stack so far is known when the next layer is on top of it.
+            names = store.snapshot_names(layers)
+            index = IndexTree(tuple(layers), names, store.database, store.blobs, EmptyTree())
+            with Root(store.snapshots.open(store.unpack(tuple(layers)))) as root:
+                snapshot = SnapshotTree(root)
+                for path in PATHS:
+                    parent = path.rpartition("/")[0]
+                    if not parent or old.get(parent) == "folder":
+                        assert index.lstat(path) == snapshot.lstat(path)
         store.close()

@@ -9,6 +9,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.database import Database
 from pybuild.builder.store.store import open_store
 from pybuild.runtime.paths.safepath import Root
 
@@ -119,7 +120,7 @@ def store(tmp_path):
 
 
 def index_of(store, *layers):
-    return IndexTree(layers, store.database, store.blobs, EmptyTree())
+    return IndexTree(layers, store.snapshot_names(layers), store.database, store.blobs, EmptyTree())
 
 
 def test_an_index_knows_what_a_layer_says_of_each_path(store):
@@ -150,6 +151,36 @@ def test_an_upper_layer_hides_what_it_replaces_or_deletes(store):
     assert tree.lstat("c").kind == NodeKind.DIRECTORY
     assert tree.lstat("c/x") is None
     assert tree.lstat("c/new").kind == NodeKind.FILE
+
+
+def test_what_was_found_counts_for_layers_above_unless_they_say_otherwise(store):
+    below = layer_of(store, directory("a", uid=1), member("a/x"), directory("b"), member("c"))
+    over = layer_of(store, member("a/y"), member(".wh.b"))
+    top = layer_of(store, member("b/new"), member("c", b"2", linkname="a"))
+    paths = ("", "a", "a/x", "a/y", "b", "b/new", "c")
+    apart = []
+    for layers in ((below,), (below, over), (below, over, top)):
+        apart.append([index_of(store, *layers).lstat(path) for path in paths])
+        store.database.close()  # nothing is kept
+    together = [[index_of(store, *layers).lstat(path) for path in paths] for layers in ((below,), (below, over))]
+    tree = index_of(store, below, over, top)
+    assert [*together, [tree.lstat(path) for path in paths]] == apart
+    assert [tree.lstat(path) for path in paths] == apart[-1]
+    assert (tree.lstat("a").uid, tree.lstat("b"), tree.lstat("c").kind) == (
+        1,
+        TreeNode(NodeKind.DIRECTORY),
+        NodeKind.LINK,
+    )
+
+
+def test_an_index_that_another_process_has_removed_is_made_again(store):
+    layer = layer_of(store, directory("d", uid=3), member("d/f"))
+    assert index_of(store, layer).lstat("d").uid == 3
+    other = Database(store.root / "pybuild.db")
+    other.clear()
+    other.end()
+    assert index_of(store, layer).lstat("d").uid == 3
+    assert index_of(store, layer).lstat("d/f").kind == NodeKind.FILE
 
 
 def test_directories_that_a_layer_has_no_entry_for_are_there(store):
@@ -194,7 +225,7 @@ def test_the_uppermost_of_a_hundred_layers_decides(store):
     layers = [layer_of(store, member(f"f{number}"), member("same", mode=0o600 + number % 8)) for number in range(100)]
     layers[70] = layer_of(store, member("f0", b"2", linkname="/f1"), member("f70"))
     layers[80] = layer_of(store, member(".wh.f1"), member("f80"))
-    tree = IndexTree(layers, store.database, store.blobs, EmptyTree())
+    tree = index_of(store, *layers)
     assert [tree.lstat(f"f{number}").kind for number in (0, 2, 69, 70, 80, 99)] == [
         NodeKind.LINK,
         NodeKind.FILE,
