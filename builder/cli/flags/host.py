@@ -78,7 +78,7 @@ class HostFlags:
         "--cap-drop",
         multiple=True,
         metavar="CAPABILITY",
-        help="Take a capability of RUN steps away, or ALL; repeatable.",
+        help="Drop a capability of RUN steps, or ALL; repeatable.",
     )
     device: tuple[str, ...] = option(
         "--device",

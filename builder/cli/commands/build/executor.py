@@ -51,7 +51,7 @@ class SourceFlags:
     """Where the files are that Kaniko's flags name."""
 
     context: str = option("-c", "--context", metavar="CONTEXT", default=".", help="dir://, tar://, git:// or https://.")
-    sub_path: str | None = option("--context-sub-path", metavar="PATH", help="Use this directory of the context.")
+    sub_path: str | None = option("--context-sub-path", metavar="PATH", help="Build in this directory of the context.")
     git: str | None = option("--git", metavar="branch=NAME", help="Branch of a git context.")
     dockerfile: str | None = option(
         "-f", "--dockerfile", metavar="PATH", help="Dockerfile; in the context when it is not there."
@@ -66,8 +66,8 @@ class DestinationFlags:
         "-d", "--destination", multiple=True, metavar="NAME", help="Push to this name; repeatable."
     )
     no_push: bool = option("--no-push", is_flag=True, help="Do not push the image.")
-    tar_path: Path | None = option("--tar-path", metavar="FILE", type=_FILE, help="Also write a file for docker load.")
-    layout: Path | None = option("--oci-layout-path", metavar="DIR", type=_FILE, help="Also write it as an OCI layout.")
+    tar_path: Path | None = option("--tar-path", metavar="FILE", type=_FILE, help="Write an archive for docker load.")
+    layout: Path | None = option("--oci-layout-path", metavar="DIR", type=_FILE, help="Write the image as OCI layout.")
     digest_file: Path | None = option("--digest-file", metavar="FILE", type=_FILE, help="Write the digest to FILE.")
     named_digests: Path | None = option(
         "--image-name-with-digest-file",
@@ -83,25 +83,25 @@ class ExecutorFlags:
 
     source: SourceFlags = part(SourceFlags)
     destination: DestinationFlags = part(DestinationFlags)
-    cache: bool = option("--cache", is_flag=True, help="Keep layers in a repository, and use those that are there.")
-    cache_repo: str | None = option("--cache-repo", metavar="NAME", help="That repository (default: NAME/cache).")
-    no_push_cache: bool = option("--no-push-cache", is_flag=True, help="Only use what is in the repository.")
+    cache: bool = option("--cache", is_flag=True, help="Cache layers in a repository.")
+    cache_repo: str | None = option("--cache-repo", metavar="NAME", help="Repository for layers (default: NAME/cache).")
+    no_push_cache: bool = option("--no-push-cache", is_flag=True, help="Do not push layers to the repository.")
     cache_ttl: str | None = option("--cache-ttl", metavar="DURATION", help="Do not use cached layers older than this.")
     build_args: tuple[str, ...] = option("--build-arg", multiple=True, metavar="NAME=VALUE", help="Build argument.")
     labels: tuple[str, ...] = option("--label", multiple=True, metavar="NAME=VALUE", help="Label.")
     target: str | None = option("--target", metavar="STAGE", help="Build this stage.")
     platform: str | None = option("--custom-platform", metavar="OS/ARCH", help="Platform of the image.")
     compression: str | None = option("--compression", metavar="gzip|zstd", help="Compression of new layers.")
-    compression_level: str | None = option("--compression-level", metavar="LEVEL", help="Its level.")
+    compression_level: str | None = option("--compression-level", metavar="LEVEL", help="Level of the compression.")
     single_snapshot: bool = option("--single-snapshot", is_flag=True, help="Squash newly built layers into one.")
-    reproducible: bool = option("--reproducible", is_flag=True, help="Set all times to 1970.")
+    reproducible: bool = option("--reproducible", is_flag=True, help="Set all times in the image to 1970.")
     insecure: bool = option("--insecure", is_flag=True, help="Use registries without HTTPS.")
-    skip_tls_verify: bool = option("--skip-tls-verify", is_flag=True, help="Verify no certificate of a registry.")
+    skip_tls_verify: bool = option("--skip-tls-verify", is_flag=True, help="Do not verify certificates of registries.")
     insecure_registries: tuple[str, ...] = option(
         "--insecure-registry",
         multiple=True,
         metavar="HOST",
-        help="Use it without HTTPS or certificate.",
+        help="Use this registry without HTTPS, or with any certificate.",
     )
     mirrors: tuple[str, ...] = option(
         "--registry-mirror", multiple=True, metavar="HOST", help="Mirror of Docker Hub; repeatable."

@@ -75,8 +75,14 @@ def pass_on(stream: int, data: bytes) -> None:
 def stop_options(function: _F) -> _F:
     """Add the flags of commands that stop containers: *signal* and *seconds*."""
     function = click.option(
-        "-t", "--time", "--timeout", "seconds", type=int, metavar="SECONDS", help="Time until a container is killed."
+        "-t",
+        "--time",
+        "--timeout",
+        "seconds",
+        type=int,
+        metavar="SECONDS",
+        help="Seconds to wait before killing the container.",
     )(function)
-    return click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send, instead of the container's own.")(
+    return click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send (default: that of the container).")(
         function
     )

@@ -22,7 +22,9 @@ _LONGEST, _LONGEST_NUMBER = 45, 18
 @click.command("search", cls=Command)
 @click.argument("term", metavar="[SERVER/]TERM")
 @click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="stars=NUMBER, is-official=BOOL.")
-@click.option("--limit", type=int, default=25, metavar="NUMBER", help="Most results, 1 to 100 (default: 25).")
+@click.option(
+    "--limit", type=int, default=25, metavar="NUMBER", help="Maximum number of results, 1 to 100 (default: 25)."
+)
 @click.option("--no-trunc", is_flag=True, help="Do not truncate descriptions.")
 @format_option
 @access_options

@@ -14,10 +14,10 @@ class ConfinedFlags:
         "--group-add", multiple=True, metavar="GROUP", help="Name or GID of a group to join as well; repeatable."
     )
     cap_add: tuple[str, ...] = option(
-        "--cap-add", multiple=True, metavar="CAPABILITY", help="Give it a capability, or ALL; repeatable."
+        "--cap-add", multiple=True, metavar="CAPABILITY", help="Add a capability, or ALL; repeatable."
     )
     cap_drop: tuple[str, ...] = option(
-        "--cap-drop", multiple=True, metavar="CAPABILITY", help="Take a capability away, or ALL; repeatable."
+        "--cap-drop", multiple=True, metavar="CAPABILITY", help="Drop a capability, or ALL; repeatable."
     )
     security_opts: tuple[str, ...] = option(
         "--security-opt",
@@ -35,7 +35,7 @@ class ConfinedFlags:
         "--gpus", multiple=True, metavar="GPUS", help="GPUs by their CDI names: all, a number, or device=0."
     )
     read_only: bool = option(
-        "--read-only", is_flag=True, help="Make the root read-only, but not the volumes and tmpfs in it."
+        "--read-only", is_flag=True, help="Mount the root file system read-only; volumes and tmpfs stay writable."
     )
 
     def confinement(self) -> Rights:

@@ -58,7 +58,7 @@ class ProgramFlags:
         "--stop-timeout",
         type=int,
         metavar="SECONDS",
-        help="Time until it is killed when stopped (default: 10; -1: never).",
+        help="Seconds to wait before killing a stopped container (default: 10; -1: no limit).",
     )
     health: HealthFlags = part(HealthFlags)
     interactive: bool = option("-i", "--interactive", is_flag=True, help="Keep standard input open.")
@@ -80,15 +80,18 @@ class AroundFlags:
     )
     tmpfs: tuple[str, ...] = option("--tmpfs", multiple=True, metavar="TARGET[:OPTIONS]", help="Mount an empty tmpfs.")
     init: bool = option(
-        "--init", is_flag=True, help="Run an init as process 1, which forwards signals and reaps processes."
+        "--init", is_flag=True, help="Run an init as process 1; it forwards signals and reaps processes."
     )
     privileged: bool = option(
-        "--privileged", is_flag=True, help="Give it all capabilities and devices, and no system-call filter."
+        "--privileged", is_flag=True, help="Give the container all capabilities and devices, and no system-call filter."
     )
     volumes_from: tuple[str, ...] = option(
-        "--volumes-from", multiple=True, metavar="CONTAINER[:ro]", help="Mount what a container mounts; repeatable."
+        "--volumes-from",
+        multiple=True,
+        metavar="CONTAINER[:ro]",
+        help="Mount the volumes of another container; repeatable.",
     )
-    rm: bool = option("--rm", is_flag=True, help="Remove the container, and its anonymous volumes, when it ends.")
+    rm: bool = option("--rm", is_flag=True, help="Remove the container and its anonymous volumes when it exits.")
     restart: str | None = option(
         "--restart", metavar="POLICY", help="Restart policy: no (default), on-failure[:MAX], always or unless-stopped."
     )

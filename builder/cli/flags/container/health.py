@@ -11,16 +11,23 @@ from pybuild.runtime.values import frozen
 class HealthFlags:
     """How it is asked whether the container works."""
 
-    health_cmd: str | None = option(
-        "--health-cmd", metavar="COMMAND", help="Command of a shell that checks the health."
-    )
+    health_cmd: str | None = option("--health-cmd", metavar="COMMAND", help="Command of a shell to check the health.")
     health_interval: str | None = option(
         "--health-interval", metavar="TIME", help="Time between checks (default: 30s)."
     )
-    health_timeout: str | None = option("--health-timeout", metavar="TIME", help="Time for a check (default: 30s).")
-    health_retries: int | None = option("--health-retries", type=int, metavar="NUMBER", help="Failures (default: 3).")
+    health_timeout: str | None = option(
+        "--health-timeout", metavar="TIME", help="Maximum time of a check (default: 30s)."
+    )
+    health_retries: int | None = option(
+        "--health-retries",
+        type=int,
+        metavar="NUMBER",
+        help="Consecutive failures until the container is unhealthy (default: 3).",
+    )
     health_start_period: str | None = option(
-        "--health-start-period", metavar="TIME", help="Time in which failures do not count (default: 0s)."
+        "--health-start-period",
+        metavar="TIME",
+        help="Time after the start in which failures are not counted (default: 0s).",
     )
     health_start_interval: str | None = option(
         "--health-start-interval", metavar="TIME", help="Time between checks in that period (default: 5s)."

@@ -33,11 +33,16 @@ class ChangeableLimitFlags:
     cpu_period: str | None = option("--cpu-period", metavar="MICROSECONDS", help="Length of a CPU CFS period.")
     cpu_quota: str | None = option("--cpu-quota", metavar="MICROSECONDS", help="CPU time in a period.")
     cpuset_cpus: str | None = option(
-        "--cpuset-cpus", metavar="LIST", help="CPUs on which it may run, such as 0-3 or 0,1."
+        "--cpuset-cpus", metavar="LIST", help="CPUs that the container may use, such as 0-3 or 0,1."
     )
-    cpuset_mems: str | None = option("--cpuset-mems", metavar="LIST", help="Memory nodes that it may use.")
+    cpuset_mems: str | None = option(
+        "--cpuset-mems", metavar="LIST", help="Memory nodes that the container may use, such as 0-3 or 0,1."
+    )
     blkio_weight: int | None = option(
-        "--blkio-weight", type=int, metavar="NUMBER", help="Block IO weight (relative), 10 to 1000; 0: as usual."
+        "--blkio-weight",
+        type=int,
+        metavar="NUMBER",
+        help="Block IO weight (relative), 10 to 1000, or 0 for the default.",
     )
     pids_limit: str | None = option("--pids-limit", metavar="NUMBER", help="Number of processes; -1: unlimited.")
 
@@ -52,22 +57,34 @@ class ContainerLimitFlags:
 
     changeable: ChangeableLimitFlags = part(ChangeableLimitFlags)
     memory_swappiness: int | None = option(
-        "--memory-swappiness", type=int, metavar="PERCENT", help="How eagerly its memory is swapped, 0 to 100."
+        "--memory-swappiness", type=int, metavar="PERCENT", help="Swappiness of the container's memory, 0 to 100."
     )
     oom_kill_disable: bool = option(
-        "--oom-kill-disable", is_flag=True, help="Let processes wait when there is no memory, instead of a kill."
+        "--oom-kill-disable", is_flag=True, help="Let processes wait for memory instead of killing them."
     )
     device_read_bps: tuple[str, ...] = option(
-        "--device-read-bps", multiple=True, metavar="DISK:SIZE", help="Most bytes a second that are read of a disk."
+        "--device-read-bps",
+        multiple=True,
+        metavar="DISK:SIZE",
+        help="Maximum read rate from a device, in bytes per second.",
     )
     device_write_bps: tuple[str, ...] = option(
-        "--device-write-bps", multiple=True, metavar="DISK:SIZE", help="Most bytes a second that are written to a disk."
+        "--device-write-bps",
+        multiple=True,
+        metavar="DISK:SIZE",
+        help="Maximum write rate to a device, in bytes per second.",
     )
     device_read_iops: tuple[str, ...] = option(
-        "--device-read-iops", multiple=True, metavar="DISK:NUMBER", help="Most reads of a disk in a second."
+        "--device-read-iops",
+        multiple=True,
+        metavar="DISK:NUMBER",
+        help="Maximum read operations from a device per second.",
     )
     device_write_iops: tuple[str, ...] = option(
-        "--device-write-iops", multiple=True, metavar="DISK:NUMBER", help="Most writes to a disk in a second."
+        "--device-write-iops",
+        multiple=True,
+        metavar="DISK:NUMBER",
+        help="Maximum write operations to a device per second.",
     )
     shm_size: str | None = option("--shm-size", metavar="SIZE", help="Size of /dev/shm (default: 64m).")
     ulimits: tuple[str, ...] = option(

@@ -25,12 +25,15 @@ class NamespaceFlags:
     """Which namespaces of the host a container shares, and what is set in its own."""
 
     ipc: str | None = option("--ipc", metavar="MODE", help="IPC namespace: private (default), shareable or host.")
-    uts: str | None = option("--uts", metavar="MODE", help="UTS namespace: host, or its own (default).")
+    uts: str | None = option("--uts", metavar="MODE", help="UTS namespace: host, or one of the container (default).")
     cgroupns: str | None = option("--cgroupns", metavar="MODE", help="Cgroup namespace: private (default) or host.")
-    userns: str | None = option("--userns", metavar="MODE", help="User namespace: host, which it has anyway.")
+    userns: str | None = option("--userns", metavar="MODE", help="User namespace: host, which is the default.")
     pid: str | None = option("--pid", metavar="MODE", hidden=True)
     sysctls: tuple[str, ...] = option(
-        "--sysctl", multiple=True, metavar="NAME=VALUE", help="Set a parameter of its kernel namespaces; repeatable."
+        "--sysctl",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Set a kernel parameter of the container's namespaces; repeatable.",
     )
     domainname: str | None = option("--domainname", metavar="NAME", help="NIS domain name of the container.")
     oom_score_adj: int = option(

@@ -27,13 +27,17 @@ class NetworkFlags:
         multiple=True,
         metavar="NETWORK",
         help="Network: a name, bridge, host, none, or container:NAME. Repeatable. Containers have bridge by default "
-        "($PYBUILD_NETWORK), or host where netavark is missing, which is said; without root private, one of their own "
+        "($PYBUILD_NETWORK), or host where netavark is missing, with a warning; without root private, one of their own "
         "by pasta or slirp4netns. A command without a container has host, none or private.",
     )
     aliases: tuple[str, ...] = option(
-        "--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Name in its networks; repeatable."
+        "--network-alias",
+        "--net-alias",
+        multiple=True,
+        metavar="NAME",
+        help="Additional name of the container in its networks; repeatable.",
     )
-    ip: str | None = option("--ip", metavar="ADDRESS", help="IPv4 address in its network.")
+    ip: str | None = option("--ip", metavar="ADDRESS", help="IPv4 address of the container in its network.")
     mac: str | None = option("--mac-address", metavar="ADDRESS", help="Hardware address, such as 92:d0:c6:0a:29:33.")
     dns: tuple[str, ...] = option("--dns", multiple=True, metavar="ADDRESS", help="Name server; repeatable.")
     dns_search: tuple[str, ...] = option(
@@ -55,7 +59,9 @@ class NetworkFlags:
         metavar="[[IP:]HOSTPORT:]PORT[/PROTO]",
         help="Publish a port, or a range, at the host; without HOSTPORT at a random one. Repeatable.",
     )
-    publish_all: bool = option("-P", "--publish-all", is_flag=True, help="Publish all exposed ports at random ones.")
+    publish_all: bool = option(
+        "-P", "--publish-all", is_flag=True, help="Publish all exposed ports at random ports of the host."
+    )
     expose: tuple[str, ...] = option(
         "--expose", multiple=True, metavar="PORT[-PORT][/PROTO]", help="Expose a port, or a range; repeatable."
     )
