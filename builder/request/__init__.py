@@ -1,13 +1,13 @@
-"""What the user asked for: one frozen value, complete before anything runs, with one part for each phase of a build.
+"""The request of a build: one frozen value with a part for each phase.
 
-    files       what the definition and the context are read from
-    planning    what decides how the graph of steps looks, beside the Dockerfile
-    execution   what carrying out the steps takes
-    result      the images that are wanted: names, form, outputs
-    caches      which earlier results may be used, and what is kept for later builds
+    files       where the Dockerfile and the build context are read from
+    planning    everything besides the Dockerfile that changes the graph of steps
+    execution   how steps are executed
+    result      the images to make: names, form, outputs
+    caches      the earlier results that may be used, and those to keep
 
-Each phase gets only its parts. Values check themselves when they are made, and raise RequestError with the
-messages of the command line.
+Each phase gets only its parts. Values are checked when they are created, and raise RequestError with the messages of
+the command line.
 """
 
 from collections.abc import Callable, Mapping
@@ -61,9 +61,9 @@ _Self = TypeVar("_Self")
 
 @frozen
 class Files:
-    """What the definition and the context are read from.
+    """Where the Dockerfile and the build context are read from.
 
-    Paths are the user's own and are opened by name; everything below the context is not.
+    These paths are the user's own and opened by name. Files below the context are opened by descriptor.
     """
 
     context: Path | str
@@ -85,7 +85,7 @@ class Files:
 
 @frozen
 class Planning:
-    """What decides how the graph of steps looks, beside the Dockerfile: the key of a remembered plan has all of it."""
+    """Everything besides the Dockerfile that changes the graph of steps. A remembered plan is found by all of it."""
 
     build_args: tuple[tuple[str, str], ...] = ()
     target: str | None = None
@@ -95,7 +95,7 @@ class Planning:
     add_hosts: tuple[tuple[str, str], ...] = ()
     """(name, address)."""
     allow: frozenset[str] = frozenset()
-    """Entitlements that steps may ask for: ``security.insecure``, ``network.host``."""
+    """Entitlements that steps may use: ``security.insecure`` and ``network.host``."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that are added to every base."""
     unset_env: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class Planning:
 
 @frozen
 class Execution:
-    """What running the steps needs besides the steps and their inputs."""
+    """How steps are executed: everything besides the steps and their inputs."""
 
     compression: Compression = Compression()
     source_date_epoch: int | None = None
@@ -129,7 +129,7 @@ class Execution:
     resolv_conf: str = ""
     """The content of /etc/resolv.conf in steps; "" for the host's."""
     jobs: int | None = None
-    """The most steps that run at the same time, None for all that wait for no other."""
+    """The maximum number of steps that run at the same time, None for no limit."""
     timeout: float | None = None
     """Seconds that the whole build may take. In a program that embeds pybuild, as with `Cancel`, an attempt to connect
     to a server is not cut short; it takes 10 seconds at most."""
@@ -146,7 +146,7 @@ class Execution:
 
 @frozen
 class Result:
-    """The images that are wanted, and where they are written."""
+    """The images to make, and where they are written."""
 
     tags: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
@@ -169,11 +169,11 @@ class Result:
 
 @frozen
 class Caches:
-    """Which earlier results may be used, and what is kept for later builds."""
+    """The earlier results that may be used, and those to keep for later builds."""
 
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
-    """Stages whose steps run whatever the cache has."""
+    """Stages whose steps are executed although they are cached."""
     cache_ttl: float | None = None
     """Seconds after which a cached layer is not used; None is no limit."""
     pull: str = "missing"
