@@ -85,6 +85,8 @@ def test_where_it_may_not_be_or_does_not_work_nothing_is_entered() -> None:
     refused = [f"refused:{_TOO_FEW}", "False:False:"]
     assert _instead(may=False) == refused
     assert _instead(*COVERED_PROC) == refused
+    for wanted in (isolation.STRICT, isolation.USERNS):
+        assert _instead("env", f"{isolation.VARIABLE}={wanted}") == refused
 
 
 def test_a_process_outside_is_not_single() -> None:
