@@ -1,10 +1,10 @@
-"""Devices by name: the Container Device Interface, by which vendors say what a device needs in a container.
+"""Devices by name: reading files of the Container Device Interface, in which vendors describe their devices.
 
     /etc/cdi/*.json, *.yaml and /var/run/cdi/*.json, *.yaml     the files of this host's administrator and its drivers
-    VENDOR/CLASS=NAME                                           a device in them; the last one counts
+    VENDOR/CLASS=NAME                                           a device in them; of several the last one
 
-Device nodes, variables, mounts of files and additional groups are kept. Hooks, which are programs that a runtime
-would run on the host, are not run, and are told of.
+Device nodes, variables, mounts of files and additional groups are supported. Hooks, which are programs that a runtime
+would run on the host, are not run; the caller is told that there are some.
 """
 
 import importlib
@@ -25,7 +25,7 @@ _LIMIT = 4 << 20
 
 @frozen
 class Needed:
-    """What a device needs; *hooks* says whether that is more than is kept."""
+    """The rights that a device needs. *hooks* says whether it has hooks, which are not run."""
 
     rights: Rights
     hooks: bool
@@ -37,7 +37,7 @@ def is_name(text: str) -> bool:
 
 
 def find_device(text: str, places: Sequence[Path] = PLACES) -> Needed:
-    """Return what the device of this name needs. Raises RequestError."""
+    """Return the rights that the device with this name needs. Raises RequestError when no file describes it."""
     name = _NAME.fullmatch(text)
     if name is None:
         raise RequestError(f"invalid device name {text!r}", hint="write it as VENDOR/CLASS=NAME")

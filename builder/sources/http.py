@@ -1,7 +1,7 @@
-"""Files over HTTP, pinned: the content of a URL is stored as a blob, and found again by the answer of the server.
+"""Files from the web, pinned: the content of a URL is stored as a blob, together with what the server answered.
 
-The next request has the remembered ETag and Last-Modified, so that the server need not send an unchanged file. With a
-checksum no server is asked while the store has the blob.
+A later request sends the remembered ETag and Last-Modified, so that the server does not send an unchanged file again.
+With a checksum nothing is requested while the store has the blob.
 """
 
 import json
@@ -25,14 +25,14 @@ from pybuild.builder.sources.facts import KnownFile
 from pybuild.builder.store.store import Store
 
 _DECODED = "decoded "
-"""Stands before the URL in the store. What was remembered without it may be the gzip form of the content."""
+"""The prefix of URLs in the store. A record without it, of an older version, may be about the compressed content."""
 
 ReportBytes = Callable[[str, int, int], None]
-"""Takes the progress of a download: (what, bytes so far, bytes in all)."""
+"""Receives the progress of a download: its name, the bytes so far, and the bytes in total."""
 
 
 def known_by_checksum(source: HttpSource, store: Store) -> KnownFile | None:
-    """Return the content of *source* when its checksum is that of a blob that came from its URL."""
+    """Return the content of *source* if the store has a blob with its checksum that was fetched from its URL."""
     known = _remembered(source.url, store)
     return known if known is not None and known.digest == source.checksum else None
 
@@ -46,10 +46,12 @@ def ask(
     *,
     tell: Callable[[str], None] = nobody,
 ) -> KnownFile:
-    """Fetch the file, unless the store has it unchanged, and return its facts. *tell* takes messages about waits.
+    """Fetch the file, unless the store has it and it is unchanged, and return its facts.
+
+    *tell* receives messages about waiting for the server.
 
     Raises:
-        BuildError: it cannot be fetched, or does not match the checksum.
+        BuildError: the file cannot be fetched, or does not have the checksum.
     """
     old = None if source.checksum else _remembered(source.url, store)
     wanted = _wanted(source, old, execution)
@@ -101,7 +103,7 @@ def _wanted(source: HttpSource, old: KnownFile | None, execution: Execution) -> 
 
 
 def _failed(url: str, error: OciError) -> BuildError:
-    """Return the message of a failure, with the URL once, and also with the URL that failed if it is another one."""
+    """Return the message of a failure, with the URL, and with that of a redirect that failed."""
     if isinstance(error, DigestMismatch):
         return BuildError(f"digest mismatch of {url}: {error}")
     reason = str(error)

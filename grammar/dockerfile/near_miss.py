@@ -1,7 +1,7 @@
-"""Near misses of JSON arrays, flags and quotes, with another meaning: ``VOLUME [/a]``, ``COPY -from=x``.
+"""Warnings about text that is almost a JSON array, a flag or a quoted word: ``VOLUME [/a]``, ``COPY -from=x``.
 
-Docker silently reads such text as words or as a shell command. Usual reasons are other quotes or none, an open
-bracket, or dashes and quotation marks of a word processor. This module only adds a warning; the meaning is Docker's.
+Docker reads such text as words or as a shell command, without a warning. Usual mistakes are wrong or missing quotes, a
+missing bracket, and the dashes and quotation marks of a word processor. The meaning of the text is that of Docker.
 """
 
 import json
@@ -16,7 +16,7 @@ _DASHES = "\u2010-\u2015\u2212"
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
 _ITEM = rf"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}])"""
 _ITEMS = re.compile(_ITEM)
-# `re` compiles the patterns that are text when they are first used: most builds have nothing that they look at.
+# The patterns below that are texts are compiled by `re` when they are used first: most builds use none of them.
 _BARE = rf"""(?:{_ITEM}|([^\s,\[\]"'{_QUOTES};&|<>()`]+))"""
 _BARE_WORDS = rf"\[\s*{_BARE}(?:[\s,]+{_BARE})*[\s,]*\]\s*"
 _BARE_COMMAND = rf"(?=\[\S|.*,\s)\[\s*{_BARE}(?:\s*,\s*{_BARE})*\s*(?:,\s*)?\]\s*"
@@ -37,7 +37,7 @@ _PAIRS = frozenset({"ENV", "LABEL", "ARG"})
 
 
 def near_miss(instruction: str) -> str:
-    """Return a remark with the right spelling for a near miss in an instruction; usually ""."""
+    """Return a warning with the right spelling; "" when the instruction has no such mistake."""
     name, start = split_first(instruction.split("\n", 1)[0])
     keyword, rest = name.upper(), instruction.split("\n", 1)[0][start:]
     if keyword == "ONBUILD":
@@ -78,13 +78,13 @@ def _nearly_array(name: str, keyword: str, text: str) -> str:
 
 
 def _spelled(item: str, text: str) -> str:
-    """Return what *item* finds in *text* as a JSON array."""
+    """Return the matches of *item* in *text* as a JSON array."""
     found = (next(part for part in each.groups() if part is not None) for each in re.finditer(item, text))
     return json.dumps(list(found), ensure_ascii=False)
 
 
 def _quoted(name: str, keyword: str, text: str) -> str:
-    """Return a remark on a word in quotation marks of a word processor."""
+    """Return a warning about a word in quotation marks of a word processor."""
     found = None if text.isascii() or is_array(text) else re.search(_QUOTED, text)
     if found is None or any(text.count(mark, 0, found.start()) % 2 for mark in "\"'"):
         return ""
@@ -96,7 +96,7 @@ def _quoted(name: str, keyword: str, text: str) -> str:
 
 
 def _flag(keyword: str, text: str) -> str:
-    """Return a remark on the first word of *text*, when it is a flag with a wrong dash."""
+    """Return a warning about the first word of *text*, if it is a flag with a wrong dash."""
     word, _ = split_first(text)
     found = _FLAG.fullmatch(word)
     if found is None or found[1] not in FLAGS.get(keyword.lower(), {}):

@@ -1,7 +1,7 @@
-"""Emulators that a builder registers for itself: in a user namespace of its own, without a trace on the host.
+"""Emulators that a builder registers in its own user namespace, so that the host does not change.
 
-Since Linux 6.7 each user namespace may have a binfmt_misc of its own, which counts for whatever runs in it. It counts
-instead of that of the host, so it is only made where the host has nothing for any other machine.
+Since Linux 6.7 each user namespace may have its own binfmt_misc. It replaces that of the host for all processes in the
+namespace, so it is made only where the host has no emulator for any other machine.
 """
 
 import os
@@ -15,14 +15,14 @@ from pybuild.runtime.sandbox.inside.scratch import filesystem
 
 _FIRST = threading.Lock()
 _kept: list[int] = []
-"""The file system, which lives as long as it is open."""
+"""The descriptor of the file system, which exists as long as it is open."""
 
 
 def register_own(programs: Mapping[str, str]) -> bool:
     """Register emulators (architecture as OCI names it -> path of a static program) for this process and its children.
 
-    Returns whether that was done; it is not in the user namespace of the host, which is everybody's, nor where the
-    kernel does not let it be. Done once, whatever is asked for later.
+    Returns whether they are registered. In the user namespace of the host nothing is registered, because that would
+    affect all its processes, nor where the kernel is too old. Only the first call has an effect.
     """
     with _FIRST:
         if _kept:
@@ -35,7 +35,7 @@ def register_own(programs: Mapping[str, str]) -> bool:
             return False
         _kept.append(tree)
         for architecture, program in programs.items():
-            # One that this kernel does not take leaves the others as they are.
+            # A rule that this kernel refuses does not affect the others.
             with suppress(OSError):
                 _register(tree, architecture, program)
         return True
@@ -50,10 +50,10 @@ def _register(tree: int, architecture: str, program: str) -> None:
 
 
 def rule(architecture: str, program: str) -> bytes:
-    """Return the line that has the kernel hand ELF files of an architecture to *program* (kernel, binfmt-misc.rst).
+    """Return the rule by which the kernel runs ELF files of an architecture with *program* (kernel, binfmt-misc.rst).
 
-    By the flag F it is opened now and is there in every root; by P it is given the name that a program was called
-    by.
+    The flag F opens the program now, so that it can be used in every rootfs. The flag P passes the name by which the
+    emulated program was called.
     """
     head = (smallest_program(architecture) or b"")[:20]
     # Any system that a file is for, and programs at fixed or at any addresses.

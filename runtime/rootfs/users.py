@@ -1,7 +1,7 @@
-"""Who owns what the builder copies: ``--chown``, looked up in the root's own /etc/passwd and /etc/group.
+"""The owner of copied files: ``--chown``, resolved by /etc/passwd and /etc/group of the rootfs.
 
-How the two files are read is said in `runtime.rootfs.identity`. They are opened inside the root, must be regular files,
-and are read up to a limit; a missing one counts as empty, and none is opened for a number.
+`runtime.rootfs.identity` documents how the two files are read. They are opened inside the rootfs, must be regular
+files, and are read up to a limit. A missing file counts as empty, and a number is resolved without them.
 """
 
 import os

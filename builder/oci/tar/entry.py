@@ -1,15 +1,15 @@
-"""What an archive says of one path: a frozen value, the same for reading and for writing."""
+"""An entry of an archive: a frozen value, for reading and for writing."""
 
 import os
 from enum import Enum
 from typing import NamedTuple
 
 BLOCK = 512
-"""Headers and data of a tar archive come in blocks of this size."""
+"""The size of the blocks of which headers and data of a tar archive consist."""
 
 
 AS_BELOW = 0xFFFF_FFFF
-"""In place of nanoseconds: those of the directory that lower layers have there, which an entry only repeats."""
+"""A value of `Entry.nanoseconds`: those of the directory in lower layers, which this entry repeats."""
 
 _RECORD = "user.pybuild."
 
@@ -29,11 +29,11 @@ class EntryKind(Enum):
 
 
 class Entry(NamedTuple):
-    """One path of an archive. A tuple, since a layer may have a million of them; use the names.
+    """An entry of an archive. It is a tuple, because a layer may have a million of them; use the names of its fields.
 
     *path* is relative to the root of the archive, lexically clean, without a slash at either end; "" is the root.
-    *linkname* is the text of a symbolic link as it stands, or the clean path that a hard link goes to. Names are
-    surrogate-escaped. *size* is that of the file as its reader sees it, holes included; 0 for all other kinds.
+    *linkname* is the unchanged text of a symbolic link, or the clean path that a hard link refers to. Names are
+    surrogate-escaped. *size* is that of a file with its holes; it is 0 for all other kinds.
     """
 
     path: str
@@ -48,15 +48,15 @@ class Entry(NamedTuple):
     dev_minor: int = 0
     xattrs: tuple[tuple[str, bytes], ...] = ()
     nanoseconds: int = 0
-    """What *mtime* leaves over, or `AS_BELOW`. Read from PAX times; never written, for layers have whole seconds."""
+    """The fraction of *mtime*, or `AS_BELOW`. Read from PAX times and never written: layers have whole seconds."""
 
     @property
     def mtime_ns(self) -> int:
-        """The whole time."""
+        """The time of modification in nanoseconds."""
         return self.mtime * 1_000_000_000 + (0 if self.nanoseconds == AS_BELOW else self.nanoseconds)
 
     def at(self, mtime_ns: int, latest: int | None = None) -> "Entry":
-        """Return the entry with another time, which is no later than the second *latest*."""
+        """Return the entry with another time, at most that of the second *latest*."""
         if latest is not None and mtime_ns > latest * 1_000_000_000:
             return self._replace(mtime=latest, nanoseconds=0)
         seconds, rest = divmod(mtime_ns, 1_000_000_000)
@@ -104,5 +104,5 @@ def portable_xattr(name: str, value: bytes) -> bytes:
 
 
 def path_bytes(path: str) -> bytes:
-    """Return the bytes that *path* stands for."""
+    """Return *path* as bytes."""
     return os.fsencode(path)
