@@ -91,6 +91,7 @@ class Cache:
     def __init__(self, database: Database, imported: ImportedCaches | None = None) -> None:
         self._database = database
         self._imported = imported
+        self._latest: tuple[Layers, str] = Layers(), "[]"
 
     @property
     def imported(self) -> ImportedCaches | None:
@@ -111,7 +112,18 @@ class Cache:
 
     def put_record(self, key: Digest, layers: Layers) -> None:
         """Record *layers*, whose blobs must be on disk, under *key*."""
-        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), _to_row(layers), time.time()))
+        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), self._row(layers), time.time()))
+
+    def _row(self, layers: Layers) -> str:
+        """Return the row of *layers*, which are most often those of the last record and one more."""
+        known, text = self._latest
+        if known and layers[: len(known)] == known:
+            more = _to_row(layers[len(known) :])
+            text = f"{text[:-1]},{more[1:]}" if len(layers) > len(known) else text
+        else:
+            text = _to_row(layers)
+        self._latest = layers, text
+        return text
 
     def touch(self, key: Digest) -> None:
         """Note that the record under *key* was used now, unless that was noted within the last minute."""
@@ -176,7 +188,7 @@ class Cache:
         self._database.clear()
 
 
-def _to_row(layers: Layers) -> str:
+def _to_row(layers: Sequence[BuiltLayer]) -> str:
     """Return *layers* for a row: a list of fields for each."""
     rows = [
         (str(layer.diff_id), str(layer.digest), layer.size, layer.media_type, layer.created, layer.made)

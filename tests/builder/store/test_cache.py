@@ -57,6 +57,16 @@ def test_rows_are_written_as_they_always_were(cache, databases):
     assert list(databases[0].all("SELECT key, content FROM selections")) == [(str(A), str(B))]
 
 
+def test_records_that_share_layers_come_back_as_they_were_put(cache):
+    one, two = LAYERS
+    other = replace(one, size=4)
+    stacks = [[one], [one, two], [one, two], [one, two, other, one], [one], [other, two], [], [two], [two, one, one]]
+    for number, stack in enumerate(stacks):
+        key = Digest.of(str(number).encode())
+        cache.put_record(key, Layers(stack))
+        assert cache.record(key) == tuple(stack)
+
+
 def test_what_one_process_records_another_finds(cache, databases):
     cache.put_record(A, LAYERS)
     assert Cache(databases[1]).record(A) == LAYERS
