@@ -3,13 +3,14 @@
 from typing import Any
 
 from pybuild.builder.containers.config import VOLUME, Config, HostConfig, MountPoint
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.directory import ROOTFS, StoredContainer
 from pybuild.builder.containers.state import State
 from pybuild.builder.networks.document import bindings_document, settings_document
 from pybuild.builder.networks.membership import read_attached, read_live
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.monitor.log import LOG
 from pybuild.runtime.sandbox.spec import ResourceLimits
+from pybuild.runtime.snapshots.copying import is_copy
 
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _MASKED = ("asound", "acpi", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi")
@@ -40,7 +41,7 @@ def container_document(container: StoredContainer) -> dict[str, Any]:
         "LogPath": f"{place}/{LOG}" if config.host.log_driver != "none" else "",
         "Name": f"/{container.name}",
         "RestartCount": state.restarts,
-        "Driver": "overlay2",
+        "Driver": "vfs" if is_copy(container.directory / ROOTFS) else "overlay2",
         "Platform": config.platform,
         "MountLabel": "",
         "ProcessLabel": "",

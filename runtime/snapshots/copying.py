@@ -29,6 +29,11 @@ COPIED = "copied"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def is_copy(directory: Path) -> bool:
+    """Return whether the lasting snapshot in *directory* is a whole copy, and not an overlay."""
+    return (directory / COPIED).exists()
+
+
 class CopyingSnapshotter(SnapshotDirectory):
     """Whole trees in *directory*; see `Snapshotter` for what the methods promise.
 
@@ -80,7 +85,7 @@ class CopyingSnapshotter(SnapshotDirectory):
 
     def lasting_root(self, directory: Path, parent: str | None) -> Root:
         """See `Snapshotter.lasting_root`."""
-        if parent is not None and not (directory / COPIED).exists():
+        if parent is not None and not is_copy(directory):
             raise SnapshotError(f"{directory} is an overlay, and overlayfs cannot be used now")
         return DirectoryRoot(path=directory / "fs")
 

@@ -16,7 +16,7 @@ from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
-from pybuild.runtime.snapshots.copying import COPIED, copied_changes, copy_status
+from pybuild.runtime.snapshots.copying import copied_changes, copy_status, is_copy
 from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
@@ -109,14 +109,14 @@ class OverlaySnapshotter(SnapshotDirectory):
 
     def lasting_root(self, directory: Path, parent: str | None) -> Root:
         """See `Snapshotter.lasting_root`."""
-        if parent is None or (directory / COPIED).exists():
+        if parent is None or is_copy(directory):
             return DirectoryRoot(path=directory / "fs")
         lowers = self._chain(parent)[::-1]
         return OverlayRoot(lowers=lowers, upper=directory / "fs", work=directory / "work", lasting=True)
 
     def lasting_changes(self, directory: Path, parent: str | None) -> Iterator[Change]:
         """See `Snapshotter.lasting_changes`."""
-        if not (directory / COPIED).exists():
+        if not is_copy(directory):
             yield from self._changes(directory, parent)
             return
         with SafeRoot(self.open(parent)) as old:
