@@ -1,0 +1,23 @@
+import os
+
+from pybuild.builder.content.large_trees import lean
+from pybuild.builder.content.selection import Item
+
+
+def status(inode: int) -> os.stat_result:
+    # Computed, so that each is an object of its own, as from the kernel.
+    mode, size, large = (int(text) for text in ("16877", "4096", "99999"))
+    times = {"st_mtime_ns": 5_000_000_001, "st_ctime_ns": 6_000_000_002, "st_rdev": 7}
+    return os.stat_result((mode, inode, int("2049"), 1, 0, 0, size if inode < 3 else large, 8, 5, 6), times)
+
+
+def test_items_keep_what_copies_have_and_share_equal_numbers() -> None:
+    one, two, three = (item.stat for item in lean(Item("n", "p", status(inode)) for inode in (1, 2, 3)))
+    assert (one.st_mode, one.st_ino, one.st_dev, one.st_nlink, one.st_size) == (16877, 1, 2049, 1, 4096)
+    assert (three.st_mtime_ns, three.st_ctime_ns, three.st_rdev, three.st_size) == (
+        5_000_000_001,
+        6_000_000_002,
+        7,
+        99999,
+    )
+    assert all(getattr(one, name) is getattr(two, name) for name in ("st_mode", "st_dev", "st_size"))
