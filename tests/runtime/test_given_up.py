@@ -105,10 +105,11 @@ def test_a_working_directory_outside_of_the_root_is_none(monkeypatch: pytest.Mon
     if child == 0:
         os.chroot(tmp_path)
         try:
-            process._enter(outside, b"/x", identity)
+            process._enter(outside, b"/x", identity, new=True)
         except SandboxError:
             os._exit(7)
-        os._exit(8)
+        finally:
+            os._exit(8)
     os.close(outside)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
