@@ -54,7 +54,7 @@ def need() -> None:
     """Raise SandboxUnavailable when networks cannot be set up."""
     lacking, remedy = obstacle()
     if lacking:
-        hint = f"{remedy}, or use --network host or none, which need nothing"
+        hint = f"{remedy}, or use --network private, host or none"
         raise SandboxUnavailable(f"networks need {lacking}", hint)
 
 

@@ -4,6 +4,7 @@ import os
 from errno import EINVAL, ENOENT, EPERM
 from stat import S_IFCHR, S_ISCHR
 
+from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
     MOUNT_ATTR_NODEV,
@@ -117,7 +118,7 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
             os.symlink(_CORE, "core", dir_fd=dev)
     _mount_in_dev(dev, "pts", "devpts", (("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")), nodev=0)
     _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
-    _mount_in_dev(dev, "mqueue", "mqueue", ())
+    _mount_queues(dev)
     return dev
 
 
@@ -160,6 +161,22 @@ def _mount_in_dev(
             tree = filesystem(kind, possible, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | nodev)
         move_mount(tree, dev, name)
         os.close(tree)
+
+
+def _mount_queues(dev: int) -> None:
+    """Mount the message queues of the IPC namespace; of the host's a user namespace gets what the host has mounted."""
+    try:
+        _mount_in_dev(dev, "mqueue", "mqueue", ())
+    except SandboxError as error:
+        if error.errno != EPERM:
+            raise
+        with Operation("bind message queues", b"/dev/mqueue"):
+            try:
+                tree = clone(AT_FDCWD, b"/dev/mqueue", INERT)
+            except FileNotFoundError:
+                return
+            move_mount(tree, dev, "mqueue")
+            os.close(tree)
 
 
 def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> int:

@@ -14,7 +14,7 @@ def test_a_program_that_is_missing_is_named_with_its_package(monkeypatch: pytest
     assert missing() == ("aardvark-dns",)
     with pytest.raises(SandboxUnavailable, match="networks need aardvark-dns") as caught:
         need()
-    assert "apt-get install aardvark-dns, or use --network host" in caught.value.hint
+    assert "apt-get install aardvark-dns, or use --network private, host or none" in caught.value.hint
 
 
 def test_a_right_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
