@@ -18,7 +18,7 @@ from pybuild.runtime.sandbox.child import Child, Ending, Output
 from pybuild.runtime.sandbox.launcher import process_of, result_of, tell_limits
 from pybuild.runtime.sandbox.privileges import chroot_refusal
 from pybuild.runtime.sandbox.relay import SignalRelay
-from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec
+from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec, Tmpfs
 from pybuild.runtime.snapshots.copying import COPIED
 from pybuild.runtime.snapshots.marked import end_marked, new_mark
 from pybuild.runtime.values import replace
@@ -48,6 +48,7 @@ def run(what: Spec, *, output: Output, cancel: Ending | None = None, signals: Si
     number = new_mark()
     with limited(what.limits) as groups, _placed(directory, number) as places:
         tell_limits(groups.missing, output)
+        _tell_sizes(what, output)
         filled = filling.fill(places, what)
         own = replace(what, capabilities=what.capabilities & _CAPABILITIES)
         plan = ChrootPlan(
@@ -120,6 +121,15 @@ def _check(what: Spec, directory: Path) -> None:
     if isolation.wanted() == isolation.CHROOT:
         raise SandboxUnavailable(f"isolation chroot does not work here: {refusal}", refusal.hint)
     raise isolation.not_permitted(f"{refusal}")
+
+
+def _tell_sizes(what: Spec, output: Output) -> None:
+    """Say which sizes nothing holds: what stands in for a tmpfs is a directory."""
+    sized = [f"the tmpfs at {mount.target}" for mount in what.mounts if isinstance(mount, Tmpfs) and mount.size]
+    if what.limits.shm_size is not None:
+        sized.append("/dev/shm")  # noqa: S108 - a name in a message
+    for name in sized:
+        output(2, f"WARNING: the size of {name} is not kept: isolation chroot has no tmpfs\n".encode())
 
 
 def _announce(output: Output) -> None:

@@ -40,7 +40,7 @@ COPY --from=a /d /d
 COPY --from=a --chown=11:12 /d /o
 COPY --chown=alice t /t/
 RUN cp -a /d /copied && tar -cf - -C / d | tar -xf - -C /tmp && mv /d/l /d/m && find /d /o /t -exec stat -c '%n %u %g %f' {} +
-RUN --mount=type=secret,id=s,uid=3,gid=4 --mount=type=cache,target=/c,uid=5 --mount=type=tmpfs,target=/m \\
+RUN --mount=type=secret,id=s,uid=3,gid=4 --mount=type=cache,target=/c,uid=5 --mount=type=tmpfs,target=/m,size=1m \\
     --mount=type=bind,from=a,source=/d,target=/b chown 8 /m && stat -c '%n %u %g %s' /run/secrets/s /c /b/* > /seen
 USER alice
 WORKDIR /home/alice/new
@@ -82,8 +82,11 @@ def test_the_image_is_that_of_root(lab: Lab, program: Restricted, tmp_path: Path
 def test_owners_mounts_and_users_make_the_layers_of_root(lab: Lab, program: Restricted, tmp_path: Path) -> None:
     lab.case("run-deletes")  # brings the base "small"
     context = write_context(tmp_path / "c", {"Dockerfile": OWNERS, "t/a": "a", "t/b/c": "c", "s": "secret"})
+    options = ("--no-cache", "--shm-size=1m", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={context}/s")
     for each in (lab.program, program):
-        each.build(context, "--no-cache", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={context}/s")
+        built = each.build(context, *options)
+        assert ("WARNING: the size of the tmpfs at /m is not kept" in built.printed) == (each is program)
+        assert ("WARNING: the size of /dev/shm is not kept" in built.printed) == (each is program)
     assert _layers(program) == _layers(lab.program)
 
 
