@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.structure import REPOSITORY
-from tests.helpers import bases
+from tests.helpers import bases, peers
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
 from tests.helpers.program import Program
@@ -27,6 +27,26 @@ def _inside(program: Program, work: Path, flags: tuple[str, ...], script: str) -
     return program.run("run", *given, "pybuild", "-c", f"({script}) 2>&1").stdout
 
 
+_MOUNTS = """FROM small
+RUN --mount=type=cache,target=/c echo cached > /c/n
+RUN --mount=type=cache,target=/c --mount=type=secret,id=s cat /c/n > /made && wc -c < /run/secrets/s >> /made
+USER alice
+RUN id -un > /tmp/me && ! kill -9 1 && ! kill -9 -1
+"""
+
+
+def _in_docker(program: Program, directory: Path) -> str:
+    """Build with mounts in what `docker run` makes without any option that permits more; return what was built."""
+    with peers.docker(directory) as docker:
+        docker.load(program.save("pybuild", directory / "pybuild.tar"))
+        text = {"Dockerfile": _MOUNTS, "s": "0123456789"}
+        work = write_context(directory / "work", text)
+        (work / "small.tar").write_bytes(bases.small().read_bytes())
+        script = "pybuild import small.tar small && pybuild build --secret=id=s,src=s -t x . && pybuild export x | tar -xO made"
+        options = ("--entrypoint=sh", "-v", f"{docker.inside / 'work'}:/work:ro")
+        return docker.run("pybuild", "-c", script, options=options)
+
+
 @pytest.mark.thorough
 @pytest.mark.timeout(1200)
 def test_the_image_builds_images(program: Program, tmp_path: Path) -> None:
@@ -37,7 +57,7 @@ def test_the_image_builds_images(program: Program, tmp_path: Path) -> None:
     text = {"Dockerfile": "FROM scratch\nCOPY file /\n", "Steps": "FROM small\nRUN echo made > /made\n", "file": "x"}
     work = write_context(tmp_path / "work", text)
     (work / "small.tar").write_bytes(bases.small().read_bytes())
-    # As docker run has it nothing can be run inside, but files can be copied.
+    # Where device nodes cannot be used nothing can be run, but files can be copied.
     assert "naming to docker.io/library/x" in _inside(program, work, (), "pybuild build -t x /work")
     unconfined = ("--security-opt=seccomp=unconfined",)
     printed = _inside(
@@ -48,3 +68,4 @@ def test_the_image_builds_images(program: Program, tmp_path: Path) -> None:
     )
     assert "\nmade\n" in printed
     assert "usage" in program.run("run", "pybuild").stdout.lower()
+    assert _in_docker(program, tmp_path / "docker").endswith("cached\n10\n")
