@@ -1,7 +1,8 @@
-"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs [DOCKER]`` prints the table of runtime/README.md.
+"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs [DOCKER [PODMAN]]`` prints the table of runtime/README.md.
 
-Each row is a place: this host as root and as ordinary users, and with DOCKER, the address of a daemon that runs as root
-here, containers of it. In each place three Dockerfiles are built, and layers are compared with those that root gets.
+Each row is a place: this host as root and as ordinary users, containers of the daemon at the address DOCKER, which runs as root
+here, and containers of podman, which the words PODMAN start. In each place the same Dockerfiles are built, and layers are compared
+with those that root gets, but for the one of packages, which holds times.
 """
 
 import json
@@ -20,20 +21,34 @@ from tests.helpers.program import Program
 from tests.helpers.restricted import COVERED_PROC, WITHOUT_MOUNTS, restricted
 
 _REPOSITORY = Path(__file__).parents[2]
+_PACKAGES = "packages"
 _BUILDS = {
     "copies": "FROM small AS a\nCOPY --chown=5:6 a /a\nWORKDIR /d/e\nFROM small\nCOPY a /b\n",
     "stages": "FROM small AS a\nCOPY --chown=alice a /a\nFROM scratch\nCOPY --from=a /a /b\n",
     "runs": "FROM small\nRUN id && touch /made && chown alice /made\n",
     "mounts": "FROM small\nRUN --mount=type=cache,target=/c touch /c/a && rm -f /home/alice/x\n"
     "RUN --mount=type=secret,id=s cat /run/secrets/s > /copy\nUSER alice\nRUN touch /home/alice/mine\n",
+    _PACKAGES: "FROM bookworm\nCOPY *.deb /debs/\nRUN apt-get install -y /debs/*.deb &&"
+    " test \"$(stat -c '%U %G %a' /usr/bin/crontab)\" = 'root crontab 2755'\n",
 }
-_COLUMNS = ("place", "rung", "COPY alone", "COPY --from, names", "RUN", "USER, cache, secret", "layers as root's")
+_DEBS = ("cron", "cron-daemon-common", "sensible-utils")
+"""Packages with a group, and a set-group-ID program, of their own."""
+_COLUMNS = (
+    "place",
+    "rung",
+    "COPY alone",
+    "COPY --from, names",
+    "RUN",
+    "USER, cache, secret",
+    "apt-get",
+    "layers as root's",
+)
 _SCRIPT = """
-pybuild import $IO/small.tar small > /dev/null || exit 1
+pybuild import $IO/small.tar small > /dev/null && pybuild import $IO/bookworm.tar bookworm > /dev/null || exit 1
 pybuild doctor --format=json || true
 for name in {names}; do
     mkdir -p $WORK$name && cp $IO/$name/* $WORK$name/ && touch -d @1 $WORK$name/a
-    pybuild build -q --build-arg=SOURCE_DATE_EPOCH=1 --secret=id=s,src=$WORK$name/a -t $name $WORK$name > /dev/null 2>&1 &&
+    pybuild build -q --network=host --build-arg=SOURCE_DATE_EPOCH=1 --secret=id=s,src=$WORK$name/a -t $name $WORK$name > /dev/null 2>&1 &&
         pybuild inspect -f '{{{{json .RootFS.Layers}}}}' $name || echo null
 done
 """
@@ -54,13 +69,18 @@ _DOCKER = {
     "cap-add SYS_ADMIN": ("--cap-add", "SYS_ADMIN"),
 }
 
+# Its own limits may be higher than those of whoever runs this.
+_PODMAN = {"podman run": ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")}
+
 
 def _contexts(directory: Path) -> None:
     shutil.copy(bases.small(), directory / "small.tar")
+    shutil.copy(bases.bookworm(), directory / "bookworm.tar")
     for name, text in _BUILDS.items():
         (directory / name).mkdir()
         (directory / name / "Dockerfile").write_text(text)
         (directory / name / "a").write_text("a\n")
+    subprocess.run(["apt-get", "download", "-q", *_DEBS], cwd=directory / _PACKAGES, check=True, capture_output=True)
 
 
 def _here(program: Program, io: Path, seen: Path) -> list[str]:
@@ -93,8 +113,7 @@ def _on_host(directory: Path) -> Iterator[tuple[str, list[str]]]:
         yield name, _here(user, user.directory, user.seen(user.directory))
 
 
-def _in_docker(address: str, directory: Path) -> Iterator[tuple[str, list[str]]]:
-    docker = ["docker", "-H", address]
+def _in_containers(docker: list[str], podman: list[str], directory: Path) -> Iterator[tuple[str, list[str]]]:
     io = directory / "io"
     io.mkdir()
     _contexts(io)
@@ -102,23 +121,17 @@ def _in_docker(address: str, directory: Path) -> Iterator[tuple[str, list[str]]]
     script = f"export PATH={venv}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
     (io / "go.sh").write_text(script + _SCRIPT.format(names=" ".join(_BUILDS)))
     _image(directory)
-    subprocess.run([*docker, "import", directory / "image.tar", "pybuild-rungs"], check=True, stdout=subprocess.DEVNULL)
     binds = [f"-v={path}:{path}:ro" for path in dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv)))]
-    for name, options in _DOCKER.items():
-        command = [
-            *docker,
-            "run",
-            "--rm",
-            "--network=none",
-            *binds,
-            f"-v={io}:/io:ro",
-            *options,
-            "pybuild-rungs",
-            "sh",
-            "/io/go.sh",
-        ]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        yield name, [ended.stdout, ended.stderr]
+    for engine, places in ((docker, _DOCKER), (podman, _PODMAN)):
+        if not engine:
+            continue
+        words = [*engine, "import", os.fspath(directory / "image.tar"), "pybuild-rungs"]
+        subprocess.run(words, check=True, capture_output=True)
+        for name, options in places.items():
+            # The store is on a volume, as the README advises: on the overlay of the container every snapshot is a copy.
+            words = ["run", "--rm", "--network=none", "-v=/tmp", *binds, f"-v={io}:/io:ro", *options, "pybuild-rungs"]
+            ended = subprocess.run([*engine, *words, "sh", "/io/go.sh"], capture_output=True, text=True, check=False)
+            yield name, [ended.stdout, ended.stderr]
 
 
 def _image(directory: Path) -> None:
@@ -149,18 +162,20 @@ def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str]
     layers = text[end:].split()
     expected[:] = expected or layers
     worked = ["yes" if each != "null" else "no" for each in layers]
-    same = all(mine in {"null", root} for mine, root in zip(layers, expected, strict=True))
+    alike = zip(layers, expected, _BUILDS, strict=True)
+    same = all(mine in {"null", root} for mine, root, name in alike if name != _PACKAGES)
     return [place, used, *worked, "yes" if same else "no"], ""
 
 
-def main(address: str = "") -> None:
-    """Print the table."""
+def main(address: str = "", podman: str = "") -> None:
+    """Print the table: of this host, of containers of the daemon at *address*, and of those that the words *podman* start."""
     with tempfile.TemporaryDirectory(prefix="rungs-") as name:
         directory = Path(name)
         directory.chmod(0o755)
         expected: list[str] = []
         sys.stdout.write(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n")
-        places = [*_on_host(directory), *(_in_docker(address, directory) if address else ())]
+        docker = ["docker", "-H", address] if address else []
+        places = [*_on_host(directory), *_in_containers(docker, podman.split(), directory)]
         for place, printed in places:
             cells, failure = _row(place, printed, expected)
             sys.stdout.write(f"| {' | '.join(cells)} |\n" if cells else f"{failure}\n")
