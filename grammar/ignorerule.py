@@ -98,6 +98,9 @@ def read_rule(line: str, span: Span | None) -> IgnoreRule:
     """
     negated = line.startswith("!")
     pattern = _cleaned(line[1:].strip(SPACE) if negated else line)
+    if not negated and span is not None and (bare := pattern.strip(SPACE)).startswith("!"):
+        # The original cleans the lines of a file first, and then looks for the mark: /!x and ./!x are !x.
+        negated, pattern = True, bare[1:]
     if negated and pattern in {"", "/"}:
         raise DockerfileError('illegal exclusion pattern: "!"', span)
     try:

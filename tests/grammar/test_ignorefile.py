@@ -93,7 +93,14 @@ def test_a_file_without_lines_ignores_nothing() -> None:
     assert not IgnoreFile().ignores("a/b")
 
 
-@pytest.mark.parametrize("line", ["!", "! ", "!/"])
+@pytest.mark.parametrize("line", ["/!a", "./!a", "//!a", "x/../!a"])
+def test_a_mark_behind_what_is_cleaned_away_is_one(line: str) -> None:
+    assert _ignored(f"*\n{line}\n", "a", "b", "!a") == ["b", "!a"]
+    assert _ignored(f"*\n!{line}\n", "a", "!a") == ["a"]
+    assert IgnoreFile.of(["*", line]).ignores("a")
+
+
+@pytest.mark.parametrize("line", ["!", "! ", "!/", "/!", "./!"])
 def test_lone_negation_is_refused_with_its_line(line: str) -> None:
     with pytest.raises(DockerfileError, match='illegal exclusion pattern: "!"') as caught:
         IgnoreFile.parse(f"a\n{line}\r\n")
