@@ -18,6 +18,7 @@ from tests.helpers.program import Program
 from tests.helpers.restricted import Restricted, refuse, restricted
 
 _REPOSITORY = Path(__file__).parents[2]
+_PREFIX = "pybuild-test-"
 _DEVICES = Path("/sys/fs/cgroup/devices")
 _ALLOWED = (
     *("c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm"),
@@ -40,7 +41,9 @@ def in_default_container(program: Program) -> Restricted:
 @contextmanager
 def _controlled() -> Iterator[Path]:
     own = next(line.split(":")[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if ":devices:" in line)
-    group = _DEVICES / own.strip().lstrip("/") / f"pybuild-test-{os.getpid()}"
+    parent = _DEVICES / own.strip().lstrip("/")
+    _sweep(parent)
+    group = parent / f"{_PREFIX}{os.getpid()}"
     group.mkdir()
     try:
         (group / "devices.deny").write_text("a")
@@ -48,8 +51,15 @@ def _controlled() -> Iterator[Path]:
             (group / "devices.allow").write_text(each)
         yield group
     finally:
-        with suppress(OSError):  # something inside has not ended yet
+        with suppress(OSError):  # something inside has not ended yet: the next one of these removes it
             group.rmdir()
+
+
+def _sweep(parent: Path) -> None:
+    for left in parent.glob(f"{_PREFIX}*"):
+        if not Path("/proc", left.name.removeprefix(_PREFIX)).exists():
+            with suppress(OSError):
+                left.rmdir()
 
 
 def _become(group: Path, words: list[str]) -> None:
