@@ -35,11 +35,14 @@ def groups() -> list[Path]:
 
 
 def monitors(root: Path) -> list[str]:
-    """Processes of ours that have something of the store open."""
+    """Monitors that have something of the store open, and the commands about the store that they have become."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if b"monitor/bootstrap.py" in Path(f"/proc/{name}/cmdline").read_bytes():
+            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+            if os.fsencode(root) in words and name != str(os.getpid()):
+                found.append(name)
+            elif any(word.endswith(b"monitor/bootstrap.py") for word in words):
                 links = [os.readlink(link) for link in Path(f"/proc/{name}/fd").iterdir()]
                 found += [name] if any(link.startswith(str(root)) for link in links) else []
         except OSError:
