@@ -122,7 +122,7 @@ def test_slirp4netns_does_where_there_is_no_pasta(there: There, without_pasta: s
 
 def test_parallel_steps_have_one_each(there: There) -> None:
     need_programs(["pasta"])
-    stage = "FROM small AS s{0}\nRUN nc -l -p 9000 >/got & until echo {0} | nc 127.0.0.1 9000; do sleep 0.1; done; wait; grep -x {0} /got\n"
+    stage = "FROM small AS s{0}\nRUN mkfifo /open; nc -l -p 9000 <>/open >/got & until echo {0} | nc 127.0.0.1 9000; do sleep 0.1; done; wait; grep -x {0} /got\n"
     last = "FROM small\n" + "".join(f"COPY --from=s{number} /got /{number}\n" for number in range(3))
     done = there.build("".join(map(stage.format, range(3))) + last, "--network=private")
     assert done.exit_code == 0, done.printed

@@ -116,7 +116,7 @@ class Site:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout + (digest_of_directory(dest) if kind == "local" else digest_of(dest.read_bytes()))
+        return done.stdout + (digest_of_directory(dest) if kind == "local" else digests_of_members(dest))
 
     def image(self) -> str:
         """The digest of the manifest of what was built."""
@@ -125,6 +125,13 @@ class Site:
 
 def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def digests_of_members(archive: Path) -> str:
+    """The digest of the archive, and what is in it, for whoever reads the message of a failure."""
+    with tarfile.open(archive) as tar:
+        members = [f"{each.name} {each.size} {each.mtime} {each.mode:o} {each.uid}" for each in tar]
+    return "\n".join([digest_of(archive.read_bytes()), *members])
 
 
 def digest_of_directory(directory: Path) -> str:

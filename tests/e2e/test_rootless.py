@@ -25,8 +25,12 @@ pytestmark = pytest.mark.xdist_group("cases")
 _SOURCES = Path(__file__).parents[2] / ".src"
 # Device nodes, and ids beyond the 65536 that the user owns.
 REFUSED = ("copy-special-files", "run-special-files", "user-forms")
-# A device node that is made if possible; capabilities and set-id bits in the context, which giving it to the user takes away.
-OTHERWISE = ("run-rewrites-lower-layers", "copy-capabilities", "copy-chmod-of-trees", "copy-modes-and-times")
+# Device nodes, which are those of the host; capabilities and set-id bits in the context, which giving it to the user takes
+# away; a mode that keeps its owner out.
+OTHERWISE = (
+    *("run-rewrites-lower-layers", "run-user-opens-its-streams"),
+    *("copy-capabilities", "copy-chmod-of-trees", "copy-modes-and-times", "copy-chmod-copied-bits"),
+)
 
 
 def _cases() -> list[str]:

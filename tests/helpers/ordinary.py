@@ -67,5 +67,6 @@ def assert_same_image(lab: Lab, user: OrdinaryUser, name: str) -> None:
     user.save(name, user.seen(archive))
     image = trees.read_archive(archive)
     assert expected.image is not None
-    assert list(trees.differences(image.tree, expected.image.tree, started=0)) == []
+    found = list(trees.differences(image.tree, expected.image.tree, started=0))
+    assert not found, found
     assert configs.settings(image.config) == configs.settings(expected.image.config)

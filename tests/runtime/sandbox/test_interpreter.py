@@ -75,7 +75,8 @@ def test_no_variable_of_the_builder_reaches_the_child(monkeypatch: pytest.Monkey
     while (environment := Path(f"/proc/{child}/environ").read_bytes()) == Path("/proc/self/environ").read_bytes():
         pass
     assert {line.partition(b"=")[0] for line in environment.split(b"\0") if line} <= {b"LC_ALL", b"LD_LIBRARY_PATH"}
-    forking._SERVERS[os.getpid()]._channel.close()
+    (server,) = forking._SERVERS.values()
+    server._channel.close()
     os.waitpid(int(child), 0)
 
 

@@ -155,4 +155,4 @@ def _passing(
 def _is_managed(text: str) -> bool:
     """Return whether ``-v`` asks for a volume, with a name or without one, and not for a path of the host."""
     source, colon, _ = text.partition(":")
-    return not colon or ("/" not in source and source not in {"", ".", ".."})
+    return not colon or (source != "" and not source.startswith(("/", ".")))

@@ -57,7 +57,7 @@ def _volume(text: str) -> MountPoint:
     if modes - _MODES:
         raise RequestError(f"invalid mode: {parts[2]}", hint="use ro, rw or nocopy")
     target, read_only = _target(parts[1], text), "ro" in modes
-    if "/" not in parts[0] and parts[0] not in {".", ".."}:
+    if not parts[0].startswith(("/", ".")):  # as in Docker, which then refuses a name with a slash
         return MountPoint(kind=VOLUME, name=parts[0], target=target, read_only=read_only, copies="nocopy" not in modes)
     place = Path(parts[0]).absolute()
     return MountPoint(kind=BIND, source=os.fspath(place), target=target, read_only=read_only)

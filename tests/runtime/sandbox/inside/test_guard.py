@@ -77,8 +77,10 @@ def test_a_guard_whose_keeper_is_dead_starts_nothing() -> None:
 def test_a_keeper_whose_fork_server_is_dead_ends() -> None:
     child = os.fork()
     if child == 0:
-        sandbox._depend_on(os.getpid())
-        os._exit(7)
+        try:
+            sandbox.depend_on(os.getpid())
+        finally:
+            os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
