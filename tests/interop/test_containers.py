@@ -101,7 +101,7 @@ run --name c1 --network none box sh -c 'ls /dev | sort'
 rm c1
 run --name c1 --network none --ulimit nofile=100:200 box sh -c 'ulimit -n; ulimit -Hn'
 rm c1
-run --name c1 --network none --add-host db:1.2.3.4 box grep db /etc/hosts
+run --name c1 --network none --add-host db:1.2.3.4 box grep -w db /etc/hosts
 rm c1
 run --name c1 --network none --tmpfs /t:size=1m,mode=750 box sh -c 'stat -c %a /t; touch /t/x && ls /t'
 rm c1

@@ -211,7 +211,7 @@ rm -f c1 c2
     "files of /etc": """
 run --rm --name c1 --dns 9.9.9.9 --dns-search a.example --dns-search b --dns-option ndots:3 box grep -v '^#' /etc/resolv.conf
 run --rm --name c1 --dns nonsense box true
-run --rm --name c1 --add-host db:1.2.3.4 --add-host six:::1 box sh -c 'grep -E "db|six" /etc/hosts'
+run --rm --name c1 --add-host db:1.2.3.4 --add-host six:::1 box sh -c 'grep -wE "db|six" /etc/hosts'
 run --rm --name c1 --add-host up:host-gateway box sh -c 'grep -c up /etc/hosts'
 run --rm --name c1 --add-host nonsense box true
 run --rm --name c1 -h inner box sh -c 'grep -c inner /etc/hosts; hostname'
