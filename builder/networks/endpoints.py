@@ -92,7 +92,8 @@ def _document(
                 "static_ips": [endpoint.ip],
                 "interface_name": endpoint.interface,
                 "static_mac": endpoint.mac,
-                "aliases": list(endpoint.aliases),
+                # netavark adds the name of the container: twice in the list, it would be twice in each answer.
+                "aliases": [alias for alias in endpoint.aliases if alias != joining.name],
             }
         },
         "network_info": {
