@@ -18,6 +18,9 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     JEQ,
     JSET,
     MACHINES,
+    NOTIFY,
+    SUCCEED,
+    TRACE,
     Code,
     Instruction,
     argument,
@@ -27,9 +30,6 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     whole,
 )
 
-_TRACE = 0x7FF00000
-_DONE = 0x00050000
-"""The call returns 0 and does nothing."""
 _REFUSED = """
     ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp
     chroot pivot_root mount umount umount2 fsopen fsmount fspick open_tree move_mount mount_setattr unshare setns
@@ -59,7 +59,7 @@ _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
 
 
 def _tracing(kind: int, place: int) -> Code:
-    return returning(_TRACE | code(kind, place))
+    return returning(TRACE | code(kind, place))
 
 
 def _chosen(place: int, answers: dict[int, Code], otherwise: Code) -> Code:
@@ -77,7 +77,7 @@ def _clone() -> Code:
 
 def _locks(place: int, otherwise: Code) -> Code:
     """Let nobody change the limit that marks a process; pam_limits sets all that there are."""
-    return _chosen(place, {_RLIMIT_LOCKS: returning(_DONE)}, otherwise)
+    return _chosen(place, {_RLIMIT_LOCKS: returning(SUCCEED)}, otherwise)
 
 
 _CONDITIONAL: dict[str, Callable[[], Code]] = {
@@ -102,7 +102,6 @@ def _verdict(name: str) -> Code:
     return returning(ENOSYS if name in _ABSENT.split() else ALLOW)
 
 
-_NOTIFY = 0x7FC00000
 _PATH_AT = {"open": 0, "openat": 1, "openat2": 1}
 
 
@@ -110,7 +109,7 @@ _PATH_AT = {"open": 0, "openat": 1, "openat2": 1}
 def opening_filter() -> tuple[bytes, tuple[tuple[int, int], ...]]:
     """Return the program that passes on what is opened, and the numbers of its calls with the places of their paths."""
     tables = MACHINES[os.uname().machine]
-    notified = returning(_NOTIFY)
+    notified = returning(NOTIFY)
     blocks = []
     for arch, table in tables:
         codes = {number: notified if name in _PATH_AT else returning(ALLOW) for name, number in table.items()}

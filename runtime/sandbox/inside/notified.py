@@ -11,7 +11,9 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     JSET,
     LOAD,
     MACHINES,
+    NOTIFY,
     NUMBER_OFFSET,
+    SUCCEED,
     Code,
     Instruction,
     argument,
@@ -21,9 +23,6 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     search,
 )
 
-_NOTIFY = 0x7FC00000
-_DONE = 0x00050000
-"""The call returns 0 and does nothing."""
 _RLIMIT_LOCKS, _PR_SET_KEEPCAPS = 10, 8
 _O_CREAT = 0x40
 CALLS = frozenset(
@@ -70,14 +69,14 @@ def _locks(resource: int, *, new: int | None) -> Code:
     is_set = (argument(new), Instruction(JEQ, 0, jt=1)) if new is not None else ()
     passed = len(is_set) + 1
     is_it = (argument(resource), Instruction(JEQ, _RLIMIT_LOCKS, jf=passed))
-    return (*is_it, *is_set, *returning(_DONE), *returning(ALLOW))
+    return (*is_it, *is_set, *returning(SUCCEED), *returning(ALLOW))
 
 
 _CONDITIONAL = {
     "setrlimit": lambda: _locks(0, new=None),
     "prlimit64": lambda: _locks(1, new=2),
     # Whoever asks for it goes on changing groups after it has another user id.
-    "prctl": lambda: (argument(0), Instruction(JEQ, _PR_SET_KEEPCAPS, jt=1), *returning(ALLOW), *returning(_NOTIFY)),
+    "prctl": lambda: (argument(0), Instruction(JEQ, _PR_SET_KEEPCAPS, jt=1), *returning(ALLOW), *returning(NOTIFY)),
 }
 
 
@@ -86,7 +85,7 @@ def _verdict(name: str, passed: frozenset[str]) -> Code:
         return _CONDITIONAL[name]()
     if name in _FLAGS:
         flags = argument(_FLAGS[name])
-        return (flags, Instruction(JSET, _O_CREAT, jt=1), *returning(ALLOW), *returning(_NOTIFY))
+        return (flags, Instruction(JSET, _O_CREAT, jt=1), *returning(ALLOW), *returning(NOTIFY))
     if name in passed:
-        return returning(_NOTIFY)
+        return returning(NOTIFY)
     return returning(ENOSYS if name in _WITHOUT else ALLOW)

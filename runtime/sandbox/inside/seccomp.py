@@ -13,7 +13,14 @@ from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.sandbox.inside.seccomp_tables import AARCH64, I386, X86_64, Table
 
+# Answers of a filter (SECCOMP_RET_* of seccomp(2)). 0x0005 is SECCOMP_RET_ERRNO, whose low half is the errno.
 ALLOW = 0x7FFF0000
+TRACE = 0x7FF00000
+"""The call waits for the tracer, which gets the low half."""
+NOTIFY = 0x7FC00000
+"""The call waits for the holder of the filter's listener."""
+SUCCEED = 0x00050000
+"""The call does nothing and returns 0."""
 EPERM = 0x00050001
 ENOSYS = 0x00050026
 KILL_PROCESS = 0x80000000
