@@ -71,11 +71,7 @@ def _run(data: bytes, fork: Fork, inside: Inside, output: Output | None) -> int:
     if output is None:
         _leave(data, fork)
         return 0
-    child = _child(data, fork, inside)
-    try:
-        reports = child.pump(output, None)
-    finally:
-        child.close()
+    reports = _child(data, fork, inside).run_to_end(output)
     return result_of([report for report in reports if report.kind != "degraded"]).shell_code
 
 

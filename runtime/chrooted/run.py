@@ -13,9 +13,9 @@ from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
-from pybuild.runtime.sandbox.cgroups import limited
+from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import Child, Ending, Output
-from pybuild.runtime.sandbox.launcher import process_of, result_of, tell_limits
+from pybuild.runtime.sandbox.launcher import process_of, result_of
 from pybuild.runtime.sandbox.privileges import chroot_refusal
 from pybuild.runtime.sandbox.relay import SignalRelay
 from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec, Tmpfs
@@ -46,8 +46,7 @@ def run(what: Spec, *, output: Output, cancel: Ending | None = None, signals: Si
     _check(what, directory)
     _announce(output)
     number = new_mark()
-    with limited(what.limits) as groups, _placed(directory, number) as places:
-        tell_limits(groups.missing, output)
+    with limited_with_notes(what.limits, output) as groups, _placed(directory, number) as places:
         _tell_sizes(what, output)
         filled = filling.fill(places, what)
         own = replace(what, capabilities=what.capabilities & _CAPABILITIES)
@@ -61,16 +60,11 @@ def run(what: Spec, *, output: Output, cancel: Ending | None = None, signals: Si
         )
         child = Child(encode(plan), outputs=filled.streams)
         try:
-            if signals is not None:
-                signals.connect(child.signal)
-                cancel = signals.killed
-            reports = child.pump(output, cancel)
+            reports = child.run_to_end(output, cancel, signals)
         finally:
-            child.close()
-            # Where the keeper was killed the kernel is about to kill what it looked after.
+            # Where the keeper was killed, the kernel kills the processes that it traced, but later than the keeper
+            # itself: none of them may still use the tree when it is restored.
             end_marked(number)
-        if groups.out_of_memory():
-            output(2, f"note: the kernel killed a process: memory is limited to {what.limits.memory} bytes\n".encode())
     return result_of(reports)
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from secrets import token_hex
 
 from pybuild.runtime.sandbox.cgroup_settings import limit_of, settings
+from pybuild.runtime.sandbox.child import Output
 from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.values import positional
 
 _PREFIX = "pybuild-"
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
+_warned: set[tuple[str, ...]] = set()
+"""The limits that a warning of this process has named: each set of them is worth one warning, not one for each step."""
 
 
 @positional
@@ -90,6 +93,24 @@ def _kills(path: Path) -> int:
         counts = dict(line.split() for line in path.read_text(encoding="ascii").splitlines())
         return int(counts.get("oom_kill", 0))
     return 0
+
+
+@contextmanager
+def limited_with_notes(limits: ResourceLimits, output: Output) -> Iterator[Groups]:
+    """Do `limited`, and write to *output* which limits are not kept, and in the end whether memory ran out."""
+    with limited(limits) as groups:
+        _warn_of_missing(groups.missing, output)
+        yield groups
+        # Asked before the groups are removed, since their counters go with them.
+        if groups.out_of_memory():
+            output(2, f"note: the kernel killed a process: memory is limited to {limits.memory} bytes\n".encode())
+
+
+def _warn_of_missing(missing: tuple[str, ...], output: Output) -> None:
+    if missing and missing not in _warned:
+        _warned.add(missing)
+        limits = f"the limits {', '.join(missing)} are" if missing[1:] else f"the limit {missing[0]} is"
+        output(2, f"WARNING: {limits} not kept: no control group here holds more, see pybuild doctor\n".encode())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.inside import plan
+from pybuild.runtime.sandbox.relay import SignalRelay
 
 Output = Callable[[int, bytes], None]
 Fork = Callable[[tuple[int, int, int, int, int]], int]
@@ -41,9 +42,10 @@ class Child:
         fork: Fork = fork_child,
         outputs: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """Start the child with *fork* on the plan *data*. It reads *stdin*, and writes to pipes that `pump` empties.
+        """Start the child with *fork* on the plan *data*. It reads *stdin*, by default /dev/null.
 
-        *outputs* are both ends of these pipes, the one that is read first, if they are made already; they are closed.
+        Its output comes by two pipes, which `run_to_end` empties. A caller that has made them already passes them as
+        *outputs*, (read end, write end) of standard output and standard error; they are closed by the child.
         """
         pipes = [os.pipe(), *(outputs or (os.pipe(), os.pipe()))]
         self._status, *streams = (reader for reader, _ in pipes)
@@ -64,8 +66,23 @@ class Child:
         for fd in (self._status, *self._streams):
             self._poller.register(fd, select.POLLIN)
 
-    def pump(self, output: Output, cancel: Ending | None) -> list[plan.Report]:
-        """Pass output on until every process inside is gone; return what the child reported."""
+    def run_to_end(
+        self, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None
+    ) -> list[plan.Report]:
+        """Pass output on until every process inside is gone, close the child, and return what it reported.
+
+        Setting *cancel* kills everything inside. With *signals* the signals of this process reach the program, and
+        its `killed` takes the place of *cancel*.
+        """
+        try:
+            if signals is not None:
+                signals.connect(self.signal)
+                cancel = signals.killed
+            return self._pump(output, cancel)
+        finally:
+            self.close()
+
+    def _pump(self, output: Output, cancel: Ending | None) -> list[plan.Report]:
         reported, patience = b"", _CANCEL_PATIENCE
         while True:
             for fd, _ in self._poller.poll(None if cancel is None else _CANCEL_INTERVAL_MS):

@@ -11,7 +11,7 @@ from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavai
 from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
-from pybuild.runtime.sandbox.cgroups import limited
+from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import Child, Ending, Output
 from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
@@ -48,19 +48,10 @@ def run(
         SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
     """
     check_commands()
-    with limited(what.limits) as groups, _networked(what) as (there, network):
-        tell_limits(groups.missing, output)
+    with limited_with_notes(what.limits, output) as groups, _networked(what) as (there, network):
         made = make_plan(there, tuple(os.fsencode(file) for file in groups.files), network)
         child = _start(encode(made), what, usual=made.world.ground() == plan.USUAL.ground())
-        try:
-            if signals is not None:
-                signals.connect(child.signal)
-                cancel = signals.killed
-            reports = child.pump(output, cancel)
-        finally:
-            child.close()
-        if groups.out_of_memory():
-            output(2, f"note: the kernel killed a process: memory is limited to {what.limits.memory} bytes\n".encode())
+        reports = child.run_to_end(output, cancel, signals)
     for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
         _say_once(what_is_missing, output)
     record_owners([report.subject for report in reports if report.kind == "owner"])
@@ -85,7 +76,7 @@ _MISSING = {
     plan.OWN_PROC: "this host permits no /proc of its own to a step: processes outside of the sandbox show in it",
     plan.OWN_ROOT: "this host permits no pivot_root: steps run after a chroot, without CAP_SYS_CHROOT",
 }
-_said: set[object] = set()
+_said: set[str] = set()
 
 
 def _say_once(missing: str, output: Output) -> None:
@@ -93,14 +84,6 @@ def _say_once(missing: str, output: Output) -> None:
     if missing in _MISSING and missing not in _said:
         _said.add(missing)
         output(2, f"note: {_MISSING[missing]}\n".encode())
-
-
-def tell_limits(missing: tuple[str, ...], output: Output) -> None:
-    """Say which limits the host does not let the builder keep: the step runs without."""
-    if missing and missing not in _said:
-        _said.add(missing)
-        limits = f"the limits {', '.join(missing)} are" if missing[1:] else f"the limit {missing[0]} is"
-        output(2, f"WARNING: {limits} not kept: no control group here holds more, see pybuild doctor\n".encode())
 
 
 def _start(data: bytes, what: spec.Spec, *, usual: bool) -> Child:

@@ -90,10 +90,7 @@ class Watched:
                 encode(InsideCommand(privileged=False, process=process, stdio=NULL)),
                 fork=lambda descriptors: fork_inside(channel, descriptors),
             )
-            try:
-                reports = child.pump(lambda _, data: printed.append(data), None)
-            finally:
-                child.close()
+            reports = child.run_to_end(lambda _, data: printed.append(data))
         failed = [report.message.encode() for report in reports if report.kind != "ended"]
         if failed:
             return None, b"".join(failed)
