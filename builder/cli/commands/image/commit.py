@@ -102,8 +102,8 @@ def _of_container(
     *,
     pauses: bool,
 ) -> Image:
-    from pybuild.builder.cli.commands.container.diff import committed, config_of, image_of
-    from pybuild.builder.cli.commands.container.opened import opened_containers
+    from pybuild.builder.cli.commands.container.access.diff import committed, config_of, image_of
+    from pybuild.builder.cli.commands.container.common import opened_containers
     from pybuild.builder.cli.flags.changes import changed
 
     with opened_containers() as containers:

@@ -74,7 +74,7 @@ def command(
     content, symlink targets and extended attributes are compared. With --format=json they are listed for both images.
     """
     if after is None:
-        from pybuild.builder.cli.commands.container.diff import show_changes
+        from pybuild.builder.cli.commands.container.access.diff import show_changes
 
         show_changes(before)
         return None

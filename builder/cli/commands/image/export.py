@@ -35,7 +35,7 @@ def command(image: str, output: Path | None, platform: str | None) -> None:
     dest = None if output is None or str(output) == "-" else output
     try:
         if lookup(opened, image) is not None:
-            from pybuild.builder.cli.commands.container.diff import export
+            from pybuild.builder.cli.commands.container.access.diff import export
 
             export(image, dest)
             return

@@ -95,7 +95,7 @@ def command(  # noqa: PLR0917 - click hands them over by name
         if passing is not None:
             return run_once(passing)
         _check_once(once)
-        from pybuild.builder.cli.commands.container.run import run_container
+        from pybuild.builder.cli.commands.container.lifecycle.run import run_container
 
         return run_container(image, words, flags, detaching, platform=platform or None)
     except (PybuildError, OciError, RuntimeHostError, OSError) as error:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
-from pybuild.builder.cli.commands.container.opened import every, opened_containers
+from pybuild.builder.cli.commands.container.common import every, opened_containers
 from pybuild.builder.cli.commands.network.joined import joined, left
 from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row

@@ -105,7 +105,7 @@ def _pruned(
 
 def _prune_containers(opened: Store, age: float | None) -> tuple[list[str], int]:
     """Remove the containers that have ended, with an age only those that are as old. Return ids and bytes."""
-    from pybuild.builder.cli.commands.container.prune import remove_stopped
+    from pybuild.builder.cli.commands.container.lifecycle.prune import remove_stopped
     from pybuild.builder.cli.format.container_filters import prune_filter
     from pybuild.builder.containers.directory import all_containers
 

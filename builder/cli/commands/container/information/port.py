@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.networks.membership import read_live

@@ -5,7 +5,7 @@ import subprocess
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import StoreError

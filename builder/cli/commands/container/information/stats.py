@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.tools import put, say
 from pybuild.builder.containers.directory import StoredContainer

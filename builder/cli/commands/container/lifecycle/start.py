@@ -3,8 +3,8 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.looking import KEYS_HELP, look
-from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, start_in_foreground
+from pybuild.builder.cli.commands.container.common import each, opened_containers
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.starting import start
@@ -41,7 +41,7 @@ def command(
             names = tuple(each.name for each in containers.all() if _is_due(each))
         if attach or interactive:
             keys = parse_keys(detach_keys) if detach_keys else DETACH_KEYS
-            return look(containers, containers.find(names[0]), typed=interactive, keys=keys)
+            return start_in_foreground(containers, containers.find(names[0]), typed=interactive, keys=keys)
         return each(names, lambda container: begin(containers, container), containers)
 
 

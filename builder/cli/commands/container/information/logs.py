@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers, pass_on
+from pybuild.builder.cli.commands.container.common import opened_containers, pass_on
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.logs import LogLine, batches, full_time, moment
 from pybuild.builder.containers.state import is_watched

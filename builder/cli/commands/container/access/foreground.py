@@ -1,9 +1,9 @@
-"""A container is started, or not, and its output shown until it ends: what ``run``, ``start -a`` and ``attach`` do."""
+"""A container in the foreground: ``run``, ``start -a`` and ``attach`` show its output until it exits."""
 
 import socket
 from contextlib import suppress
 
-from pybuild.builder.cli.commands.container.opened import pass_on
+from pybuild.builder.cli.commands.container.common import pass_on
 from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.attached import Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
@@ -20,7 +20,7 @@ KEYS_HELP = "Keys that leave the container running (default: ctrl-p,ctrl-q)."
 _NEVER = -1
 
 
-def look(
+def start_in_foreground(
     containers: Containers,
     container: StoredContainer,
     *,
@@ -29,9 +29,10 @@ def look(
     shown: frozenset[int] = frozenset({1, 2}),
     relayed: bool = True,
 ) -> int:
-    """Start *container*, show the streams that are *shown*, and return its exit code.
+    """Start *container*, show its output streams *shown*, and return its exit code; 0 when the user detached.
 
-    One that is to be removed at its end is removed by us, and by its monitor if we die before.
+    A container with ``--rm`` is removed when it exits. The monitor is asked to do so as well, in case that this process
+    is killed before.
 
     Raises:
         NotStarted: its process cannot be executed.
@@ -53,7 +54,7 @@ def look(
     if channel is None:
         raise ContainerError(f"cannot attach to container {container.name}: it runs already", hint="pybuild attach")
     with channel:
-        code = shown_to_its_end(channel, container, typed=typed, keys=keys, shown=shown, relayed=relayed)
+        code = show_until_exit(channel, container, typed=typed, keys=keys, shown=shown, relayed=relayed)
     if code is None:
         return 0
     if removes:
@@ -63,7 +64,7 @@ def look(
     return code
 
 
-def shown_to_its_end(
+def show_until_exit(
     channel: socket.socket,
     container: StoredContainer,
     *,
@@ -72,7 +73,11 @@ def shown_to_its_end(
     shown: frozenset[int] = frozenset({1, 2}),
     relayed: bool = True,
 ) -> int | None:
-    """Show a container behind *channel* until it ends, and return its exit code; None when the user detached."""
+    """Show the output of *container* until it exits, and return its exit code; None when the user detached.
+
+    *channel* is the connection to the monitor of the container. With *relayed* the signals that this process gets are
+    sent to the container, and *typed* passes standard input.
+    """
     terminal = container.config.program.tty
 
     def send(number: int) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import every, opened_containers
+from pybuild.builder.cli.commands.container.common import every, opened_containers
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.lifecycle import wait
 

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import each, opened_containers, stop_options
+from pybuild.builder.cli.commands.container.common import each, opened_containers, stop_options
 from pybuild.builder.containers.lifecycle import stop_as_set
 from pybuild.builder.signals import signal_number
 

@@ -1,4 +1,4 @@
-"""What the commands about containers share: the containers of the store, and that one failure stops no other."""
+"""What the commands about containers share: opening the store, and an action on each of several names."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +24,11 @@ FAILURES = (BuildError, PybuildError, OciError, RuntimeHostError)
 
 @contextmanager
 def opened_containers() -> Iterator[Containers]:
-    """Open the store and have the true states of its containers recorded.
+    """Open the store, and first record the end of containers whose monitors are gone.
 
     Raises:
-        SandboxUnavailable: this user may have none.
+        SandboxUnavailable: this user cannot have containers on this host.
+        ContainerError: in place of a RequestError or PullFailed of the body, for the exit code of docker.
     """
     need_sandbox()
     opened = store()
@@ -36,14 +37,14 @@ def opened_containers() -> Iterator[Containers]:
         settle_all(containers)
         yield containers
     except (RequestError, PullFailed) as error:
-        # What docker's daemon refuses ends docker with 1, not with the code of a wrong command line.
+        # When docker's daemon refuses a request, docker exits with 1, not with the code of a wrong command line.
         raise ContainerError(error.message, hint=error.hint) from None
     finally:
         opened.close()
 
 
 def each(names: Iterable[str], action: Callable[[StoredContainer], object], containers: Containers) -> int | None:
-    """Do *action* to each container and print its name as it was given; return the exit code."""
+    """Call *action* with each named container, print the names as they were given, and return the exit code."""
 
     def act(name: str) -> None:
         action(containers.find(name))
@@ -53,7 +54,7 @@ def each(names: Iterable[str], action: Callable[[StoredContainer], object], cont
 
 
 def every(names: Iterable[str], action: Callable[[str], object]) -> int | None:
-    """Do *action* with each of *names*, tell failures, and return the exit code."""
+    """Call *action* with each of *names*, report failures without stopping, and return the exit code."""
     failed = False
     for name in names:
         try:
@@ -65,7 +66,7 @@ def every(names: Iterable[str], action: Callable[[str], object]) -> int | None:
 
 
 def pass_on(stream: int, data: bytes) -> None:
-    """Hand on what a container prints, byte for byte, as in a shell."""
+    """Write *data*, which a container wrote to *stream* (1 or 2), to the same stream of this process."""
     file = (sys.stdout if stream == 1 else sys.stderr).buffer
     with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
         file.write(data)

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.config import Program
 from pybuild.builder.containers.directory import Containers, StoredContainer

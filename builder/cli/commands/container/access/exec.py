@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers, pass_on
+from pybuild.builder.cli.commands.container.common import opened_containers, pass_on
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.build import variables
 from pybuild.builder.cli.flags.values import FilePath

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from pybuild.builder.cli.commands.container.create import created
-from pybuild.builder.cli.commands.container.looking import look
-from pybuild.builder.cli.commands.container.opened import opened_containers
-from pybuild.builder.cli.commands.container.start import begin
+from pybuild.builder.cli.commands.container.access.foreground import start_in_foreground
+from pybuild.builder.cli.commands.container.common import opened_containers
+from pybuild.builder.cli.commands.container.lifecycle.create import created
+from pybuild.builder.cli.commands.container.lifecycle.start import begin
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
@@ -52,7 +52,9 @@ def run_container(
         container = created(containers, image, words, flags, platform, attached=attached)
         if not showing.detach:
             shown = frozenset(number for number, name in ((1, "stdout"), (2, "stderr")) if name in attached)
-            return look(containers, container, typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)
+            return start_in_foreground(
+                containers, container, typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy
+            )
         try:
             begin(containers, container)
         except (BuildError, RuntimeHostError):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import ContainerFlags

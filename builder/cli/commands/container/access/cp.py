@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.tools import binary_stdin
 from pybuild.builder.containers.archives import pack, unpack_into

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
-from pybuild.builder.cli.commands.container.opened import opened_containers
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.format.container_filters import container_filter
 from pybuild.builder.cli.format.containers import HEADERS, container_row
 from pybuild.builder.cli.format.listing import listing

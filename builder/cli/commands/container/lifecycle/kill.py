@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.opened import each, opened_containers
+from pybuild.builder.cli.commands.container.common import each, opened_containers
 from pybuild.builder.containers.lifecycle import kill
 from pybuild.builder.signals import signal_number
 

@@ -1,0 +1,1 @@
+"""Commands that create, start, change, stop and remove containers."""
