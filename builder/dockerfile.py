@@ -25,7 +25,8 @@ def ignored_by(files: Files) -> str:
     if not isinstance(files.context, Path):
         return ""
     with open_context(files.context) as root:
-        return ignore_text(root, files) or ""
+        file = ignore_text(root, files)
+        return file[1] if file else ""
 
 
 def read_dockerfile(files: Files) -> Definition:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed, reason
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.plan.plan import Plan, Vertex, planned_steps, step_id
+from pybuild.builder.plan.plan import Plan, planned_steps, step_id, trigger_phrase
 from pybuild.builder.progress import (
     LayerMade,
     PlannedStep,
@@ -229,22 +229,28 @@ class Steps:
                 self._steps[index] = self._reporter.begin(name, self._planned[index])
             return self._steps[index]
 
-    def _shown(self, index: int) -> Vertex:
-        """Return the vertex at *index*; one without a name blames the RUN that mounts a hidden copy of the context."""
+    def _blamed(self, index: int) -> int:
+        """Return *index*; for a vertex without a name that of the RUN that mounts the hidden copy of the context."""
         vertices = self._plan.vertices
         for user in range(index + 1, len(vertices)):
             if not vertices[index].name and index in vertices[user].inputs:
                 index = user
-        return vertices[index]
+        return index
 
     def failed(self, index: int, error: Exception) -> StepFailed:
         """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
-        vertex = self._shown(index)
+        blamed = self._blamed(index)
+        vertex = self._plan.vertices[blamed]
         return StepFailed(
             reason(error),
             step=vertex.name,
             lines=vertex.lines,
             exit_code=getattr(error, "exit_code", None),
             output=self._step(index).last_lines(),
-            hint=str(getattr(error, "hint", "")),
+            hint="; ".join(filter(None, [self._trigger(blamed), str(getattr(error, "hint", ""))])),
         )
+
+    def _trigger(self, index: int) -> str:
+        """Return a phrase for a vertex that stands in no Dockerfile, as it comes from a base; "" for another one."""
+        found = self._plan.trigger(index)
+        return trigger_phrase(*found) if found else ""

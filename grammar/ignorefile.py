@@ -15,25 +15,29 @@ from pybuild.grammar.source import Span
 _BOM = "\ufeff"
 # The number of remembered directories: a walk asks for the same few again and again.
 _MOST_DIRECTORIES = 4096
+# The number of rules that are tried for a message; a file with more rules for one path is not written by hand.
+_MOST_CANDIDATES = 20
 
 
 class IgnoreFile:
     """The rules of one file. Paths are relative to the context, with slashes, without ``.`` and ``..``."""
 
-    def __init__(self, rules: tuple[IgnoreRule, ...] = (), *, is_flag: bool = False) -> None:
+    def __init__(self, rules: tuple[IgnoreRule, ...] = (), *, name: str = "", is_flag: bool = False) -> None:
         self._rules = rules
+        self.name = name
+        """The name of the file, for messages."""
         self._top = _Directory("", tuple((rule, rule.start) for rule in rules))
         self._directories = {"": self._top}
         self._ways = (None,) if is_flag else tuple(rule.way for rule in rules if rule.negated)
 
     @classmethod
-    def parse(cls, text: str) -> "IgnoreFile":
-        """Read the lines of a file.
+    def parse(cls, text: str, name: str = ".dockerignore") -> "IgnoreFile":
+        """Read the lines of the file called *name*.
 
         Raises:
             DockerfileError: a pattern is malformed; the span is that of the line in *text*.
         """
-        return cls(tuple(_rules(text)))
+        return cls(tuple(_rules(text)), name=name)
 
     @classmethod
     def of(cls, patterns: Iterable[str]) -> "IgnoreFile":
@@ -56,6 +60,19 @@ class IgnoreFile:
             return False
         parent, _, name = path.rpartition("/")
         return (self._directories.get(parent) or self._entered(parent)).ignores(name)
+
+    def deciding(self, path: str) -> IgnoreRule | None:
+        """Return the rule without which *path* would not be excluded at its place; None when *path* is not excluded.
+
+        This is for messages: it may ask all rules several times.
+        """
+        alone = (IgnoreFile((rule._replace(negated=False),)) for rule in self._rules)
+        matching = [count for count, rule in enumerate(alone, 1) if rule.ignores(path)]
+        ignored, decisive = False, None
+        for count in matching[-_MOST_CANDIDATES:]:
+            before, ignored = ignored, IgnoreFile(self._rules[:count]).ignores(path)
+            decisive = self._rules[count - 1] if ignored and not before else decisive
+        return decisive if ignored else None
 
     def may_descend(self, path: str) -> bool:
         """Return whether ``!`` lines include something below the excluded directory *path*, should they match it.
@@ -151,8 +168,8 @@ def _always(_name: str) -> bool:
 
 def _rules(text: str) -> Iterator[IgnoreRule]:
     offset = len(_BOM) if text.startswith(_BOM) else 0
-    for row in text[offset:].split("\n"):
+    for number, row in enumerate(text[offset:].split("\n"), 1):
         pattern = row.strip(SPACE)
         if pattern and not row.startswith("#"):
-            yield read_rule(pattern, Span(offset, offset + len(row.rstrip("\r"))))
+            yield read_rule(pattern, Span(offset, offset + len(row.rstrip("\r"))))._replace(number=number)
         offset += len(row) + 1

@@ -59,6 +59,10 @@ class IgnoreRule(NamedTuple):
     """Matches whole paths."""
     way: str | None
     """The pattern without ``/*`` and ``/**`` at its end; None when there are wildcards in what is left."""
+    text: str
+    """The line itself, without spaces around it."""
+    number: int = 0
+    """The number of the line in its file, 0 for a pattern of a flag."""
 
     @property
     def start(self) -> Passed:
@@ -117,6 +121,7 @@ def read_rule(line: str, span: Span | None) -> IgnoreRule:
         row=row,
         whole=None if row else _whole(tokens),
         way=None if _WILD & set(way) else way,
+        text=line,
     )
 
 

@@ -51,7 +51,7 @@ class Sources:
             status = os.fstat(root.fd)
             self._contexts[name] = SourceTree(
                 root=root,
-                ignore=_parsed(ignore_text(root, self._files)) if name == MAIN else _own_ignore_file(root),
+                ignore=_parsed(ignore_text(root, self._files) if name == MAIN else _of_context(root)),
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
                 id=f"{status.st_ino}:{os.path.abspath(path)}",
@@ -79,7 +79,11 @@ def open_context(path: Path | str) -> Root:
         raise RequestError(f'unable to prepare context: path "{path}" is not a directory') from error
 
 
-def ignore_text(root: Root, files: Files) -> str | None:
+Named = tuple[str, str]
+"""The name of an ignore file, for messages, and its text."""
+
+
+def ignore_text(root: Root, files: Files) -> Named | None:
     """Read the ignore file of *files*: the one it names, else that of its Dockerfile or of the context *root*.
 
     If the file is a symlink, it is not followed out of the context.
@@ -94,51 +98,44 @@ def ignore_text(root: Root, files: Files) -> str | None:
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
-            return beside.read_text("utf-8", "surrogateescape")
-    for name in ("Dockerfile.dockerignore",) if dockerfile is None else ():
-        text = _read(root, name)
-        if text is not None:
-            return text
-    return _of_context(root)
+            return beside.name, beside.read_text("utf-8", "surrogateescape")
+    return (_read(root, "Dockerfile.dockerignore") if dockerfile is None else None) or _of_context(root)
 
 
-def _named_ignore_file(path: Path) -> str:
+def _named_ignore_file(path: Path) -> Named:
     try:
-        return path.read_text("utf-8", "surrogateescape")
+        # One that came through a pipe is a file in memory, whose name means nothing to the user.
+        name = "the ignore file" if path.is_relative_to("/proc") else path.name
+        return name, path.read_text("utf-8", "surrogateescape")
     except OSError as error:
         raise RequestError(f"failed to read ignore file: open {path}: {kernel_reason(error)}") from error
 
 
-def _of_context(root: Root) -> str | None:
+def _of_context(root: Root) -> Named | None:
     """Read the ignore file of a context: ``.dockerignore``, else Buildah's ``.containerignore``."""
-    text = _read(root, _FILE)
-    return _read(root, ".containerignore") if text is None else text
+    return _read(root, _FILE) or _read(root, ".containerignore")
 
 
-def _own_ignore_file(root: Root) -> "IgnoreFile | None":
-    """Read the ignore file of a named context."""
-    return _parsed(_of_context(root))
-
-
-def _parsed(text: str | None) -> "IgnoreFile | None":
-    if text is None:
+def _parsed(file: Named | None) -> "IgnoreFile | None":
+    if file is None:
         return None
+    name, text = file
     # Imported here, as most contexts of a warm build have none.
     from pybuild.grammar.ignorefile import IgnoreFile
 
     try:
-        return IgnoreFile.parse(text)
+        return IgnoreFile.parse(text, name)
     except DockerfileError as error:
         line = text.count("\n", 0, error.span.start) + 1 if error.span else 1
-        raise RequestError(f".dockerignore:{line}: {error.message}", hint=error.hint) from error
+        raise RequestError(f"{name}:{line}: {error.message}", hint=error.hint) from error
 
 
-def _read(root: Root, name: str) -> str | None:
+def _read(root: Root, name: str) -> Named | None:
     try:
         content = root.read_file(name, _IGNORE_LIMIT)
     except UnsafePathError as error:
         raise RequestError(f"failed to read the ignore file: {error}") from error
-    return None if content is None else content.decode("utf-8", "surrogateescape")
+    return None if content is None else (name, content.decode("utf-8", "surrogateescape"))
 
 
 def useless_ignore_files(files: Files) -> Iterator[str]:

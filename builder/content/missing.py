@@ -3,7 +3,7 @@
 import stat
 from collections import deque
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Protocol
 
 from pybuild.builder.errors import BuildError
@@ -14,6 +14,8 @@ from pybuild.runtime.paths.safepath import DirectoryEntry, Root
 
 _LOOKED_AT = 20_000
 """The number of names that are compared for a hint. A tree may have millions."""
+_SHOWN = 3
+"""The number of names in a hint."""
 
 
 class Searched(Protocol):
@@ -21,6 +23,7 @@ class Searched(Protocol):
 
     root: Root
     where: str
+    ignore: IgnoreFile | None
 
     def hides(self, path: str) -> bool:
         """Return whether the ignore file excludes *path*."""
@@ -34,19 +37,25 @@ def not_found(source: Searched, path: str) -> str:
 def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> BuildError:
     """Return the error for *path*, which does not exist, is ignored, or is excluded by ``--exclude``."""
     real = source.root.real(path)
-    if source.hides(path):
-        hint = "it is excluded by the ignore file"
+    status = source.root.stat(path, follow=False)
+    if status is not None and source.hides(path):
+        hint = f"it is excluded by {_excluding(source, path)}"
     elif exclude is not None and exclude.ignores(path.rpartition("/")[2]) and source.root.stat(path) is not None:
         hint = "it exists, but is excluded by --exclude"
-    elif real != path and source.root.stat(path, follow=False) is not None:
-        hint = f'it is a symlink to "/{real}", ' + (
-            "excluded by the ignore file" if source.hides(real) else "not there"
-        )
+    elif real != path and status is not None:
+        lost = f"excluded by {_excluding(source, real)}" if source.hides(real) else "not there"
+        hint = f'it is a symlink to "/{real}", {lost}'
     else:
-        hint = _dangling(source, path)
-        meant = None if hint else _meant(source, path)
-        hint = f'did you mean "{meant}"?' if meant else hint
+        hint = _dangling(source, path) or _suggestion(source, path)
     return BuildError(not_found(source, path), hint=hint)
+
+
+def _excluding(source: Searched, path: str) -> str:
+    """Return a phrase for the line of the ignore file that excludes *path*."""
+    rule = source.ignore.deciding(path) if source.ignore is not None else None
+    if source.ignore is None or rule is None:
+        return "the ignore file"
+    return f'line {rule.number} of {source.ignore.name}: "{rule.text}"'
 
 
 def _dangling(source: Searched, path: str) -> str:
@@ -57,13 +66,44 @@ def _dangling(source: Searched, path: str) -> str:
     return ""
 
 
-def _meant(source: Searched, path: str) -> str | None:
-    """Return an existing path that may have been meant by *path*."""
+def _suggestion(source: Searched, path: str) -> str:
+    """Return a hint at what may have been meant by *path*, or at what is there instead."""
     try:
-        return _behind_a_root(source, path) or _near(source, path) or _elsewhere(source, path.rpartition("/")[2])
+        if meant := _behind_a_root(source, path) or _near(source, path):
+            return f'did you mean "{meant}"?'
+        others = _elsewhere(source, path.rpartition("/")[2])
+        return f"did you mean {_either(others)}?" if others else _contents(source, path)
     except (OSError, UnsafePathError):
         # Without a hint the message is still right.
-        return None
+        return ""
+
+
+def _either(paths: list[str]) -> str:
+    *first, last = [f'"{path}"' for path in paths[:_SHOWN]] + ["another one"] * (len(paths) > _SHOWN)
+    return " or ".join(filter(None, [", ".join(first), last]))
+
+
+def _contents(source: Searched, path: str) -> str:
+    """Return a phrase about the entries of the last directory in *path* that exists."""
+    directory = ""
+    for above in accumulate(path.split("/")[:-1], lambda parent, name: f"{parent}/{name}"):
+        if not _is_directory(source, above) or source.hides(above):
+            break
+        directory = above
+    where = f'"/{directory}"' if directory else source.where
+    names = [entry.name + "/" * stat.S_ISDIR(entry.stat.st_mode) for _, entry in _entries(source, directory)]
+    if names:
+        return f"{where} contains {_listed(names)}"
+    hidden = next(iter(source.root.scan(directory)), None)
+    if hidden is None:
+        return f"{where} is empty"
+    return f"everything in {where} is excluded, by {_excluding(source, f'{directory}/{hidden.name}'.lstrip('/'))}"
+
+
+def _listed(names: list[str]) -> str:
+    more = [f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN + 1 else []
+    *first, last = (names[:_SHOWN] if more else names) + more
+    return " and ".join(filter(None, [", ".join(first), last]))
 
 
 def _shows(source: Searched, path: str) -> bool:
@@ -104,20 +144,19 @@ def _is_directory(source: Searched, path: str) -> bool:
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 
-def _elsewhere(source: Searched, name: str) -> str | None:
-    """Return the path of the only entry in the tree with this name; None when there are several."""
-    left, found = _LOOKED_AT, None
+def _elsewhere(source: Searched, name: str) -> list[str]:
+    """Return the paths of entries with this name, those nearest to the root of the tree first."""
+    every = islice(_breadth_first(source), _LOOKED_AT)
+    return list(islice((path for path, entry in every if entry.name == name), _SHOWN + 1))
+
+
+def _breadth_first(source: Searched) -> Iterator[tuple[str, DirectoryEntry]]:
     directories = deque([""])
     while directories:
         for path, entry in _entries(source, directories.popleft()):
-            left -= 1
-            if not left or (found and entry.name == name):
-                return None
-            if entry.name == name:
-                found = path
+            yield path, entry
             if stat.S_ISDIR(entry.stat.st_mode):
                 directories.append(path)
-    return found
 
 
 def behind_symlink(source: Searched, path: str) -> BuildError | None:

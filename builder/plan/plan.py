@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.plan.ops import ASIDE, Copy, Local, Op
+from pybuild.builder.plan.ops import ASIDE, Base, Copy, Local, Op
 from pybuild.builder.progress import PlannedStep
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import field, frozen, positional
@@ -19,6 +19,9 @@ from pybuild.runtime.values import field, frozen, positional
 if TYPE_CHECKING:
     from pybuild.grammar.nodes import Dockerfile
     from pybuild.grammar.source import Source
+
+_LONGEST_TRIGGER = 100
+"""The number of characters of a trigger that a message shows."""
 
 
 @positional
@@ -107,11 +110,37 @@ class Plan:
     refusal: str = ""
     """Why the plan is not executed: warnings that the Dockerfile turns into errors."""
 
+    def trigger(self, index: int) -> tuple[str, str] | None:
+        """Return the ONBUILD trigger that a vertex is, and the image or stage that it comes from; else None."""
+        vertex = below = self.vertices[index]
+        if not _as_trigger(vertex):
+            return None
+        while _as_trigger(below):
+            below = self.vertices[below.inputs[0]]
+        # A base image has the lines of the same FROM as its triggers; else they are those of a stage.
+        if isinstance(below.op, Base) and below.lines == vertex.lines:
+            return _as_trigger(vertex), below.op.reference
+        return _as_trigger(vertex), "".join(below.stages[:1])
+
     def is_mounted_context(self, index: int) -> bool:
         """Return whether a vertex is the hidden copy of the context that a RUN mounts, and not a step of a stage."""
         vertex = self.vertices[index]
         is_copy = isinstance(vertex.op, Copy) and not vertex.name
         return is_copy and any(isinstance(self.vertices[source].op, Local) for source in vertex.inputs)
+
+
+def trigger_phrase(text: str, base: str = "") -> str:
+    """Return a hint that the ONBUILD trigger *text* of *base* is at fault, which stands in no Dockerfile."""
+    from pybuild.grammar.golang import quote
+
+    shown = text.partition("\n")[0][:_LONGEST_TRIGGER]
+    return f"it is the ONBUILD trigger {quote(shown)} of the base {base}".rstrip()
+
+
+def _as_trigger(vertex: Vertex) -> str:
+    """Return the text of the ONBUILD trigger that *vertex* is, else ""; names begin with ``[STAGE 2/3] ``."""
+    _, found, text = vertex.name.partition("] ONBUILD ")
+    return text if found and vertex.name.startswith("[") else ""
 
 
 @frozen

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from pybuild.builder.errors import ResolveError
+from pybuild.builder.plan.plan import trigger_phrase
 from pybuild.grammar.dockerfile.parser import parse_trigger
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import quote
 from pybuild.grammar.nodes import Instruction
 from pybuild.grammar.source import Span
-
-_LONGEST = 100
 
 
 def parsed(texts: Iterable[str], span: Span) -> tuple[Instruction, ...]:
@@ -36,7 +34,6 @@ def named(text: str) -> Iterator[None]:
     try:
         yield
     except (DockerfileError, ResolveError) as error:
-        shown = text.partition("\n")[0][:_LONGEST]
-        where = f"it is the ONBUILD trigger {quote(shown)} of the base"
+        where = trigger_phrase(text)
         error.hint = f"{where}; {error.hint}" if error.hint else where
         raise

@@ -4,7 +4,7 @@ from pybuild.builder.cli.failures import failed_code
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError, RegistryError
-from pybuild.builder.plan.ops import Scratch
+from pybuild.builder.plan.ops import Base, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.progress import Event, LayerMade, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
 from pybuild.builder.reporter import Reporter, Steps
@@ -33,6 +33,20 @@ def test_what_is_made_to_be_mounted_fails_for_the_step_that_mounts_it():
     mounting = Vertex(op=Scratch(), name="RUN", inputs=(2, 1), lines=(3, 4))
     failed = Steps(Plan(vertices=(*users, mounting)), Reporter(lambda _: None)).failed(0, BuildError("missing"))
     assert (failed.step, failed.lines) == ("RUN", (3, 4))
+
+
+@pytest.mark.parametrize(("lines", "base"), [((5, 5), "docker.io/library/go:1"), ((1, 1), "build")])
+def test_a_trigger_that_fails_is_named_with_the_image_or_stage_that_brought_it(lines, base):
+    below = Vertex(op=Base(diff_ids=(), reference="docker.io/library/go:1"), lines=lines, stages=("build", "x"))
+    hidden = Vertex(op=Scratch())
+    copy = Vertex(op=Scratch(), inputs=(0,), name="[x 2/3] ONBUILD COPY go.mod .", lines=(5, 5))
+    run = Vertex(op=Scratch(), inputs=(2, 1), name="[x 3/3] ONBUILD RUN go", lines=(5, 5))
+    failing = Steps(Plan(vertices=(below, hidden, copy, run)), Reporter(lambda _: None)).failed
+    assert (
+        failing(2, BuildError("a", hint="b")).hint == f'it is the ONBUILD trigger "COPY go.mod ." of the base {base}; b'
+    )
+    # The hidden copy of the context is blamed on the RUN that mounts it.
+    assert failing(1, BuildError("a")).hint == f'it is the ONBUILD trigger "RUN go" of the base {base}'
 
 
 @pytest.mark.parametrize(

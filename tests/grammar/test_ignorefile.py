@@ -17,6 +17,26 @@ def _ignored(text: str, *paths: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("a\n", "a", 1),
+        ("\n# x\n *.md \n", "x.md", 3),
+        ("a\n!a\na/b", "a/b", 3),
+        ("a\na/b", "a/b", 1),
+        ("*\n!a\na/*.o", "a/x.o", 3),
+        ("*\n!a\na/*.o", "b", 1),
+        ("*\n!a", "a", None),
+        ("b", "a", None),
+        ("a\n!*/c\n!a/b", "a/d", 1),
+    ],
+)
+def test_the_rule_that_excludes_a_path_is_known(text: str, path: str, line: int | None) -> None:
+    rules = IgnoreFile.parse(text)
+    rule = rules.deciding(path)
+    assert (rule and rule.number, rules.ignores(path)) == (line, line is not None)
+
+
+@pytest.mark.parametrize(
     ("pattern", "ignored", "kept"),
     [
         ("a", ["a", "a/b", "a/b/c"], ["ab", "x/a", "b"]),

@@ -131,7 +131,7 @@ def test_a_hidden_directory_is_there_only_with_something_selected_again(director
 def test_a_path_that_is_not_there_is_an_error_that_names_it(directory):
     with pytest.raises(BuildError, match='"/no/where": not found in the build context') as caught:
         picked(directory, "no/where")
-    assert caught.value.hint == ""
+    assert caught.value.hint == "the build context is empty"
 
 
 @pytest.mark.parametrize(
@@ -144,18 +144,36 @@ def test_a_path_that_is_not_there_is_an_error_that_names_it(directory):
         ("lib/main.py", "src/main.py"),
         ("home/me/context/src/main.py", "src/main.py"),
         ("top.tx", "top.txt"),
-        ("scr/other.py", ""),
-        ("twice", ""),
-        ("secre", ""),
-        ("key", ""),
-        ("nothing/like/it", ""),
+        ("twice", 'a/twice" or "b/twice'),
+        ("often", 'a/often", "b/often", "c/often" or another one'),
     ],
 )
 def test_what_may_have_been_meant_is_the_hint(directory, path, meant):
-    write(directory, "src/main.py", "top.txt", "a/twice", "b/twice", "secret/key")
+    write(directory, "src/main.py", "top.txt", "a/twice", "b/twice", "secret/key", *(f"{c}/often" for c in "abcd"))
     with pytest.raises(BuildError, match=f'"/{path}": not found in the build context') as caught:
         picked(directory, path, ignore="secret")
-    assert caught.value.hint == (f'did you mean "{meant}"?' if meant else "")
+    assert caught.value.hint == f'did you mean "{meant}"?'.replace('one"?', "one?")
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("src/other", '"/src" contains main.py and more/'),
+        ("src/more/other", '"/src/more" contains a, b, c and 2 more'),
+        ("secre", "the build context contains src/"),
+        ("key", "the build context contains src/"),
+        ("secret/other", "the build context contains src/"),
+        ("empty/other", "the build context contains src/"),
+        ("nothing/like/it", "the build context contains src/"),
+        ("src/none/x", 'everything in "/src/none" is excluded, by line 2 of .dockerignore: "src/none/*"'),
+    ],
+)
+def test_what_is_there_instead_is_the_hint_when_nothing_is_similar(directory, path, hint):
+    write(directory, "src/main.py", *(f"src/more/{name}" for name in "abcde"), "src/none/c", "secret/key")
+    ignore = "secret\nsrc/none/*" if path == "src/none/x" else "secret\nsrc/none"
+    with pytest.raises(BuildError, match="not found") as caught:
+        picked(directory, path, ignore=ignore)
+    assert caught.value.hint == hint
 
 
 def test_looking_for_a_hint_ends_in_a_large_tree(directory, monkeypatch):
@@ -163,14 +181,14 @@ def test_looking_for_a_hint_ends_in_a_large_tree(directory, monkeypatch):
     monkeypatch.setattr("pybuild.builder.content.missing._LOOKED_AT", 10)
     with pytest.raises(BuildError, match="not found") as caught:
         picked(directory, "wanted")
-    assert caught.value.hint == ""
+    assert caught.value.hint == "the build context contains 000/, 001/, 002/ and 18 more"
 
 
 def test_a_path_that_the_ignore_file_hides_is_an_error_that_says_so(directory):
     write(directory, "secret/key")
     with pytest.raises(BuildError, match="not found") as caught:
-        picked(directory, "secret/key", ignore="secret")
-    assert "ignore" in caught.value.hint
+        picked(directory, "secret/key", ignore="other\nsecret")
+    assert caught.value.hint == 'it is excluded by line 2 of .dockerignore: "secret"'
 
 
 def test_a_link_that_is_named_is_followed_inside_the_context_alone(directory):
