@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from threading import Event
 
@@ -35,7 +36,8 @@ def run_in_order(
     """Call *work* for each key of *waits_for*, after it ended for the values, from several threads.
 
     All that wait for nothing run at once, at most *jobs* if that is given: most of them wait themselves, for a network
-    or a command. What costs processor and memory has its bound elsewhere (`builder.execute.turns`).
+    or a command. What costs processor and memory has its bound elsewhere (`builder.execute.turns`). Where not all may
+    run, those begin first on which the longest chain of others waits, then those with the smallest key.
 
     When one call fails, or this thread is interrupted or stopped (`runtime.stopping`), *cancel* is set, nothing new is
     begun, and what runs is waited for. Raises what the first call that failed raised.
@@ -44,10 +46,16 @@ def run_in_order(
     sorter.prepare()
     running: dict[Future[None], int] = {}
     ended: _Ended = SimpleQueue()
-    with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=jobs or _MOST) as pool:
+    most = jobs or _MOST
+    after = _chains(waits_for) if 1 < most < len(waits_for) else {}
+    ready: list[tuple[int, int]] = []
+    with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=most) as pool:
         try:
             while sorter.is_active():
                 for index in sorter.get_ready():
+                    heappush(ready, (-after.get(index, 0), index))
+                while ready and len(running) < most:
+                    _, index = heappop(ready)
                     future = pool.submit(work, index)
                     running[future] = index
                     future.add_done_callback(ended.put)
@@ -57,6 +65,16 @@ def run_in_order(
             cancel.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _chains(waits_for: Mapping[int, Iterable[int]]) -> dict[int, int]:
+    """Return for each key the length of the longest chain of others that wait for it."""
+    import networkx as nx
+
+    edges = ((index, source) for index, sources in waits_for.items() for source in sources)
+    graph: nx.DiGraph[int] = nx.DiGraph(edges)
+    graph.add_nodes_from(waits_for)
+    return {index: length for length, some in enumerate(nx.topological_generations(graph)) for index in some}
 
 
 def _some(ended: _Ended) -> "list[Future[None]]":

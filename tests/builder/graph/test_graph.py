@@ -1,3 +1,7 @@
+import networkx as nx
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pybuild.builder.plan.ops import Base, Copy, Local, Pick, Run, Scratch
 from tests.helpers.resolving import BASE, DIFF_ID, base_config, plan_of
 
@@ -78,3 +82,19 @@ def test_the_context_is_one_vertex_however_often_it_is_used():
     plan = plan_of("FROM base\nCOPY a /\nRUN x\nCOPY b /\n")
     assert sum(isinstance(vertex.op, Local) for vertex in plan.vertices) == 1
     assert sum(isinstance(vertex.op, Run) for vertex in plan.vertices) == 1
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=8))
+def test_a_plan_has_what_its_target_needs_and_nothing_else_inputs_first(stages):
+    """Each stage begins with the one of its first number, if that is above it, and copies from those of the others."""
+    lines = []
+    for number, wanted in enumerate(stages):
+        base, *copied = [other for other in wanted if other < number] or [-1]
+        lines.append(f"FROM {f's{base}' if base >= 0 else 'base'} AS s{number}")
+        lines += [f"COPY --from=s{other} /{other} /{number}/" for other in copied]
+        lines.append(f"RUN step {number % 3}")
+    vertices = plan_of("\n".join(lines) + "\n").vertices
+    graph = nx.DiGraph((source, index) for index, vertex in enumerate(vertices) for source in vertex.inputs)
+    assert nx.ancestors(graph, len(vertices) - 1) == set(range(len(vertices) - 1))
+    assert list(nx.lexicographical_topological_sort(graph)) == list(range(len(vertices)))
+    assert len({(vertex.op, vertex.inputs) for vertex in vertices}) == len(vertices)

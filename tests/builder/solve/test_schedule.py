@@ -49,3 +49,24 @@ def test_after_a_failure_nothing_new_begins():
         run_in_order({0: (), 1: (), 2: (1,)}, work, cancel)
     assert cancel.is_set()
     assert 2 not in begun
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_where_not_all_may_run_the_longest_chain_begins_first(jobs):
+    # 0 to 3 stand alone, and 4 is the first of a chain: begun last, it would be alone at the end.
+    waits_for = {0: (), 1: (), 2: (), 3: (), 4: (), 5: (4,), 6: (5,), 7: (0, 1, 2, 3, 6)}
+    lock, begun = threading.Lock(), []
+
+    def work(place):
+        with lock:
+            begun.append(place)
+
+    run_in_order(waits_for, work, threading.Event(), jobs)
+    assert 4 in begun[:jobs]
+    assert sorted(begun) == list(range(8))
+
+
+def test_one_at_a_time_goes_by_the_order_of_the_keys():
+    order = []
+    run_in_order(dict.fromkeys([3, 1, 2, 0], ()), order.append, threading.Event(), 1)
+    assert order == [0, 1, 2, 3]
