@@ -44,8 +44,8 @@ class Reporter:
 
     def counted(self) -> Counted:
         """Return how far it has come."""
-        steps = ((index, step.number, step.started, step.ended) for index, step in self._solved.items())
-        return self._begun, self._planned, tuple(steps)
+        steps = tuple((index, step.number, step.started, step.ended) for index, step in self._solved.items())
+        return self._begun, self._planned, steps
 
     def go_on(self, counted: Counted) -> None:
         """Go on from where another one has come to."""
@@ -152,9 +152,7 @@ class RunningStep:
             lines.extend((at, line) for line in complete)
         if rest:
             lines.append((at, rest))
-        return tuple(
-            f"{when - self.started:.3f} {overwritten(line).decode('utf-8', 'replace')}" for when, line in lines
-        )
+        return tuple(f"{at - self.started:.3f} {overwritten(line).decode(errors='replace')}" for at, line in lines)
 
 
 class Steps:
@@ -240,17 +238,13 @@ class Steps:
     def failed(self, index: int, error: Exception) -> StepFailed:
         """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
         blamed = self._blamed(index)
-        vertex = self._plan.vertices[blamed]
+        vertex, trigger = self._plan.vertices[blamed], self._plan.trigger(blamed)
+        hints = (trigger_phrase(*trigger) if trigger else "", str(getattr(error, "hint", "")))
         return StepFailed(
             reason(error),
             step=vertex.name,
             lines=vertex.lines,
             exit_code=getattr(error, "exit_code", None),
             output=self._step(index).last_lines(),
-            hint="; ".join(filter(None, [self._trigger(blamed), str(getattr(error, "hint", ""))])),
+            hint="; ".join(filter(None, hints)),
         )
-
-    def _trigger(self, index: int) -> str:
-        """Return a phrase for a vertex that stands in no Dockerfile, as it comes from a base; "" for another one."""
-        found = self._plan.trigger(index)
-        return trigger_phrase(*found) if found else ""
