@@ -7,10 +7,12 @@ from dataclasses import dataclass
 HEADER_LIMIT = 8192
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# Beyond the RFC, values without quotes may be URLs, and semicolons separate as commas do: some servers write so. The
+# data of Negotiate, which may end in "=", is taken for a scheme that nobody knows.
 # One step through the header: a parameter, or else a word that starts a challenge. Both start with a word and each
 # position is tried once, so the time is linear in the length.
-_PARAMETER = rf'(?P<key>{_WORD})[ \t]*=[ \t]*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_WORD})(?![^\s,]))'
-_STEP = re.compile(rf"[\s,]*(?:{_PARAMETER}|(?P<scheme>{_WORD}))")
+_PARAMETER = rf'(?P<key>{_WORD})[ \t]*=[ \t]*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,;"]+))'
+_STEP = re.compile(rf"[\s,;=]*(?:{_PARAMETER}|(?P<scheme>{_WORD}))")
 
 
 @dataclass(frozen=True, slots=True)

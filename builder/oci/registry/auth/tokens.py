@@ -98,7 +98,8 @@ class Tokens:
         with self._lock:
             current = self._known.get(scope)
             if current is None or current == used:
-                current = self._authorize(scope, parse_challenges(challenge))
+                refused = bool(current) and str(current).startswith("Bearer")
+                current = self._authorize(scope, parse_challenges(challenge), refused=refused)
                 self._known[scope] = current
             return current
 
@@ -110,14 +111,14 @@ class Tokens:
             self.withheld = str(error)
             return Credentials()
 
-    def _authorize(self, scope: Scope, challenges: tuple[Challenge, ...]) -> str:
+    def _authorize(self, scope: Scope, challenges: tuple[Challenge, ...], *, refused: bool) -> str:
         credentials = self._credentials()
         if credentials.registry_token:
             self.used = True
             return f"Bearer {_checked(credentials.registry_token, self._registry)}"
         for challenge in challenges:
             if challenge.scheme == "bearer":
-                return f"Bearer {self._token(scope, challenge, credentials)}"
+                return f"Bearer {self._token(scope, challenge, credentials, refused=refused)}"
             header = credentials.header()
             if challenge.scheme == "basic" and header:
                 self.used = True
@@ -126,14 +127,19 @@ class Tokens:
             f"{self._registry} requires authentication", hint=self.withheld or "log in to it with pybuild login"
         )
 
-    def _token(self, scope: Scope, challenge: Challenge, credentials: Credentials) -> str:
-        """Ask the authority that the registry names for a token; anonymously, if it must not get the credentials."""
+    def _token(self, scope: Scope, challenge: Challenge, credentials: Credentials, *, refused: bool) -> str:
+        """Ask the authority that the registry names for a token; anonymously, if it must not get the credentials.
+
+        When a token was *refused*, the scope of the challenge is asked for as well: a registry that shows a repository
+        of another one under its own name may want rights to the inner one.
+        """
         realm = challenge.parameters.get("realm", "")
         authority = origin_of(realm)
         credentials = self._for_authority(authority, credentials)
-        named = challenge.parameters.get("scope", "")
+        named = challenge.parameters.get("scope", "").split()
         query = [("service", challenge.parameters.get("service", ""))]
-        query += [("scope", text) for text in scope.texts() or (named,)]
+        own = scope.texts()
+        query += [("scope", text) for text in dict.fromkeys((*own, *(named if refused or not own else ())))]
         query += [("account", credentials.username)]
         query = [(key, value) for key, value in query if value]
         if credentials.identity_token:
