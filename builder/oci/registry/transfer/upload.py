@@ -37,6 +37,8 @@ _TAKEN = frozenset({201, 202, 204})
 _GONE = frozenset({404, 410, 416})
 _GONE_CODES = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"})
 _TOO_LARGE = 413
+_OTHER_FORM = frozenset({400, 405, 411, 415, 501})
+"""Answers of a server that does not take the form of a request: the other of the two forms is tried then."""
 
 
 class _Lost(RegistryUnavailable):
@@ -70,6 +72,8 @@ class Upload:
         self._file: BinaryIO | None = None
         self._chunk = 0
         self._least = 0
+        self._form: bool | None = None
+        """Whether chunks alone are taken, or one request alone; None while both are possible."""
         self._doubtful = False
         self._refused = False
 
@@ -146,6 +150,8 @@ class Upload:
         try:
             reply = self._begin(source)
         except RegistryUnavailable:
+            # Some servers fail with 500 or 502 where they cannot mount.
+            self._sources.clear()
             raise
         except RegistryError:
             if not source:
@@ -184,8 +190,9 @@ class Upload:
             self._session = None
 
     def _transmit(self, session: _Session, file: BinaryIO) -> None:
+        whole = not session.offset and self._form is not True and self._fits()
         try:
-            if not session.offset and (not self._chunk or self._wanted.size <= self._chunk):
+            if whole:
                 self._finish(session, file, self._wanted.size)
             else:
                 while session.offset < self._wanted.size:
@@ -194,7 +201,14 @@ class Upload:
         except RegistryUnavailable:
             raise
         except RegistryError as error:
+            if error.status in _OTHER_FORM and error.code in {"", "UNSUPPORTED"} and self._form is None:
+                self._form = whole
+                raise _Lost(str(error), status=error.status) from error
             self._refusal(error, file)
+
+    def _fits(self) -> bool:
+        """Return whether one request may have the whole blob."""
+        return self._form is False or not self._chunk or self._wanted.size <= self._chunk
 
     def _patch(self, session: _Session, file: BinaryIO) -> None:
         size = min(max(self._chunk, self._least), self._wanted.size - session.offset)
