@@ -56,7 +56,8 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
     manifest = Manifest.from_json(blobs.read(chosen), f"manifest {chosen.digest}")
     check_media_type(chosen, manifest.media_type)
     if manifest.config.media_type not in media.CONFIGS:
-        raise InvalidImage(f"{chosen.digest} is not an image: its config has the type {manifest.config.media_type!r}")
+        kind = manifest.artifact_type or manifest.config.media_type
+        raise InvalidImage(f"{chosen.digest} is not an image but an artifact of the type {kind!r}")
     config = ImageConfig.from_json(blobs.read(manifest.config), f"config {manifest.config.digest}")
     for layer in manifest.layers:
         blobs.claim(str(layer.digest))

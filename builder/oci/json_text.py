@@ -69,6 +69,8 @@ def _is_too_deep(text: str) -> bool:
 def _why(error: ValueError) -> str:
     """Return where or why a document is invalid; messages of Python's parser are for programmers."""
     if isinstance(error, json.JSONDecodeError):
+        if error.doc.startswith("\ufeff"):
+            return "it begins with a byte order mark"
         return f"line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start + 1} is not UTF-8"

@@ -41,7 +41,7 @@ def test_brackets_that_are_many_but_not_deep_are_read() -> None:
         (b"", "x: is not valid JSON (line 1, column 1)"),
         (b'{"a":1,\n', "x: is not valid JSON (line 2, column 1)"),
         (b"{} {}", "x: is not valid JSON (line 1, column 4)"),
-        (b"\xef\xbb\xbf{}", "x: is not valid JSON (line 1, column 1)"),
+        (b"\xef\xbb\xbf{}", "x: is not valid JSON (it begins with a byte order mark)"),
         (b'{"a":"\xff"}', "x: is not valid JSON (byte 7 is not UTF-8)"),
         (b"1" * 5000, "x: is not valid JSON (a number is too long)"),
         (b" " * (DOCUMENT_LIMIT + 1), f"x: the document is larger than {DOCUMENT_LIMIT} bytes"),
