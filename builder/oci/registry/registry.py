@@ -39,9 +39,10 @@ from pybuild.builder.oci.registry.wire.retry import Retry
 
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
-_NEXT = re.compile(r'<([^<>]*)>\s*;\s*rel="?next"?\s*(?:,|\Z)')
+# RFC 8288: other parameters may stand before and after the relation.
+_NEXT = re.compile(r"""<([^<>]*)>[^<>,]*?;\s*rel\s*=\s*["']?next["']?\s*(?:[,;]|\Z)""", re.IGNORECASE)
 _PAGES = 1000
-"""A registry could link pages in a loop."""
+"""A registry could link pages without end."""
 _MIRROR_ATTEMPTS = 2
 
 
@@ -184,12 +185,11 @@ class Registry:
         """Return the tags of a repository, following the pages of the list."""
         remote = self._remotes(repository)[-1]
         found: dict[str, None] = {}
-        path = "tags/list"
-        for _ in range(_PAGES):
+        path, seen = "tags/list", set[str]()
+        while path and path not in seen and len(seen) < _PAGES:
+            seen.add(path)
             names, path = self._retry.run(partial(_tags_page, remote, path))
             found.update(dict.fromkeys(names))
-            if not path:
-                break
         return tuple(found)
 
     def referrers(self, repository: str, subject: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
