@@ -14,7 +14,7 @@ from pybuild.builder.store.cache import BuiltLayer
 def http(op: Http, work: Work) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be fetched."""
     check_name(op.name)
-    fetch_again(op, work.job.execution, work.store, work.status, work.cancel)
+    fetch_again(op, work.job.execution, work.store, work.status, work.cancel, tell=work.say)
     with work.store.blobs.open(Digest.parse(op.digest)) as file, work.writer() as layer:
         size = os.fstat(file.fileno()).st_size
         layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=op.mtime), file.fileno())

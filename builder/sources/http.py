@@ -27,6 +27,11 @@ from pybuild.builder.store.store import Store
 _DECODED = "decoded "
 """The prefix of URLs in the store. A record without it, of an older version, may be about the compressed content."""
 
+_ATTEMPTS = 4
+"""BuildKit asks once. Four times with short pauses outlive a restart; one file of many servers is not worth more."""
+_PATIENCE = 30.0
+"""Seconds. A server that asks for a longer pause has failed."""
+
 ReportBytes = Callable[[str, int, int], None]
 """Receives the progress of a download: its name, the bytes so far, and the bytes in total."""
 
@@ -60,7 +65,7 @@ def ask(
             wanted,
             store.blobs,
             lambda now, total: report(source.url, now, total),
-            Retry(tell=tell),
+            Retry(tell=tell, attempts=_ATTEMPTS, budget=_PATIENCE),
             stop,
         )
     except OciError as error:
@@ -76,10 +81,18 @@ def ask(
     return known
 
 
-def fetch_again(op: Http, execution: Execution, store: Store, report: ReportBytes, stop: threading.Event) -> None:
-    """Fetch the content of *op* again when its blob is gone. Raises BuildError when it has changed."""
+def fetch_again(
+    op: Http,
+    execution: Execution,
+    store: Store,
+    report: ReportBytes,
+    stop: threading.Event,
+    *,
+    tell: Callable[[str], None] = nobody,
+) -> None:
+    """Fetch the content of *op* again when its blob is gone; see `ask`. Raises BuildError when it has changed."""
     if not store.blobs.exists(Digest.parse(op.digest)):
-        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop)
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop, tell=tell)
 
 
 def _remembered(url: str, store: Store) -> KnownFile | None:

@@ -140,6 +140,33 @@ def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, we
         fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
 
 
+@pytest.mark.parametrize(("headers", "waits"), [({}, 3), ({"Retry-After": "9"}, 3), ({"Retry-After": "31"}, 0)])
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_fails_is_asked_a_few_times_within_half_a_minute(store, monkeypatch, status, headers, waits):
+    waited = []
+    policy = partial(http.Retry, pause=lambda _stop, seconds: waited.append(seconds), clock=lambda: sum(waited))
+    monkeypatch.setattr(http, "Retry", policy)
+    with FakeRegistry() as server:
+        for _ in range(9):
+            server.answer("/f", Said(status=status, headers=headers, body=b""))
+        with pytest.raises(BuildError, match=f"/f: status {status}") as caught:
+            ask(HttpSource(url=f"{server.url}/f"), Execution(), store, lambda *_: None, threading.Event())
+    assert (len(waited), sum(waited) <= 30) == (waits, True)
+    assert ("it asks to wait 31 s" in caught.value.hint) is (waits == 0)
+
+
+def test_what_is_fetched_again_tells_of_its_waits_too(store, monkeypatch):
+    told = []
+    monkeypatch.setattr(http, "Retry", partial(http.Retry, pause=lambda _stop, _seconds: None))
+    with FakeRegistry() as server:
+        server.answer("/f", Said(status=503, headers={"Retry-After": "9"}, body=b""))
+        server.answer("/f", Said(status=403, body=b""))
+        op = Http(digest=CONTENT, name="f", url=f"{server.url}/f")
+        with pytest.raises(BuildError, match="status 403"):
+            fetch_again(op, Execution(), store, lambda *_: None, threading.Event(), tell=told.append)
+    assert [text.partition(":")[0] for text in told] == ["waiting 9 s before attempt 2 of 4"]
+
+
 def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
     told = []
     monkeypatch.setattr(http, "Retry", partial(http.Retry, pause=lambda _stop, _seconds: None))
@@ -150,5 +177,5 @@ def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
         with pytest.raises(BuildError, match=r"/f: status 403: token expired$"):
             ask(source, Execution(), store, lambda *_: None, threading.Event(), tell=told.append)
     (text,) = told
-    assert text.startswith("waiting 9 s before attempt 2 of 8: ")
+    assert text.startswith("waiting 9 s before attempt 2 of 4: ")
     assert text.endswith("/f: status 503: Maintenance")
