@@ -33,8 +33,6 @@ _REST = "/_apis/artifactcache/"
 _JSON = {"Content-Type": "application/json"}
 _AZURE = {"x-ms-version": "2020-10-02"}
 
-Sent = Callable[[int], None]
-
 
 class AlreadyThere(OciError):
     """An entry with this key exists, or is being written."""
@@ -46,7 +44,7 @@ class Content:
 
     file: BinaryIO
     size: int
-    sent: Sent
+    sent: Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
-"""The SSH agent of a step: a socket of ours that passes on two kinds of requests and refuses all others.
+"""The SSH agent of a step: a socket that forwards two kinds of requests to the user's agent and refuses all others.
 
-A step may list the keys and have something signed, which is what ssh needs. It cannot add or remove keys, lock the
-agent or use its extensions. Messages are those of draft-ietf-sshm-ssh-agent, section 3: a length of four bytes, a type
-of one byte, and what belongs to it.
+A step may list the keys and have data signed, which is what ssh needs. It cannot add or remove keys, lock the agent or
+use its extensions. Messages are those of draft-ietf-sshm-ssh-agent, section 3: a length of four bytes, a type of one
+byte, and the content.
 """
 
 import os
@@ -27,7 +27,9 @@ _PATIENCE = 60.0
 
 @contextmanager
 def agent_socket(agent: Path, mount: SshMount, directory: Path) -> Iterator[Path]:
-    """Serve a socket in a new directory below *directory*, owned as *mount* says, as long as the block runs.
+    """Serve a socket in a new directory below *directory* while the block runs; *mount* says its owner and mode.
+
+    *agent* is the socket of the user's agent.
 
     Raises:
         OSError: the socket cannot be created.
@@ -74,7 +76,8 @@ class _Handler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         """Answer the requests of one connection until it ends or sends an invalid message."""
-        # A closed connection, or an agent that is gone, just ends the connection; ssh reports the rest.
+        # If the step closes the connection, or the agent is gone, the connection ends without a message here: ssh has
+        # one.
         with suppress(OSError), socket.socket(socket.AF_UNIX) as agent:
             self.request.settimeout(_PATIENCE)
             agent.settimeout(_PATIENCE)
@@ -92,13 +95,13 @@ def _framed(message: bytes) -> bytes:
 
 
 def _message(source: socket.socket) -> bytes:
-    """Read one message; empty at the end, and for an invalid length."""
+    """Read one message; return an empty one at the end of the connection, and when the length is not allowed."""
     length = int.from_bytes(_exactly(source, 4), "big")
     return _exactly(source, length) if length <= _LONGEST else b""
 
 
 def _exactly(source: socket.socket, length: int) -> bytes:
-    """Read this many bytes; empty when the other side ended before."""
+    """Read *length* bytes; return none when the connection ends before that."""
     data = bytearray()
     while len(data) < length:
         piece = source.recv(min(length - len(data), 1 << 16))

@@ -50,8 +50,8 @@ def _is_tar(file: BinaryIO) -> bool:
 def unpack_archive(stream: BinaryIO, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
     """Add the members of the tar archive in *stream* below *directory*; *owner* overrides theirs.
 
-    As in Docker, directories that are not in the archive, and are made for its members, are root's all the same. They
-    have the group of a set-group-ID directory that they are made in, but not its bit.
+    As in Docker, parent directories that the archive lacks are owned by root even when there is an *owner*. In a
+    set-group-ID directory they get its group, but not its set-group-ID bit.
 
     Raises:
         BuildError: the archive is damaged or exceeds a limit.
@@ -68,7 +68,7 @@ def unpack_archive(stream: BinaryIO, directory: str, writer: TreeWriter, owner: 
 
 
 def _member(entry: Entry, data: EntryData, directory: str, writer: TreeWriter, owner: tuple[int, int] | None) -> None:
-    # As in Docker, earlier times become 1970.
+    # As in Docker, times before 1970 become 1970.
     placed = entry._replace(path=_place(entry.path, directory, writer)).at(max(entry.mtime_ns, 0))
     if owner is not None:
         placed = placed._replace(uid=owner[0], gid=owner[1])
@@ -83,14 +83,18 @@ def _member(entry: Entry, data: EntryData, directory: str, writer: TreeWriter, o
 
 
 def _place(path: str, directory: str, writer: TreeWriter) -> str:
-    """Return the path of a member: symlinks of its parents are followed, but it replaces one at its own path."""
+    """Return the path at which a member is written: with symlinks of its parents resolved, but not one at the path."""
     above, _, name = path.rpartition("/")
     real, _ = writer.resolve(above, directory)
     return f"{real}/{name}".lstrip("/")
 
 
 def _link_target(entry: Entry, path: str, directory: str, writer: TreeWriter) -> str:
-    """Return the target of the hard link at *path*: a layer with a dangling one could not be unpacked."""
+    """Return the target of the hard link at *path*.
+
+    Raises:
+        BuildError: there is no file at the target. A layer with such a link could not be unpacked.
+    """
     target = _place(entry.linkname, directory, writer)
     found = writer.lstat(target)
     if found is None or found.kind == NodeKind.DIRECTORY or target == path:

@@ -1,7 +1,7 @@
-"""Cache mounts: directories of the store that steps with the same id share. Their content is part of no key.
+"""Cache mounts: directories of the store that steps with the same id share. No key depends on their content.
 
-A cache is named by its id, its initial content (``from`` and ``source``) and the owner and mode of its first user: as
-in BuildKit, another initial content means another cache, and ``--no-cache`` empties it.
+The name of a cache mount consists of its id, its initial content (``from`` and ``source``), and its mode and owner. As
+in BuildKit, a mount with another initial content is another one, and ``--no-cache`` empties it.
 """
 
 import os
@@ -34,7 +34,9 @@ def cache_name(mount: CacheMount) -> str:
 
 
 def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
-    """Return the directory of a cache mount; a private one is the first that is free.
+    """Return the directory of a cache mount, and create it if it is missing; *stack* releases it.
+
+    With ``sharing=private`` it is the first directory of the name that no other step uses.
 
     Raises:
         BuildError: the initial content of the cache does not exist.
@@ -63,7 +65,10 @@ def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
 
 
 def reserve(mounts: Iterable[CacheMount], work: Work, stack: ExitStack) -> None:
-    """Have the cache mounts of a step for that alone, where they are moved into its tree instead of being mounted.
+    """Lock the cache mounts of a step for this step alone, until *stack* ends.
+
+    With the isolation ``chroot`` they are moved into the tree of the step instead of being mounted, so two steps cannot
+    use one at the same time.
 
     Raises:
         BuildError: one is mounted twice.
@@ -75,18 +80,21 @@ def reserve(mounts: Iterable[CacheMount], work: Work, stack: ExitStack) -> None:
         waiting = partial(work.say, f"waiting for another step that uses the {name}")
         stack.enter_context(work.store.locks.exclusive(f"use {name}", work.cancel.is_set, waiting))
         if not mount_directory(name, work.store).exists():
-            # Maybe it is still where the step of a builder that was killed had it.
+            # It may still be in the tree of a step whose builder was killed. A sweep moves it back.
             work.store.snapshots.sweep()
 
 
 def _full_name(mount: CacheMount, work: Work) -> str:
-    """Return the name of a cache mount with that of its initial content; a private one may have a number as well."""
+    """Return the name of a cache mount including its initial content."""
     layers = work.job.inputs[mount.input] if mount.input >= 0 else None
     return cache_name(mount) + origin(mount, layers or Layers())
 
 
 def _set_aside(name: str, store: Store) -> None:
-    """Remove a cache mount; one that another build uses right now stays until it does not."""
+    """Rename a cache mount so that a new one can be created, and delete it unless another build is using it.
+
+    A directory that is in use is deleted by a later call for the same name.
+    """
     directory = mount_directory(name, store)
     with suppress(FileNotFoundError):
         directory.rename(directory.with_name(f"old-{directory.name}-{secrets.token_hex(8)}"))
@@ -100,7 +108,7 @@ def _set_aside(name: str, store: Store) -> None:
 
 
 def present_mount(name: str, store: Store) -> Path | None:
-    """Return the directory of a cache mount, filled from an imported cache if it is missing; None when none has it."""
+    """Return the directory of a cache mount; None when it does not exist, and no imported cache has its content."""
     directory, imported = mount_directory(name, store), store.cache.imported
     if directory.exists() or (imported is not None and imported.fill_mount(name, directory)):
         return directory
@@ -116,7 +124,7 @@ def origin(mount: CacheMount, layers: Layers) -> str:
 
 
 def _made(name: str, mount: CacheMount, work: Work) -> Path:
-    """Create the directory atomically. The caller holds its lock."""
+    """Create the directory of a cache mount with its initial content, atomically. The caller holds its lock."""
     directory = mount_directory(name, work.store)
     new = directory.with_name(f"new-{directory.name}")
     directories = os.open(directory.parent, _DIRECTORY)

@@ -1,4 +1,4 @@
-"""What the process of a sandbox may do, as the command line asks for it."""
+"""The rights of the process of a sandbox, as the command line asks for them."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from pybuild.runtime.values import replace
 
 
 def confined(spec: Spec, given: Rights) -> Spec:
-    """Return *spec* with what *given* says.
+    """Return *spec* with the capabilities, devices, groups, volumes and seccomp profile of *given*.
 
     Raises:
-        RequestError: a capability that this process lacks, or a profile that the kernel would not take.
+        RequestError: a capability that this process does not have, or an invalid seccomp profile.
     """
     if given == Rights():
         return spec
@@ -37,9 +37,12 @@ def binds(volumes: Iterable[Volume]) -> tuple[Bind, ...]:
 
 
 def program_of(profile: str | None, held: int) -> bytes | None:
-    """Return the filter that *profile* is for a process that has the capabilities *held*, as `Spec` has it.
+    """Compile the seccomp *profile* for a process with the capabilities *held*, and return the BPF program.
 
-    Raises RequestError.
+    None, for the default filter, and "", for no filter, become None and no bytes: `Spec.seccomp`.
+
+    Raises:
+        RequestError: the profile is invalid.
     """
     if not profile:
         return None if profile is None else b""

@@ -30,15 +30,17 @@ from pybuild.runtime.paths.safepath import Root
 if TYPE_CHECKING:
     from pybuild.builder.execute.earlier_layer import EarlierLayer
 
-_MANY = 500  # entries, from which on it is remembered where in the layer they are
-_SMALL = 64 << 10  # bytes, up to which a file is read as a whole
+_MANY = 500
+"""With this many entries or more, their positions in the layer are remembered (`earlier_layer`)."""
+_SMALL = 64 << 10
+"""A file of at most this many bytes is read as a whole."""
 
 
 def copy(op: Copy, work: Work) -> BuiltLayer:
     """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not fit."""
     if sum(len(group.items) for chosen in work.selected for group in chosen.groups) < _MANY:
         return _copied(op, work, None)
-    # Imported here: most copies are of less.
+    # Imported here because most copies have fewer entries.
     from pybuild.builder.execute.earlier_layer import earlier_layer
 
     with earlier_layer(op, work) or nullcontext() as earlier:
@@ -60,9 +62,9 @@ def _copied(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
 
 
 def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
-    """Write *layer* again with each path once, the last one: ``docker load`` refuses a layer with a path twice.
+    """Write *layer* again with the last entry of each path only: ``docker load`` refuses a layer with two.
 
-    It is unpacked, and its changes become the layer, as after a RUN.
+    The layer is unpacked, and the changes are packed as after a RUN.
     """
     from pybuild.builder.oci.layers.pack import pack_changes
 
@@ -103,10 +105,10 @@ class _Copier:
         for source in self.op.sources:
             if isinstance(source, Inline):
                 self.group(inline_group(source), None)
-                continue
-            chosen = next(picks)
-            for group in chosen.groups:
-                self.group(group, chosen.source, unpack=source.unpack)
+            else:
+                chosen = next(picks)
+                for group in chosen.groups:
+                    self.group(group, chosen.source, unpack=source.unpack)
 
     def group(self, group: Group, source: SourceTree | None, *, unpack: bool = False) -> None:
         """Copy one group to its destination. Hard links within the group are kept."""
@@ -143,7 +145,7 @@ class _Copier:
             self._item(item, source, top + item.name)
 
     def _stretches(self, earlier: "EarlierLayer", group: Group, source: SourceTree, destination: str) -> None:
-        """Copy what is below *group*, as far as that can be from the earlier layer."""
+        """Copy what is below *group*; stretches that did not change are taken from the archive of the earlier layer."""
         layer, top = self.writer.layer, f"{destination}/" if destination else ""
         waiting = earlier.stretches(group, source, repr((destination, self.owner, self.op.chmod, layer.latest)))
         group.items.clear()
@@ -165,7 +167,7 @@ class _Copier:
             return False
         from pybuild.builder.execute.archives import opened_archive, unpack_archive
 
-        handle = self._open(item, source)
+        handle = open_selected(*self._place(item, source), item)
         with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:
             if archive is None:
                 return False
@@ -196,7 +198,7 @@ class _Copier:
         if data is not None or source is None:
             self.writer.put(entry._replace(xattrs=item.xattrs) if item.xattrs else entry, data)
             return
-        handle = self._open(item, source)
+        handle = open_selected(*self._place(item, source), item)
         try:
             xattrs = source.xattrs(handle) if item.xattrs is None else item.xattrs
             self.writer.put(entry._replace(xattrs=xattrs) if xattrs else entry, handle)
@@ -212,10 +214,6 @@ class _Copier:
             return ""
         found = f'"/{path}" is a symlink to {node.link} in the image, and "/{item.path}" of the source is a directory'
         return f"{found}: leave it out with --exclude={item.name}, then COPY {item.path}/ /{path}/ follows the symlink"
-
-    def _open(self, item: Item, source: SourceTree) -> int:
-        """Open the file that was selected."""
-        return open_selected(*self._place(item, source), item)
 
     def _place(self, item: Item, source: SourceTree) -> tuple[int, str]:
         """Return the directory of a file, which stays open for the next files, and its name there."""

@@ -1,12 +1,13 @@
-"""What an earlier layer of the same COPY has already: parts of its archive whose files have not changed since.
+"""The layer that the same COPY made earlier: the parts of its archive whose files have not changed are used again.
 
-To open, read and pack a small file takes twenty times as long as to copy its part of an archive. So a COPY of many
-small files remembers where in the layer its *stretches* are: runs of entries of one directory, which end after a name
-by its hash, so that a file more or less moves no other boundary. The next COPY from there takes over the stretches
-whose files have the same names, inodes and times. The archive has the same bytes either way, and with it the blob.
+Opening, reading and packing a small file takes twenty times as long as copying its part of an archive. So a COPY of
+many small files remembers the positions of its *stretches* in the layer. A stretch is a run of entries of one
+directory. It ends after a name that the hash of the name chooses, so that a file that is added or removed does not move
+the other boundaries. The next COPY from the same source copies the stretches whose files have the same names, inodes
+and times. The archive has the same bytes as one that was packed from the files, and so has the blob.
 
-The blob of the earlier layer is compared with its digest before anything is taken from it, and once more on the way,
-before the new layer gets a name: else a damaged blob would become a valid one.
+The blob of the earlier layer is compared with its digest before anything is taken from it, and again while it is read,
+before the new layer is committed. Otherwise a damaged blob would become part of a valid one.
 """
 
 import hashlib
@@ -34,11 +35,11 @@ from pybuild.builder.plan.ops import Copy, Pick
 from pybuild.runtime.stopping import check
 
 _LARGEST_MEAN = 16 << 10
-"""Larger files are read faster than their part of a layer is decompressed."""
+"""The largest average size, in bytes: larger files are read faster than their part of a layer is decompressed."""
 _LENGTH = 64
-"""Of a stretch, in entries, on the average."""
+"""The average length of a stretch, in entries."""
 _TICK_NS = 20_000_000
-"""As in `builder.content.file_digests`."""
+"""How old a change must be to be seen in the time of a file, as in `builder.content.file_digests`."""
 _FORMAT = f"1 {sys.version_info.major}.{sys.version_info.minor}"
 _KIND = 0o170000  # S_IFMT
 
@@ -47,7 +48,8 @@ _KIND = 0o170000  # S_IFMT
 class Stretch:
     """Entries of one directory that follow one another in the archive.
 
-    *key* stands for all that decides on their bytes; it is empty where something else does, too.
+    *key* is a digest of everything that determines their bytes in the archive. It is empty when they also depend on
+    something else, such as another name of the same file: such a stretch is never used again.
     """
 
     items: list[Item]
@@ -55,7 +57,7 @@ class Stretch:
 
 
 def earlier_layer(op: Copy, work: Work) -> "EarlierLayer | None":
-    """Return what is known of an earlier layer of *op*; None when its files are large, or of several sources."""
+    """Return the earlier layer of *op*, which may be empty; None when the files are large, or have several sources."""
     if len(work.selected) != 1 or len(op.sources) != 1 or not isinstance(op.sources[0], Pick):
         return None
     selected = work.selected[0]
@@ -68,20 +70,20 @@ def earlier_layer(op: Copy, work: Work) -> "EarlierLayer | None":
 
 
 class EarlierLayer:
-    """The stretches of an earlier layer, and those of the one that is being written. A context manager."""
+    """The stretches of the earlier layer, and those of the layer that is being written. A context manager."""
 
     def __init__(self, name: str, selected: Selected, work: Work) -> None:
         self._row = f"layer {_FORMAT} {selected.source.id} {name}"
         self._began_ns = selected.began_ns
         self._store, self._say = work.store, work.say
         self._open = ExitStack()
-        # Whoever wants a step to run again distrusts what earlier builds left.
+        # With --no-cache nothing that earlier builds left is used.
         self._descriptor, self._known = (None, {}) if work.job.anew else self._load()
         self._made: dict[bytes, tuple[int, int]] = {}
         self._content: Generator[bytes] | None = None
         self._rest = memoryview(b"")
         self._at = 0
-        """Where in the archive of the earlier layer *rest* begins."""
+        """The position in the archive of the earlier layer at which `_rest` begins."""
 
     def __enter__(self) -> Self:
         return self
@@ -101,9 +103,10 @@ class EarlierLayer:
         return None, {}
 
     def stretches(self, group: Group, source: SourceTree, salt: str) -> list[Stretch]:
-        """Return the items below *group* in stretches, the last first; *salt* is what else decides on the archive.
+        """Return the items below *group* in stretches, in reverse order.
 
-        When most of them are new, nothing is taken from the earlier layer.
+        *salt* is what else determines the archive: the destination and the flags of the COPY. When more than half of
+        the items are new, nothing is taken from the earlier layer: it would be read for too little.
         """
         found = [Stretch(run, self._key(run, source, salt)) for run in _runs(group.items[1:])]
         known = sum(len(each.items) for each in found if each.key in self._known)
@@ -113,7 +116,7 @@ class EarlierLayer:
         return found
 
     def _is_whole(self) -> bool:
-        """Return whether the blob of the earlier layer is what its name says."""
+        """Return whether the blob of the earlier layer matches its digest; else the step says so."""
         try:
             with self._blob() as blob:
                 for _ in pieces(blob):
@@ -124,7 +127,7 @@ class EarlierLayer:
         return True
 
     def _blob(self) -> BinaryIO:
-        """Open the blob, for a reader that raises at its end when it is another."""
+        """Open the blob. The reader raises OciError at the end when the content does not match the digest."""
         assert self._descriptor is not None  # noqa: S101 - else nothing is known
         return verifying(self._store.blobs.open(self._descriptor), self._descriptor.digest, self._descriptor.size)
 
@@ -145,11 +148,11 @@ class EarlierLayer:
         return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).digest()
 
     def has(self, stretch: Stretch) -> bool:
-        """Return whether the stretch is in the earlier layer, behind what was taken from there."""
+        """Return whether the stretch is in the earlier layer, after the parts that were taken: it is read only once."""
         return stretch.key in self._known and self._known[stretch.key][0] >= self._at
 
     def take(self, stretch: Stretch) -> Iterator[memoryview]:
-        """Yield the part of the archive that the stretch is. Raises OciError when the blob changes meanwhile."""
+        """Yield the bytes of the stretch in the archive. Raises OciError when the blob is damaged meanwhile."""
         start, end = self._known[stretch.key]
         while self._at < end:
             if not self._rest:
@@ -171,15 +174,23 @@ class EarlierLayer:
         return piece
 
     def note(self, stretch: Stretch, start: int, end: int) -> None:
-        """Note where in the new layer the stretch is, unless one of its files could change without a trace."""
+        """Remember the position of the stretch in the new layer, from *start* to *end*.
+
+        A stretch is left out when a file of it changed so recently that a later change might leave the time as it is.
+        """
         latest = self._began_ns - _TICK_NS
-        # What the earlier layer has was old enough when that was made.
+        # The files of a stretch of the earlier layer were old enough when that layer was made.
         known = stretch.key in self._known
         if known or (stretch.key and all(item.stat.st_ctime_ns < latest for item in stretch.items)):
             self._made[stretch.key] = (start, end)
 
     def commit(self, writer: LayerWriter) -> Layer:
-        """Commit the new layer, which is the earlier one from now on. Raises OciError when that one has changed."""
+        """Commit the new layer, and remember it as the earlier one for the next build.
+
+        Raises:
+            OciError: the blob of the earlier layer does not match its digest.
+        """
+        # The rest of the blob is read for its digest alone.
         for _ in self._content or ():
             check()
         layer = writer.commit()
@@ -190,12 +201,12 @@ class EarlierLayer:
 
 
 def _stands_alone(mode: int, links: int) -> bool:
-    """Return whether the bytes of an entry depend on none elsewhere, as those of one of several names of a file do."""
+    """Return whether the bytes of an entry depend on no other entry, as those of a hard link do."""
     return stat.S_ISDIR(mode) or (links <= 1 and (stat.S_ISREG(mode) or stat.S_ISLNK(mode)))
 
 
 def _runs(items: list[Item]) -> Iterator[list[Item]]:
-    """Cut *items* where the directory changes, and after names that their hash chooses."""
+    """Divide *items* where the directory changes, and after each name whose hash is a multiple of `_LENGTH`."""
     run: list[Item] = []
     directory = None
     for item in items:

@@ -32,12 +32,13 @@ _EMULATORS = {
 
 
 def need_emulator(text: str, directory: Path) -> None:
-    """Do nothing when programs for the platform *text* can run here, perhaps in an emulator; "" is that of this host.
+    """Check that programs for the platform *text* can run here, natively or in an emulator; "" is that of this host.
 
-    *directory* is for a small file, which is executed: `runtime.emulation.probe`.
+    An emulator that is installed but not registered is registered for this process, where that is possible. To try an
+    emulator, a small program is written to *directory* and executed (`runtime.emulation.probe`).
 
     Raises:
-        SandboxUnavailable: they cannot run; the hint says what to install.
+        SandboxUnavailable: the programs cannot run; the hint says what to install.
     """
     platform = wanted_platform(text)
     if is_native(platform):
@@ -52,7 +53,10 @@ def need_emulator(text: str, directory: Path) -> None:
 
 
 def _registered(architecture: str, directory: Path) -> bool:
-    """Register an installed emulator for this builder only, if that is permitted and hides no other one."""
+    """Register an installed emulator for this builder only; return whether that worked.
+
+    It is not done where another emulator is registered already: the own registrations would hide it.
+    """
     programs = {
         name: path
         for name in _EMULATORS
@@ -81,7 +85,7 @@ def remedy(architecture: str, found: Emulation, file_systems: Path = _FILE_SYSTE
 
 
 def _with_module(text: str, file_systems: Path) -> str:
-    """Add the loading of the kernel module to the hint, when it is not loaded."""
+    """Return the hint *text*; where the kernel module is not loaded, loading it comes first."""
     try:
         known = "binfmt_misc" in file_systems.read_text(encoding="ascii")
     except OSError:

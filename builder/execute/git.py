@@ -21,10 +21,12 @@ from pybuild.runtime.paths.walk import open_beneath
 
 
 def git(op: Git, work: Work) -> BuiltLayer:
-    """Check out the commit of *op* and write its files as a layer: 0644 or 0755, owned by root, as old as the commit.
+    """Check out the commit of *op* and write its files as a layer.
+
+    They are owned by root, have the mode 0644 or 0755, and the time of the commit.
 
     Raises:
-        BuildError: it cannot be fetched, or the requested directory does not exist.
+        BuildError: the commit cannot be fetched, or the requested directory does not exist.
     """
     program = Program(work.job.execution, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:

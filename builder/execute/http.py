@@ -1,4 +1,4 @@
-"""A file from the web as a layer: one entry, written from the blob that planning has fetched."""
+"""A downloaded file as a layer with one entry. The blob was fetched when the build was planned."""
 
 import os
 

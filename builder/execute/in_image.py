@@ -1,4 +1,4 @@
-"""Running a command in the sandbox with the files of an image; its changes are discarded."""
+"""Running a command in a sandbox whose rootfs is that of an image. The changes of the command are discarded."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +67,7 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
 
 @contextmanager
 def blaming() -> Iterator[None]:
-    """Make a SandboxError of the block for which the image or the command is to blame a BuildError that says so."""
+    """Turn a SandboxError of the block into a BuildError when its cause is in the image or the command."""
     try:
         yield
     except SandboxError as error:
@@ -77,7 +77,7 @@ def blaming() -> Iterator[None]:
 
 
 def mistake(error: SandboxError) -> BuildError | None:
-    """Return *error* as a mistake in the Dockerfile or the image; None when the host is to blame."""
+    """Return a BuildError for *error* when its cause is in the Dockerfile or the image; None when it is in the host."""
     text = mistakes.mistake(error.operation, error.path, error.errno, str(error))
     hint = _HINTS.get(error.path, "") if mistakes.is_mounting(error.operation) else ""
     return BuildError(text, hint=hint) if text else None

@@ -1,4 +1,4 @@
-"""An op to execute, and the resources that it may use."""
+"""A `Job` is an op to execute, as plain data; `Work` is a job with the store and the callbacks of this process."""
 
 import threading
 import time
@@ -19,12 +19,13 @@ from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import frozen
 
 _MOMENT = 2.0
-"""Seconds after which progress is shown."""
+"""The progress of a file is reported when packing it takes more seconds than this."""
 _PAUSE = 0.25
+"""Seconds between two reports."""
 
 
 class SlowFiles:
-    """Reports the progress of files that take more than a moment to pack, as parts of a step."""
+    """Reports the progress of packing large files: each that takes more than two seconds, as a part of the step."""
 
     def __init__(self, status: Callable[[str, int, int], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._status, self._clock = status, clock
@@ -54,7 +55,7 @@ class Job:
     """Layers of all inputs, None for a directory of the host."""
     execution: Execution = Execution()
     anew: bool = False
-    """It runs because of ``--no-cache``: its cache mounts are emptied, unless an earlier step of the build did that."""
+    """Whether it runs because of ``--no-cache``: then its cache mounts start empty, once in a build."""
 
 
 @frozen
@@ -66,10 +67,10 @@ class Work:
     selected: tuple[Selected, ...]
     output: Callable[[int, bytes], None]
     status: Callable[[str, int, int], None]
-    """Takes the progress of a part: (id, bytes done, bytes in all)."""
+    """Takes the progress of a part of the step: (id, bytes done, total bytes)."""
     cancel: threading.Event
     is_first: Callable[[str], bool]
-    """Returns whether a name is new in this build: such a cache mount is emptied."""
+    """Returns True for the first call with a name in this build: only then is the cache mount of that name emptied."""
 
     def say(self, text: str) -> None:
         """Show a line of the builder itself in the output of the step."""
@@ -77,7 +78,7 @@ class Work:
 
     @contextmanager
     def writer(self) -> Iterator[LayerWriter]:
-        """Start the layer, when it is the turn of this step."""
+        """Yield a writer for the layer of this step, once the step has its turn (`builder.execute.turns`)."""
         compression, latest = self.job.execution.compression, self.job.execution.source_date_epoch
         watch = SlowFiles(self.status)
         writer = LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
@@ -85,7 +86,7 @@ class Work:
             yield layer
 
     def built(self, layer: Layer) -> BuiltLayer:
-        """Return the record of a finished layer."""
+        """Return the record of a finished layer, and store its fractions of seconds, which a layer cannot hold."""
         self.store.times.put(str(layer.diff_id), layer.nanoseconds)
         epoch = self.job.execution.source_date_epoch
         now = timestamp()
@@ -100,12 +101,16 @@ class Work:
         )
 
     def unpack(self, layers: Sequence[BuiltLayer]) -> str | None:
-        """Return the snapshot of *layers*, unpacking missing ones."""
+        """Unpack those of *layers* that are not unpacked yet; return the name of the snapshot, None for no layers."""
         return self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:
-        """Return the rootfs for lookups, without unpacking more of it."""
+        """Yield the rootfs for lookups of single paths.
+
+        Nothing is unpacked: above the layers that are unpacked already, the index of each layer is consulted. Without
+        root it is consulted for all layers, because snapshots are not readable from here.
+        """
         names = self.store.snapshot_names(self.job.root)
         known = self.store.count_unpacked(names) if is_direct() else 0
         with ExitStack() as stack:
@@ -119,6 +124,6 @@ class Work:
 
     @contextmanager
     def unpacked(self) -> Iterator[Root]:
-        """Open the unpacked rootfs."""
+        """Yield the rootfs as a directory, and unpack it before if necessary."""
         with Root(self.store.snapshots.open(self.unpack(self.job.root))) as root:
             yield root

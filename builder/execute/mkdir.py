@@ -1,4 +1,4 @@
-"""WORKDIR: a directory with its parents."""
+"""WORKDIR: a layer with a directory and its parents."""
 
 import time
 
@@ -14,7 +14,11 @@ _HINT = "something that is not a directory has this path"
 
 
 def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
-    """Create ``op.path``; if it exists the layer is empty. Raises BuildError when it is not a directory."""
+    """Write the layer with the directory ``op.path`` and its missing parents; it is empty when the directory exists.
+
+    Raises:
+        BuildError: there is something at the path, or above it, that is not a directory.
+    """
     owner = owner_of(op.user, work) if op.user else None
     with work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())

@@ -1,4 +1,4 @@
-"""The mounts of a RUN as values for the sandbox. Their resources exist until the command has ended."""
+"""The mounts of a RUN as values for the sandbox, with what they need while the command runs: locks and snapshots."""
 
 import os
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Mount, Tmpfs
 
 
 def mounts(op: Run, work: Work, stack: ExitStack) -> tuple[Mount, ...]:
-    """Return the mounts of *op* in order; *stack* releases locks and temporary snapshots.
+    """Return the mounts of *op* in order; *stack* releases locks and temporary snapshots when the command has ended.
 
     Raises:
-        BuildError: a mount needs something that does not exist.
+        BuildError: the source of a mount, or a required SSH agent, does not exist.
     """
     scripts = tuple(
         FileMount(target=PurePosixPath(script.path), content=os.fsencode(script.content), mode=0o755)
@@ -53,20 +53,23 @@ def _mount(mount: RunMount, work: Work, stack: ExitStack) -> Mount | None:
         case SshMount():
             return None  # see `_agent`
         case SecretMount():
-            return None  # a file that `secrets.find_secrets` gives
+            return None  # see `secrets.find_secrets`
         case _:
             assert_never(mount)
 
 
 def agent_env(op: Run) -> tuple[tuple[str, str], ...]:
-    """Return SSH_AUTH_SOCK, the place of the first agent. As in BuildKit no agent is needed, and ENV comes first."""
+    """Return the variable SSH_AUTH_SOCK with the path of the first agent, if *op* mounts one.
+
+    As in BuildKit it is set even when there is no such agent, and an ENV of that name takes precedence.
+    """
     targets = [target for _, target in _agents(op)]
     known = any(name == "SSH_AUTH_SOCK" for name, _ in op.env)
     return (("SSH_AUTH_SOCK", targets[0]),) if targets and not known else ()
 
 
 def _agents(op: Run) -> Iterator[tuple[SshMount, str]]:
-    """Yield the mounts of agents with their targets; one without gets a name by its number among them."""
+    """Yield the mounts of SSH agents with their targets; the default target contains the number of the mount."""
     agents = (mount for mount in op.mounts if isinstance(mount, SshMount))
     for number, mount in enumerate(agents):
         yield mount, mount.target or f"/run/buildkit/ssh_agent.{number}"
@@ -86,7 +89,7 @@ def _agent(mount: SshMount, target: str, work: Work, stack: ExitStack) -> Mount 
 
 
 def _tree(mount: BindMount, work: Work, stack: ExitStack) -> Root:
-    """Return the tree of an input; a writable one gets a layer of its own that is discarded afterwards."""
+    """Return the rootfs of an input. What a command writes to a writable one is discarded when it has ended."""
     layers = work.job.inputs[mount.input]
     if layers is None:
         raise ValueError("a RUN mounts no directory of the host")

@@ -1,4 +1,4 @@
-"""Which network a RUN gets. Keys hold what was asked for, so that a cache does not depend on what a host has."""
+"""The network of a RUN. Keys hold the network that was requested, so that a cache does not depend on the host."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,16 +14,17 @@ _ASKED = {"none": Network.NONE, "host": Network.HOST, "private": Network.PRIVATE
 def prepared(
     op: Run, say: Callable[[str], None], tell_once: Callable[[str, str], None]
 ) -> Iterator[Callable[[], Network]]:
-    """Yield what returns the network of *op*, and start a private one meanwhile. *say* is told what is less than asked.
+    """Start a private network for *op* in the background, if it needs one; yield a function that returns its network.
 
-    ``default`` is the host's network for root, as it always was. Without root it is a private one where that works;
-    *tell_once*, which takes a topic first, is told what is missing where it never does.
+    ``default`` is the network of the host for root. Without root it is a private one where the host has what that
+    takes. Where it never works, the reason goes to *tell_once* with the topic "network", so that a store is told once.
+    *say* takes notes about this step, such as that a private network failed and the host's is used.
     """
     wanted = _ASKED.get(op.network)
     if wanted in {Network.NONE, Network.HOST}:
         yield lambda: wanted
         return
-    # Imported here: most builds of root have no private network.
+    # Imported here because most builds by root have no private network.
     from pybuild.runtime.private_networks import private
 
     lacking = private.missing() if wanted is None and not private.is_root() else ""
@@ -50,14 +51,14 @@ def _found(op: Run, say: Callable[[str], None]) -> Network:
             say(f"note: {name} is on the loopback interface of the host, which only --network=host reaches")
             break
     for name, address in op.hosts:
-        # Also what --add-host NAME:host-gateway became, which is right on the network of the host.
+        # This includes --add-host NAME:host-gateway, which means the loopback address on the network of the host.
         if is_loopback(address):
             say(f"note: {name} is the loopback interface of the step; only --network=host reaches that of the host")
     return Network.PRIVATE
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether an address, ``HOST:PORT`` or a URL leads to the loopback interface."""
+    """Return whether *address*, which may be a URL or ``HOST:PORT``, is on the loopback interface."""
     try:
         host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""Executing ops: `execute` runs one op and returns its layer."""
+"""The ops and the module that executes each: `execute` executes one op and returns its layer."""
 
 from contextlib import suppress
 from typing import assert_never
@@ -13,7 +13,7 @@ __all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
 
 
 def get_ready(runs: int) -> None:
-    """Start ahead what as many *runs* need and takes a moment to start. A failure is reported by the RUN."""
+    """Start the fork server of sandboxes for *runs* RUN ops in the background. If that fails, the RUN reports it."""
     from pybuild.runtime.errors import SandboxError
     from pybuild.runtime.sandbox.forking import start
 

@@ -1,4 +1,4 @@
-"""The owner of new files: ``--chown``, and the user of a WORKDIR."""
+"""The owner of files that COPY, ADD and WORKDIR create: ``--chown``, and USER for a WORKDIR."""
 
 import os
 import re
@@ -14,17 +14,17 @@ _LAST_ID = 2**32 - 2
 
 
 def is_number(text: str) -> bool:
-    """Return whether ``user[:group]`` needs no user files."""
+    """Return whether ``user[:group]`` consists of numbers, so that no user database of the image is needed."""
     return _NUMBERS.match(text) is not None
 
 
 def owner_of(text: str, work: Work) -> tuple[int, int]:
-    """Return (uid, gid) for ``user[:group]``; names are looked up in the user files of the rootfs.
+    """Return (uid, gid) for ``user[:group]``; names are looked up in /etc/passwd and /etc/group of the rootfs.
 
-    As in BuildKit, an unknown name means root; the output of the step has a warning.
+    As in BuildKit, an unknown name means root. The output of the step then has a warning.
 
     Raises:
-        BuildError: a number is out of range, or the files cannot be trusted.
+        BuildError: a number is out of range, or the files cannot be read safely.
     """
     numbers = _NUMBERS.match(text)
     if numbers is not None:

@@ -1,4 +1,4 @@
-"""RUN: a process in a sandbox on top of the root file system; what it changed is the layer."""
+"""RUN: a command in a sandbox. The layer consists of what the command changed in the rootfs."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ class CommandFailed(BuildError):
     """The command of a RUN ended without success."""
 
     def __init__(self, args: tuple[str, ...], status: ExitStatus) -> None:
-        # One line, and not the whole of a long script: the excerpt of the Dockerfile shows it.
+        # A long script is shortened to one line; the excerpt of the Dockerfile shows it in full.
         text = quote(" ".join(args))
         super().__init__(f"process {text} did not complete successfully: exit code: {status.shell_code}")
         self.exit_code = status.shell_code
@@ -62,13 +62,13 @@ class _Watch:
 
 
 def run(op: Run, work: Work) -> BuiltLayer:
-    """Run the command and commit what it changed; the new snapshot is kept under its name.
+    """Run the command and commit what it changed, as a layer and as the snapshot that the next step starts from.
 
     Raises:
-        CommandFailed: it ended without success; nothing is kept.
-        StepTooLong: it was killed after the time that it may take.
+        CommandFailed: the exit code is not 0. Nothing is kept.
+        StepTooLong: the command was killed because it exceeded the time limit of a step.
         SandboxError: the sandbox could not be made.
-        SandboxUnavailable: the programs are for another platform, and nothing here runs them.
+        SandboxUnavailable: the platform is not that of this host, and no emulator runs its programs.
         Cancelled: the build was interrupted meanwhile.
     """
     if not is_native(wanted_platform(op.platform)):
@@ -107,7 +107,7 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
 
 
 def _limits(resources: Resources) -> ResourceLimits:
-    """Return *resources* as the sandbox has them, under the same names."""
+    """Return *resources* as a value of the sandbox, whose fields have the same names."""
     return ResourceLimits(**{each.name: getattr(resources, each.name) for each in fields(resources)})
 
 
@@ -135,7 +135,8 @@ def _commit(work: Work, active: Active) -> BuiltLayer:
         pack_changes(layer, directory.fd, snapshots.changes(active), clamp_tree=True)
         packed = layer.commit()
         built = work.built(packed)
-    # Where the store keeps other fractions of a second for the same layer, the next step unpacks it with those.
+    # The store keeps one set of fractions of seconds for a layer. When it already has another set for the same diff ID,
+    # the snapshot would differ from it, so it is dropped, and the next step unpacks the layer.
     if work.store.times.put(str(built.diff_id), packed.nanoseconds):
         snapshots.commit(active, work.store.snapshot_names((*work.job.root, built))[-1])
     return built
@@ -145,7 +146,7 @@ _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
 
 
 def _host_mounts(execution: Execution) -> tuple[Mount, ...]:
-    """Return the mounts that *execution* asks for besides those of the Dockerfile."""
+    """Return the mounts that the command line adds to those of the Dockerfile: volumes, and /etc/resolv.conf."""
     mounts = binds(execution.volumes)
     if not execution.resolv_conf:
         return mounts

@@ -1,7 +1,7 @@
-"""Secrets of a RUN: passed to the process as files in memory or variables, and never stored.
+"""Secrets of a RUN: the command gets them as files in memory or as variables.
 
-Values are never part of an op, a key, a layer or the store. They are masked in the output of a step, so that a careless
-``set -x`` does not put them into a log.
+Their values are never part of an op, a key, a layer or the store. They are masked in the output of a step, so that a
+careless ``set -x`` does not write them to a log.
 """
 
 import base64
@@ -21,14 +21,15 @@ _DIRECTORY = PurePosixPath("/run/secrets")
 _SHORTEST = 4
 """The shortest value that is masked; shorter ones would match by chance everywhere."""
 _SHORTEST_LINE = 8
+"""The shortest line of a value that is masked on its own, in bytes."""
 _LINE = 76
-"""The length of a line of base64(1)."""
+"""The length of the lines that base64(1) prints."""
 _MASK = b"****"
 
 
 @frozen
 class Found:
-    """The secrets of one step."""
+    """The secrets of one step: as mounts, as variables, and the values alone, to be masked in the output."""
 
     mounts: tuple[FileMount, ...]
     env: tuple[tuple[str, str], ...]
@@ -39,7 +40,7 @@ def find_secrets(op: Run, execution: Execution) -> Found:
     """Read the secrets that *op* mounts.
 
     Raises:
-        BuildError: a required one was not given, or cannot be read.
+        BuildError: a required secret was not given, or a secret cannot be read.
     """
     given = {secret.id: secret for secret in execution.secrets}
     mounts, env, values = [], [], []
@@ -76,7 +77,7 @@ def _file(mount: SecretMount, name: str, value: bytes) -> FileMount:
 
 
 class Redactor:
-    """Passes on output with the values of secrets masked, even when they are split between chunks."""
+    """Passes output on with the values of secrets masked, even when a value is split between two chunks."""
 
     def __init__(self, values: tuple[bytes, ...], output: Callable[[int, bytes], None]) -> None:
         forms = {form for value in values for form in _forms(value.strip())}
@@ -85,7 +86,7 @@ class Redactor:
         self._held: dict[int, bytes] = {}
 
     def __call__(self, stream: int, data: bytes) -> None:
-        """Take a chunk of output; its end is held back when it could be the start of a value."""
+        """Pass on a chunk of output. Its end is held back while it could be the start of a value."""
         text = self._held.pop(stream, b"") + data
         for value in self._values:
             text = text.replace(value, _MASK)
@@ -97,14 +98,14 @@ class Redactor:
             self._output(stream, text)
 
     def finish(self) -> None:
-        """Pass on the output that was held back, at its end."""
+        """Pass on what is still held back, because the output has ended."""
         for stream, text in self._held.items():
             self._output(stream, text)
         self._held.clear()
 
 
 def _forms(value: bytes) -> Iterator[bytes]:
-    """Yield the forms in which *value* may be printed: as a whole, line by line, URL-quoted, base64, hexadecimal."""
+    """Yield what is masked for *value*: the value, its lines, and its forms in URL quoting, base64 and hexadecimal."""
     if len(value) >= _SHORTEST:
         yield from (value, base64.b64encode(value), quote(value, safe="").encode(), value.hex().encode())
         yield from (base64.urlsafe_b64encode(value), value.hex().upper().encode())
@@ -116,20 +117,21 @@ def _forms(value: bytes) -> Iterator[bytes]:
 
 
 def _in_base64(value: bytes, ahead: int) -> Iterator[bytes]:
-    """Yield the forms of *value* in the base64 of a longer text, *ahead* bytes after the start of a group of three.
+    """Yield the forms of *value* in the base64 of a text in which it begins *ahead* bytes into a group of three.
 
-    Text around it, like the line break of `echo "$SECRET" | base64`, changes only the outer characters.
+    The text around it, such as the line break of `echo "$SECRET" | base64`, changes only the first and last characters,
+    which are left out.
     """
     bits = 8 * ahead
     form = base64.b64encode(bytes(ahead) + value)[-(-bits // 6) : (bits + 8 * len(value)) // 6]
     yield from (form, form.translate(bytes.maketrans(b"+/", b"-_")))
     if not ahead:
-        # base64(1) breaks lines; where, is unknown for a value that is not at the start of the text.
+        # base64(1) breaks lines. Only for a value at the start of the text it is known where.
         yield from (form[place : place + _LINE] for place in range(0, len(form) - _SHORTEST_LINE, _LINE))
 
 
 def _overlap(text: bytes, value: bytes) -> int:
-    """Return the length of the longest end of *text* that is a start of *value*."""
+    """Return the length of the longest suffix of *text* that is a proper prefix of *value*."""
     for length in range(min(len(text), len(value) - 1), 0, -1):
         if value.startswith(text[-length:]):
             return length

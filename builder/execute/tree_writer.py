@@ -1,7 +1,7 @@
-"""Writing entries into a layer on top of a rootfs; parents and replacements are handled like in Docker.
+"""Writing entries to a layer on top of a rootfs, with Docker's rules for parent directories and replaced entries.
 
-A layer repeats the parent directories of its entries, with their owner and mode: tools that unpack a layer on its own
-(Docker's overlay2 driver) would otherwise create them again, and ``/tmp`` would lose its mode.
+A layer repeats the parent directories of its entries, with their owner and mode. A tool that unpacks a layer on its
+own, like Docker's overlay2 driver, would otherwise create them with defaults, and ``/tmp`` would lose its mode.
 """
 
 import stat
@@ -29,8 +29,8 @@ _FILE = TreeNode(NodeKind.FILE)
 class TreeWriter:
     """Adds entries to *layer*; *tree* is the rootfs below it.
 
-    *owner* (None: root) and *now_ns* are for parent directories that are created; with *passes_bit* these inherit the
-    set-group-ID bit of the directory above.
+    Parent directories that are missing get *owner* (None means root) and the time *now_ns*. With *passes_bit* they
+    inherit the set-group-ID bit of the directory above.
     """
 
     layer: LayerWriter
@@ -45,22 +45,25 @@ class TreeWriter:
     """Directories that this layer created or replaced: the tree has nothing below them."""
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Return the entry at *path*, with the layer on top."""
+        """Return the entry at *path* in the layer, or else in the rootfs; None when there is none."""
         node = self._written.get(path)
         if node is not None or (path and path.rpartition("/")[0] in self._new):
             return node
         return self.tree.lstat(path)
 
     def resolve(self, path: str, top: str = "") -> tuple[str, TreeNode | None]:
-        """Return *path* below *top* with symlinks resolved, with the layer on top, and its entry."""
+        """Return *path* below *top* with its symlinks resolved, and the entry there, as `lstat` finds it."""
         return resolve(self, path, top)
 
     def directory(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
-        """Make sure that *path*, which has no symlinks in it, is a directory.
+        """Add the directory *path*, which has no symlinks in it, and its parents to the layer.
 
-        An existing one keeps its owner and mode; a new one gets *mode*. The directory itself, but not its parents, gets
-        the time *mtime_ns* if given, unless it is in the layer already. The root of a layer has no entry, so its time
-        is never changed.
+        A directory that exists keeps its owner and mode; a new one gets *mode*. The directory itself, but not its
+        parents, gets the time *mtime_ns* if given, unless it is in the layer already. The root of a layer has no entry,
+        so its time never changes.
+
+        Raises:
+            BuildError: the path, or a parent of it, exists and is not a directory.
         """
         waiting = [path]
         while (above := waiting[-1]) and above.rpartition("/")[0] not in self._written:
@@ -69,7 +72,7 @@ class TreeWriter:
             self._pass_through(waiting.pop(), mode, None if waiting else mtime_ns)
 
     def _pass_through(self, path: str, mode: int, mtime_ns: int | None) -> None:
-        """Like `directory`, when the parent directories are in the layer already."""
+        """Do as `directory` does, for a path whose parent directories are in the layer already."""
         written = self._written.get(path)
         node = written or self.lstat(path)
         entry = self._directory_entry(path, node, mode)
@@ -98,7 +101,7 @@ class TreeWriter:
         return mode | (stat.S_ISGID if self.passes_bit else 0), *(self.owner or (0, above.gid))
 
     def parents(self, path: str) -> None:
-        """Make sure that the parent directory of *path* exists, also in the layer."""
+        """Add the parent directories of *path* to the layer."""
         if path:
             above = path.rpartition("/")[0]
             node = self._written.get(above)
@@ -108,10 +111,12 @@ class TreeWriter:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
     def put(self, entry: Entry, data: int | bytes | Parts | None = None, *, over: bool = False) -> None:
-        """Add *entry*, whose path has no symlinks. A directory overrides owner and mode of an existing one.
+        """Add *entry*, whose path has no symlinks in it, and its parent directories.
+
+        An entry for a directory that exists changes the owner and mode of the directory.
 
         Raises:
-            BuildError: a file would replace a directory, or a directory something else, and *over* does not permit it.
+            BuildError: without *over*, a directory would replace something that is none, or the other way round.
         """
         existing = self.lstat(entry.path)
         is_directory = entry.kind is EntryKind.DIRECTORY
@@ -128,10 +133,10 @@ class TreeWriter:
         self._add(entry, data)
 
     def is_free(self, paths: Iterable[str]) -> bool:
-        """Return whether nothing is at *paths*, which are in one directory."""
+        """Return whether there is no entry at any of *paths*, which are in one directory."""
         above = ""
         for path in paths:
-            # Most often the first one answers for all: in a new directory there is nothing else.
+            # A directory that this layer made contains nothing else, so one look is enough for all paths.
             above = above or path.rpartition("/")[0]
             if above in self._new:
                 return True
@@ -142,9 +147,10 @@ class TreeWriter:
     def splice(
         self, directories: Iterable[Entry], parts: Iterable[bytes | memoryview], times_ns: Iterable[int]
     ) -> None:
-        """Add entries of one directory, where nothing was, as another layer has them; no path is added once more.
+        """Add entries of one directory as the bytes *parts* from the archive of another layer.
 
-        *directories* are the directories among them, *times_ns* the times of all.
+        *directories* are the directories among the entries, *times_ns* the times of all. There is nothing at their
+        paths (`is_free`), and the caller adds nothing there afterwards.
         """
         self.layer.splice(parts, times_ns)
         for entry in directories:
@@ -161,7 +167,7 @@ class TreeWriter:
         self.repeated = self.repeated or entry.path in self._written
         self.layer.add(entry, data)
         if entry.kind is EntryKind.FILE:
-            # What a file is matters to nobody here, and a tree may have a million of them.
+            # Only its kind is needed later. One value for all saves memory: a tree may have a million files.
             self._written[entry.path] = _FILE
             return
         kind = _KINDS.get(entry.kind, NodeKind.OTHER)

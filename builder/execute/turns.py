@@ -1,7 +1,8 @@
-"""Turns for work that needs much CPU and memory: any number of steps may wait, only a few may work.
+"""Turns bound the work that needs much processor time and memory: many steps may run, but only a few pack or unpack.
 
-The limit is for the process, because its memory is limited. Layers of COPY and ADD, which have pieces of their sources
-in memory, and those of RUN have separate turns: a command that has ended never waits for large files of other stages.
+The bounds are for the whole process, because its memory is bounded as a whole. COPY and ADD, which have parts of their
+sources in memory, and RUN have separate turns, so that a command that has ended never waits for large files that
+another stage copies.
 """
 
 import os
@@ -14,12 +15,13 @@ from pybuild.runtime.stopping import check
 
 _AT_ONCE = 4
 _COPIES = min(_AT_ONCE, max(2, len(os.sched_getaffinity(0))))
-"""Turns for layers: each compresses in several threads, and needs about 30 MB."""
+"""Layers of COPY and ADD at the same time. Each is compressed by several threads, and needs about 30 MB."""
 _WAKE_UP = 0.25
+"""Seconds after which a waiting thread looks whether its build was stopped."""
 
 
 class Turns:
-    """So many threads at once; a thread that has a turn may ask again."""
+    """A semaphore that bounds the number of threads. A thread that has a turn may ask for it again."""
 
     def __init__(self, at_once: int = _AT_ONCE) -> None:
         self._free = threading.Semaphore(at_once)
@@ -27,11 +29,10 @@ class Turns:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Wait for a turn and have it. Raises what `runtime.stopping.check` raises."""
+        """Wait for a turn and hold it while the block runs. Raises what `runtime.stopping.check` raises."""
         if getattr(self._mine, "held", False):
             yield
             return
-        # Waking up regularly lets a thread notice that its build was stopped.
         while not self._free.acquire(timeout=_WAKE_UP):
             check()
         self._mine.held = True
@@ -43,14 +44,14 @@ class Turns:
 
 
 COPYING = Turns(_COPIES)
-"""Turns for layers that are written from files of a source."""
+"""Turns for the layers of COPY and ADD, which are written from the files of a source."""
 PACKING = Turns()
 """Turns for unpacking the rootfs of a command, and for packing its changes."""
 
 PULLING = Turns()
-"""Turns for bases from registries, which have limits of their own for each connection."""
+"""Turns for pulling bases. Registries limit connections themselves, so these turns are apart from the others."""
 
 
 def turns_of(op: Op) -> Turns:
-    """Return the turns that the layer of *op* is written in."""
+    """Return the turns that bound writing the layer of *op*."""
     return PACKING if isinstance(op, Run | Mkdir) else COPYING
