@@ -1,4 +1,4 @@
-"""Files of a container as a tar archive, and those of an archive into a container: ``cp`` with ``-``."""
+"""``cp`` with ``-``: a tar archive is made of files of a container, or unpacked into a container."""
 
 import os
 from collections.abc import Callable
@@ -25,10 +25,12 @@ Sink = Callable[[bytes | memoryview], None]
 
 
 def pack(root: Root, path: str, sink: Sink, *, follow: bool) -> None:
-    """Write what is at *path* below *root* as an archive to *sink*: under its own name, "." for the content of one.
+    """Write what is at *path* below *root* as a tar archive to *sink*.
+
+    The entries begin with the last name of *path*; when it ends with ``/.``, with the names in the directory.
 
     Raises:
-        ContainerError: nothing is there.
+        ContainerError: there is nothing at the path, or something that an archive cannot hold.
     """
     found = root.stat(path, follow=follow or path.endswith(("/", "/.")))
     if found is None:
@@ -67,13 +69,14 @@ def _pack_file(root: Root, path: str, name: str, sink: Sink) -> None:
 
 
 def unpack_into(root: Root, path: str, stream: Readable) -> None:
-    """Put the files of an archive, which may be compressed, into the directory *path* below *root*.
+    """Unpack an archive, which may be compressed, into the directory *path* below *root*.
 
-    Owners and modes are those of the archive. Names, links and symlinks lead nowhere but below *root*.
+    Owners and modes are those of the archive. Nothing is written outside of *root*, whatever the names, hard links and
+    symlinks of the archive are.
 
     Raises:
         ContainerError: there is no such directory.
-        LayerError: it is no archive, or one that is hostile.
+        LayerError: the stream is not an archive, or the archive is hostile.
     """
     found = root.stat(path)
     if found is None:
@@ -94,6 +97,6 @@ def unpack_into(root: Root, path: str, stream: Readable) -> None:
 
 
 def _below(place: str, entry: Entry) -> Entry:
-    """Return *entry* with the directory *place* before its path, and before that of the file that it is a link to."""
+    """Return *entry* with its path, and the target of a hard link, moved into the directory *place*."""
     link = f"{place}/{entry.linkname.lstrip('/')}" if entry.kind is EntryKind.HARDLINK and place else entry.linkname
     return entry._replace(path=f"{place}/{entry.path}".strip("/"), linkname=link)

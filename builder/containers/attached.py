@@ -1,4 +1,4 @@
-"""The terminal of whoever looks at a container: shows its output, sends what is typed, passes the size on, detaches."""
+"""The user's side of an attached container: output is shown, input and the terminal size are sent, keys detach."""
 
 import fcntl
 import os
@@ -24,10 +24,10 @@ Output = Callable[[int, bytes], None]
 
 
 class Attachment:
-    """A connection to a monitor whose output is shown.
+    """Shows what a monitor sends over its connection *channel*. A context manager.
 
-    With *typed* our standard input is the container's; with *terminal* it is a terminal on both sides, and ours is raw
-    while it is entered.
+    With *typed* standard input is sent to the container. With *terminal* the container has a terminal, and the one of
+    the user is in raw mode while the block runs. *keys* are the keys that detach.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Attachment:
     def __enter__(self) -> Self:
         """Make our terminal raw, if it is one."""
         if self._terminal:
-            # Only the main thread may set handlers; elsewhere the size stays what it is.
+            # Only the main thread may set handlers. In other threads a change of the size is not passed on.
             with suppress(ValueError):
                 self._handler = signal.signal(signal.SIGWINCH, lambda *_: self.resize())
             if self._typed and os.isatty(_STDIN):
@@ -91,20 +91,20 @@ class Attachment:
                     self._output(1 if said[:1] == messages.OUT else 2, said[1:])
 
     def _type(self) -> bool:
-        """Send a piece of our input; False at its end."""
+        """Read a piece of standard input and send it; return False at the end of the input."""
         try:
             data = os.read(_STDIN, messages.PIECE)
         except OSError:
             data = b""
         typed = self._without_keys(data) if self._terminal else data
-        # A monitor that has ended reads nothing more, but what it said before is still to be shown.
+        # The monitor may have ended. What it sent before that is still to be shown, so this is no error.
         with suppress(OSError):
             if typed or not data:
                 self._channel.send(messages.INPUT + typed if data else messages.END_INPUT)
         return bool(data)
 
     def _without_keys(self, data: bytes) -> bytes:
-        """Return what of *data* is for the container; keys that may be the beginning of those that detach wait."""
+        """Return *data* without the keys that detach. Keys that may be the start of those are held back in `_seen`."""
         passed = b""
         for at in range(len(data)):
             key = data[at : at + 1]

@@ -1,4 +1,4 @@
-"""What a container is, as it was made: values that never change, and their form on disk."""
+"""The settings of a container as immutable values, and their form on disk."""
 
 import json
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ BIND, VOLUME, TMPFS = "bind", "volume", "tmpfs"
 
 @frozen
 class MountPoint:
-    """Something at *target*: a directory or file of the host, a named volume, a tmpfs.
+    """A mount at *target*: a directory or file of the host, a volume, or a tmpfs.
 
-    *name* is that of a volume; *anonymous* is one that was made for this container. *options* are those of a tmpfs.
+    *name* is the name of a volume; an *anonymous* one was made for this container. *options* are those of a tmpfs as
+    the user wrote them.
     """
 
     kind: str
@@ -33,24 +34,24 @@ class MountPoint:
     read_only: bool = False
     anonymous: bool = False
     copies: bool = True
-    """An empty volume is filled with what the image has at *target*."""
+    """Whether an empty volume is filled with what the image has at *target*."""
     size: int = 0
     mode: int | None = None
     uid: int = 0
     gid: int = 0
     no_exec: bool = False
-    """These five are those of a tmpfs, on which no program can be run if *no_exec* says so."""
+    """The five fields from *size* to this one are for a tmpfs. With *no_exec* no program on it can be executed."""
     options: str = ""
     recursive: bool = True
-    """With what is mounted below *source*."""
+    """Whether mounts of the host below *source* are included."""
     labels: tuple[tuple[str, str], ...] = ()
     driver_options: tuple[tuple[str, str], ...] = ()
-    """Both are those of a volume that is made for this mount."""
+    """The labels and driver options of a volume that is created for this mount."""
 
 
 @frozen
 class Program:
-    """What runs, in the words of an image config: entrypoint and command are None when there is none."""
+    """The program of a container, with the field names of an image config. No entrypoint, and no command, are None."""
 
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
@@ -65,20 +66,20 @@ class Program:
     open_stdin: bool = False
     stdin_once: bool = False
     attached: tuple[str, ...] = ()
-    """The streams that the command which made it shows: stdin, stdout, stderr."""
+    """The streams to which the command that created it is attached: stdin, stdout, stderr."""
     stop_signal: str = ""
     stop_timeout: int | None = None
     healthcheck: Healthcheck | None = None
 
     @property
     def args(self) -> tuple[str, ...]:
-        """The words of the process."""
+        """The arguments of the process: the entrypoint, then the command."""
         return (*(self.entrypoint or ()), *(self.cmd or ()))
 
 
 @frozen
 class Namespaces:
-    """Which namespaces it shares with the host (ipc, uts, cgroup), and what is set in those of its own."""
+    """The namespaces that are *shared* with the host (ipc, uts, cgroup), and settings for those that are not."""
 
     shared: tuple[str, ...] = ()
     ipc: str = "private"
@@ -90,12 +91,12 @@ class Namespaces:
 
 @frozen
 class HostConfig:
-    """What is around it, and what becomes of it: what Docker calls its host config."""
+    """The settings that Docker calls the host config: network, mounts, limits, rights, and what happens at the end."""
 
     network: str = "host"
     mounts: tuple[MountPoint, ...] = ()
     binds: tuple[str, ...] = ()
-    """The words of ``-v``, for those who ask."""
+    """The arguments of ``-v``, for ``inspect``."""
     networking: Networking = Networking()
     limits: ResourceLimits = ResourceLimits()
     init: bool = False
@@ -106,7 +107,7 @@ class HostConfig:
     """As `capabilities.named` returns them."""
     group_add: tuple[str, ...] = ()
     volumes_from: tuple[str, ...] = ()
-    """The words of ``--volumes-from``, whose mounts are among *mounts*."""
+    """The arguments of ``--volumes-from``. The mounts that result are among *mounts*."""
     no_new_privileges: bool = False
     seccomp: str | None = None
     """A profile in Docker's JSON, "" for no filter, None for the usual filter."""
@@ -142,7 +143,7 @@ class Config:
         return json.dumps(_plain(self), ensure_ascii=True)
 
     def write(self, directory: Path) -> None:
-        """Write it to the *directory* of its container, as a whole and for good."""
+        """Write it to the *directory* of its container, atomically and durably."""
         replace_file(directory / CONFIG, self.to_json())
 
     @classmethod
@@ -174,7 +175,7 @@ def _plain(value: Any) -> Any:
 
 
 def _value(kind: type[_Value], members: Mapping[str, Any]) -> _Value:
-    """Return a value of *kind*; members that a newer version wrote are left out, others have their defaults."""
+    """Return a value of *kind*. Unknown members, of a newer version, are ignored; missing ones have their defaults."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type] # all of them are values
     return kind(**{name: _member(kind, name, member) for name, member in members.items() if name in known})
 

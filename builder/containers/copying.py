@@ -1,4 +1,7 @@
-"""Copies between two open trees, neither of them trusted: nothing is followed out of its root, nothing waits."""
+"""Copies between two open file trees that need not be trusted.
+
+No symlink is followed out of a tree, and no file is opened in a way that could block, such as a named pipe.
+"""
 
 import os
 from contextlib import suppress
@@ -14,13 +17,13 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Copier:
-    """Copies files and directories, merging directories; *owner* is who gets them, None keeps the owners."""
+    """Copies files, and merges directories. *owner* is the owner of the copies; None keeps that of each source."""
 
     def __init__(self, owner: tuple[int, int] | None) -> None:
         self._owner = owner
 
     def directory(self, source: int, target: int) -> None:
-        """Copy what the open directory *source* holds into the open directory *target*."""
+        """Copy the content of the open directory *source* into the open directory *target*."""
         pending = [(os.dup(source), os.dup(target))]
         while pending:
             old, new = pending.pop()
@@ -43,7 +46,11 @@ class Copier:
             raise
 
     def make_directory(self, new: int, name: str, status: os.stat_result) -> int:
-        """Return the directory *name* in *new*, made with the mode and the time of *status* if it is not there."""
+        """Open the directory *name* in *new*; if it is missing, create it with the owner and mode of *status*.
+
+        Raises:
+            ContainerError: there is something else of this name.
+        """
         made = False
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=new)
@@ -58,7 +65,11 @@ class Copier:
         return target
 
     def file(self, old: int, entry: DirectoryEntry, new: int, name: str) -> None:
-        """Copy a file, a link or a device of the directory *old* as *name* to *new*, in place of what is there."""
+        """Copy a file, symlink or device of the directory *old* as *name* to *new*, and replace what has the name.
+
+        Raises:
+            ContainerError: a directory has the name, or the file was replaced while it was copied.
+        """
         self._make_room(new, name)
         mode = entry.stat.st_mode
         if S_ISREG(mode):
@@ -82,7 +93,7 @@ class Copier:
         source = os.open(entry.name, _READ, dir_fd=old)
         try:
             status = os.fstat(source)
-            if not S_ISREG(status.st_mode):  # it was exchanged
+            if not S_ISREG(status.st_mode):  # replaced since its directory was read
                 raise ContainerError(f"{entry.name!r} changes while it is copied")
             target = os.open(name, _CREATE, 0o600, dir_fd=new)
             try:
@@ -100,10 +111,12 @@ class Copier:
 
 
 def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, follow: bool) -> None:
-    """Copy what is at one place to another, by Docker's rules for directories and for names that end with a slash.
+    """Copy from a path in one tree to a path in another, by the rules of ``docker cp`` for directories and slashes.
+
+    *follow* follows a symlink at the source.
 
     Raises:
-        ContainerError: it cannot be, as Docker says.
+        ContainerError: the source is missing, or source and target do not fit. The messages are Docker's.
     """
     (old, path), (new, place) = source, target
     contents = path.endswith("/.") or path == "."
@@ -165,7 +178,7 @@ def _directory(new: Root, where: str, status: os.stat_result, copier: Copier) ->
 
 
 def _parent(root: Root, path: str) -> tuple[int, str]:
-    """Return the directory, opened to be read, and the name in it; "." in the root itself."""
+    """Open the parent directory of *path*; return its descriptor and the last name, "." for the root itself."""
     if path.strip("/.") == "":
         return root.open(".", os.O_RDONLY | os.O_DIRECTORY), "."
     try:

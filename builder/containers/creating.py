@@ -1,4 +1,4 @@
-"""A container is made of an image and of what the user wants instead."""
+"""Creating containers: the settings of a container are those of its image, with what the user requests instead."""
 
 import os
 import time
@@ -29,9 +29,10 @@ from pybuild.runtime.values import field, frozen, replace
 
 @frozen
 class Wish:
-    """What a user wants other than the image says. None, and an empty tuple, leave it to the image.
+    """The settings that a user requests. None, and an empty tuple or text, mean the setting of the image.
 
-    *words* replace the command; an *entrypoint* replaces both, "" with none. *env* and *labels* are added.
+    *words* replace the command of the image. An *entrypoint* replaces its entrypoint and its command; "" means no
+    entrypoint. *env* and *labels* are added to those of the image.
     """
 
     id: str = field(default_factory=new_id)
@@ -56,11 +57,14 @@ class Wish:
 
 
 def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
-    """Make a container of *image*. The caller uses the store (`Store.in_use`) from before it looked for the image.
+    """Create a container of *image*.
+
+    The caller is within `Store.in_use` since before it looked up the image, so that nothing removes the image
+    meanwhile.
 
     Raises:
-        RequestError: there is nothing to run, or the name is none.
-        NoSuchContainer: there is none to take mounts from.
+        RequestError: there is no command to run, or the name is invalid.
+        NoSuchContainer: a container of ``--volumes-from``, or whose network is to be shared, does not exist.
         NameInUse: another container has the name.
         SandboxUnavailable: programs of the image's platform cannot run here.
     """
@@ -93,7 +97,7 @@ def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig)
 
 
 def _beside(containers: Containers, wish: Wish, host: HostConfig) -> tuple[Wish, HostConfig]:
-    """Return both with the id of the container whose network is shared, and with its host name."""
+    """Return both, changed for ``--network container:NAME``: the id in place of the name, and the host name of that."""
     name = shared_with(host)
     if not name:
         return wish, host
@@ -104,9 +108,9 @@ def _beside(containers: Containers, wish: Wish, host: HostConfig) -> tuple[Wish,
 
 
 def _inherited(containers: Containers, host: HostConfig) -> tuple[MountPoint, ...]:
-    """Return what ``--volumes-from`` mounts where nothing else is; of two containers the later one counts.
+    """Return the mounts of ``--volumes-from``. For a target that two containers have, the later one counts.
 
-    A volume without a name remains one, and goes with the last container that has it.
+    An anonymous volume stays anonymous, and is removed with the last container that has it.
     """
     found: dict[str, MountPoint] = {}
     for text in host.volumes_from:
@@ -152,7 +156,7 @@ def _fill(volumes: Volumes, mounts: tuple[MountPoint, ...], snapshot: str) -> No
 
 
 def _drop(volumes: Volumes, mounts: tuple[MountPoint, ...]) -> None:
-    """Remove what was made for a container that could not be made."""
+    """Remove the anonymous volumes of a container that could not be created."""
     for each in mounts:
         if each.anonymous:
             volumes.drop(each.name)
@@ -181,7 +185,7 @@ def _added(
 
 
 def _make_directory(containers: Containers, container: StoredContainer, snapshot: str) -> None:
-    """Make the working directory, owned by root as in Docker, unless a mount covers it or something is there."""
+    """Create the working directory, owned by root as in Docker, unless it exists or a mount covers it."""
     store, path = containers.store, container.config.program.working_dir.strip("/")
     if any(f"/{path}/".startswith(f"{each.target}/") for each in container.config.host.mounts):
         return
@@ -191,7 +195,7 @@ def _make_directory(containers: Containers, container: StoredContainer, snapshot
 
 
 def program_of(image: ContainerConfig, wish: Wish) -> Program:
-    """Return what runs. Raises RequestError when neither the image nor the user says what."""
+    """Return the program of a container. Raises RequestError when neither the image nor the user has a command."""
     entrypoint, cmd = image.entrypoint or None, wish.words or image.cmd or None
     if wish.entrypoint is not None:
         # As in Docker, the image's command belongs to the image's entrypoint.
@@ -220,7 +224,7 @@ def program_of(image: ContainerConfig, wish: Wish) -> Program:
 
 
 def _joined(wanted: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
-    """Return the health check that is wanted; what it does not say is the image's."""
+    """Return the requested health check; what it leaves out is taken from that of the image."""
     if wanted is None or image is None:
         return wanted or image
     return Healthcheck(
@@ -234,7 +238,7 @@ def _joined(wanted: Healthcheck | None, image: Healthcheck | None) -> Healthchec
 
 
 def _environment(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Join the variables of both, as Docker does: what is given without a value takes the image's away."""
+    """Join the variables of both. As in Docker, a requested name without a value removes the variable of the image."""
     values: dict[str, str | None] = {}
     for line in (*image, *wanted):
         name, mark, value = line.partition("=")

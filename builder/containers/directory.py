@@ -1,17 +1,20 @@
-"""The containers of a store on disk, and how a user names one of them.
+"""The containers of a store on disk, and finding them by name or id.
 
-    <root>/containers/names/<name>    a file that holds the id of the container of this name
+    <root>/containers/names/<name>    a file with the id of the container of this name
     <root>/containers/<id>/
-        config.json                   what it is (`config`), changed by ``update`` alone
-        holds.json                    what it needs of the store (`builder.store.holds`)
-        state.json                    what it does (`state`), written by its monitor while it has one
-        json.log                      what it printed (`runtime.monitor.log`)
-        rootfs/                       what it wrote: a lasting snapshot (`runtime.snapshots`)
+        config.json                   its settings (`config`), changed by ``update`` only
+        holds.json                    the image and snapshot that it needs (`builder.store.holds`)
+        state.json                    its state (`state`), written by its monitor while it has one
+        json.log                      its output (`runtime.monitor.log`)
+        rootfs/                       the files that it wrote: a lasting snapshot (`runtime.snapshots`)
         hosts hostname resolv.conf    mounted in its /etc
-        lock monitor socket           held for a change; held by its monitor; where its monitor listens
+        lock                          locked while it is started, settled or removed
+        monitor                       locked by its monitor as long as that lives
+        socket                        its monitor listens here
 
-A container appears, and goes, by one rename. What a kill left half made or half removed is a directory ``tmp-...`` that
-nobody has locked, and is swept when the next one is made. Names and state are nowhere else: no database knows more.
+A container appears and disappears by one rename. What a killed process left half made or half removed is a directory
+``tmp-...`` that nobody has locked; it is swept when the next container is created. The database has nothing about
+containers.
 """
 
 import fcntl
@@ -40,7 +43,7 @@ _TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class StoredContainer:
-    """A container of a store, as it was when it was looked for."""
+    """A container of a store: its settings and its name as they were when it was looked up."""
 
     directory: Path
     config: Config
@@ -48,16 +51,16 @@ class StoredContainer:
 
     @property
     def id(self) -> str:
-        """Its id, 64 digits."""
+        """Its id, 64 hexadecimal digits."""
         return self.config.id
 
     @property
     def state(self) -> State:
-        """What it does now."""
+        """Its state now, read at each access."""
         return read_state(self.directory)
 
     def tell(self, action: str, **attributes: str) -> None:
-        """Note in the log of events that *action* happened to it now."""
+        """Write an event to the log of the store: *action* happened to this container now."""
         told = {**events.actor(self.config, self.name), **attributes}
         events.tell(self.directory.parents[1], events.CONTAINER, action, self.id, told)
 
@@ -70,13 +73,13 @@ class Containers:
         self.directory = store.root / CONTAINERS
 
     def add(self, config: Config, name: str, hold: Hold, files: dict[str, str]) -> StoredContainer:
-        """Make a container; "" is a name of our choice. *files* are those that are mounted in its /etc.
+        """Create a container with these *files* in its directory; for the name "" a random one is chosen.
 
-        The caller has claimed what it needs (`Store.in_use`).
+        The caller is within `Store.in_use`, so that nothing removes what *hold* names.
 
         Raises:
-            NameInUse: another one has the name.
-            RequestError: it is no name.
+            NameInUse: another container has the name.
+            RequestError: the name is invalid.
         """
         wanted = check_name(name) if name else ""
         with storing(self.store.root):
@@ -105,7 +108,7 @@ class Containers:
         config.write(path)
 
     def _reserve(self, identity: str, wanted: str) -> str:
-        """Reserve the name of the container, or a free one."""
+        """Reserve the *wanted* name, or a random one that is free, and return it."""
         with self.store.locks.exclusive(_RENAMING):
             names = _owners(self.directory)
             tries = [wanted] if wanted else [random_name() for _ in range(_TRIES)]
@@ -155,7 +158,7 @@ class Containers:
         return all_containers(self.store.root)
 
     def find(self, text: str) -> StoredContainer:
-        """Return the container of this id, name, or start of an id. Raises NoSuchContainer."""
+        """Return the container with this id, name, or unique start of an id. Raises NoSuchContainer."""
         owners = _owners(self.directory)
         found = [text] if is_id(text) else [owners[text.removeprefix("/")]] if text.removeprefix("/") in owners else []
         if not found and text and self.directory.is_dir():
@@ -173,7 +176,7 @@ class Containers:
         path = container.directory
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            # Its own lock, so that no sweep takes what is renamed away in the middle.
+            # A sweep removes temporary directories that are not locked, so this one is locked before it becomes one.
             fcntl.flock(lock, fcntl.LOCK_EX)
             grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
             path.rename(self.directory / grave)
@@ -184,7 +187,7 @@ class Containers:
 
 
 def lookup(store: Store, text: str) -> StoredContainer | None:
-    """Return the container that *text* names, None when there is none: commands about images ask."""
+    """Return the container that *text* names; None when there is none, and for the name of an image."""
     if not (store.root / CONTAINERS).is_dir():
         return None
     try:
@@ -195,10 +198,10 @@ def lookup(store: Store, text: str) -> StoredContainer | None:
 
 @contextmanager
 def held(container: StoredContainer) -> Iterator[None]:
-    """Exclude other commands that start, settle or remove *container* while the block runs. Not held while it runs.
+    """Hold the lock of *container* while the block runs, against others that start, settle or remove it.
 
     Raises:
-        NoSuchContainer: it is gone.
+        NoSuchContainer: it was removed meanwhile.
     """
     try:
         with exclusive(container.directory / _LOCK):
@@ -223,13 +226,13 @@ def all_containers(root: Path) -> list[StoredContainer]:
 def _read(directory: Path, names: dict[str, str]) -> StoredContainer | None:
     try:
         text = (directory / CONFIG).read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):  # it goes right now
+    except (FileNotFoundError, NotADirectoryError):  # it is being removed
         return None
     return StoredContainer(directory, Config.from_json(text), names.get(directory.name, directory.name[:SHORT]))
 
 
 def _owners(directory: Path) -> dict[str, str]:
-    """Return the id behind each name. A name that a kill left without a container is free."""
+    """Return the id of each name. Names whose container does not exist, left by a killed process, are left out."""
     found: dict[str, str] = {}
     with suppress(FileNotFoundError):
         for path in (directory / _NAMES).iterdir():

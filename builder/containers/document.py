@@ -1,4 +1,4 @@
-"""All about a container, as a document in the shape of ``docker inspect``."""
+"""A container as a document in the format of ``docker inspect``."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _THROTTLES = {
 
 
 def container_document(container: StoredContainer) -> dict[str, Any]:
-    """Return what ``docker inspect`` tells of *container*."""
+    """Return the document of *container*."""
     config, state = container.config, container.state
     args = config.program.args
     place = str(container.directory)
@@ -61,7 +61,7 @@ def container_document(container: StoredContainer) -> dict[str, Any]:
 
 
 def state_document(state: State) -> dict[str, Any]:
-    """Return the member ``State``."""
+    """Return the member ``State`` of the document."""
     return {
         "Status": state.status,
         "Running": state.status in {"running", "paused", "restarting"},

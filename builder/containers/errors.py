@@ -1,10 +1,10 @@
-"""What can go wrong with containers; the messages are Docker's, which scripts look for."""
+"""Errors about containers. The messages are Docker's, because scripts look for them."""
 
 from pybuild.builder.errors import BuildError
 
 
 class ContainerError(BuildError):
-    """A container cannot do, or be done to, what was asked for in the state that it is in."""
+    """The operation is not possible in the state that the container is in."""
 
 
 class NoSuchContainer(ContainerError):
@@ -16,7 +16,7 @@ class NameInUse(ContainerError):
 
 
 class NotStarted(ContainerError):
-    """The process of a container cannot be executed; *code*: 127 not there, 126 not executable, else 128."""
+    """The process cannot be executed. *code* is 127 when it is missing, 126 when it is not executable, else 128."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class NotStarted(ContainerError):
 
     @property
     def run_code(self) -> int:
-        """How ``run`` ends with it."""
+        """The exit code of ``run``."""
         return self.code if self.code in {126, 127} else 125
 
 

@@ -1,4 +1,4 @@
-"""What happened to containers, volumes, networks and images: noted by those who do it, read by ``events``."""
+"""Events of containers, volumes, networks and images: written by the process that causes them, read by ``events``."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _PAUSE = 0.1
 
 @frozen
 class Event:
-    """Something that happened: what *action* to which object, and when, in nanoseconds since 1970."""
+    """An event: *action* happened to the object *identity* of the type *kind*, at a time in nanoseconds since 1970."""
 
     kind: str
     action: str
@@ -27,7 +27,7 @@ class Event:
     nanoseconds: int
 
     def document(self) -> dict[str, Any]:
-        """Return the event in the shape of Docker's API."""
+        """Return the event in the format of Docker's API."""
         older = {"status": self.action, "id": self.identity} if self.kind in {CONTAINER, IMAGE} else {}
         image = dict(self.attributes).get("image") if self.kind == CONTAINER else None
         return {
@@ -43,17 +43,17 @@ class Event:
 
 
 def actor(config: Config, name: str) -> dict[str, str]:
-    """Return what each event of a container says of it: labels, image and name."""
+    """Return the attributes that every event of a container has: its labels, image and name."""
     return {**dict(config.program.labels), "image": config.image, "name": name}
 
 
 def tell(root: Path, kind: str, action: str, identity: str, attributes: dict[str, str]) -> None:
-    """Note an event of now in the store at *root*."""
+    """Write an event with the current time to the log of the store at *root*."""
     append(os.fsencode(root), kind, action, identity, attributes, time.time_ns())
 
 
 def is_first(root: Path, what: str) -> bool:
-    """Return True the first time that this is asked about *what*, a word, in the store at *root*."""
+    """Return True for the first call with the word *what* in the store at *root*, and False for later ones."""
     with suppress(OSError):
         (root / EVENTS).mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(root / EVENTS / f"told-{what}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -62,9 +62,9 @@ def is_first(root: Path, what: str) -> bool:
 
 
 def read_events(root: Path, since: float | None, until: float | None) -> Iterator[Event]:
-    """Yield the events of the store at *root* after *since* (None for now), and as they come those up to *until*.
+    """Yield the events of the store at *root* between two times, in seconds since 1970, and new ones as they come.
 
-    Without *until* there is no end.
+    For *since* None means now. Without *until* the iterator does not end.
     """
     begin = time.time() if since is None else since
     for line in _lines(root / EVENTS, until, from_end=since is None):
@@ -77,7 +77,7 @@ def read_events(root: Path, since: float | None, until: float | None) -> Iterato
 
 
 def _lines(directory: Path, until: float | None, *, from_end: bool) -> Iterator[bytes]:
-    """Yield whole lines of both files, and then of the latest as it grows."""
+    """Yield the lines of both files of the log, and then new lines of the latest file as they are written."""
     if not from_end:
         earlier = _opened(directory / EARLIER)
         if earlier is not None:
@@ -88,7 +88,7 @@ def _lines(directory: Path, until: float | None, *, from_end: bool) -> Iterator[
         file.seek(0, os.SEEK_END)
     try:
         while True:
-            # Asked first: what was written until then is read below.
+            # Computed before reading, so that everything written until then is read.
             over = until is not None and time.time() > until
             if file is not None:
                 yield from _whole(file)
@@ -110,7 +110,7 @@ def _lines(directory: Path, until: float | None, *, from_end: bool) -> Iterator[
 
 
 def _whole(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines that *file* has; one that is being written is left for the next time."""
+    """Yield the complete lines of *file*. A line that is still being written is left for the next call."""
     while True:
         place = file.tell()
         line = file.readline()

@@ -1,4 +1,4 @@
-"""A command in a container that runs."""
+"""``exec``: one more command in a container that runs."""
 
 import os
 
@@ -23,7 +23,7 @@ _NOT_THERE = 127
 
 @frozen
 class Inside:
-    """What is run. *env* is added to that of the container; *user* and *working_dir* are the container's by default."""
+    """The command. *env* is added to that of the container, whose user and working directory are the defaults."""
 
     words: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
@@ -35,11 +35,13 @@ class Inside:
 
 
 def execute(container: StoredContainer, inside: Inside, output: Output | None) -> int:
-    """Run a command in *container* and return its exit code; without *output* leave it alone, and return 0.
+    """Run a command in *container*, pass its output to *output*, and return its exit code.
+
+    Without *output* it is started in the background, and 0 is returned.
 
     Raises:
-        ContainerError: the container does not run, or is paused, or has not the user.
-        NotStarted: the directory cannot be entered.
+        ContainerError: the container does not run, or is paused, or the user does not exist in it.
+        NotStarted: the working directory cannot be entered.
     """
     state = container.state
     if state.status == "paused":
@@ -100,7 +102,7 @@ def _leave(data: bytes, fork: Fork) -> None:
 
 
 def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
-    """Return *inside* as the monitor of *container* takes it."""
+    """Return *inside* in the form that the monitor of *container* takes."""
     program = container.config.program
     variables = {
         **dict(environment(container.config)),
@@ -110,7 +112,7 @@ def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
     user = program.user if inside.user is None else inside.user
     process = Process(
         args=tuple(map(os.fsencode, inside.words)),
-        # The monitor puts that of the container in its place.
+        # The monitor replaces this by the confinement of the container.
         confinement=Confinement(
             capabilities=EVERY, insecure=inside.privileged, no_new_privileges=False, rlimits=(), seccomp=b""
         ),

@@ -1,4 +1,4 @@
-"""The files of a container: its whole tree, what it changed, and copies of files into it and out of it."""
+"""The files of a container: its file tree, what it changed in that of the image, and its size on disk."""
 
 import os
 from collections.abc import Iterator
@@ -27,23 +27,24 @@ _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
 
 
 def snapshot_of(containers: Containers, container: StoredContainer) -> str | None:
-    """Return the name of the snapshot that the container's own stands on, unpacked anew after a reboot."""
+    """Return the name of the snapshot of the container's image, and unpack it if it is missing, as after a reboot."""
     store = containers.store
     return store.snapshot(read_image(store.blobs, read_hold(container.directory).image))
 
 
 @contextmanager
 def written_tree(containers: Containers, container: StoredContainer) -> Iterator[int]:
-    """Yield a descriptor of what the image has and the container wrote, without what is mounted into it; read-only.
+    """Yield a descriptor of the file tree of a container without its mounts: the image and what it wrote, read-only.
 
-    This, and `whole_tree`, are called where trees can be worked on (`namespace.within`).
+    This function and `whole_tree` are called within `namespace.within`, where file trees are accessible.
     """
     store = containers.store
     check_ids(container.id, container.config.ids)
     with store.in_use():
         root = store.snapshots.lasting_root(container.directory / ROOTFS, snapshot_of(containers, container))
         if isinstance(root, roots.OverlayRoot) and root.upper is not None:
-            # As one more lower layer: the overlay may be in use, and two may not write to one upper directory.
+            # The upper directory becomes one more lower one: the container may run, and two overlays must not share
+            # one.
             root = roots.OverlayRoot(lowers=(*root.lowers, root.upper))
         tree = open_root(root, store.root / "tmp")
         try:
@@ -54,7 +55,7 @@ def written_tree(containers: Containers, container: StoredContainer) -> Iterator
 
 @contextmanager
 def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[Root]:
-    """Yield the root of the container: as its processes see it while it runs, else what it wrote."""
+    """Yield the root of the file tree of a container; while it runs that is as its processes see it, with mounts."""
     check_ids(container.id, container.config.ids)
     process = container.state.open_process() if container.state.runs else None
     if process is None:
@@ -74,7 +75,7 @@ def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[R
 
 
 def changes(containers: Containers, container: StoredContainer) -> list[tuple[str, str]]:
-    """Return what the container changed: A, C or D, and a path; in the order of the paths."""
+    """Return what the container changed: pairs of A (added), C (changed) or D (deleted) and a path, sorted by path."""
     return within(containers.store, _changes, container)
 
 
@@ -92,7 +93,7 @@ def _shown(change: Change) -> tuple[str, str]:
 
 
 def size_of(store: Store, path: Path) -> int:
-    """Return what the tree at *path* takes on the disk, whoever owns what is in it."""
+    """Return the disk usage of the tree at *path* in bytes, also when it has files of other owners."""
     try:
         return disk_usage(path)
     except PermissionError:
@@ -106,12 +107,15 @@ def _size(_store: Store, _tell: Tell, path: Path) -> int:
 
 
 def written_size(store: Store, container: StoredContainer) -> int:
-    """Return what a container wrote, in bytes on the disk."""
+    """Return the disk usage of the files that a container wrote, in bytes."""
     return size_of(store, container.directory / ROOTFS / "fs")
 
 
 def place_in(container: StoredContainer, tree: Root, path: str) -> tuple[Root, str]:
-    """Return the tree that *path* is in, and the path there: that of a volume, for a container that does not run."""
+    """Return the tree that *path* of a container is in, and the path in that tree.
+
+    Nothing is mounted in a container that does not run, so there *path* may be in the directory of a volume instead.
+    """
     whole = normpath("/" + path.lstrip("/")) + ("/" if path.endswith("/") else "/." if path.endswith("/.") else "")
     if not container.state.runs:
         for each in sorted(container.config.host.mounts, key=lambda mount: -len(mount.target)):

@@ -1,4 +1,4 @@
-"""What is done to containers: start, signal, stop, wait, pause, remove. Each finds the true state first."""
+"""Operations on containers: kill, stop, wait, pause, rename and remove. Each reads the true state first."""
 
 import os
 import time
@@ -21,7 +21,7 @@ _PATIENCE, _PAUSE = 10.0, 0.005
 
 
 def let_go(container: StoredContainer) -> None:
-    """Take down the networks of a container that has ended, unless it is gone."""
+    """Take down the networks of a container if it has ended. One that was removed meanwhile is no error."""
     if is_live(container.directory) and container.state.status not in ALIVE:
         _await_release(container)
         with suppress(NoSuchContainer), held(container):
@@ -44,7 +44,10 @@ def kill(container: StoredContainer, signal: int) -> None:
 
 
 def stop(container: StoredContainer, signal: int, seconds: float) -> None:
-    """End a container: by *signal*, and after *seconds* by force, -1 for never. One that has ended is no error."""
+    """Send *signal* to a container, and SIGKILL when it has not exited after *seconds*, -1 for never.
+
+    A paused container is resumed first. A container that has exited is no error.
+    """
     status = container.state.status
     if status not in ALIVE:
         return
@@ -58,13 +61,13 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
             container.tell("kill", signal=f"{_SIGKILL}")
             ask(container.directory, messages.STOP + str(_SIGKILL).encode())
             wait(container, -1)
-    # The state is final when the lock is free, and so is the name.
+    # The state, and the name of a container with --rm, are final only when the monitor has released its lock.
     _await_release(container)
     let_go(container)
 
 
 def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | None) -> None:
-    """Stop a container by *signal*, its own, or SIGTERM; after *seconds*, its own, or ten, by force."""
+    """Stop a container. The defaults of *signal* and *seconds* are those of its settings, or else SIGTERM and 10."""
     program = container.config.program
     own = _STOP_SECONDS if program.stop_timeout is None else program.stop_timeout
     number = signal_number(signal or program.stop_signal or "TERM")
@@ -74,13 +77,13 @@ def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | N
 
 
 def wait(container: StoredContainer, seconds: float = -1) -> int | None:
-    """Wait until a container ends, at most for *seconds*, -1 for ever; return its exit code, None if it still runs."""
+    """Wait until a container exits, at most *seconds*, -1 for no limit; return its exit code, None if it still runs."""
     try:
         with connected(container.directory) as channel:
             channel.send(messages.WAIT)
             if container.state.status not in ALIVE:
                 return container.state.exit_code
-            # Zero would be no wait at all, which raises another error.
+            # A timeout of zero would make the socket non-blocking, which raises another error than TimeoutError.
             channel.settimeout(max(seconds, _PAUSE) if seconds >= 0 else None)
             while said := received(channel):
                 if said[:1] == messages.ENDED:
@@ -113,7 +116,7 @@ def pause(container: StoredContainer) -> None:
 
 
 def unpause(container: StoredContainer) -> None:
-    """Let the processes of a paused container go on. Raises ContainerError."""
+    """Resume the processes of a paused container. Raises ContainerError."""
     if container.state.status != "paused":
         raise ContainerError(f"Container {container.id} is not paused")
     ask(container.directory, messages.THAW)
@@ -130,10 +133,10 @@ def rename(containers: Containers, container: StoredContainer, name: str) -> Non
 
 
 def remove(containers: Containers, container: StoredContainer, *, force: bool = False, volumes: bool = False) -> None:
-    """Remove a container, with *volumes* those that were made for it alone, with *force* also while it runs.
+    """Remove a container; with *volumes* also its anonymous volumes.
 
     Raises:
-        ContainerError: it runs.
+        ContainerError: it runs, and *force* is false.
     """
     if force and container.state.status in ALIVE:
         stop(container, _SIGKILL, -1)
@@ -147,7 +150,8 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
                 " removing or force remove"
             )
         os.close(take_over(container.directory))
-        # A monitor that was killed after it had recorded the end has left them, one that has just ended its networks.
+        # A monitor that was killed after it recorded the end has left the groups. The networks are taken down by a
+        # command that the monitor starts when it ends, which may not have happened yet.
         clear_groups(container)
         leave_networks(container)
         containers.remove(container)
@@ -157,14 +161,14 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
 
 
 def remove_volumes(containers: Containers, container: StoredContainer) -> None:
-    """Remove the volumes that were made for *container* alone, which is gone; those that others took over stay."""
+    """Remove the anonymous volumes of *container*, which was removed, except those that other containers use."""
     kept = Volumes(containers.store)
     with suppress(NoSuchVolume):
         kept.prune([kept.find(name) for name in kept.anonymous_of(container)])
 
 
 def settle_all(containers: Containers) -> None:
-    """Settle the containers that lost their monitors, and remove those that were to go with their end."""
+    """Settle all containers whose monitors are gone, and remove those with ``--rm`` that have exited."""
     gone = []
     for container in containers.all():
         state = container.state

@@ -1,4 +1,4 @@
-"""What a container printed, read from its log: the last lines, since a time, as it comes."""
+"""Reading the log of a container: all lines, the last ones, those between two times, and new lines as they come."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _DAMAGED = (ValueError, LookupError, TypeError, AttributeError)
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line, or a piece of a long one, with its newline if it has one; *stream* is 1 or 2."""
+    """A line, or a part of a long one, with its newline if it has one. *stream* is 1 or 2, *time* in RFC 3339."""
 
     stream: int
     data: bytes
@@ -36,9 +36,9 @@ def lines(
     until: float | None = None,
     follow: Callable[[], bool] | None = None,
 ) -> Iterator[LogLine]:
-    """Yield what the container in *directory* printed, the last *tail* lines of it, between two times.
+    """Yield the output of the container in *directory*: its last *tail* lines, between the times *since* and *until*.
 
-    With *follow* go on until that tells False, and then yield what has come meanwhile.
+    With *follow* the iterator waits for new lines as long as the function returns True.
     """
     for batch in batches(directory, tail=tail, since=since, until=until, follow=follow):
         yield from batch
@@ -52,7 +52,7 @@ def batches(
     until: float | None = None,
     follow: Callable[[], bool] | None = None,
 ) -> Iterator[list[LogLine]]:
-    """Yield what `lines` yields, in lists of as many lines as were read at once: none waits for later ones."""
+    """Yield the same as `lines` in lists: each has the lines that could be read at once, so that none is delayed."""
     files = _files(directory)
     start = _place_of_last(files, tail) if tail is not None else (0, 0)
     for number, file in enumerate(files):
@@ -76,7 +76,7 @@ def _from_nothing(directory: Path, follow: Callable[[], bool]) -> Iterator[list[
 
 
 def _files(directory: Path) -> list[BinaryIO]:
-    """Open the files of the log, the oldest first; what is open stays what it is when they take turns."""
+    """Open the files of the log, the oldest first. An open file keeps its content when the log is rotated."""
     opened: list[BinaryIO] = []
     number = 0
     while True:
@@ -88,7 +88,7 @@ def _files(directory: Path) -> list[BinaryIO]:
 
 
 def _place_of_last(files: list[BinaryIO], count: int) -> tuple[int, int]:
-    """Return the file, and the place in it, where the last *count* lines begin."""
+    """Return where the last *count* lines begin: the index of the file, and the position in it."""
     for number in range(len(files) - 1, -1, -1):
         file = files[number]
         end = at = file.seek(0, os.SEEK_END)
@@ -117,7 +117,10 @@ def _blocks(file: BinaryIO) -> Iterator[list[bytes]]:
 
 
 def _followed(file: BinaryIO, directory: Path, follow: Callable[[], bool]) -> Iterator[list[bytes]]:
-    """Yield the lines of *file* and of those that take its place, as they come; the last one is closed."""
+    """Yield the lines of *file*, and of the files that follow it when the log is rotated, as they are written.
+
+    The files are closed. Lines that were written before *follow* returned False are yielded, too.
+    """
     rest = b""
     while True:
         goes_on = follow()
@@ -137,11 +140,11 @@ def _followed(file: BinaryIO, directory: Path, follow: Callable[[], bool]) -> It
 
 
 def _later(file: BinaryIO, directory: Path) -> BinaryIO | None:
-    """Return the file that came after *file* when that was full, None while that is the last or not read to its end."""
+    """Return the next file of a rotated log; None while *file* is the latest one or is not read to its end."""
     opened = _files(directory)
     own = os.fstat(file.fileno())
     places = [number for number, each in enumerate(opened) if os.path.samestat(os.fstat(each.fileno()), own)]
-    # One that took too many turns is gone: the oldest that is left comes next.
+    # A file that was rotated too often is deleted. Then the oldest one that is left comes next.
     wanted = places[0] + 1 if places else 0
     found = opened[wanted] if wanted < len(opened) and file.tell() >= own.st_size else None
     for each in opened:
@@ -153,7 +156,7 @@ def _later(file: BinaryIO, directory: Path) -> BinaryIO | None:
 def _parsed(block: list[bytes]) -> list[LogLine]:
     """Return the lines of a block, without those that a full disk truncated."""
     try:
-        # One document for all of them: to decode each by itself takes twice as long.
+        # All lines are decoded as one document: decoding each line alone takes twice as long.
         return [_line(entry) for entry in json.loads(b"[%b]" % b",".join(block))]
     except _DAMAGED:
         return [line for raw in block if (line := _parsed_alone(raw)) is not None]
@@ -191,7 +194,7 @@ def full_time(text: str) -> str:
 
 
 def moment(text: str, now: float) -> float:
-    """Return what ``--since`` takes: a time, seconds since 1970, or how long ago. Raises RequestError."""
+    """Parse ``--since``: seconds since 1970, a time, or a duration before *now*. Raises RequestError."""
     try:
         return float(text)
     except ValueError:

@@ -31,7 +31,7 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Return whether *text* is a whole id; only such a text ever becomes a part of a path."""
+    """Return whether *text* is a complete id. No other text may become a part of a path."""
     return _ID.fullmatch(text) is not None
 
 
@@ -41,7 +41,7 @@ def random_name() -> str:
 
 
 def check_name(name: str) -> str:
-    """Return *name* without the slash that Docker lets stand before it. Raises RequestError."""
+    """Return *name* without a leading slash, which Docker permits. Raises RequestError when the name is invalid."""
     plain = name.removeprefix("/")
     if not _VALID.fullmatch(plain) or len(plain) > 255:
         raise RequestError(

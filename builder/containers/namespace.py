@@ -1,8 +1,8 @@
-"""Where containers are worked on: here as root of the host; for other users in the namespace that all of them share.
+"""Where the files of containers are accessed: in this process for root, else in the user namespace of the containers.
 
-Root of one user namespace may nothing in another one beside it. So all containers of a store run in one, which the
-first of them brings, which the others join, and which goes with the last: the kernel keeps it for as long as a monitor
-is in it. Commands stay outside and have what needs root done by a worker that joins (`runtime.worker`).
+Root of one user namespace has no rights in a sibling. So all containers of a store run in one user namespace. The first
+container creates it, the others join it, and it ends with the last one: the kernel keeps it as long as a monitor is in
+it. Commands stay outside of it. A worker that joins it does what needs root (`runtime.worker`).
 """
 
 import os
@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 
 def need_sandbox() -> None:
-    """Raise SandboxUnavailable unless this user may have containers, as far as that is known without trying."""
+    """Raise SandboxUnavailable when it is known without a trial that this user cannot have containers."""
     wanted = isolation.wanted()
     if os.geteuid() != 0:
         isolation.check_namespace()
@@ -51,9 +51,9 @@ def within(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Return ``function(store, tell, *arguments)``, called where the files of containers can be worked on.
+    """Call ``function(store, tell, *arguments)`` where the files of containers are accessible, and return its result.
 
-    *function* is one of a module. Arguments and the result may cross to another process: they are values.
+    That may be another process, so *function* is at the top of a module, and its arguments and result can be pickled.
     """
     return within_with((), store, function, *arguments, **options)
 
@@ -65,16 +65,16 @@ def within_with(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Do the same for a function that uses *descriptors*, which have the same numbers there."""
+    """Do as `within` does, for a function that uses open *descriptors*. They have the same numbers there."""
     with _running(store.root) as namespace:
         return inside_of(namespace, descriptors, function, store, silent, *arguments, **options)
 
 
 @contextmanager
 def shared_namespace(store: Store) -> Iterator[int]:
-    """Yield the open user namespace for a container to be started in, -1 for a new one, or none.
+    """Yield a descriptor of the user namespace to start a container in; -1 when it must be created, and for root.
 
-    While the block runs, until the new monitor listens, nobody else makes one.
+    A lock is held while the block runs, which ends when the new monitor listens, so that nobody creates a second one.
     """
     if isolation.is_direct():
         yield -1
@@ -99,15 +99,16 @@ def started_within(
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> None:
-    """Call *function* as `within_with` does, in what `shared_namespace` yielded."""
+    """Call *function* as `within_with` does, in the user namespace that `shared_namespace` yielded."""
     inside_of(namespace, descriptors, function, store, silent, *arguments, **options)
 
 
 @contextmanager
 def _running(root: Path) -> Iterator[int]:
-    """Yield the user namespace in which containers of the store at *root* run, open; -1 where there is none to join.
+    """Yield a descriptor of the user namespace in which containers of the store at *root* run; -1 when none runs.
 
-    Raises SandboxUnavailable when they run under another isolation than this process wants.
+    Raises:
+        SandboxUnavailable: they run in a way that differs from the isolation of this process.
     """
     found = -1 if isolation.is_direct() else _namespace(root)
     try:
@@ -133,7 +134,7 @@ def _namespace(root: Path) -> int:
 
 
 def need_ids() -> None:
-    """Raise SandboxUnavailable unless this process has ids for the owners of files."""
+    """Raise SandboxUnavailable when this process has only one user id for the owners of files."""
     if isolation.is_single():
         why = isolation.drawback()
         raise SandboxUnavailable(
@@ -142,13 +143,13 @@ def need_ids() -> None:
 
 
 def own_ids() -> str:
-    """Return what tells whose ids files have that this process writes, "" for those of the host."""
+    """Return the id map under which this process writes files; "" for the ids of the host."""
     found, prefix = id_map(), overlay_xattr_prefix()
     return "" if is_host_map(found) and prefix.startswith("trusted.") else found
 
 
 def check_ids(identity_of: str, ids: str) -> None:
-    """Raise ContainerError when the files of a container were not written under the ids of this process."""
+    """Raise ContainerError when the files of a container belong to another id map than that of this process."""
     need_ids()
     if ids != own_ids():
         raise ContainerError(
@@ -159,7 +160,7 @@ def check_ids(identity_of: str, ids: str) -> None:
 
 
 def remove_files(store: Store, directory: Path, name: str) -> None:
-    """Remove *name* in *directory*, whoever owns what is in it."""
+    """Remove *name* in *directory* with everything below it, also files of other owners."""
     try:
         _remove(directory, name)
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Containers and their networks: what they begin with, joined at the start, left at the end."""
+"""The networks of containers: the settings of a new container, and connecting one that starts."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def shared_with(host: HostConfig) -> str:
 
 
 def attached_at_first(containers: Containers, config: Config) -> tuple[Membership, ...]:
-    """Return the networks that a new container is on, by their ids; one that is missing may be there at the start."""
+    """Return the networks of a new container, with the ids of those that exist. Others may be created later."""
     networks = Networks(containers.store.root)
     found = []
     for each in config.host.networking.attachments:
@@ -38,7 +38,7 @@ def attached_at_first(containers: Containers, config: Config) -> tuple[Membershi
 
 
 def files_at_first(containers: Containers, config: Config) -> dict[str, str]:
-    """Return the files of a new container: those that it has in /etc, and the list of its networks."""
+    """Return the files of a new container by name: those that are mounted in /etc, and the list of its networks."""
     hostname, around = config.program.hostname, config.host
     own = () if hostname == "localhost" else (("127.0.1.1", hostname),)
     return {
@@ -54,11 +54,13 @@ def _extra(around: HostConfig, gateway: str) -> list[tuple[str, str]]:
 
 
 def join(containers: Containers, container: StoredContainer) -> int:
-    """Set up the networks of a container that starts; return a descriptor of its namespace, -1 where it joins none.
+    """Set up the networks of a container that starts, and return a descriptor of its network namespace.
 
-    A private one is begun by `private_network`.
+    It is -1 for the modes that need none prepared; a private network is started by `private_network`. The caller holds
+    the lock of the container.
 
-    The caller holds its lock. Raises what `connect_all` raises, and ContainerError when what it shares is not there.
+    Raises:
+        ContainerError: the container whose network it shares does not run. Also what `connect_all` raises.
     """
     around = container.config.host
     if around.network in {HOST, NONE, PRIVATE}:
@@ -77,10 +79,13 @@ def join(containers: Containers, container: StoredContainer) -> int:
 
 @contextmanager
 def private_network(containers: Containers, container: StoredContainer) -> Iterator[Callable[[], tuple[int, int]]]:
-    """Begin the private network of a container that starts; yield what waits for it and returns its descriptors.
+    """Start the private network of a container that starts, and yield a function that waits for it.
 
-    They are those of `PrivateNetwork.hand_over`; of a container that has no such network there are none. What the
-    block leaves without taking them ends. The caller holds its lock. Raises what `begin_private` raises.
+    The function returns the descriptors of `PrivateNetwork.hand_over`, or (-1, -1) for a container without such a
+    network. If the block does not call it, the network ends with the block. The caller holds the lock of the container.
+
+    Raises:
+        Exception: what `begin_private` raises.
     """
     if container.config.host.network != PRIVATE:
         yield lambda: (-1, -1)
@@ -99,7 +104,7 @@ def private_network(containers: Containers, container: StoredContainer) -> Itera
 
 
 def joining(container: StoredContainer) -> Joining:
-    """Return *container* as networks see it."""
+    """Return what `builder.networks` needs to know of *container*."""
     config = container.config
     return Joining(
         id=config.id,
@@ -120,7 +125,7 @@ def _network_of(containers: Containers, identity: str) -> int:
         raise ContainerError(f"cannot join network of a non running container: {owner.id}")
     try:
         space = os.open(f"/proc/{number_of(process)}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        # The number was that of the process if it has not ended by now.
+        # A process that has not ended by now had this number when its namespace was opened.
         if not has_ended(process):
             return space
         os.close(space)
@@ -132,7 +137,7 @@ def _network_of(containers: Containers, identity: str) -> int:
 
 
 def _write_files(containers: Containers, container: StoredContainer, live: Live) -> None:
-    """Write the files of /etc, which say what its addresses are."""
+    """Write the hosts and resolv.conf of a container, which depend on its addresses."""
     around, hostname = container.config.host, container.config.program.hostname
     gateway = next((each.gateway for each in live.endpoints if each.gateway), "127.0.0.1")
     own = [(each.ip, hostname) for each in live.endpoints]
@@ -147,7 +152,7 @@ def _write_files(containers: Containers, container: StoredContainer, live: Live)
 
 
 def _linked(containers: Containers, name: str, live: Live) -> Endpoint:
-    """Return what a container that is linked to has of a network that both are on. Raises ContainerError."""
+    """Return the endpoint of the container of a ``--link`` in a network that both are on. Raises ContainerError."""
     other = containers.find(name)
     theirs = read_live(other.directory) if other.state.runs else None
     if theirs is None:

@@ -1,4 +1,4 @@
-"""What a monitor that is gone has left is ended and recorded: processes, control groups, networks."""
+"""Settling a container whose monitor is gone: what the monitor left is ended, and the end is recorded."""
 
 import fcntl
 import os
@@ -29,10 +29,10 @@ def groups_parent(container: StoredContainer) -> str:
 
 
 def take_over(directory: Path) -> int:
-    """Return a descriptor that holds the monitor's lock; the last one may still be removing its control groups.
+    """Take the lock of the monitor and return its descriptor. A monitor that is about to end is waited for.
 
     Raises:
-        ContainerError: it does not let go.
+        ContainerError: the monitor still has the lock after ten seconds.
     """
     lock = os.open(directory / MONITOR, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + _PATIENCE
@@ -49,7 +49,10 @@ def take_over(directory: Path) -> int:
 
 
 def settle(container: StoredContainer) -> State:
-    """Return the state of a container whose lock the caller holds; what a dead monitor left is ended and recorded."""
+    """Return the state of a container; if its monitor is gone, first end and record what the monitor left.
+
+    The caller holds the lock of the container.
+    """
     state = container.state
     if not state.lost:
         if is_live(container.directory) and not is_watched(container.directory):
@@ -70,17 +73,17 @@ def settle(container: StoredContainer) -> State:
 
 
 def leave_networks(container: StoredContainer) -> None:
-    """Take down what is set up for a container of which nothing runs."""
+    """Take down the networks of a container that has no processes."""
     if not is_live(container.directory):
         return
-    # Most containers have none, and what sets networks up takes time to load.
+    # Imported here because most containers have no networks of their own.
     from pybuild.builder.networks.connecting import disconnect_all
 
     disconnect_all(container.directory.parents[1], container.directory)
 
 
 def clear_groups(container: StoredContainer) -> None:
-    """Kill what is left in the control groups of a container without a monitor, and remove them."""
+    """Kill all processes in the control groups of a container without a monitor, and remove the groups."""
     made = tuple(map(os.fsencode, group_directories(container.id, groups_parent(container))))
     if made:
         groups.freeze(made, frozen=False)

@@ -1,4 +1,4 @@
-"""A container's config becomes the `Spec` of a sandbox."""
+"""The `Spec` of the sandbox of a container, made from its config."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -17,15 +17,18 @@ from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec
 
 FILES = ("hosts", "hostname", "resolv.conf")
-"""The files in the directory of a container that it has in /etc, unless something else is mounted there."""
+"""The files of the container's directory that are mounted in its /etc, unless the user mounts something else there."""
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 
 
 def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path | MountPoint]) -> Spec:
-    """Return what the sandbox of *container* has to do; *volumes* are the directories of its volumes by name.
+    """Return the description of the sandbox of *container*.
 
-    Raises ContainerError for a capability that it cannot be given.
+    *volumes* has the directory of each volume by name, or the tmpfs that is mounted instead.
+
+    Raises:
+        ContainerError: this process cannot give a capability that the config demands.
     """
     program, around = container.config.program, container.config.host
     mounts = tuple(_mount(each, volumes) for each in around.mounts)
@@ -70,13 +73,13 @@ def _confinement(around: HostConfig) -> Rights:
 
 
 def _sysctls(given: Namespaces) -> tuple[tuple[str, str], ...]:
-    # The domain name has no call in Python; it is a parameter of the UTS namespace.
+    # Python has no setdomainname(2). The sysctl kernel.domainname sets the same value of the UTS namespace.
     domain = (("kernel.domainname", given.domainname),) if given.domainname else ()
     return (*domain, *given.sysctls)
 
 
 def _shared_memory(around: HostConfig) -> tuple[Mount, ...]:
-    """Return the host's shared memory for who shares the host's IPC namespace."""
+    """Return the mount of the host's /dev/shm for a container that shares the IPC namespace of the host."""
     taken = any(each.target == _SHARED_MEMORY for each in around.mounts)
     if taken or "ipc" not in around.namespaces.shared:
         return ()
@@ -84,14 +87,14 @@ def _shared_memory(around: HostConfig) -> tuple[Mount, ...]:
 
 
 def environment(config: Config) -> tuple[tuple[str, str], ...]:
-    """Return the variables of the process, of which the image's and the user's win."""
+    """Return the variables of the process: defaults, overridden by those of the image and of the user."""
     given = {name: value for name, mark, value in (line.partition("=") for line in config.program.env) if mark}
     ours = {"PATH": given.get("PATH") or DEFAULT_PATH, "HOSTNAME": config.program.hostname}
     return tuple({**ours, **({"TERM": "xterm"} if config.program.tty else {}), **given}.items())
 
 
 def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:
-    # Who shares the network of another container has its names and servers, too.
+    # A container that shares the network of another one has the hosts and name servers of that, too.
     owner = shared_with(around)
     directory = container.directory.with_name(owner) if owner else container.directory
     taken = {each.target for each in around.mounts}

@@ -1,4 +1,4 @@
-"""A container is started: its root is made, its sandbox described, and a monitor left with it."""
+"""Starting a container: describing its sandbox, and starting a monitor that outlives this process."""
 
 import os
 import socket
@@ -34,21 +34,21 @@ from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.wire import encode
 
 _LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
-"""What the log driver ``local`` keeps, as in Docker."""
+"""The number and size in bytes of the files that the log driver ``local`` keeps, as in Docker."""
 _INTERVAL, _START_INTERVAL, _RETRIES = 30_000_000_000, 5_000_000_000, 3
-"""Nanoseconds, and the number of failures: Docker's for a health check that does not say."""
+"""Docker's defaults for a health check: two intervals in nanoseconds, and the number of failures."""
 
 
 def start(
     containers: Containers, container: StoredContainer, prepare: Callable[[socket.socket], None]
 ) -> socket.socket | None:
-    """Start *container* and return the channel to its monitor, None when it runs already.
+    """Start *container* and return the connection to its monitor; None when it runs already.
 
-    *prepare* may say to the monitor what it has to know before the process starts, such as that somebody looks.
+    *prepare* may send messages to the monitor before the process starts, such as a request for the output.
 
     Raises:
         NotStarted: the process cannot be executed.
-        ContainerError: it is paused.
+        ContainerError: the container is paused.
         SandboxUnavailable: this host permits no sandbox.
     """
     with held(container):
@@ -70,7 +70,7 @@ def _started(
 ) -> socket.socket:
     channel = _watched(containers, container, state, namespace)
     try:
-        # A monitor that has ended already has said why: that is read next.
+        # If the monitor has ended already, `await_start` reads and raises the reason that it sent.
         with suppress(OSError):
             prepare(channel)
         await_start(channel)
@@ -86,11 +86,11 @@ def _started(
 
 
 def _watched(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
-    """Leave a monitor with *container*, in the user namespace *namespace*; return the channel to it."""
+    """Start a monitor for *container* in the user namespace *namespace*, and return the connection to it."""
     lock, network = take_over(container.directory), -1
     ours, theirs = channel_pair()
     try:
-        leave_networks(container)  # a monitor that has just ended had no time for it
+        leave_networks(container)  # after the last run, in case that its command for this was killed
         network = join(containers, container)
         given = (theirs.fileno(), lock, *((network,) if network >= 0 else ()))
         started_within(namespace, given, containers.store, _watch, container, state.finished, given)
@@ -122,7 +122,7 @@ def _watch(store: Store, _tell: Tell, container: StoredContainer, finished: str,
 def _order(containers: Containers, container: StoredContainer, finished: str) -> WatchOrder:
     around, program = container.config.host, container.config.program
     spec = spec_of(container, _root(containers, container), _places(containers, container))
-    # Last: what is refused above would leave the groups until the container is removed.
+    # Made last: if something above raises, the groups would stay until the container is removed.
     made, missing = make_groups(container.id, groups_parent(container), around.limits)
     tell_missing(containers.store, missing)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
@@ -163,9 +163,10 @@ def _health(container: StoredContainer) -> Health | tuple[()]:
 
 
 def _places(containers: Containers, container: StoredContainer) -> dict[str, Path | MountPoint]:
-    """Return the directories of the volumes by name, or what is mounted in their place.
+    """Return the directory of each volume by name, or the tmpfs that is mounted instead.
 
-    Raises ContainerError for one that somebody removed by hand.
+    Raises:
+        ContainerError: the directory of a volume is missing.
     """
     volumes = Volumes(containers.store)
     names = [each.name for each in container.config.host.mounts if each.kind == VOLUME]
@@ -176,7 +177,7 @@ def _places(containers: Containers, container: StoredContainer) -> dict[str, Pat
 
 
 def _root(containers: Containers, container: StoredContainer) -> Root:
-    """Return the root of the container; after a reboot the layers below it are unpacked once more."""
+    """Return the rootfs of the container; after a reboot the layers of its image are unpacked again."""
     store, directory = containers.store, container.directory
     with store.in_use():
         hold = read_hold(directory)
@@ -187,7 +188,7 @@ def _root(containers: Containers, container: StoredContainer) -> Root:
 
 
 def log_files(driver: str, options: dict[str, str]) -> LogFiles:
-    """Return how much of the output is kept."""
+    """Return how much of the output a log driver keeps: the number of files, and the size of each."""
     if driver == "none":
         return LogFiles(0, 0)
     size = parse_size(options["max-size"]) if "max-size" in options else _LOCAL_SIZE if driver == "local" else 0
@@ -195,13 +196,16 @@ def log_files(driver: str, options: dict[str, str]) -> LogFiles:
 
 
 def _afterwards(containers: Containers, container: StoredContainer) -> tuple[bytes, ...]:
-    """Return the command line that removes the container once it has ended, or what it has of its networks."""
+    """Return the command that the monitor starts when the container has ended; () for none.
+
+    It removes a container with ``--rm``, and takes down the networks of another one.
+    """
     host = container.config.host
     if not host.auto_remove and not is_live(container.directory):
         return ()
     place = Path(__file__).parents[3]
     code = f"import sys; sys.path.insert(0, {os.fspath(place)!r}); from pybuild.builder.cli.main import main; main()"
-    # Each command about containers tidies up first.
+    # Each command about containers first settles all containers, so any of them takes the networks down.
     command = ("rm", "-v", container.id) if host.auto_remove else ("ps", "-q")
     words = (sys.executable, "-c", code, "--root", os.fspath(containers.store.root), *command)
     return tuple(map(os.fsencode, words))

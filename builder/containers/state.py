@@ -1,4 +1,4 @@
-"""What a container does: read from what its monitor wrote, and believed only as far as the monitor lives."""
+"""The state of a container: read from the file of its monitor, and corrected when the monitor is gone."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from pybuild.runtime.monitor.state import NEVER, STATE, StateFile, boot_id
 from pybuild.runtime.values import frozen, replace
 
 MONITOR = "monitor"
-"""The file that a monitor has locked for as long as it lives."""
+"""The file that a monitor keeps locked as long as it lives."""
 ALIVE = frozenset({"running", "paused", "restarting"})
 LOST, REBOOTED = 137, 255
 """Exit codes of a container whose monitor was killed, and of one that ran when the host went down."""
@@ -20,7 +20,10 @@ LOST, REBOOTED = 137, 255
 
 @frozen
 class State:
-    """The state of a container; see `runtime.monitor.state.State` for the file. *lost*: it is not settled yet."""
+    """The state of a container; `runtime.monitor.state.State` describes the file.
+
+    *lost* means that the file says that it runs, but its monitor is gone, and nobody has recorded the end (`settling`).
+    """
 
     status: str = "created"
     pid: int = 0
@@ -39,11 +42,11 @@ class State:
 
     @property
     def runs(self) -> bool:
-        """Whether there is a process: it runs, or is paused."""
+        """Whether it has processes: it is running or paused."""
         return self.status in {"running", "paused"}
 
     def processes(self) -> frozenset[int]:
-        """Return the numbers of all processes in the PID namespace of its first process, as we see them."""
+        """Return the numbers, in our PID namespace, of all processes in the PID namespace of its first process."""
         found = set()
         with suppress(FileNotFoundError, ProcessLookupError):
             wanted = os.stat(f"/proc/{self.pid}/ns/pid")
@@ -54,11 +57,14 @@ class State:
         return frozenset(found)
 
     def open_process(self) -> int | None:
-        """Return a pidfd of its first process, None when that has ended."""
+        """Return a pidfd of its first process; None when that has ended."""
         return open_process(self.pid, self.start_time) if self.pid and self.boot == boot_id() else None
 
     def is_due(self, policy: str, most: int) -> bool:
-        """Tell whether *policy* starts it after the host came up, as Docker's daemon does when it comes up."""
+        """Return whether the restart policy starts it after a boot, as Docker's daemon does when it starts.
+
+        *most* is the largest number of restarts of ``on-failure``, 0 for no limit.
+        """
         if self.status != "exited":
             return False
         failed = self.exit_code != 0 and (most == 0 or self.restarts < most)
@@ -82,8 +88,8 @@ _MEMBERS = {
 
 
 def read_state(directory: Path) -> State:
-    """Return what the container in *directory* does. One that ran when its monitor or its host died has exited."""
-    # The file first: a monitor writes the end before it lets go of its lock.
+    """Return the state of the container in *directory*. If it ran when its monitor or its host died, it has exited."""
+    # The file is read before the lock is tried: a monitor writes the end before it releases its lock.
     members = _members(directory)
     state = State(**{_MEMBERS[name]: value for name, value in members.items() if name in _MEMBERS})
     if state.status not in ALIVE or is_watched(directory):
@@ -112,7 +118,7 @@ def _members(directory: Path) -> dict[str, Any]:
 
 
 def write_state(directory: Path, state: State) -> None:
-    """Replace the state of a container without a monitor. The caller holds its lock."""
+    """Write the state of a container without a monitor. The caller holds the lock of the container."""
     written = StateFile(state.finished)
     for name in _MEMBERS.values():
         setattr(written, name, getattr(state, name))

@@ -1,4 +1,4 @@
-"""A container gets other limits, or another restart policy, also while it runs."""
+"""``update``: changing the limits and the restart policy of a container, which may run."""
 
 import os
 from contextlib import suppress
@@ -16,13 +16,13 @@ from pybuild.runtime.values import fields, replace
 
 
 def update(store: Store, container: StoredContainer, wanted: ResourceLimits, restart: tuple[str, int] | None) -> None:
-    """Change the limits that are not None in *wanted*, and the policy, if *restart* is one.
+    """Change the limits that *wanted* has, and the restart policy if *restart* is not None.
 
-    The store tells which limits no control group of this host holds.
+    The user is told which limits no control group of this host enforces.
 
     Raises:
-        ContainerError: they do not go together with what it has.
-        NoSuchContainer: it is gone.
+        ContainerError: the new limits contradict those that stay.
+        NoSuchContainer: the container was removed.
     """
     with held(container):
         state = settle(container)
@@ -37,7 +37,7 @@ def update(store: Store, container: StoredContainer, wanted: ResourceLimits, res
 
 
 def _changed(config: Config, wanted: ResourceLimits, restart: tuple[str, int] | None) -> Config:
-    """Return *config* with what is wanted. Raises ContainerError."""
+    """Return *config* with the new limits and policy. Raises ContainerError when they contradict what stays."""
     around = config.host
     given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
     given = {name: value for name, value in given.items() if value not in {None, "", (), False}}
@@ -62,7 +62,7 @@ def _check(old: ResourceLimits, new: ResourceLimits, given: dict[str, object]) -
 
 
 def tell_missing(store: Store, missing: tuple[str, ...]) -> None:
-    """Say which limits are not kept."""
+    """Tell the user which limits are not enforced."""
     if missing:
         limits = f"the limits {', '.join(missing)} are" if missing[1:] else f"the limit {missing[0]} is"
         store.tell(f"{limits} not kept: no control group here holds more, see pybuild doctor")

@@ -1,4 +1,4 @@
-"""What a container uses, as its control groups count it."""
+"""``stats``: the resources that a container uses, as its control groups count them."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ _LIMITS = ("memory.max", "memory.limit_in_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Nanoseconds of all processors; bytes; processes; bytes read from disks and written to them."""
+    """The resource usage of a container.
+
+    *cpu* is in nanoseconds of all processors together; *memory*, *limit*, and what was *read* from disks and *written*
+    to them, in bytes; *processes* is a number.
+    """
 
     cpu: int = 0
     memory: int = 0
@@ -26,7 +30,7 @@ class Usage:
 
 
 def usage(container: StoredContainer) -> Usage | None:
-    """Return what *container* uses now, None when it does not run, or no control group counts."""
+    """Return the usage of *container* now; None when it does not run, or has no control group."""
     groups = group_directories(container.id, groups_parent(container))
     if not container.state.runs or not groups:
         return None
@@ -69,7 +73,7 @@ def _field(groups: tuple[Path, ...], name: str, *keys: str) -> int:
 
 
 def _cache(groups: tuple[Path, ...]) -> int:
-    """Return what docker stats leaves out of the memory: pages of files that nobody used lately."""
+    """Return the bytes that ``docker stats`` subtracts from the memory: file pages that were not used recently."""
     return _field(groups, "memory.stat", "total_inactive_file") or _field(groups, "memory.stat", "inactive_file")
 
 

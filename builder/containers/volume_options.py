@@ -1,7 +1,7 @@
-"""The options of a volume: a directory of the host, or a tmpfs, in place of a directory in the store.
+"""The options of a volume: a directory of the host, or a tmpfs, instead of a directory in the store.
 
-They are those of Docker's driver ``local``, which mounts them on the host while a container has the volume. Here each
-sandbox mounts them for itself, so that a kill leaves nothing on the host.
+They are the options of Docker's driver ``local``. Docker mounts such a volume on the host while a container uses it.
+Here each sandbox mounts it for itself, so that a killed process leaves no mount on the host.
 """
 
 import os
@@ -21,7 +21,7 @@ _OF_TMPFS = frozenset({"rw", "nosuid", "nodev", "noatime"})
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raise RequestError unless *options* can be kept."""
+    """Raise RequestError when one of *options* is unknown or not supported."""
     for key in options:
         if key not in _KEYS:
             raise RequestError(f"invalid option: {key!r}", hint=f"use {', '.join(_KEYS)}")
@@ -46,7 +46,11 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountPoint:
-    """Return what containers see in place of the directory *data* of the volume *name*. Raises ContainerError."""
+    """Return what is mounted for the volume *name*: the directory *data*, or what its options say instead.
+
+    Raises:
+        ContainerError: the directory of the host that its options name does not exist.
+    """
     if options.get("type") == "tmpfs":
         return tmpfs_of(options.get("o", ""), "o=")
     if not options:
@@ -60,10 +64,12 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
 
 
 def tmpfs_of(text: str, prefix: str = "", *, no_exec: bool = False) -> MountPoint:
-    """Return the tmpfs that the options of mount(8) describe, separated by commas, at no place yet.
+    """Return a tmpfs without a target from the options of mount(8) in *text*, separated by commas.
 
-    *no_exec* says whether programs on it cannot be run when no option does. Raises RequestError, which names an option
-    with *prefix* before it, as the user has written it.
+    *no_exec* is the default for the options ``exec`` and ``noexec``.
+
+    Raises:
+        RequestError: an option is invalid. The message has *prefix* before the option, as the user wrote it.
     """
     found = MountPoint(kind=TMPFS, target="", no_exec=no_exec)
     for option in filter(None, text.split(",")):
@@ -91,7 +97,7 @@ def tmpfs_of(text: str, prefix: str = "", *, no_exec: bool = False) -> MountPoin
 
 
 def tmpfs_at(target: PurePosixPath, place: MountPoint, *, read_only: bool) -> Tmpfs:
-    """Return the mount of a sandbox that *place*, a tmpfs, is at *target*."""
+    """Return the mount of the tmpfs *place* at *target* for a sandbox."""
     return Tmpfs(
         target=target,
         size=place.size,
@@ -104,13 +110,13 @@ def tmpfs_at(target: PurePosixPath, place: MountPoint, *, read_only: bool) -> Tm
 
 
 def make_source(bind: MountPoint) -> None:
-    """Make the directory of the host that *bind* shows, if it is missing: as in Docker, ``-v`` does."""
+    """Create the source directory of *bind* on the host if it is missing, as ``-v`` does in Docker."""
     if not os.path.lexists(bind.source):
         os.makedirs(bind.source, exist_ok=True)
 
 
 def _size(text: str) -> int:
-    """Return bytes; a percentage is one of the memory of this host, as in mount(8)."""
+    """Return a size in bytes. A percentage is of the memory of this host, as in mount(8)."""
     if text.endswith("%"):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _id(text[:-1]) // 100
     return parse_size(text)

@@ -1,11 +1,11 @@
-"""Volumes: directories with names that outlive containers.
+"""Volumes: named directories that outlive containers.
 
-    <root>/volumes/<name>/volume.json    when and how it was made
-                          data/          what containers have at the place where it is mounted
+    <root>/volumes/<name>/volume.json    the time of its creation, labels and options
+                          data/          the directory that is mounted in containers
 
-A volume is removed by ``volume rm`` and ``volume prune`` alone, and, when it was made for one container without a
-name, by ``rm -v`` of that. Whoever makes a container shares the lock of all volumes from before it looks for one until
-it holds it by its config; whoever removes volumes has that lock alone.
+A volume is removed only by ``volume rm`` and ``volume prune``; an anonymous one also by ``rm -v`` of its container.
+There is one lock for all volumes. Creating a container takes it shared, from before the volumes are looked up until the
+config that names them is written. Removing volumes takes it exclusively.
 """
 
 import json
@@ -40,14 +40,14 @@ _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @frozen
 class VolumeConfig:
-    """A volume, as it was made. *anonymous*: nobody gave it its name."""
+    """The settings of a volume. An *anonymous* one was created without a name."""
 
     name: str
     created: str
     labels: tuple[tuple[str, str], ...] = ()
     anonymous: bool = False
     options: tuple[tuple[str, str], ...] = ()
-    """Those of the driver, as `volume_options.check_options` takes them."""
+    """The options of the driver: `volume_options.check_options`."""
 
 
 class Volumes:
@@ -59,22 +59,22 @@ class Volumes:
 
     @contextmanager
     def wanted(self) -> Iterator[None]:
-        """Keep all volumes from being removed, for as long as a container is made."""
+        """Keep all volumes from being removed while the block creates a container."""
         with self.store.locks.shared(_LOCK):
             yield
 
     def data(self, name: str) -> Path:
-        """Return the directory that containers see."""
+        """Return the directory of a volume in the store."""
         return self.directory / name / _DATA
 
     def place(self, name: str) -> Path | MountPoint:
-        """Return what containers see: a directory, or the tmpfs that its options ask for. Raises ContainerError."""
+        """Return what is mounted in containers: a directory, or the tmpfs of its options. Raises ContainerError."""
         return place_of(name, self.data(name), dict(self.find(name).options))
 
     def add(
         self, name: str, labels: tuple[tuple[str, str], ...] = (), options: tuple[tuple[str, str], ...] = ()
     ) -> VolumeConfig:
-        """Return the volume *name*, made if it is missing; "" makes one with a new name. Raises RequestError."""
+        """Return the volume *name*, created if it is missing; "" creates an anonymous one. Raises RequestError."""
         if name and not _VALID.fullmatch(name):
             raise RequestError(
                 f'create {name}: "{name}" includes invalid characters for a local volume name, only'
@@ -96,7 +96,7 @@ class Volumes:
                 document = {"created": made.created, "labels": dict(labels), "anonymous": made.anonymous}
                 document |= {"options": dict(options)} if options else {}
                 (path / _FILE).write_text(json.dumps(document), encoding="utf-8")
-                with suppress(OSError):  # another one made it meanwhile
+                with suppress(OSError):  # another process created it meanwhile
                     path.rename(self.directory / made.name)
             finally:
                 os.close(lock)
@@ -135,7 +135,7 @@ class Volumes:
         return found
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove volumes. Raises NoSuchVolume, or ContainerError when a container has one."""
+        """Remove volumes. Raises NoSuchVolume, or ContainerError when a container uses one."""
         with self.store.locks.exclusive(_LOCK):
             users = self.users()
             for name in names:
@@ -146,7 +146,7 @@ class Volumes:
                 self._retire(name)
 
     def prune(self, wanted: Iterable[VolumeConfig]) -> list[str]:
-        """Remove those of *wanted* that no container has, and return their names."""
+        """Remove those of *wanted* that no container uses, and return their names."""
         with self.store.locks.exclusive(_LOCK):
             users = self.users()
             gone = [each.name for each in wanted if each.name not in users]
@@ -161,12 +161,12 @@ class Volumes:
         self._tell("destroy", name)
 
     def drop(self, name: str) -> None:
-        """Remove a volume that no container got. The caller keeps the others from being removed."""
+        """Remove a volume whose container could not be created. The caller holds the shared lock (`wanted`)."""
         with suppress(FileNotFoundError):
             self._retire(name)
 
     def users(self) -> dict[str, list[str]]:
-        """Return the ids of the containers that have each volume."""
+        """Return the ids of the containers that use each volume, by its name."""
         found: dict[str, list[str]] = {}
         for container in all_containers(self.store.root):
             for each in container.config.host.mounts:
@@ -175,7 +175,10 @@ class Volumes:
         return found
 
     def fill(self, each: MountPoint, image: int) -> None:
-        """Copy what the open tree *image* has at the target of a mount, if the volume is empty; owner and mode, too."""
+        """If the volume of a mount is empty, copy into it what the open tree *image* has at the target.
+
+        The owner and mode of the directory are copied, too.
+        """
         if each.read_only or not each.copies:
             return
         place = self.place(each.name)
@@ -196,7 +199,7 @@ class Volumes:
             os.close(target)
 
     def anonymous_of(self, container: StoredContainer) -> list[str]:
-        """Return the names of the volumes that were made for *container* alone."""
+        """Return the names of the anonymous volumes of *container*."""
         return [each.name for each in container.config.host.mounts if each.kind == VOLUME and each.anonymous]
 
 

@@ -1,4 +1,4 @@
-"""Networks, and what a container has of them, as documents in the shape of ``docker inspect``."""
+"""Networks, and the network settings of a container, as documents in the format of ``docker inspect``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from pybuild.runtime.networks.namespaces import pin_path
 
 
 def network_document(network: NetworkConfig, running: Iterable[tuple[str, Live]]) -> dict[str, Any]:
-    """Return what ``docker network inspect`` tells of *network*; *running* are containers by name."""
+    """Return the document of *network* for ``network inspect``; *running* are the running containers by name."""
     pairs = [(name, live, each) for name, live in running for each in live.endpoints if each.network == network.id]
     return {
         "Name": network.name,
@@ -124,7 +124,7 @@ def _published(live: Live | None, exposes: Iterable[str]) -> dict[str, Any]:
 
 
 def bindings_document(networking: Networking) -> dict[str, Any]:
-    """Return the member ``PortBindings`` of a host config: what was asked for."""
+    """Return the member ``PortBindings`` of a host config: the requested ports, not the chosen ones."""
     found: dict[str, list[Mapping[str, str]]] = {}
     for each in networking.ports:
         last = f"-{each.host_last}" if each.host_last > each.host_port else ""
@@ -134,9 +134,9 @@ def bindings_document(networking: Networking) -> dict[str, Any]:
 
 
 def ports_text(live: Live | None, exposes: Iterable[str]) -> str:
-    """Return the column PORTS of ``ps``, in Docker's order: what has the same number outside, or none, comes first.
+    """Return the column PORTS of ``ps`` in Docker's order.
 
-    Of those neighbours are one range.
+    Ports that are not published, or at the same number of the host, come first; consecutive ones are shown as a range.
     """
     published = live.ports if live else ()
     taken = {each.name for each in published}

@@ -10,7 +10,7 @@ from pybuild.builder.networks.values import Live, Networking
 from pybuild.runtime.sandbox.hostfiles import host_resolvers
 
 _FALLBACK = ("8.8.8.8", "8.8.4.4")
-"""Docker's, for a host whose name servers a container does not reach."""
+"""Docker's name servers for a container that cannot reach those of the host."""
 HOST_RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 _STUB = "127.0.0.53"
 _USUAL = (
@@ -24,19 +24,21 @@ _USUAL = (
 
 
 def hosts_text(own: Iterable[tuple[str, str]], extra: Iterable[tuple[str, str]]) -> str:
-    """Return /etc/hosts with the addresses of the container itself, then those that are wished for."""
+    """Return the content of /etc/hosts: the usual lines, the *own* addresses of the container, and *extra* ones."""
     return "".join(f"{address}\t{names}\n" for address, names in (*_USUAL, *own, *extra))
 
 
 def resolv_text(live: Live | None, wanted: Networking, host: str) -> str:
-    """Return /etc/resolv.conf: name servers of own networks, else those that are wanted, else those of the *host*.
+    """Return the content of /etc/resolv.conf.
 
-    With an address of its own (*live*) a container does not reach servers on the host's loopback.
+    The name servers are those of the container's networks, else the *wanted* ones, else those of *host*, which is the
+    resolv.conf of the host. A container with an address of its own (*live*) cannot reach servers on the loopback
+    interface of the host.
     """
     servers, search, options = _parsed(host)
     if live is not None:
         servers = [each for each in servers if not _is_loopback(each)] or list(_FALLBACK)
-    # A server of netavark hands on what it does not know to those that are wanted.
+    # The name server of a network forwards what it does not know to the wanted ones.
     own = [_server(each.document) for each in live.endpoints if each.resolves] if live is not None else []
     servers = own or list(wanted.dns) or servers
     if wanted.dns_search:
@@ -76,7 +78,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def host_resolv() -> str:
-    """Return the host's resolv.conf; where systemd-resolved is on the loopback, that with the servers behind it."""
+    """Return the resolv.conf of the host; when it names only systemd-resolved, the one with the servers behind that."""
     resolved, usual = HOST_RESOLVERS
     text = _read(usual)
     return (_read(resolved) or text) if name_servers(text) == [_STUB] else text
@@ -92,7 +94,7 @@ def name_servers(text: str) -> list[str]:
 
 
 def rewrite(directory: Path, name: str, text: str) -> None:
-    """Change a file that a container has mounted, in place: another file of the name would not be seen."""
+    """Write a file that is mounted in a container, in place: the container would not see a new file of that name."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     with open(os.open(directory / name, flags, 0o644), "w", encoding="utf-8") as file:
         file.write(text)

@@ -53,7 +53,7 @@ def read_live(directory: Path) -> Live | None:
 
 
 def is_live(directory: Path) -> bool:
-    """Tell whether something is set up for the container in *directory*."""
+    """Return whether networks are recorded as set up for the container in *directory*."""
     return (directory / _LIVE).exists()
 
 

@@ -1,4 +1,4 @@
-"""Published ports: the words of ``-p``, and ports of the host that are free."""
+"""Published ports: parsing ``-p`` and ``--expose``, and choosing free ports of the host."""
 
 import re
 import socket
@@ -73,7 +73,7 @@ def parse_exposed(text: str) -> tuple[str, ...]:
 
 
 def exposed(names: Iterable[str]) -> tuple[PublishedPort, ...]:
-    """Return the ports of ``-P``: each that is exposed, at any port of the host."""
+    """Return the ports that ``-P`` publishes: all exposed ones, each at any free port of the host."""
     found = []
     for name in dict.fromkeys(port for each in names for port in _exposed_by_image(each)):
         number, _, protocol = name.partition("/")
@@ -88,10 +88,10 @@ def _exposed_by_image(text: str) -> tuple[str, ...]:
 
 
 def allocated(wanted: Iterable[PublishedPort], taken: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
-    """Return *wanted* with a port of the host for each. *taken* are those that other containers have.
+    """Return *wanted* with a port of the host chosen for each. *taken* are the ports of other containers.
 
     Raises:
-        NetworkError: one is in use.
+        NetworkError: a port is in use.
     """
     used = {(each.protocol, each.host_port, each.host_ip) for each in taken}
     found = []
@@ -124,7 +124,7 @@ def _candidates(port: PublishedPort) -> Iterator[int]:
 
 
 def _is_free(number: int, port: PublishedPort, used: set[tuple[str, int, str]]) -> bool:
-    """Tell whether neither a container nor a program of the host has the port."""
+    """Return whether neither a container nor a program of the host uses the port."""
     for protocol, other, address in used:
         if (protocol, other) == (port.protocol, number) and (
             not address or not port.host_ip or address == port.host_ip
@@ -133,7 +133,7 @@ def _is_free(number: int, port: PublishedPort, used: set[tuple[str, int, str]]) 
     kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as one:
         if kind == socket.SOCK_STREAM:
-            # Connections that have just ended do not count, a program that listens does.
+            # With this option connections in TIME_WAIT do not count as use of the port, and a listening program does.
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((port.host_ip, number))
@@ -143,7 +143,7 @@ def _is_free(number: int, port: PublishedPort, used: set[tuple[str, int, str]]) 
 
 
 def mappings(ports: Iterable[PublishedPort]) -> list[dict[str, object]]:
-    """Return *ports* as netavark takes them: neighbours that lead to neighbours are one."""
+    """Return *ports* in the format of netavark, with consecutive ports as one range."""
     found: list[dict[str, object]] = []
     last: PublishedPort | None = None
     for each in sorted(ports, key=lambda port: (port.protocol, port.host_ip, port.host_port)):
@@ -165,5 +165,5 @@ def mappings(ports: Iterable[PublishedPort]) -> list[dict[str, object]]:
 
 
 def shown(ports: Iterable[PublishedPort]) -> list[str]:
-    """Return each published port as ``ps`` and ``port`` show the side of the host."""
+    """Return the address and port of the host for each published port, as ``ps`` and ``port`` show them."""
     return [f"{each.address}:{each.host_port}" for each in ports]

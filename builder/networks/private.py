@@ -1,4 +1,4 @@
-"""The private network of a container: the ports of the host that lead into it, and the program that carries it."""
+"""``--network private`` of a container: its published ports are chosen, and pasta is started."""
 
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Allocation, Joining
@@ -12,9 +12,11 @@ from pybuild.runtime.private_networks.programs import Forward
 
 
 def begin_private(networks: Networks, joining: Joining) -> PrivateNetwork:
-    """Begin the network of a container that starts; its ports are written down. The caller holds its lock.
+    """Record the ports of a container that starts, and start its private network. The caller holds its lock.
 
-    Raises NetworkError for a port that it cannot have, and SandboxUnavailable.
+    Raises:
+        NetworkError: a port cannot be published.
+        SandboxUnavailable: this host has no program for such a network.
     """
     ports = _reserved(networks, joining)
     return begin(

@@ -1,4 +1,4 @@
-"""Subnets and addresses: what a user may ask for, and what is free."""
+"""Subnets and addresses: checking those that a user requests, and finding free ones."""
 
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator
@@ -9,14 +9,15 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError
 
 _POOL = tuple(IPv4Network(f"10.{first}.0.0/16") for first in range(192, 232))
-"""Where subnets of ours come from: neither dockerd nor podman takes any there by itself."""
+"""The range of automatic subnets. Neither dockerd nor podman assigns subnets in it by itself."""
 _LENGTH = 24
 
 
 def checked(subnet: str, gateway: str, ip_range: str) -> tuple[str, str, str]:
-    """Return subnet, gateway and range of addresses as they are written, "" where they are not given.
+    """Return the subnet, gateway and address range in normal form; "" for what is not given.
 
-    Raises RequestError for what is no subnet, and for a gateway or a range outside of it.
+    Raises:
+        RequestError: the subnet is invalid, or the gateway or the range is not in it.
     """
     if not subnet:
         if gateway or ip_range:
@@ -57,9 +58,9 @@ def overlapping(subnet: str, taken: Iterable[IPv4Network]) -> IPv4Network | None
 
 
 def free_subnet(start: int, taken: Collection[IPv4Network]) -> tuple[str, str]:
-    """Return a subnet that shares no address with *taken*, and its gateway; the search begins at the number *start*.
+    """Return a subnet that shares no address with *taken*, and its gateway. The search begins at the number *start*.
 
-    Stores begin at different places, because they do not know of each other's networks that are not set up.
+    Each store begins at another number, because it does not know networks of other stores that are not set up.
     """
     every = [subnet for pool in _POOL for subnet in pool.subnets(new_prefix=_LENGTH)]
     first = start % len(every)
@@ -70,7 +71,11 @@ def free_subnet(start: int, taken: Collection[IPv4Network]) -> tuple[str, str]:
 
 
 def free_address(subnet: str, ip_range: str, taken: Collection[str], wanted: str = "") -> str:
-    """Return an address of *subnet* that nobody has, that which is *wanted* if one is."""
+    """Return an address of *subnet* that is not in *taken*; the *wanted* one if it is given.
+
+    Raises:
+        NetworkError: the wanted address is in use or not in the subnet, or no address is free.
+    """
     network = IPv4Network(subnet)
     if wanted:
         address = _address(wanted, "--ip")
