@@ -1,9 +1,11 @@
 """Files that a user asked for by name: written completely or not at all."""
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EBUSY
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,13 +15,15 @@ from pybuild.builder.store.room import writing
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_THERE = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of *path* when the block ends well; an error leaves *path* as it was.
 
-    A symlink at *path* is replaced, not followed. A device or a pipe (``/dev/stdout``, a process substitution) cannot
-    be replaced, so it is written to.
+    A symlink at *path* is replaced, not followed. A device or a pipe (``/dev/stdout``, a process substitution) and a
+    file that is mounted (``/dev/termination-log`` in a pod) cannot be replaced, so they are written to.
     """
     if _is_special(path):
         with writing(path), path.open("wb") as file:
@@ -35,11 +39,23 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     try:
         with writing(path), os.fdopen(handle, "wb") as file:
             yield file
-        new.rename(path)
+        _rename(new, path)
     except BaseException:
         with suppress(FileNotFoundError):
             new.unlink()
         raise
+
+
+def _rename(new: Path, path: Path) -> None:
+    try:
+        new.rename(path)
+    except OSError as error:
+        if error.errno != EBUSY:
+            raise
+        # Something is mounted there. A symlink that took its place meanwhile is not followed.
+        with new.open("rb") as source, os.fdopen(os.open(path, _THERE), "wb") as target:
+            shutil.copyfileobj(source, target)
+        new.unlink()
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -55,6 +55,21 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "link").is_symlink()
 
 
+def test_a_file_that_is_mounted_is_written_to(tmp_path: Path) -> None:
+    for name in ("path", "mounted"):
+        (tmp_path / name).write_text("a longer old text")
+    code = (
+        "import sys; from pathlib import Path; from pybuild.builder.outputs.files import replace_file\n"
+        "replace_file(Path(sys.argv[1]), b'new')"
+    )
+    mount = 'mount --bind "$1/mounted" "$1/path" && shift && exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, "-c", code]
+    subprocess.run([*words, str(tmp_path / "path")], check=True, timeout=60)
+    assert (tmp_path / "mounted").read_text() == "new"
+    assert (tmp_path / "path").read_text() == "a longer old text"
+    assert sorted(os.listdir(tmp_path)) == ["mounted", "path"]
+
+
 def test_the_mode_of_a_new_file_follows_the_umask(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:
