@@ -84,8 +84,9 @@ def _run_to_its_end() -> int:
     """Return the exit code of this process. Once it was interrupted, no further signal changes that."""
     try:
         with Interrupts():
-            # Under this name it takes the place of Kaniko's program.
-            name = ["executor"] if os.path.basename(sys.argv[0]) == "executor" else []
+            # Under this name it takes the place of Kaniko's program, which has the command version, too.
+            kaniko = os.path.basename(sys.argv[0]) == "executor" and sys.argv[1:] != ["version"]
+            name = ["executor"] if kaniko else []
             return run([*name, *sys.argv[1:]])
     except KeyboardInterrupt:
         return INTERRUPTED  # interrupted while another failure was being reported

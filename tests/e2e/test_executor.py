@@ -46,3 +46,5 @@ def test_a_tar_archive_comes_on_standard_input_under_the_name_of_kanikos_program
         )
     assert done.returncode == 0, done.stderr
     assert program.run("run", "team/app:2", "cat", "/a").stdout == "a"
+    version = subprocess.run([tmp_path / "executor", "version"], check=True, capture_output=True, text=True)
+    assert "pybuild" in version.stdout
