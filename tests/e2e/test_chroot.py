@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import bases, cases, configs, trees
+from tests.helpers import bases, cases, configs, owners, trees
 from tests.helpers.contexts import write_context
 from tests.helpers.default_container import in_default_container
 from tests.helpers.hosts import need_programs, need_root
@@ -32,20 +32,6 @@ OTHERWISE = (
     "run-sees-a-quiet-kernel",
     "run-user-opens-its-streams",
 )
-OWNERS = """FROM small AS a
-RUN mkdir -p /d/e && touch /d/f /d/e/g && ln -s f /d/l && mkfifo /d/p && chown -hR 5:6 /d && chown 7:8 /d/f && touch /d/r
-RUN chmod 6755 /d/f && chown 9 /d/f && mknod /d/null c 1 3 && mknod /d/loop b 7 0 && chown :4 /d/null
-FROM small
-COPY --from=a /d /d
-COPY --from=a --chown=11:12 /d /o
-COPY --chown=alice t /t/
-RUN cp -a /d /copied && tar -cf - -C / d | tar -xf - -C /tmp && mv /d/l /d/m && find /d /o /t -exec stat -c '%n %u %g %f' {} +
-RUN --mount=type=secret,id=s,uid=3,gid=4 --mount=type=cache,target=/c,uid=5 --mount=type=tmpfs,target=/m,size=1m \\
-    --mount=type=bind,from=a,source=/d,target=/b chown 8 /m && stat -c '%n %u %g %s' /run/secrets/s /c /b/* > /seen
-USER alice
-WORKDIR /home/alice/new
-RUN id > id && mkdir a && echo x > a/b && ln -s b a/l && touch /home/alice/mine && (chown 0 a 2>> id || true)
-"""
 
 
 def _cases() -> list[str]:
@@ -63,10 +49,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Restricted:
     return made
 
 
-def _layers(program: Program) -> list[str]:
-    return list(json.loads(program.run("inspect", "-f", "{{json .RootFS.Layers}}", "built").stdout))
-
-
 @pytest.mark.parametrize("name", _cases())
 def test_the_image_is_that_of_root(lab: Lab, program: Restricted, tmp_path: Path, name: str) -> None:
     expected = lab.case(name)
@@ -81,13 +63,13 @@ def test_the_image_is_that_of_root(lab: Lab, program: Restricted, tmp_path: Path
 
 def test_owners_mounts_and_users_make_the_layers_of_root(lab: Lab, program: Restricted, tmp_path: Path) -> None:
     lab.case("run-deletes")  # brings the base "small"
-    context = write_context(tmp_path / "c", {"Dockerfile": OWNERS, "t/a": "a", "t/b/c": "c", "s": "secret"})
+    context = write_context(tmp_path / "c", {"Dockerfile": owners.DOCKERFILE, **owners.FILES})
     options = ("--no-cache", "--shm-size=1m", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={context}/s")
     for each in (lab.program, program):
         built = each.build(context, *options)
         assert ("WARNING: the size of the tmpfs at /m is not kept" in built.printed) == (each is program)
         assert ("WARNING: the size of /dev/shm is not kept" in built.printed) == (each is program)
-    assert _layers(program) == _layers(lab.program)
+    assert owners.layers(program) == owners.layers(lab.program)
 
 
 def test_a_step_harms_nothing_outside(program: Restricted, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Builds by a user who has no ids but its own: layers have the owners that root's have, without being asked for it."""
 
-import json
 import os
 import select
 import shutil
@@ -11,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import bases, cases
+from tests.helpers import bases, cases, owners
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user
-from tests.helpers.program import Program
 from tests.helpers.supervisors import supervisor_below
 
 pytestmark = pytest.mark.xdist_group("cases")
@@ -29,22 +27,6 @@ OTHERWISE = (
     "run-privileges",
     "run-user-opens-its-streams",
 )
-OWNERS = """FROM small AS a
-RUN mkdir -p /d/e && touch /d/f /d/e/g && ln -s f /d/l && mkfifo /d/p && chown -hR 5:6 /d && chown 7:8 /d/f && touch /d/r
-RUN chmod 6755 /d/f && chown 9 /d/f && mknod /d/null c 1 3 && mknod /d/loop b 7 0 && chown :4 /d/null
-FROM small
-COPY --from=a /d /d
-COPY --from=a --chown=11:12 /d /o
-COPY --chown=alice t /t/
-RUN cp -a /d /copied && tar -cf - -C / d | tar -xf - -C /tmp && mv /d/l /d/m && find /d /o /t -exec stat -c '%n %u %g %f' {} +
-RUN mkdir /s && chgrp 50 /s && chmod 2775 /s && mkdir /s/a && touch /s/a/b && ln -s x /s/l && rm -r /o/e && chown -h 3:3 /o/l
-RUN --mount=type=secret,id=s,uid=3,gid=4 --mount=type=cache,target=/c,uid=5 --mount=type=tmpfs,target=/m \\
-    --mount=type=bind,from=a,source=/d,target=/b chown 8 /m && stat -c '%n %u %g' /run/secrets/s /c /m /b/* > /seen
-USER alice
-WORKDIR /home/alice/new
-RUN id > id && mkdir a && echo x > a/b && ln -s b a/l && touch /home/alice/mine && (chown 0 a 2>> id || true)
-"""
-
 
 _PATIENCE = 60
 
@@ -69,24 +51,20 @@ def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> N
     assert_same_image(lab, user, name)
 
 
-def _layers(program: Program) -> list[str]:
-    return list(json.loads(program.run("inspect", "-f", "{{json .RootFS.Layers}}", "built").stdout))
-
-
 def _write(user: OrdinaryUser, name: str, dockerfile: str) -> Path:
     context = user.directory / name
-    write_context(context, {"Dockerfile": dockerfile, "t/a": "a", "t/b/c": "c", "s": "secret"})
+    write_context(context, {"Dockerfile": dockerfile, **owners.FILES})
     subprocess.run(["chown", "-RhP", str(UID), context], check=True)
     return context
 
 
 def test_steps_that_are_all_about_owners_make_the_layers_of_root(lab: Lab, user: OrdinaryUser) -> None:
     lab.case("run-deletes")  # brings the base "small"
-    context = _write(user, "owners", OWNERS)
+    context = _write(user, "owners", owners.DOCKERFILE)
     for program, seen in ((lab.program, context), (user, user.seen(context))):
         options = ("--no-cache", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={seen}/s")
         program.build(seen, *options)
-    assert _layers(user) == _layers(lab.program)
+    assert owners.layers(user) == owners.layers(lab.program)
 
 
 def test_who_did_not_ask_for_it_is_told_once(user: OrdinaryUser) -> None:
