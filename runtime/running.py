@@ -1,13 +1,13 @@
 """Runs a process on a rootfs, isolated in the way that this host permits."""
 
 from pybuild.runtime.sandbox import spec
-from pybuild.runtime.sandbox.child import Ending, Output
+from pybuild.runtime.sandbox.child import CancelFlag, Output
 from pybuild.runtime.sandbox.isolation import is_chroot
 from pybuild.runtime.sandbox.relay import SignalRelay
 
 
 def run(
-    what: spec.Spec, *, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None
+    what: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
 ) -> spec.ExitStatus:
     """Run the process of *what* and return how it ended: `runtime.sandbox.launcher.run` says more."""
     if is_chroot():

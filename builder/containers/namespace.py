@@ -136,7 +136,7 @@ def _namespace(root: Path) -> int:
 def need_ids() -> None:
     """Raise SandboxUnavailable when this process has only one user id for the owners of files."""
     if isolation.is_single():
-        why = isolation.drawback()
+        why = isolation.single_id_reason()
         raise SandboxUnavailable(
             f"containers need subordinate ids, for now{why and ': '}{why}", "pybuild doctor tells how to have them"
         )

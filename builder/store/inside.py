@@ -13,7 +13,7 @@ from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.store.directory import has_trees
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.sandbox.isolation import USERNS, is_direct, refused, wanted
+from pybuild.runtime.sandbox.isolation import USERNS, is_direct, note_refused, wanted
 
 if TYPE_CHECKING:
     from pybuild.builder.store.registries import RegistryAccess
@@ -108,7 +108,7 @@ def _has_worker(modules: tuple[str, ...]) -> bool:
     except SandboxUnavailable as error:
         if os.geteuid() != 0 or wanted() == USERNS:
             raise
-        refused(error)
+        note_refused(error)
         return False
     return True
 

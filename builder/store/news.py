@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pybuild.runtime.sandbox.isolation import drawback
+from pybuild.runtime.sandbox.isolation import single_id_reason
 
 if TYPE_CHECKING:
     from pybuild.builder.store.store import Store
@@ -26,5 +26,5 @@ def tell_once(store: "Store", topic: str, text: str) -> None:
 
 def tell_isolation(store: "Store") -> None:
     """Tell of an isolation that is weaker than the usual one and that nobody asked for."""
-    if reason := drawback():
+    if reason := single_id_reason():
         tell_once(store, "single", f"{reason}: {_SINGLE}")

@@ -17,7 +17,7 @@ from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.hostfiles import host_files
-from pybuild.runtime.sandbox.inside.stage import SYSTEM_DIRECTORIES, refuse_system_directory
+from pybuild.runtime.sandbox.inside.detached_root import SYSTEM_DIRECTORIES, refuse_system_directory
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, DeviceNode, FileMount, Mount, Spec, Tmpfs
 from pybuild.runtime.values import frozen
 from pybuild.runtime.wire import Operation

@@ -14,7 +14,7 @@ from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
-from pybuild.runtime.sandbox.child import Child, Ending, Output
+from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
 from pybuild.runtime.sandbox.launcher import process_of, result_of
 from pybuild.runtime.sandbox.privileges import chroot_refusal
 from pybuild.runtime.sandbox.relay import SignalRelay
@@ -34,7 +34,9 @@ _tried: dict[int, SandboxUnavailable | None] = {}
 """What came of the trial on each file system, by its device."""
 
 
-def run(what: Spec, *, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None) -> ExitStatus:
+def run(
+    what: Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
+) -> ExitStatus:
     """Run the process of *what*, as `runtime.sandbox.launcher.run` does.
 
     Raises:

@@ -24,7 +24,7 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.wire import Operation
 
 
-class Home:
+class SavedMounts:
     """The mounts and the root that this process has when it makes one of these, to come back to."""
 
     __slots__ = ("_namespace", "_root")
@@ -33,7 +33,7 @@ class Home:
         self._namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY)
 
-    def enter(self) -> None:
+    def restore(self) -> None:
         """Come back. Names of files mean again what they mean to the caller of this process."""
         setns(self._namespace, CLONE_NEWNS)
         os.fchdir(self._root)

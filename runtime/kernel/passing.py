@@ -42,7 +42,7 @@ def receive(end: int, most: int) -> tuple[bytes, tuple[int, ...]]:
     return message, tuple(int.from_bytes(numbers[at : at + _WIDTH], sys.byteorder) for at in places)
 
 
-def comes(end: int, child: int) -> bool:
+def wait_for_message(end: int, child: int) -> bool:
     """Wait for a message, or the end of all; False when there is none because *child*, a process, has ended first."""
     pidfd = os.pidfd_open(child)
     try:

@@ -1,4 +1,4 @@
-"""Processes by descriptor: the number of a process alone may have become that of another one."""
+"""Processes by descriptor, because a number may belong to another process by now, and children that have ended."""
 
 import ctypes
 import os
@@ -24,20 +24,36 @@ def has_ended(pidfd: int) -> bool:
     return bool(poller.poll(0))
 
 
+def reap_children() -> list[tuple[int, int]]:
+    """Return the (number, wait status) of each child that has ended, without waiting for others.
+
+    One SIGCHLD may stand for several children, since a signal that is pending already is not queued again.
+    """
+    found: list[tuple[int, int]] = []
+    while True:
+        try:
+            child, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if child == 0:
+            return found
+        found.append((child, status))
+
+
 def number_of(pidfd: int) -> int:
-    """Return the number of the process *pidfd* in our PID namespace, -1 when it has ended."""
+    """Return the number of the process *pidfd* in the PID namespace of this process, -1 when it has ended."""
     with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(b"Pid:"))
 
 
 def start_time(pid: int) -> int:
-    """Return when process *pid* was started, in ticks of the clock since the boot, 0 when there is none.
+    """Return when process *pid* was started, in clock ticks since the boot, 0 when there is no such process.
 
-    With the number and the boot it names a process for ever.
+    Number, start time and boot together belong to one process only.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name in parentheses may hold anything.
+            # The name of the program, in parentheses, may itself have blanks and parentheses.
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
@@ -45,12 +61,12 @@ def start_time(pid: int) -> int:
 
 
 def open_process(pid: int, started: int) -> int | None:
-    """Return a pidfd of process *pid* if it is the one that was *started* then, None when that has ended."""
+    """Return a pidfd of process *pid* if that has the `start_time` *started*, None when it has ended."""
     try:
         pidfd = os.pidfd_open(pid)
-    except (ProcessLookupError, OSError):
+    except OSError:  # it has ended, or the number is that of a thread
         return None
-    # Looked at after the descriptor is had: a number in use by it is given to nobody else.
+    # Compared after the descriptor was opened: if the process still has its number now, it had it then as well.
     if start_time(pid) == started:
         return pidfd
     os.close(pidfd)

@@ -54,16 +54,16 @@ class Attempt:
         os.close(status_end)
         theirs.close()
         streams.give()
-        self._began: socket | None = ours
+        self._exec_channel: socket | None = ours
         loop.watch(ours.fileno(), IN, self._hear)
         loop.watch(self._status, IN, self._report)
 
     def _hear(self, fd: int, _events: int) -> None:
         """Receive the process, then whether it was executed, or why not."""
-        began = self._began
-        if began is None:
+        exec_channel = self._exec_channel
+        if exec_channel is None:
             return
-        text, extra, _, _ = began.recvmsg(_LONGEST_REFUSAL, CMSG_SPACE(4), MSG_CMSG_CLOEXEC)
+        text, extra, _, _ = exec_channel.recvmsg(_LONGEST_REFUSAL, CMSG_SPACE(4), MSG_CMSG_CLOEXEC)
         if extra:
             self.process = int.from_bytes(extra[0][2][:4], sys.byteorder)
         elif text:
@@ -71,8 +71,8 @@ class Attempt:
             self._refused = int(code), reason.decode(errors="replace")
         else:
             self._loop.forget(fd)
-            began.close()
-            self._began = None
+            exec_channel.close()
+            self._exec_channel = None
             # Who fails says so before it ends, which looks like an exec from here.
             self._gather()
             failed = any(report.kind in _FAILURES for report in read_reports(self._reported))
@@ -94,8 +94,8 @@ class Attempt:
             return
         self._loop.close(fd)
         os.waitpid(self._keeper, 0)
-        while self._began is not None:  # what came together with the end
-            self._hear(self._began.fileno(), IN)
+        while self._exec_channel is not None:  # what came together with the end
+            self._hear(self._exec_channel.fileno(), IN)
         self._streams.close()
         code, error = self._outcome(read_reports(self._reported))
         if self.process >= 0:
@@ -124,16 +124,16 @@ def plan_file(data: bytes) -> int:
     return fd
 
 
-def _be_keeper(plan: int, status: int, began: int, network: int, streams: tuple[int, ...]) -> None:
+def _be_keeper(plan: int, status: int, exec_channel: int, network: int, streams: tuple[int, ...]) -> None:
     """Run as the keeper, in a fork of the monitor. Never returns."""
     try:
         monitor = os.getppid()
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
-        close_all_but(plan, status, began, network)
+        close_all_but(plan, status, exec_channel, network)
         # Those of a fresh program, held back as the fork server has them.
         reset_signals()
         block_signals()
-        keep(plan, status, monitor, began, network)
+        keep(plan, status, monitor, exec_channel, network)
     finally:
         os._exit(1)

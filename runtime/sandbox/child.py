@@ -16,7 +16,7 @@ Fork = Callable[[tuple[int, int, int, int, int]], int]
 """Takes what `fork_child` takes, and returns what it returns."""
 
 
-class Ending(Protocol):
+class CancelFlag(Protocol):
     """A `threading.Event`, or another object with its method ``is_set``."""
 
     def is_set(self) -> bool:
@@ -67,7 +67,7 @@ class Child:
             self._poller.register(fd, select.POLLIN)
 
     def run_to_end(
-        self, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None
+        self, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
     ) -> list[plan.Report]:
         """Pass output on until every process inside is gone, close the child, and return what it reported.
 
@@ -82,7 +82,7 @@ class Child:
         finally:
             self.close()
 
-    def _pump(self, output: Output, cancel: Ending | None) -> list[plan.Report]:
+    def _pump(self, output: Output, cancel: CancelFlag | None) -> list[plan.Report]:
         reported, patience = b"", _CANCEL_PATIENCE
         while True:
             for fd, _ in self._poller.poll(None if cancel is None else _CANCEL_INTERVAL_MS):

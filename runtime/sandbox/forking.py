@@ -16,7 +16,7 @@ from errno import EPIPE
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxError
-from pybuild.runtime.sandbox.inside.plan import EXPECT, RUN, USUAL_RUN
+from pybuild.runtime.sandbox.inside.plan import DEFAULT_RUN, EXPECT, RUN
 from pybuild.runtime.sandbox.interpreter import BOOTSTRAP, child_argv, child_environment, interpreter
 from pybuild.runtime.sandbox.isolation import is_chroot, is_single
 
@@ -37,16 +37,16 @@ def start(expected: int = 0) -> None:
         _server().expect(expected)
 
 
-def fork_child(descriptors: tuple[int, int, int, int, int], *, usual: bool = False) -> int:
+def fork_child(descriptors: tuple[int, int, int, int, int], *, spare_fits: bool = False) -> int:
     """Fork a sandbox child with these as plan, status pipe and its three streams; return a pidfd of it.
 
-    For a *usual* world (`plan.World.ground`) one that is ready will do.
+    For a *usual* world (`plan.World.prepared_settings`) one that is ready will do.
 
     Raises:
         SandboxError: there can be no more processes.
     """
     with _LOCK, _sandbox_errors():
-        return _server().fork(USUAL_RUN if usual else RUN, descriptors)
+        return _server().fork(DEFAULT_RUN if spare_fits else RUN, descriptors)
 
 
 def _server() -> "_Server":

@@ -57,30 +57,30 @@ def wanted(environment: Mapping[str, str] = os.environ) -> str:
         raise SandboxUnavailable(str(error), f"unset ${VARIABLE}") from None
 
 
-class _Place:
+class _State:
     """The level of this process, set once it is known."""
 
     inside = False
     """In a user namespace that was made for this purpose."""
     refusal: SandboxUnavailable | None = None
     """Why no such namespace could be made."""
-    drawback = ""
+    single_id_reason = ""
     """Why it has one id only, when nobody asked for that."""
 
 
-def entered() -> None:
+def note_entered() -> None:
     """Note that this process, and those forked from it, are root of a user namespace of pybuild's."""
-    _Place.inside = True
+    _State.inside = True
 
 
-def degraded(error: SandboxUnavailable) -> None:
+def note_single_id(error: SandboxUnavailable) -> None:
     """Note why this process has one id only."""
-    _Place.drawback = str(error)
+    _State.single_id_reason = str(error)
 
 
-def drawback() -> str:
+def single_id_reason() -> str:
     """Return why this process has one id only; "" when it has others, or that was asked for."""
-    return _Place.drawback
+    return _State.single_id_reason
 
 
 def is_single() -> bool:
@@ -91,23 +91,23 @@ def is_single() -> bool:
 def is_chroot() -> bool:
     """Tell whether commands of this process run after a chroot alone: it is asked for, or all that is left to root."""
     choice = wanted()
-    return choice == CHROOT or (choice == AUTO and _Place.refusal is not None and not may_mount())
+    return choice == CHROOT or (choice == AUTO and _State.refusal is not None and not may_mount())
 
 
-def refused(error: SandboxUnavailable) -> None:
+def note_refused(error: SandboxUnavailable) -> None:
     """Note that no user namespace can be had here."""
-    _Place.refusal = error
+    _State.refusal = error
 
 
 def is_direct() -> bool:
     """Return whether this process works on trees and runs commands itself; else one in a user namespace does."""
     if os.geteuid() != 0:
         return False
-    if _Place.inside:
+    if _State.inside:
         return True
     choice = wanted()
     return choice not in {USERNS, SINGLE} and (
-        choice in {ROOT, CHROOT, NONE} or _Place.refusal is not None or may_mount()
+        choice in {ROOT, CHROOT, NONE} or _State.refusal is not None or may_mount()
     )
 
 
@@ -124,13 +124,13 @@ def check_commands() -> None:
     """Raise SandboxUnavailable when the user wants no commands to run, or none can."""
     if wanted() == NONE:
         raise SandboxUnavailable("isolation none runs no commands", _LEAVE_OUT)
-    if _Place.refusal is not None and not may_mount() and not is_chroot():
+    if _State.refusal is not None and not may_mount() and not is_chroot():
         raise not_permitted()
 
 
 def not_permitted(more: str = "") -> SandboxUnavailable:
     """Return the error for a root that can neither mount nor make user namespaces; *more* is what it cannot do, too."""
-    reasons = [f"{_Place.refusal}", *([more] if more else [])]
+    reasons = [f"{_State.refusal}", *([more] if more else [])]
     return SandboxUnavailable(
         f"no command can run here: root has no CAP_SYS_ADMIN, and {', '.join(reasons)}", IN_CONTAINER
     )

@@ -37,4 +37,4 @@ def join_root(namespace: int) -> None:
     except OSError as error:
         why = "it has several threads" if error.errno == EINVAL else (error.strerror or "refused").lower()
         raise SandboxUnavailable(f"cannot enter the user namespace of running containers: {why}") from error
-    isolation.entered()
+    isolation.note_entered()

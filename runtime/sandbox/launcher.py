@@ -12,7 +12,7 @@ from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
-from pybuild.runtime.sandbox.child import Child, Ending, Output
+from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
 from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
@@ -33,15 +33,15 @@ _RLIMITS = (
 
 
 def run(
-    what: spec.Spec, *, output: Output, cancel: Ending | None = None, signals: SignalRelay | None = None
+    what: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
 ) -> spec.ExitStatus:
     """Run the process of *what* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
 
-    *output* gets (1 or 2, bytes) as they come, in the calling thread; all that a terminal shows is stream 1. Setting
-    *cancel* kills everything inside; the status is then that of SIGKILL. When this returns or raises, no process of the
-    sandbox is left. A program that does not exist gives 127, one that cannot be executed 126, both with a line on
-    stream 2. With *signals*, which must be entered, signals of this process reach the program, and its `killed` is
-    *cancel*.
+    *output* is called with (1 or 2, bytes) in the calling thread; what a terminal shows is stream 1. Setting *cancel*
+    kills everything inside, and the status is that of SIGKILL. With *signals*, an entered `SignalRelay`, signals of
+    this process reach the program, and its `killed` takes the place of *cancel*. A program that does not exist gives
+    127, one that cannot be executed 126, each with a line on stream 2. When this returns or raises, no process of the
+    sandbox is left.
 
     Raises:
         SandboxUnavailable: this host permits no sandbox.
@@ -50,17 +50,18 @@ def run(
     check_commands()
     with limited_with_notes(what.limits, output) as groups, _networked(what) as (there, network):
         made = make_plan(there, tuple(os.fsencode(file) for file in groups.files), network)
-        child = _start(encode(made), what, usual=made.world.ground() == plan.USUAL.ground())
+        spare_fits = made.world.prepared_settings() == plan.DEFAULT_WORLD.prepared_settings()
+        child = _start(encode(made), what, spare_fits=spare_fits)
         reports = child.run_to_end(output, cancel, signals)
-    for what_is_missing in (report.subject for report in reports if report.kind == "degraded"):
-        _say_once(what_is_missing, output)
+    for missing in (report.subject for report in reports if report.kind == "degraded"):
+        _note_once(missing, output)
     record_owners([report.subject for report in reports if report.kind == "owner"])
     return result_of([report for report in reports if report.kind not in {"degraded", "owner"}])
 
 
 @contextmanager
 def _networked(what: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
-    """Yield *what* with the name servers of its network, and the namespace of a private one."""
+    """Yield *what* with the resolv.conf of its network, and the path of the namespace of a private one, else b""."""
     if what.network is not spec.Network.PRIVATE:
         yield what, b""
         return
@@ -76,17 +77,17 @@ _MISSING = {
     plan.OWN_PROC: "this host permits no /proc of its own to a step: processes outside of the sandbox show in it",
     plan.OWN_ROOT: "this host permits no pivot_root: steps run after a chroot, without CAP_SYS_CHROOT",
 }
-_said: set[str] = set()
+_noted: set[str] = set()
 
 
-def _say_once(missing: str, output: Output) -> None:
-    """Say what sandboxes of this process do without, unless it does not matter or was said."""
-    if missing in _MISSING and missing not in _said:
-        _said.add(missing)
+def _note_once(missing: str, output: Output) -> None:
+    """Write a note on a part that sandboxes lack on this host, if it is one of `_MISSING` and has not been noted."""
+    if missing in _MISSING and missing not in _noted:
+        _noted.add(missing)
         output(2, f"note: {_MISSING[missing]}\n".encode())
 
 
-def _start(data: bytes, what: spec.Spec, *, usual: bool) -> Child:
+def _start(data: bytes, what: spec.Spec, *, spare_fits: bool) -> Child:
     if what.terminal:
         from pybuild.runtime.sandbox.console import TerminalChild
 
@@ -95,11 +96,11 @@ def _start(data: bytes, what: spec.Spec, *, usual: bool) -> Child:
         from pybuild.runtime.sandbox.feeding import FedChild
 
         return FedChild(data)
-    return Child(data, fork=partial(fork_child, usual=usual))
+    return Child(data, fork=partial(fork_child, spare_fits=spare_fits))
 
 
 def result_of(reports: list[plan.Report]) -> spec.ExitStatus:
-    """Return how a process ended, by what its child reported. Raises what `run` raises."""
+    """Return how a process ended, from the reports of its child. Raises what `run` raises."""
     ended = None
     for report in reports:
         if report.kind == "failed" and report.subject == plan.NAMESPACES:
@@ -113,7 +114,7 @@ def result_of(reports: list[plan.Report]) -> spec.ExitStatus:
             raise RuntimeHostError(f"sandbox: {report.subject}: {report.message}")
         ended = int(report.subject)
     if ended is None:
-        # Nobody was left to report: the guard was killed, by cancel, by the kernel for lack of memory, or from outside.
+        # No report means that the guard was killed: by *cancel*, by the kernel for lack of memory, or from outside.
         return spec.ExitStatus(signal=_SIGKILL)
     return spec.ExitStatus(code=ended) if ended >= 0 else spec.ExitStatus(signal=-ended)
 
@@ -123,9 +124,9 @@ def _detail(report: plan.Report) -> str:
 
 
 def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: bytes = b"") -> plan.SandboxPlan:
-    """Return *what* as the child takes it, in the namespace *network* if that is not empty.
+    """Return the plan by which the child runs *what*, in the network namespace at the path *network*, b"" for none.
 
-    Raises SandboxError for a limit that has no name in the kernel.
+    Raises SandboxError for an unknown resource limit.
     """
     world = plan.World(
         cgroups=cgroup_files,
@@ -136,7 +137,7 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: by
         read_only=what.read_only,
         shm_size=spec.SHM_SIZE if what.limits.shm_size is None else what.limits.shm_size,
         stdio=_stdio(what),
-        # A root that was only chosen, and a /proc that is the host's, hold those alone who have no more than is usual.
+        # With added capabilities, a process could leave a root set by chroot(2), or use a /proc that is the host's.
         strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
         shared=tuple(map(os.fsencode, what.shared)),
         sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
@@ -158,7 +159,7 @@ def _stdio(what: spec.Spec) -> bytes:
 
 
 def process_of(what: spec.Spec) -> process.Process:
-    """Return the process of *what* as the child takes it. Raises SandboxError for a limit without a name."""
+    """Return the process of *what* in the form that the child takes. Raises SandboxError for an unknown limit."""
     confinement = process.Confinement(
         capabilities=EVERY if what.insecure else what.capabilities,
         insecure=what.insecure,

@@ -62,7 +62,7 @@ def _try(uid: int, gid: int, unshare: Callable[[], None] = lambda: None) -> None
 
 def _record_owners() -> None:
     recording.start()
-    isolation.entered()
+    isolation.note_entered()
 
 
 def _write_maps(uid: int, gid: int) -> None:

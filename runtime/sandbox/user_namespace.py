@@ -59,7 +59,7 @@ def become_root(*, may_be_single: bool = False) -> None:
         need_one_thread()
         if not map_own_id_if_supervised(user, group, enter):
             raise
-        isolation.degraded(refusal)
+        isolation.note_single_id(refusal)
 
 
 def _become_root_of_many(user: int) -> None:
@@ -84,7 +84,7 @@ def _become_root_of_many(user: int) -> None:
     os.setresuid(0, 0, 0)
     if user:
         os.setgroups([])
-    isolation.entered()
+    isolation.note_entered()
 
 
 def _maps_of_programs() -> list[MapWriter]:

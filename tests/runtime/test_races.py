@@ -6,8 +6,8 @@ from pathlib import Path
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.sandbox.inside import mounts, plan
+from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot, SystemMounts
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
-from pybuild.runtime.sandbox.inside.stage import DetachedRoot, Scenery
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
@@ -61,10 +61,10 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
         with exchanging(root, *((name, f"{name}-link") for name in names)):
             for _ in range(250):
                 stubs = Stubs()
-                scenery = Scenery()
-                scenery.build(WORLD)
+                system = SystemMounts()
+                system.build(WORLD)
                 try:
-                    DetachedRoot(wanted, stubs, scenery)
+                    DetachedRoot(wanted, stubs, system)
                     made += 1
                 except SandboxError:
                     refused += 1

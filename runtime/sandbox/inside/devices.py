@@ -1,4 +1,4 @@
-"""The file systems that every sandbox gets: /dev, /sys and /proc, and which parts of them are masked or read-only."""
+"""The file systems that every sandbox has: /dev, /sys and /proc, with the parts that are masked or read-only."""
 
 import os
 from errno import EINVAL, ENOENT, EPERM
@@ -34,6 +34,7 @@ _LINKS = {
 }
 _CORE = "/proc/kcore"
 
+# What Docker masks, or makes read-only, in /proc and /sys.
 _PROC_COVERED = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats"),
     *("sched_debug", "scsi", "timer_list", "timer_stats"),
@@ -57,14 +58,14 @@ class Nodes:
     def clone(self, name: str) -> int:
         """Return a detached mount of the device *name*.
 
-        The node is made fresh: on a bound host node a chmod inside would change the host's inode. Where mknod is not
-        permitted (a user namespace, a container) the host's node is bound, read-only: that refuses chmod and leaves
-        reading and writing of the device itself.
+        The node is a new one, because chmod(2) on a bind mount of the host's node would change the host's. Where
+        mknod(2) is not permitted (in a user namespace or a container) the host's node is bound read-only, which forbids
+        chmod and still permits to read and write the device.
         """
         major, minor = _NODES[name]
         try:
             os.mknod(name, S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=self.directory)
-            os.chmod(name, 0o666, dir_fd=self.directory)  # noqa: S103 - as every /dev has it, whatever the umask
+            os.chmod(name, 0o666, dir_fd=self.directory)  # noqa: S103 - the mode in every /dev, whatever the umask
         except FileExistsError:
             pass
         except PermissionError:
@@ -72,21 +73,21 @@ class Nodes:
         return clone(self.directory, name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
     def cover(self, tree: int, path: str) -> None:
-        """Mask *path* of the mount *tree* by something empty; a path that this kernel does not have needs no mask."""
+        """Mount something empty over *path* of the mount *tree*, if this kernel has that path."""
         with Operation("cover", path.encode()):
             try:
-                target = _open_plain(tree, path)
+                target = _open_without_symlinks(tree, path)
             except FileNotFoundError:
                 return
             directory = is_directory(target)
-            # Read-only forbids to change the node that all covers share; null can be read all the same.
+            # Read-only, because all masks of files share one node, which a chmod would change. It can still be read.
             mask = clone(self.empty) if directory else self.clone("null")
             mount_setattr(mask, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
             move_mount(mask, target)
 
 
 def host_node(name: str) -> int:
-    """Return a read-only detached mount of the host's device *name*, whose numbers are checked."""
+    """Return a read-only detached mount of the host's device *name*. Raises OSError if it is another device."""
     tree = clone(AT_FDCWD, b"/dev/" + name.encode(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY)
     status = os.fstat(tree)
     if not S_ISCHR(status.st_mode) or (name in _NODES and status.st_rdev != os.makedev(*_NODES[name])):
@@ -94,7 +95,7 @@ def host_node(name: str) -> int:
     return tree
 
 
-def _open_plain(tree: int, path: str) -> int:
+def _open_without_symlinks(tree: int, path: str) -> int:
     flags = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
     return openat2(tree, path, os.O_PATH, 0, flags)
 
@@ -112,9 +113,9 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
     for name in _INSECURE_NODES if insecure else ():
         _share_host_node(dev, name)
     with Operation("make links", b"/dev"):
-        for name, aim in _LINKS.items():
-            os.symlink(aim, name, dir_fd=dev)
-        if os.path.exists(_CORE):  # as runc does it: not every kernel has it
+        for name, path in _LINKS.items():
+            os.symlink(path, name, dir_fd=dev)
+        if os.path.exists(_CORE):  # the condition of runc: not every kernel has the file
             os.symlink(_CORE, "core", dir_fd=dev)
     _mount_in_dev(dev, "pts", "devpts", (("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")), nodev=0)
     _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
@@ -123,9 +124,9 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
 
 
 def open_terminal(dev: int) -> tuple[int, int]:
-    """Return both ends of a new pseudo terminal of the /dev that `make_dev` made: what controls it, and the terminal.
+    """Return both ends of a new pseudo terminal of the /dev that `make_dev` made: the controlling end, the terminal.
 
-    The terminal is opened through the other end and never by a name, which an image could have replaced.
+    The terminal is opened through the controlling end, not by a name, which an image could have replaced.
     """
     with Operation("open terminal", b"/dev/ptmx"):
         master = os.open("pts/ptmx", os.O_RDWR | os.O_NOCTTY, dir_fd=dev)
@@ -154,7 +155,7 @@ def _mount_in_dev(
         os.mkdir(name, 0o755, dir_fd=dev)
         try:
             tree = filesystem(kind, options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | nodev)
-        except OSError as error:  # EINVAL: there is no group of this number where there is one id only
+        except OSError as error:  # EINVAL: in a user namespace with one id, group 5 (tty) does not exist
             if error.errno != EINVAL:
                 raise
             possible = tuple(option for option in options if option[0] != "gid")
@@ -164,7 +165,10 @@ def _mount_in_dev(
 
 
 def _mount_queues(dev: int) -> None:
-    """Mount the message queues of the IPC namespace; of the host's a user namespace gets what the host has mounted."""
+    """Mount the message queues of the IPC namespace.
+
+    A user namespace may not mount those of the host's IPC namespace, so there the host's mount is bound, if it has one.
+    """
     try:
         _mount_in_dev(dev, "mqueue", "mqueue", ())
     except SandboxError as error:
@@ -180,7 +184,7 @@ def _mount_queues(dev: int) -> None:
 
 
 def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> int:
-    """Mount /sys on *target*, read-only and without what shows power and temperature of the hardware; return it."""
+    """Mount /sys on *target* and return it: read-only, with power and temperature masked, as Docker does."""
     with Operation("mount sysfs", b"/sys"):
         mounted_there: tuple[str, ...] = ()
         try:
@@ -199,13 +203,13 @@ def make_sys(target: int, nodes: Nodes, *, insecure: bool) -> int:
 
 
 def _host_sys() -> int:
-    # A sysfs shows a network namespace, and only the owner of that may mount one: a user namespace that is on the
-    # host's network gets the host's, with all that is mounted there, because that cannot be taken off either.
+    # A sysfs belongs to a network namespace, and only the owner of that may mount it. A user namespace on the host's
+    # network binds the host's /sys instead, with the mounts below, because the kernel forbids to leave those out.
     return clone(AT_FDCWD, b"/sys", INERT | MOUNT_ATTR_RDONLY, recursive=True)
 
 
 def _mounted_below(directory: str) -> tuple[str, ...]:
-    """Return what is mounted below *directory* of the host, as paths in it: root alone may read most of that."""
+    """Return the outermost mount points below *directory* of the host, as paths in it."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         places = sorted({line.split(" ")[4] for line in file})
     outer: list[str] = []
@@ -226,8 +230,8 @@ def _throttle_counters(sysfs: int) -> list[str]:
 
 
 def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
-    # Only the unified hierarchy, whose namespace shows nothing above the sandbox's own group; with cgroup v1 a
-    # release_agent file would come with it (CVE-2022-0492), so there the directory is empty.
+    # Only cgroup v2, whose namespace shows nothing above the sandbox's own group. On hosts with v1 the directory stays
+    # empty, because v1 has a release_agent file, by which a process can run programs of the host (CVE-2022-0492).
     if os.listdir(f"/proc/self/fd/{sysfs}/fs/cgroup"):
         nodes.cover(sysfs, "fs/cgroup")
     if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
@@ -239,10 +243,10 @@ def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
 
 
 def make_proc(target: int, nodes: Nodes, *, insecure: bool, bind: bool) -> tuple[int, bool]:
-    """Mount /proc of this PID namespace on *target*; return it, and whether it is that. Only its pid 1 may call this.
+    """Mount /proc on *target*; return the mount, and whether it is that of this process's PID namespace.
 
-    The kernel refuses a new one where the one outside has parts that are covered. With *bind* that one is taken then,
-    with its covers and ours: the processes of the PID namespace outside show there.
+    The kernel refuses a new /proc when parts of the outer one are masked, as in a container. With *bind* the outer one
+    is bound then, with its masks and ours; it shows the processes of the outer PID namespace.
     """
     own = True
     with Operation("mount proc", b"/proc"):
@@ -263,7 +267,7 @@ def _cover_proc(proc: int, nodes: Nodes, *, insecure: bool) -> None:
     for name in _PROC_COVERED:
         nodes.cover(proc, name)
     if not _is_readable(proc, _PROC_CLOSED):
-        # It belongs to root of the host; one that is root here only would fail in the middle of a walk.
+        # Only root of the host can list it. Masked, it does not make a program fail that walks through all of /proc.
         nodes.cover(proc, _PROC_CLOSED)
     for name in _PROC_READ_ONLY:
         _make_read_only(proc, name)
@@ -282,7 +286,7 @@ def _is_readable(tree: int, directory: str) -> bool:
 def _make_read_only(tree: int, path: str) -> None:
     with Operation("make read-only", path.encode()):
         try:
-            target = _open_plain(tree, path)
+            target = _open_without_symlinks(tree, path)
         except FileNotFoundError:
             return
         move_mount(clone(target, b"", INERT | MOUNT_ATTR_RDONLY, recursive=True), target)

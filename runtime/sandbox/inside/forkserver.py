@@ -1,8 +1,9 @@
 """The fork server: forks a sandbox child for each message of the builder, and reaps it.
 
-A message for a run carries five descriptors: the plan, the status pipe, the three streams. The answer is a pidfd of the
-child, or the errno of a fork that failed as text. No plan is read here, so nothing of one step is in the memory of
-another. While the builder expects more runs, one child is ready before it is asked for (`keeper.keep_spare`).
+The message for a run carries five descriptors: the plan, the status pipe, the three streams. The answer is a pidfd of
+the child, or a number as text, which is the errno of the fork. The server does not read plans, so that nothing of one
+step is in the memory of another. While the builder expects more runs, a spare child prepares itself ahead of the next
+one (`keeper.keep_spare`).
 """
 
 import os
@@ -18,21 +19,21 @@ from pybuild.runtime.kernel.syscalls import (
     reset_signals,
 )
 from pybuild.runtime.sandbox.inside.keeper import cut_imports, keep, keep_spare
-from pybuild.runtime.sandbox.inside.plan import EXPECT, USUAL_RUN
+from pybuild.runtime.sandbox.inside.plan import DEFAULT_RUN, EXPECT
 
 _CHANNEL, _NULL = 0, 1
 Keep = Callable[[int, int, int], None]
-"""What a child does with its plan, its status pipe, and the number of the fork server."""
+"""Runs as the keeper, with the plan, the status pipe, and the number of the fork server."""
 _DESCRIPTORS = 5  # of a run: plan, status pipe, three streams
 
 
 def serve(keeper: Keep | None = None) -> None:
     """Fork children until the builder's end of the socket is closed. Never returns.
 
-    Each becomes a *keeper*, by default that of a sandbox with namespaces.
+    Each child runs *keeper*, by default that of a sandbox with namespaces.
     """
-    # Ctrl-C is for the builder, which decides what becomes of the sandboxes.
-    # Reset first: a SIGCHLD that the builder's parent ignored would leave no child to wait for.
+    # An ignored SIGCHLD, which a process inherits, would have the kernel reap children before they are waited for.
+    # Then all are blocked: Ctrl-C reaches the whole process group, but the builder decides what happens to sandboxes.
     reset_signals()
     block_signals()
     prctl(PR_SET_DUMPABLE, 0)
@@ -55,7 +56,7 @@ class Children:
         self._poller = select.poll()
         self._poller.register(_CHANNEL, select.POLLIN)
         self._spare: tuple[int, int] | None = None
-        """Its pidfd, and the socket over which it gets its run."""
+        """Its pidfd, and the socket over which it will get its run."""
         self._expected = 0
 
     def serve_once(self) -> None:
@@ -73,19 +74,19 @@ class Children:
 
     def _answer(self) -> None:
         message, descriptors = receive(_CHANNEL, _DESCRIPTORS)
-        if not message:  # the builder is gone, and the kernel ends our children with us
+        if not message:  # the builder has ended. The kernel kills the children with this process.
             os._exit(0)
         if message.startswith(EXPECT):
             self._expected += int(message[len(EXPECT) :])
         else:
             self._expected = max(0, self._expected - 1)
-            self._run(descriptors, usual=message == USUAL_RUN)
+            self._run(descriptors, spare_fits=message == DEFAULT_RUN)
         if self._expected and self._spare is None:
             self._prepare()
 
-    def _run(self, descriptors: tuple[int, ...], *, usual: bool) -> None:
+    def _run(self, descriptors: tuple[int, ...], *, spare_fits: bool) -> None:
         try:
-            pidfd = (self._given_to_spare(descriptors) if usual else 0) or self._fork(descriptors)
+            pidfd = (self._given_to_spare(descriptors) if spare_fits else 0) or self._fork(descriptors)
             send(_CHANNEL, b"1", pidfd)
         except OSError as error:
             send(_CHANNEL, b"%d" % (error.errno or 0))
@@ -93,7 +94,10 @@ class Children:
             os.close(fd)
 
     def _given_to_spare(self, descriptors: tuple[int, ...]) -> int:
-        """Pass the run to the spare child; return 0 when it could not get ready: the next child will report why."""
+        """Pass the run to the spare child and return its pidfd; 0 when it failed or died while it prepared itself.
+
+        The caller then forks another child, which will fail in the same way and report it.
+        """
         spare, self._spare = self._spare, None
         if spare is None:
             return 0
@@ -134,7 +138,7 @@ class Children:
 
 def _become_child(descriptors: tuple[int, ...], channel: int, server: int, keeper: Keep) -> None:
     if channel >= 0:
-        os.dup2(_NULL, _CHANNEL)  # what the builder says is not for this process
+        os.dup2(_NULL, _CHANNEL)  # the messages of the builder are for the server alone
         close_all_but(channel)
         keep_spare(channel, server)
         return
@@ -146,7 +150,7 @@ def _become_child(descriptors: tuple[int, ...], channel: int, server: int, keepe
 
 
 def close_all_but(*kept: int) -> None:
-    """Close every descriptor but the three streams and those of *kept*."""
+    """Close every descriptor except the three streams and *kept*."""
     first = 3
     for fd in sorted(fd for fd in kept if fd >= first):
         if first < fd:

@@ -1,14 +1,15 @@
-"""The guard of a sandbox: the first process of an outer PID namespace, whose end is the end of everything inside.
+"""The guard of a sandbox: pid 1 of an outer PID namespace, so that the kernel ends everything inside when it ends.
 
-The program is pid 1 of an inner namespace, as in Docker. It cannot be tied to the builder itself, because the exec of
-a set-user-id program clears PDEATHSIG. The guard never execs, so its own holds, and when it ends the kernel kills
-every process of its namespace and of the inner one. From inside there is no way to name it.
+The program is pid 1 of an inner PID namespace, as in Docker. The kernel would not reliably kill it with the builder,
+because the exec of a set-user-id program clears PR_SET_PDEATHSIG. The guard never execs, so its own setting stays; when
+it ends, the kernel kills every process of its namespace and of the inner one. No process inside has a number for it.
 """
 
 import os
 
 from pybuild.runtime.errors import SandboxError
-from pybuild.runtime.kernel.passing import comes, receive, send
+from pybuild.runtime.kernel.passing import receive, send, wait_for_message
+from pybuild.runtime.kernel.pidfd import reap_children
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWPID,
     PR_SET_PDEATHSIG,
@@ -21,33 +22,36 @@ from pybuild.runtime.kernel.syscalls import (
     unshare,
     wait_signal,
 )
+from pybuild.runtime.sandbox.inside.detached_root import SystemMounts, enter_root
 from pybuild.runtime.sandbox.inside.devices import make_proc
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, SandboxPlan, Status, World, read_plan
 from pybuild.runtime.sandbox.inside.process import become
-from pybuild.runtime.sandbox.inside.stage import Scenery, enter_root
 from pybuild.runtime.supervisor.values import Supervision
 from pybuild.runtime.wire import Operation
 
-TYPE_CHECKING = False  # that of `typing` costs the child an import of 7 ms
+TYPE_CHECKING = False  # type checkers take it for that of `typing`, whose import takes 7 ms
 if TYPE_CHECKING:
     from pybuild.runtime.sandbox.inside.supervised import Supervised
 
 _CAP_KILL = 1 << 5
 _MOST_DESCRIPTORS = 9  # plan, root, /proc, three streams, a terminal, and the two of a `Status`
 WITH_TERMINAL, WITHOUT = b"terminal", b"streams"
-"""What the keeper sends to the first process with plan, root, target of /proc, three streams, terminal and status."""
+"""The message to the first process: whether a terminal is among its descriptors.
+
+They are the plan, the root, the mount point of /proc, three streams, the terminal if there is one, and the status pipe.
+"""
 
 
-def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -> None:
-    """Start pid 1 of a namespace of its own, look after it, and report how it ended.
+def guard(alive: int, own: int, programs: int, system: SystemMounts, world: World) -> None:
+    """Fork pid 1 of an inner PID namespace, wait for it, and report how it ended.
 
-    *alive* is a pipe of which the keeper has the other end. Both this process and the one that it starts get ready,
-    and then wait for word of the keeper, by *own* and by *programs*; a keeper that ends says nothing more. Of *world*
-    only the ground counts.
+    Both this process and that one prepare themselves first, and then wait for a message of the keeper, this one on the
+    socket *own* and that one on *programs*. Both return without a message when the keeper has died. *alive* is the read
+    end of a pipe whose other end the keeper has. Of *world* only `World.prepared_settings` count.
     """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     try:
-        if not os.read(alive, 1):  # the keeper died before the line above
+        if not os.read(alive, 1):  # the keeper died before PR_SET_PDEATHSIG
             return
     except BlockingIOError:
         pass
@@ -56,10 +60,10 @@ def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -
     failure: SandboxError | OSError | None = None
     try:
         supervisor = _supervised(world.supervision) if world.supervision else None
-        process = _fork_program(programs, scenery, world, supervisor)
-    except (SandboxError, OSError) as error:  # reported below, once there is a status pipe
+        process = _fork_program(programs, system, world, supervisor)
+    except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
-    if process and not comes(own, process):
+    if process and not wait_for_message(own, process):
         return
     _, descriptors = receive(own, _MOST_DESCRIPTORS)
     if not descriptors:
@@ -67,14 +71,14 @@ def guard(alive: int, own: int, programs: int, scenery: Scenery, world: World) -
     with Status(*descriptors) as status:
         if failure is not None:
             raise failure
-        if status.began >= 0:
+        if status.exec_channel >= 0:
             with Operation("show the process"):
-                send(status.began, b"p", os.pidfd_open(process))
+                send(status.exec_channel, b"p", os.pidfd_open(process))
         if supervisor is not None:
-            supervisor.finish(process, status, _pass_on)
+            supervisor.finish(process, status, _forward)
             return
-        _let_go(status)
-        status.ended(_look_after(process))
+        _drop_all_but_status(status)
+        status.ended(_reap_until_end(process))
 
 
 def _supervised(supervision: Supervision) -> "Supervised":
@@ -83,26 +87,29 @@ def _supervised(supervision: Supervision) -> "Supervised":
     return Supervised(supervision)
 
 
-def _fork_program(programs: int, scenery: Scenery, world: World, supervisor: "Supervised | None") -> int:
+def _fork_program(programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None") -> int:
     with Operation(NAMESPACES):
         unshare(CLONE_NEWPID)
         process = os.fork()
     if process == 0:
         try:
-            _begin(programs, scenery, world, -1 if supervisor is None else supervisor.channel)
+            _run_first_process(programs, system, world, -1 if supervisor is None else supervisor.channel)
         finally:
             os._exit(0)
     return process
 
 
-def _begin(own: int, scenery: Scenery, world: World, supervisor: int) -> None:
-    """Run as the first process inside: make /proc, then wait for a plan and become its program."""
-    made = -1, True
+def _run_first_process(own: int, system: SystemMounts, world: World, supervisor: int) -> None:
+    """Run as pid 1 inside: mount /proc in the scratch space, wait for the plan on *own*, become its program.
+
+    /proc shows the PID namespace of whoever mounts it, so it must be this process.
+    """
+    proc, is_own_proc = -1, True
     failure: SandboxError | OSError | None = None
     try:
-        place, bind = scenery.scratch.directory("proc"), world.may_degrade
-        made = make_proc(place, scenery.nodes, insecure=world.insecure, bind=bind)
-    except (SandboxError, OSError) as error:  # reported below, once there is a status pipe
+        place, bind = system.scratch.directory("proc"), world.may_degrade
+        proc, is_own_proc = make_proc(place, system.nodes, insecure=world.insecure, bind=bind)
+    except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
     has, descriptors = receive(own, _MOST_DESCRIPTORS)
     if not descriptors:
@@ -113,17 +120,17 @@ def _begin(own: int, scenery: Scenery, world: World, supervisor: int) -> None:
         if failure is not None:
             raise failure
         plan = read_plan(plan_fd)
-        if not made[1]:
+        if not is_own_proc:
             status.degraded(OWN_PROC)
         with Operation("mount proc", b"/proc"):
-            move_mount(made[0], target)
+            move_mount(proc, target)
         enter_root(root, plan.world, status)
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
         if plan.world.supervision:
-            from pybuild.runtime.sandbox.inside.supervised import submit
+            from pybuild.runtime.sandbox.inside.supervised import start_supervision
 
-            submit(supervisor, plan.world.supervision)
+            start_supervision(supervisor, plan.world.supervision)
         _become(plan, status, root, terminal)
 
 
@@ -132,15 +139,18 @@ def _become(plan: SandboxPlan, status: Status, root: int, terminal: int) -> None
     if plan.world.init:
         process = os.fork()
         if process:
-            _let_go(status)
-            ended = os.waitstatus_to_exitcode(_look_after(process))
-            # The first process of a namespace cannot end by a signal of its own.
+            _drop_all_but_status(status)
+            ended = os.waitstatus_to_exitcode(_reap_until_end(process))
+            # pid 1 of a namespace cannot kill itself by a signal, so it ends with the code that a shell would show.
             os._exit(ended if ended >= 0 else 128 - ended)
-    become(plan.process, root, terminal, status.began)
+    become(plan.process, root, terminal, status.exec_channel)
 
 
-def _let_go(status: Status) -> None:
-    """Keep nothing but the status pipe and the right to signal: whoever gets at this process finds nothing in it."""
+def _drop_all_but_status(status: Status) -> None:
+    """Close every descriptor but the status pipe, and drop every capability but the one to send signals.
+
+    A process inside that takes over this one gains nothing by it.
+    """
     if status.fd != 3:
         os.dup2(status.fd, 3, inheritable=False)
     close_range(4)
@@ -148,32 +158,19 @@ def _let_go(status: Status) -> None:
     capset(_CAP_KILL, _CAP_KILL, 0)
 
 
-def _look_after(process: int) -> int:
-    """Reap every child and pass signals on until *process* ends; return its wait status."""
+def _reap_until_end(process: int) -> int:
+    """Reap every child and forward signals until *process* ends; return its wait status."""
     while True:
         number = wait_signal()
         if number == SIGCHLD:
-            ended = _reap(process)
-            if ended is not None:
-                return ended
+            ended = dict(reap_children())
+            if process in ended:
+                return ended[process]
         else:
-            _pass_on(process, number)
+            _forward(process, number)
 
 
-def _reap(process: int) -> int | None:
-    found = None
-    while True:
-        try:
-            pid, wait_status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return found
-        if pid == 0:
-            return found
-        if pid == process:
-            found = wait_status
-
-
-def _pass_on(process: int, number: int) -> None:
+def _forward(process: int, number: int) -> None:
     try:
         os.kill(process, number)
     except ProcessLookupError:  # it has just ended

@@ -19,44 +19,44 @@ from pybuild.runtime.kernel.syscalls import (
     prctl,
     sethostname,
 )
+from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot
 from pybuild.runtime.sandbox.inside.devices import open_terminal
-from pybuild.runtime.sandbox.inside.ground import Ground
 from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
 from pybuild.runtime.sandbox.inside.plan import (
+    DEFAULT_WORLD,
     HOST_NAME,
     LOOPBACK,
     PIPE,
     TERMINAL,
-    USUAL,
     SandboxPlan,
     Status,
     World,
     read_plan,
 )
-from pybuild.runtime.sandbox.inside.stage import DetachedRoot
+from pybuild.runtime.sandbox.inside.preparation import Preparation
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
 
-def keep(plan_fd: int, status_fd: int, parent: int, began: int = -1, network: int = -1) -> None:
-    """Run as the child of the process *parent*. Never returns. *began* is what `Status` takes.
+def keep(plan_fd: int, status_fd: int, parent: int, exec_channel: int = -1, network: int = -1) -> None:
+    """Run as the keeper, a child of the process *parent*. Never returns. *exec_channel* is that of `Status`.
 
-    *network* is a network namespace to be in, -1 for what the plan says.
+    *network* is an open network namespace to join, -1 for the one that the plan names.
     """
-    with Status(status_fd, began) as status:
+    with Status(status_fd, exec_channel) as status:
         depend_on(parent)
         plan = read_plan(plan_fd)
-        _keep(plan, plan_fd, status, Ground(plan.world, network=network))
+        _keep(plan, plan_fd, status, Preparation(plan.world, network=network))
 
 
 def keep_spare(channel: int, parent: int) -> None:
-    """Run as a child of *parent* that prepares for a `USUAL` run before there is one; return when there will be none.
+    """Run as a keeper that prepares a sandbox of `DEFAULT_WORLD` before there is a run for it.
 
-    What `keep` has from its beginning comes over *channel*: plan, status pipe and three streams.
+    The run comes over *channel*: its plan, status pipe and three streams. Returns only when none will come.
     """
     depend_on(parent)
-    ground = Ground(USUAL, channel)
-    if not ground.wait(channel):
+    prepared = Preparation(DEFAULT_WORLD, channel)
+    if not prepared.wait(channel):
         return
     _, descriptors = receive(channel, 5)
     if not descriptors:  # the fork server has no use for it any more
@@ -67,11 +67,11 @@ def keep_spare(channel: int, parent: int) -> None:
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
             os.close(fd)
-        _keep(read_plan(plan_fd), plan_fd, status, ground)
+        _keep(read_plan(plan_fd), plan_fd, status, prepared)
 
 
 def cut_imports() -> None:
-    """Make every later import of a new module fail: inside, the host's import paths would lead to image files."""
+    """Make later imports of new modules fail: in the new root, import paths would lead to files of the image."""
     sys.meta_path.clear()
     sys.path.clear()
     sys.path_hooks.clear()
@@ -79,51 +79,55 @@ def cut_imports() -> None:
 
 
 def depend_on(parent: int) -> None:
-    """Die with the fork server, which dies with the builder, and let nobody look into this process or its children."""
+    """Have the kernel kill this process when its *parent* dies, and let nobody trace it or read its memory.
+
+    The parent is the fork server or a monitor. Descriptors above the streams become close-on-exec.
+    """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     prctl(PR_SET_DUMPABLE, 0)
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
-    if os.getppid() != parent:  # it died before the first line
+    if os.getppid() != parent:  # it died before PR_SET_PDEATHSIG, which then has no effect
         os._exit(0)
 
 
-def _keep(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground) -> None:
+def _keep(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparation) -> None:
     """Run as the keeper: mount the root, let the guard continue, wait, clean up."""
     stubs = Stubs()
     try:
         try:
-            ground.check(plan.world)
-            _settle(plan.world, status)
-            _start(plan, plan_fd, status, ground, DetachedRoot(plan, stubs, ground.scenery))
+            prepared.check(plan.world)
+            _set_up_namespaces(plan.world, status)
+            _start(plan, plan_fd, status, prepared, DetachedRoot(plan, stubs, prepared.system))
         finally:
-            # The kernel refuses to remove a directory on which something is mounted in the caller's own namespace.
-            ground.leave()
-        ground.await_end()
+            # rmdir(2) fails for a directory on which something is mounted in the caller's own mount namespace, so mount
+            # points can only be removed from the host's.
+            prepared.leave()
+        prepared.await_end()
     finally:
-        ground.end()
+        prepared.end()
         stubs.remove()
 
 
-def _start(plan: SandboxPlan, plan_fd: int, status: Status, ground: Ground, stage: DetachedRoot) -> None:
-    terminal = _make_stdio(plan.world.stdio, stage.dev)
-    reports = (status.fd, status.began) if status.began >= 0 else (status.fd,)
-    run = (plan_fd, stage.root, stage.proc, 0, 1, 2)
+def _start(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparation, root: DetachedRoot) -> None:
+    terminal = _make_stdio(plan.world.stdio, root.dev)
+    reports = (status.fd, status.exec_channel) if status.exec_channel >= 0 else (status.fd,)
+    run = (plan_fd, root.root, root.proc, 0, 1, 2)
     if terminal >= 0:
-        ground.start(WITH_TERMINAL, reports, (*run, terminal))
-        # Who reads the other end learns by this that nobody inside has the terminal any more.
+        prepared.start(WITH_TERMINAL, reports, (*run, terminal))
+        # As long as this process has the terminal open, the console does not see its end.
         os.close(terminal)
     else:
-        ground.start(WITHOUT, reports, run)
+        prepared.start(WITHOUT, reports, run)
     for fd in (plan_fd, *reports[1:]):
         os.close(fd)
 
 
-def _settle(world: World, status: Status) -> None:
-    """Set up the namespaces; what is not possible here is reported to *status*."""
+def _set_up_namespaces(world: World, status: Status) -> None:
+    """Set the host name, the sysctls and the loopback interface; report to *status* which of them the host refuses."""
     if b"uts" not in world.shared:
         _name_host(world, status)
     for name, value in world.sysctls:
-        # As seen by this process, which is in the namespaces, and on the host's mounts.
+        # /proc/sys shows the namespaces of the process that reads it, so the host's mount of it serves.
         with (
             Operation("set sysctl", name),
             open(b"/proc/sys/" + name.replace(b".", b"/"), "wb", buffering=0) as file,
@@ -133,7 +137,7 @@ def _settle(world: World, status: Status) -> None:
         with Operation("bring up the loopback"):
             try:
                 bring_up_loopback()
-            except PermissionError:  # a root without CAP_NET_ADMIN; nothing listens there yet
+            except PermissionError:  # root without CAP_NET_ADMIN: the network stays without a loopback interface
                 if world.strict:
                     raise
                 status.degraded(LOOPBACK)
@@ -143,14 +147,14 @@ def _name_host(world: World, status: Status) -> None:
     with Operation("set host name", world.hostname):
         try:
             sethostname(world.hostname)
-        except PermissionError:  # some filters refuse the call; the name is nothing that a step must not see
+        except PermissionError:  # a container's filter refuses the call. The step may know the host's name.
             if world.strict:
                 raise
             status.degraded(HOST_NAME)
 
 
 def _make_stdio(stdio: bytes, dev: int) -> int:
-    """Make standard input what the sandbox is to have, and return the terminal of its process, -1 for none."""
+    """Make standard input of this process that of the sandbox, and return the terminal of the sandbox, -1 for none."""
     terminal = _hand_over_terminal(dev) if stdio == TERMINAL else -1
     if stdio != PIPE:
         with Operation("open", b"/dev/null"):

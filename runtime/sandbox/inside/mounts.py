@@ -1,7 +1,7 @@
-"""What is mounted into a sandbox, as values: each makes a detached mount of itself and can describe itself.
+"""The mounts of a sandbox as values, each of which can make a detached mount of itself and name its kind.
 
-Nothing is mounted by name. A mount is made detached (fsmount, open_tree), its target is opened inside the root, and
-both descriptors are joined (move_mount), so no symbolic link of an image decides where a mount ends up. The
+Nothing is mounted by path. A mount is made detached (fsmount, open_tree), its target is opened inside the root, and the
+mount is attached to that descriptor (move_mount), so that no symlink of an image decides where a mount ends up. The
 records here are the child's form of the values of the same name in `runtime.sandbox.spec`.
 """
 
@@ -24,7 +24,11 @@ from pybuild.runtime.wire import Operation, Record
 
 
 class OverlayRoot(Record):
-    """An overlay of *lowers* (bottom first), read-only when *upper* is empty."""
+    """An overlay of *lowers*, the bottom one first; read-only when *upper* is b"".
+
+    *userxattr* is the mount option of overlays in user namespaces. With *write_through* fsync(2) inside reaches the
+    disk, as containers need it; without, the overlay is mounted ``volatile``.
+    """
 
     __slots__ = ("lowers", "upper", "userxattr", "work", "write_through")
 
@@ -40,7 +44,7 @@ class OverlayRoot(Record):
         try:
             lowers, writable = opened[: len(self.lowers)], opened[len(self.lowers) :]
             if len(lowers) < MAX_LOWERS:
-                # The kernel takes no more; in that case missing mount points are made in the upper and removed again.
+                # With as many layers as the kernel takes, missing mount points are made in the upper directory instead.
                 lowers.append(stubs)
             if writable and not self.write_through:
                 _forget_volatile(self.work)
@@ -61,7 +65,10 @@ def _open_layer(path: bytes) -> int:
 
 
 def _forget_volatile(work: bytes) -> None:
-    """Let a second run use *work*: the mark warns of a crash, after which active snapshots are dropped anyway."""
+    """Remove the mark of an earlier ``volatile`` mount, with which the kernel refuses a second one on *work*.
+
+    It warns that the upper directory may be incomplete after a crash. An active snapshot is dropped then anyway.
+    """
     mark = work + b"/work/incompat/volatile"
     with Operation("clear the volatile mark", mark):
         try:
@@ -80,11 +87,12 @@ def _mount_overlay(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -
         try:
             return _mount_in_scratch(layers, attributes, scratch)
         except OSError:
-            # The first error has the kernel's explanation.
+            # The error of the new interface has the kernel's explanation, that of mount(2) a bare errno.
             raise error from None
 
 
 def _mount_in_scratch(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -> int:
+    """Mount an overlay by mount(2), on kernels where fsconfig(2) does not take its options."""
     place = scratch.directory("overlay")
     os.chdir("/proc/self/fd")
     try:
@@ -92,7 +100,7 @@ def _mount_in_scratch(layers: OpenLayers, attributes: int, scratch: ScratchSpace
     finally:
         os.chdir("/")
         os.close(place)
-    # Looked up again by name, to end on top of the new mount.
+    # Opened again by name: the descriptor of before leads to the directory below the mount.
     return scratch.directory("overlay")
 
 
@@ -105,13 +113,13 @@ class DirectoryRoot(Record):
         self.path, self.read_only = path, read_only
 
     def make(self, _scratch: ScratchSpace, _stubs: int, attributes: int) -> int:
-        """Return the detached mount; missing mount points will have to be made in the directory itself."""
+        """Return the detached mount. It has no lowest layer, so stubs will be made in the directory itself."""
         with Operation("bind root", self.path):
             return clone(AT_FDCWD, self.path, attributes | (MOUNT_ATTR_RDONLY if self.read_only else 0))
 
 
 class Bind(Record):
-    """A file or directory of the host, if *recursive* with whatever is mounted below it."""
+    """A file or directory of the host, and if *recursive* the mounts below it."""
 
     # In the order of the constructor.
     __slots__ = ("host_path", "read_only", "target", "recursive")  # noqa: RUF023
@@ -126,7 +134,7 @@ class Bind(Record):
             return clone(AT_FDCWD, self.host_path, attributes, recursive=self.recursive)
 
     def describe(self) -> str:
-        """Say what is mounted."""
+        """Return the kind of mount, for messages."""
         return "bind"
 
 
@@ -139,7 +147,7 @@ class BindRoot(Record):
         self.root, self.source, self.target, self.read_only = root, source, target, read_only
 
     def make(self, scratch: ScratchSpace) -> int:
-        """Return the detached mount. *source* is resolved once, inside its root, and never looked up again."""
+        """Return the detached mount. *source* is resolved inside its root, and only once, so nobody can replace it."""
         root = self.root.make(scratch, scratch.directory("empty"), MOUNT_ATTR_NODEV)
         with Operation("bind from another root", self.source):
             scratch.attach(root)
@@ -151,7 +159,7 @@ class BindRoot(Record):
                 os.close(source)
 
     def describe(self) -> str:
-        """Say what is mounted."""
+        """Return the kind of mount, for messages."""
         return "bind"
 
 
@@ -175,14 +183,14 @@ class Tmpfs(Record):
             return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *options), attributes)
 
     def finish(self, tree: int, hidden: int | None) -> None:
-        """Give the mount *tree* the mode of the directory *hidden*, if it adapts, and then close it to writers."""
+        """Give *tree* the mode of the directory *hidden* below it, if it adapts. Then make it read-only, if it is."""
         if self.adapts and hidden is not None:
             os.chmod(".", S_IMODE(os.fstat(hidden).st_mode), dir_fd=tree)
         if self.read_only:
             mount_setattr(tree, MOUNT_ATTR_RDONLY)
 
     def describe(self) -> str:
-        """Say what is mounted."""
+        """Return the kind of mount, for messages."""
         return "tmpfs"
 
 
@@ -195,19 +203,19 @@ class FileMount(Record):
         self.target, self.content, self.mode, self.uid, self.gid = target, content, mode, uid, gid
 
     def make(self, scratch: ScratchSpace) -> int:
-        """Return the detached mount of this one file. A script (heredoc) must stay executable."""
+        """Return the detached mount of this one file. Without noexec if it is executable, as heredoc scripts are."""
         attributes = INERT & ~MOUNT_ATTR_NOEXEC if self.mode & 0o111 else INERT
         with Operation("write file", self.target):
             name = scratch.file(self.content, self.mode, (self.uid, self.gid))
             return clone(scratch.fd, name, attributes | MOUNT_ATTR_RDONLY)
 
     def describe(self) -> str:
-        """Say what is mounted."""
+        """Return the kind of mount, for messages."""
         return "file"
 
 
 class DeviceNode(Record):
-    """A device node of the host. Read-only: that refuses chmod, and leaves reading and writing of the device itself."""
+    """A device node of the host. The mount is read-only: that forbids chmod, but not to write to the device itself."""
 
     __slots__ = ("host_path", "target")
 
@@ -225,7 +233,7 @@ class DeviceNode(Record):
             return tree
 
     def describe(self) -> str:
-        """Say what is mounted."""
+        """Return the kind of mount, for messages."""
         return "device"
 
 

@@ -1,4 +1,4 @@
-"""The filter of a supervised step: which calls are passed to its supervisor, and which it has to do without."""
+"""The filter of a supervised step: which system calls its supervisor answers, and which ones fail with ENOSYS."""
 
 from functools import cache
 
@@ -36,18 +36,18 @@ CALLS = frozenset(
     """.split()
 )
 KEEPING = frozenset("rename renameat renameat2 link linkat utimensat".split())
-"""Calls that matter only where files below have an owner that is no attribute of theirs."""
+"""Calls by which overlayfs copies files up. Passed on if layers have files whose owner is in no attribute."""
 _FLAGS = {"open": 1, "openat": 2}
-"""Which argument has the flags of a call that only concerns the supervisor when it may create something."""
+"""The argument with the flags, for calls that are passed on only with O_CREAT."""
 _WITHOUT = frozenset("setxattrat getxattrat listxattrat removexattrat".split())
-"""Calls that can be done by others, and that hide in memory what they are about."""
+"""Calls that pass their arguments in a struct, which no filter can read. Programs fall back to the older calls."""
 
 
 @cache
 def notifying(machine: str, *, keeping: bool = False) -> tuple[bytes, tuple[tuple[int, bytes], ...]]:
-    """Return the program, and numbers and names of the calls that it passes on: with *keeping* those of KEEPING, too.
+    """Return the program, and the (number, name) of each call that it passes on; with *keeping* those of KEEPING, too.
 
-    Programs for another instruction set of the machine, such as i386, find that the kernel has no calls.
+    All calls of another instruction set of the machine, such as i386, fail with ENOSYS.
 
     Raises:
         SandboxUnavailable: there is no table for the machine.
@@ -65,7 +65,10 @@ def notifying(machine: str, *, keeping: bool = False) -> tuple[bytes, tuple[tupl
 
 
 def _locks(resource: int, *, new: int | None) -> Code:
-    """Let nobody change the limit by which the kernel passes identities on; pam_limits sets all that there are."""
+    """Ignore changes of RLIMIT_LOCKS, which holds the identity of a process. pam_limits sets it and must not fail.
+
+    *resource* is the argument that names the limit, *new* the one that is a null pointer if the limit is only read.
+    """
     is_set = (argument(new), Instruction(JEQ, 0, jt=1)) if new is not None else ()
     passed = len(is_set) + 1
     is_it = (argument(resource), Instruction(JEQ, _RLIMIT_LOCKS, jf=passed))
@@ -75,7 +78,7 @@ def _locks(resource: int, *, new: int | None) -> Code:
 _CONDITIONAL = {
     "setrlimit": lambda: _locks(0, new=None),
     "prlimit64": lambda: _locks(1, new=2),
-    # Whoever asks for it goes on changing groups after it has another user id.
+    # After PR_SET_KEEPCAPS a process may still change its groups when it has set another user id.
     "prctl": lambda: (argument(0), Instruction(JEQ, _PR_SET_KEEPCAPS, jt=1), *returning(ALLOW), *returning(NOTIFY)),
 }
 

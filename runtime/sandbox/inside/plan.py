@@ -16,25 +16,31 @@ NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 """What the process gets for its stdin: nothing to read, a pipe of the builder's, a terminal for all three streams."""
 
 HOST_NAME, LOOPBACK, OWN_ROOT, OWN_PROC = "host name", "loopback", "root", "proc"
-"""What a sandbox may have to do without."""
+"""What a sandbox lacks on a host that does not permit it; `Status.degraded` reports it by these names."""
 
-RUN, USUAL_RUN, EXPECT = b"run", b"usual", b"expect"
-"""To the fork server: a run, a run for which a child that stands on `USUAL` ground will do, how many there will be."""
+RUN, DEFAULT_RUN, EXPECT = b"run", b"default", b"expect"
+"""Messages to the fork server: run a plan; run one with the `DEFAULT_WORLD` by the spare child; expect N runs."""
 
 END = 64
-"""The signal by which the builder has the keeper end everything; every other one is passed on to the program."""
+"""The signal on which the keeper ends everything inside. It forwards all others to the program.
+
+It is SIGRTMAX, which `runtime.sandbox.relay` therefore does not pass on.
+"""
 
 
 class World(Record):
-    """The surroundings of the process. *cgroups* are the ``cgroup.procs`` files to join.
+    """The environment of the process, apart from its root and its mounts.
+
+    *cgroups* are the ``cgroup.procs`` files to join. *network* is the path of the network namespace to join, b"" for
+    none; *private_network* makes an empty one. *shared* are the namespaces that stay those of the host (ipc, uts,
+    cgroup), *sysctls* (name, value) parameters of the sandbox's own namespaces. *read_only* makes the root read-only,
+    but not what is mounted in it. With *init* the program is the child of an init, which is pid 1 in its place.
 
     With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
-    terminal; it continues when the builder has closed its own end of the socket. With *init* the program is the child
-    of an init, which is pid 1 in its place. *strict* refuses what is less than the sandbox of a host without
-    restrictions. *read_only* is about the root, not what is mounted in it. *shared* are
-    namespaces of the host that it is in (ipc, uts, cgroup), *sysctls* parameters of its own ones, with their values.
-    *network* is the network namespace to join, b"" for none. Where there is one id only, *supervision* says how the
-    process is to have others.
+    terminal. It continues when the builder has closed its own end of the socket.
+
+    *strict* makes it an error when the host does not permit one of the parts that `may_degrade` is about. With
+    *supervision* the process has a supervisor, because its user namespace has one id only.
     """
 
     __slots__ = (
@@ -74,22 +80,23 @@ class World(Record):
         self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
         self.read_only, self.network, self.supervision = read_only, network, supervision
 
-    def ground(self) -> tuple[object, ...]:
-        """Return what decides how the ground of a sandbox is made, before the rest of its plan is known."""
+    def prepared_settings(self) -> tuple[object, ...]:
+        """Return the settings that `preparation.Preparation` applies: a spare keeper can run plans with the same."""
         own = self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared, self.network
         return own if self.supervision is None else (*own, self.supervision)
 
     @property
     def may_degrade(self) -> bool:
-        """Whether it may do without a root or a /proc of its own: with all capabilities that is no sandbox.
+        """Whether the sandbox may run without pivot_root(2) or without a new /proc, where the host refuses them.
 
-        Nor may a supervised one: a supervisor is only out of reach where the step has a /proc of its own.
+        Not with all capabilities, which would let the process leave such a sandbox. Not with a supervisor either, which
+        the process could see in the /proc of the outer PID namespace.
         """
         return not (self.strict or self.insecure or self.supervision is not None)
 
 
-USUAL = World((), b"", False, False, b"", False, False, 64 << 20, NULL)
-"""The ground that spare keepers stand on: that of a RUN without flags."""
+DEFAULT_WORLD = World((), b"", False, False, b"", False, False, 64 << 20, NULL)
+"""What a spare keeper prepares: the environment of a RUN without flags."""
 
 
 class SandboxPlan(Record):
@@ -123,17 +130,18 @@ def read_plan(fd: int) -> SandboxPlan:
 
 
 class Status:
-    """The child's end of the status pipe; as a context it is the whole life of a process.
+    """The child's end of the status pipe. The process ends with the block in which this is used as a context manager.
 
     A message is five fields, each ended by NUL. The end of the pipe without a message means that the child was killed.
-    *began* is the child's end of a Unix socket for who wants to know the process, -1 for nobody: a pidfd of it comes
-    over it, then "CODE reason" if it cannot be executed, and the end when it is.
+
+    *exec_channel* is the child's end of a Unix socket, -1 for none. A monitor receives a pidfd of the program over it,
+    then "CODE reason" if the program cannot be executed. The exec itself closes the socket.
     """
 
-    __slots__ = ("began", "fd")
+    __slots__ = ("exec_channel", "fd")
 
-    def __init__(self, fd: int, began: int = -1) -> None:
-        self.fd, self.began = fd, began
+    def __init__(self, fd: int, exec_channel: int = -1) -> None:
+        self.fd, self.exec_channel = fd, exec_channel
 
     def __enter__(self) -> "Status":  # noqa: PYI034 - typing.Self costs the child an import of 7 ms
         return self
@@ -157,7 +165,7 @@ class Status:
         self._send("degraded", what, "", 0, "")
 
     def owner(self, line: bytes) -> None:
-        """Tell of a file whose owner could not be recorded in it: inode, time of birth, user and group."""
+        """Report a file whose owner could not be recorded in it: inode, time of birth in ns, uid and gid."""
         self._send("owner", line.decode(), "", 0, "")
 
     def _send(self, *fields: object) -> None:

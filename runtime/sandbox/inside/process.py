@@ -1,4 +1,4 @@
-"""The last steps before the user's program: this process gives up everything it must not keep, and execs."""
+"""The last steps before the user's program: the process enters its directory, drops its privileges, and execs."""
 
 import os
 from errno import EACCES, EINVAL, ENOENT, ENOTDIR
@@ -35,9 +35,9 @@ _DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Confinement(Record):
-    """What the process is held to: a seccomp program (b"" for none), resource limits (name, number, soft, hard).
+    """What the process may do. *capabilities* is a mask, of which it gets those that the builder has.
 
-    Of *capabilities* it has those that the builder has.
+    *rlimits* are resource limits (name, number, soft, hard); *seccomp* is a BPF program, b"" for none.
     """
 
     __slots__ = ("capabilities", "insecure", "no_new_privileges", "rlimits", "seccomp")
@@ -55,7 +55,7 @@ class Confinement(Record):
 
 
 class Process(Record):
-    """The program to run, as the image sees it. *user_groups* are added to those of the user."""
+    """The program to run; paths and the user are those of the image. *user_groups* are added to those of the user."""
 
     # In the order of the constructor.
     __slots__ = ("args", "confinement", "cwd", "env", "user", "user_groups", "oom_score_adj")  # noqa: RUF023
@@ -75,18 +75,24 @@ class Process(Record):
 
 
 def become(
-    process: Process, root: int, terminal: int = -1, began: int = -1, *, new_cwd: bool = True, scoped: bool = False
+    process: Process,
+    root: int,
+    terminal: int = -1,
+    exec_channel: int = -1,
+    *,
+    new_cwd: bool = True,
+    scoped: bool = False,
 ) -> None:
-    """Turn this process, which stands in the new *root*, into *process*. Returns only with an exception.
+    """Execute *process* in place of this one, whose root is *root*. Returns only with an exception.
 
-    *terminal* replaces its three streams, -1 leaves them. *began* is told what cannot be executed, -1 for standard
-    error. With *new_cwd* a missing working directory is made; with *scoped* it cannot reach abstract sockets of others
-    already.
+    *terminal* replaces the three streams, -1 leaves them as they are. The reason why the program cannot be executed is
+    written to *exec_channel*, -1 for standard error. With *new_cwd* a missing working directory is made. With *scoped*
+    the caller has put abstract sockets of other processes out of reach already.
 
-    The order is the kernel's: the filter needs CAP_SYS_ADMIN when no_new_privs stays off, group ids need CAP_SETGID,
-    and the user id takes all capabilities with it.
+    The kernel dictates the order: a filter without no_new_privs needs CAP_SYS_ADMIN, changes of groups need CAP_SETGID,
+    and setting the user id drops all capabilities.
     """
-    # Nothing below needs another descriptor by inheritance, so what this code forgot to close is closed by exec.
+    # The program inherits its three streams only, even if a descriptor was left open by mistake.
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
     os.setsid()
     os.umask(0o022)
@@ -96,11 +102,11 @@ def become(
     _set_oom_score(root, process.oom_score_adj)
     identity = resolve_identity(root, process.user, process.user_groups)
     _enter(root, process.cwd, identity, new=new_cwd)
-    _leave_keyring()
+    _join_new_keyring()
     _give_streams(identity.uid)
     confine(process.confinement, identity, scoped=scoped)
     reset_signals()
-    _execute(process.args, _environment(process.env, identity), began)
+    _execute(process.args, _environment(process.env, identity), exec_channel)
 
 
 def _take_terminal(terminal: int) -> None:
@@ -119,7 +125,7 @@ def _set_rlimits(confinement: Confinement) -> None:
 def _set_oom_score(root: int, score: int) -> None:
     if score:
         with Operation("set oom score adj", b"%d" % score):
-            # A link of an image leads nowhere: what /proc is was mounted by us.
+            # No symlink of the image can be in this path: /proc was mounted by the sandbox.
             file = os.open("proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC, dir_fd=root)
             os.write(file, b"%d" % score)
             os.close(file)
@@ -129,7 +135,7 @@ def _enter(root: int, cwd: bytes, identity: Identity, *, new: bool) -> None:
     operation = Operation(ENTERING, cwd)
     with operation:
         if new:
-            # One that is not there is made for the user, as by BuildKit and runc.
+            # BuildKit and runc make a missing one as well, and give it to the user.
             os.fchdir(make_directory_inside(root, cwd, identity.uid, identity.gid))
         else:
             os.fchdir(open_inside(root, cwd, os.O_PATH | os.O_DIRECTORY))
@@ -141,27 +147,28 @@ def _enter(root: int, cwd: bytes, identity: Identity, *, new: bool) -> None:
 def _give_streams(uid: int) -> None:
     """Make the user own the pipes or the terminal of the process, so that /dev/stdout can be opened by name.
 
-    All of them were made for this process. /dev/null, which it may have instead, belongs to everyone.
+    That changes nothing for others, because pipes and terminal were made for this process. /dev/null stays as it is.
     """
     for stream in (0, 1, 2):
         if S_ISFIFO(os.fstat(stream).st_mode) or os.isatty(stream):
             try:
                 os.fchown(stream, uid, -1)
-            except OSError:  # no CAP_CHOWN: the open streams work all the same. An id without meaning fails below.
+            except OSError:  # no CAP_CHOWN: the open streams still work. An id that is not mapped (EINVAL) fails later.
                 continue
 
 
-def _leave_keyring() -> None:
-    # A kernel without keyrings, or an outer filter that refuses them, leaves no keyring to look into either.
+def _join_new_keyring() -> None:
+    # A kernel without keyrings has none to protect. A container's filter that refuses this call refuses the program
+    # the calls to read one, too.
     try:
         keyctl_join_session_keyring()
     except OSError:
         return
 
 
-def _leave_abstract_sockets() -> None:
-    # On the host's network those of the host are in reach, and daemons listen there (CVE-2020-15257). An older kernel
-    # cannot hide them.
+def _hide_abstract_sockets() -> None:
+    # Abstract sockets belong to a network namespace, and daemons of the host listen on some (CVE-2020-15257). Kernels
+    # before 6.12, or without Landlock, cannot hide them: that is documented, and no reason to fail.
     try:
         scope_abstract_sockets()
     except OSError:
@@ -169,15 +176,15 @@ def _leave_abstract_sockets() -> None:
 
 
 def confine(confinement: Confinement, identity: Identity, *, scoped: bool = False) -> None:
-    """Give up groups, capabilities and user id for good."""
+    """Drop capabilities, install the filter, and become the user and the groups of *identity*, irrevocably."""
     held = capget()[1]
     keep = held & confinement.capabilities
     with Operation("drop privileges"):
         if confinement.no_new_privileges:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
-        _bound_capabilities(keep)
+        _drop_from_bounding_set(keep)
         if not (confinement.insecure or scoped):
-            _leave_abstract_sockets()
+            _hide_abstract_sockets()
         if confinement.seccomp:
             set_seccomp_filter(confinement.seccomp)
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
@@ -186,11 +193,11 @@ def confine(confinement: Confinement, identity: Identity, *, scoped: bool = Fals
         try:
             os.setgroups(list(identity.groups))
             os.setresgid(identity.gid, identity.gid, identity.gid)
-            # Inheritable stays empty: otherwise files with capabilities would hand them on (CVE-2022-24769).
+            # No inheritable capabilities: programs with file capabilities would pass them on (CVE-2022-24769).
             becoming = keep | held & 1 << CAP_SETUID
             capset(becoming, becoming, 0)
             os.setresuid(identity.uid, identity.uid, identity.uid)
-            # Any user but root has lost all of them by that.
+            # setresuid has dropped all capabilities, unless the user is root.
             left = capget()[1] & keep
             capset(left, left, 0)
         except OSError as error:
@@ -200,18 +207,19 @@ def confine(confinement: Confinement, identity: Identity, *, scoped: bool = Fals
 
 
 def give_up_chroot() -> None:
-    """Let neither this process nor a program of it call chroot(2), by which a root that was only chosen can be left."""
+    """Drop CAP_SYS_CHROOT for good: a root that was set by chroot(2), not by pivot_root(2), can be left with it."""
     effective, permitted, inheritable = capget()
     with Operation("give up chroot"):
         prctl(PR_CAPBSET_DROP, CAP_SYS_CHROOT)
         capset(*(held & ~(1 << CAP_SYS_CHROOT) for held in (effective, permitted, inheritable)))
 
 
-def _bound_capabilities(keep: int) -> None:
+def _drop_from_bounding_set(keep: int) -> None:
+    # What is not in the bounding set cannot come back by the exec of a program that has it.
     for capability in range(64):
         try:
             held = prctl(PR_CAPBSET_READ, capability)
-        except OSError:  # past the last one that this kernel knows
+        except OSError:  # EINVAL: no more capabilities in this kernel
             return
         if held and not keep >> capability & 1:
             prctl(PR_CAPBSET_DROP, capability)
@@ -222,8 +230,11 @@ def _environment(env: tuple[tuple[bytes, bytes], ...], identity: Identity) -> di
     return known if known.get(b"HOME") else {**known, b"HOME": identity.home}
 
 
-def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes], began: int) -> None:
-    """Exec the first file of this name that the PATH of *env* leads to, or end with 127 or 126 as a shell would."""
+def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes], exec_channel: int) -> None:
+    """Execute the program, looked up in the PATH of *env* if it has no slash; or end with 127 or 126, as a shell does.
+
+    A file that cannot be executed does not end the search, but is what the message is about if nothing else is found.
+    """
     name = args[0] if args else b""
     in_path = b"/" not in name
     directories = env.get(b"PATH", _DEFAULT_PATH).split(b":") if name and in_path else []
@@ -239,14 +250,16 @@ def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes], began: int) -> No
             raise Operation("execute", name).failed(EINVAL, str(error)) from None
     if refused:
         code = NOT_FOUND if refused.errno == ENOENT else NOT_EXECUTABLE
-        _end(name, os.strerror(refused.errno or EACCES).lower(), code, began)
-    _end(name, "executable file not found in $PATH" if in_path else "no such file or directory", NOT_FOUND, began)
+        _end(name, os.strerror(refused.errno or EACCES).lower(), code, exec_channel)
+    _end(
+        name, "executable file not found in $PATH" if in_path else "no such file or directory", NOT_FOUND, exec_channel
+    )
 
 
-def _end(name: bytes, reason: str, code: int, began: int) -> None:
+def _end(name: bytes, reason: str, code: int, exec_channel: int) -> None:
     text = b'exec: "%s": %s' % (name, reason.encode())
-    if began >= 0:
-        os.write(began, b"%d %s" % (code, text))
+    if exec_channel >= 0:
+        os.write(exec_channel, b"%d %s" % (code, text))
     else:
         os.write(2, text + b"\n")
     os._exit(code)

@@ -1,6 +1,6 @@
-"""Detached mounts, and a place for what is made before there is a root to put it in.
+"""Detached mounts, and a scratch tmpfs for what is made before the root exists.
 
-Nothing here has a name on the host: a mount is a descriptor until it is attached.
+Nothing here has a path on the host: a mount is only a descriptor until it is attached.
 """
 
 import os
@@ -25,7 +25,7 @@ from pybuild.runtime.sandbox.inside.stubs import make_directory
 from pybuild.runtime.wire import Operation
 
 INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
-"""The attributes of a mount of which only data is used."""
+"""The attributes of a mount that only serves data: no set-user-id, devices or programs."""
 
 
 def filesystem(kind: str, options: tuple[tuple[str, str], ...] = (), attributes: int = 0) -> int:
@@ -55,19 +55,20 @@ def is_directory(tree: int) -> bool:
 
 
 class ScratchSpace:
-    """A tmpfs that only the sandbox child reaches: lowest layers, contents of files, device nodes, other roots.
+    """A tmpfs that only the sandbox child reaches: mount points, contents of files, device nodes, other roots.
 
-    It lies on top of "/", out of everyone's way: absolute paths still start at the old root below it, and it is
-    reached by its descriptor. *give* lets an open file belong to a user and a group.
+    It is mounted on top of "/", so it needs no directory of the host. That hides nothing, because absolute paths of a
+    process still start at the root below; the tmpfs is reached by its descriptor. *set_owner* changes the owner of an
+    open file, by default with fchown(2).
     """
 
-    __slots__ = ("_count", "fd", "give")
+    __slots__ = ("_count", "fd", "set_owner")
 
     def __init__(self) -> None:
         with Operation("mount scratch tmpfs"):
             self.fd = filesystem("tmpfs", (("mode", "0755"),), MOUNT_ATTR_NOSUID)
             move_mount(self.fd, AT_FDCWD, "/")
-        self._count, self.give = 0, os.fchown
+        self._count, self.set_owner = 0, os.fchown
 
     def _name(self) -> bytes:
         self._count += 1
@@ -92,6 +93,6 @@ class ScratchSpace:
         name = self._name()
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=self.fd), "wb") as file:
             file.write(content)
-            self.give(file.fileno(), *owner)
+            self.set_owner(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
         return name

@@ -1,7 +1,7 @@
-"""Mount points: found or made inside a root by descriptor, and taken away again without following a single symlink.
+"""Stubs: the mount points that a root lacks, made for one run and removed again, without following any symlink.
 
-The root of an overlay gets them from a lowest layer of their own (`Stubs.plant`). What that cannot provide, and every
-mount point of a plain directory, is made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run.
+An overlay gets them from an additional lowest layer (`Stubs.plant`). Those that such a layer cannot provide, and all
+those of a plain directory, are made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run.
 """
 
 import os
@@ -19,12 +19,13 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.wire import Operation
 
-_TAKEN = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
+_NO_STUB_ANY_MORE = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
+"""Why a stub cannot be removed when the process has removed, replaced or used it."""
 _STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
 
 class Stub:
-    """A mount point that was made for this run, remembered by its directory's descriptor, name and inode."""
+    """A mount point that was made for this run. It is identified by its directory (a descriptor), name and inode."""
 
     __slots__ = ("before", "found", "name", "parent")
 
@@ -37,7 +38,7 @@ class Stub:
         return status.st_dev, status.st_ino, S_IFMT(status.st_mode)
 
     def remove(self) -> None:
-        """Remove the stub if it is still the same empty file or directory; give its directory its earlier times."""
+        """Remove the stub if it is still the same empty file or directory, and restore the times of its directory."""
         inode, mtime = self.found
         now = os.fstat(self.parent)
         try:
@@ -48,9 +49,9 @@ class Stub:
             elif os.stat(self.name, dir_fd=self.parent, follow_symlinks=False).st_size == 0:
                 os.unlink(self.name, dir_fd=self.parent)
         except OSError as error:
-            _check_taken(error, self.name)
+            _check_expected(error, self.name)
             return
-        # What the process changed itself in this directory keeps its own time.
+        # Only if nothing else has changed the directory since: a change by the process keeps its own time.
         _set_times(self.parent, self.before if now.st_mtime_ns == mtime else now)
 
     def close(self) -> None:
@@ -69,10 +70,11 @@ class Stubs:
         self._upper = b""
 
     def plant(self, layer: int, targets: tuple[tuple[bytes, bool], ...], upper: bytes) -> None:
-        """Make each of the (path, is a directory) *targets* in *layer*, the lowest one of an overlay with this *upper*.
+        """Make each of the (path, is a directory) *targets* in *layer*, which will be the lowest layer of an overlay.
 
-        The layer is an empty directory that nobody else can reach. Targets that exclude each other (one below another,
-        which is a file) are left to `open`, which reports them. *upper* is empty for a root that has none.
+        *layer* is an empty directory that nobody else can reach. *upper* is the path of the overlay's upper directory,
+        b"" if it has none. Targets that contradict each other, one being a file and another below it, are left to
+        `open`, which reports them.
         """
         for path, is_directory in targets:
             try:
@@ -82,14 +84,14 @@ class Stubs:
         self._upper = upper
         self._planted = _directories_in(layer, targets) if upper else []
 
-    def see(self, root: int) -> None:
-        """Note which planted directories show in *root*, the overlay: all others are in the image as well, and stay."""
-        self._planted = [(path, status) for path, status in self._planted if _shows(root, path, status)]
+    def note_visible(self, root: int) -> None:
+        """Remember which planted directories are visible in the overlay *root*; the image has the others itself."""
+        self._planted = [(path, status) for path, status in self._planted if _is_visible(root, path, status)]
 
     def open(self, root: int, path: bytes, *, directory: bool) -> int:
-        """Return an O_PATH descriptor of the mount point *path* in *root*, made with its parents if it is missing.
+        """Return an O_PATH descriptor of the mount point *path* in *root*; a missing one is made, with its parents.
 
-        Raises OSError when something of the other kind is there.
+        Raises OSError ENOTDIR or EISDIR when there is a file instead of a *directory*, or the reverse.
         """
         try:
             fd = open_inside(root, path)
@@ -102,15 +104,15 @@ class Stubs:
         return fd
 
     def has_made(self, fd: int) -> bool:
-        """Return whether the directory *fd* is here for this run only."""
+        """Return whether the directory *fd* is a stub, so that the image does not have it."""
         status = os.fstat(fd)
         made = any(stub.found[0][:2] == (status.st_dev, status.st_ino) for stub in self._made)
-        return made or any(_essence(planted) == _essence(status) for _, planted in self._planted)
+        return made or any(_attributes(planted) == _attributes(status) for _, planted in self._planted)
 
     def make(self, parent: int, name: bytes, *, directory: bool) -> int:
         """Make the mount point *name* in the directory *parent* and return an O_PATH descriptor of it.
 
-        Raises FileExistsError when anything is there, be it a dangling symlink.
+        Raises FileExistsError when anything is there, even a dangling symlink.
         """
         if name in {b"", b".", b".."}:
             raise OSError(ENOENT, os.strerror(ENOENT), name)
@@ -131,17 +133,18 @@ class Stubs:
         try:
             return self.make(parent, name, directory=directory)
         except FileExistsError:
-            # Opening failed and making as well: a symbolic link whose target is missing. The target is made, as runc
-            # does it, because images point /etc/resolv.conf into /run.
+            # It could neither be opened nor made, so it is a symlink whose target is missing. The target is made, as
+            # by runc, because images have symlinks such as /etc/resolv.conf -> /run/resolv.conf.
             if links == 0:
                 raise OSError(ELOOP, os.strerror(ELOOP), path) from None
-            aim = os.readlink(name, dir_fd=parent)
-            return self._make(root, aim if aim.startswith(b"/") else above + b"/" + aim, directory, links - 1)
+            target = os.readlink(name, dir_fd=parent)
+            path = target if target.startswith(b"/") else above + b"/" + target
+            return self._make(root, path, directory, links - 1)
         finally:
             os.close(parent)
 
     def remove(self) -> None:
-        """Remove what was made, last first. Call this outside the mount namespace in which mounts lie on the stubs."""
+        """Remove all stubs, the last one first. To be called outside the mount namespace that has mounts on them."""
         while self._made:
             stub = self._made.pop()
             stub.remove()
@@ -153,48 +156,45 @@ class Stubs:
             os.close(upper)
 
 
-def _shows(root: int, path: bytes, planted: os.stat_result) -> bool:
+def _is_visible(root: int, path: bytes, planted: os.stat_result) -> bool:
     try:
         found = openat2(root, path, os.O_PATH | os.O_DIRECTORY, 0, _STRICT)
-    except OSError:  # the image has a symlink on the way, or a file
+    except OSError:  # ENOTDIR, ELOOP: on the way the image has a file or a symlink instead
         return False
     status = os.fstat(found)
     os.close(found)
-    return _essence(status) == _essence(planted)
+    return _attributes(status) == _attributes(planted)
 
 
 def _remove_copy(upper: int, path: bytes) -> None:
-    """Remove the directory *path*, which the image does not have, from *upper* if it is there and empty.
+    """Remove the directory *path*, which the image does not have, from *upper* if overlayfs has copied it up, empty.
 
-    That happens to the parent of a mount point when something is made in it, by `Stubs.open` or by the process, or when
-    the process changes its owner, mode or time. As in BuildKit, what was made for a mount stays only if it is used.
+    A planted directory is copied up when `Stubs.open` or the process makes something in it, or when the process changes
+    its owner, mode or times. As in BuildKit, a directory made for a mount stays in the layer only if it is not empty.
     """
     above, _, name = path.rpartition(b"/")
     try:
         parent = openat2(upper, above or b".", os.O_PATH | os.O_DIRECTORY, 0, _STRICT)
     except OSError as error:
-        _check_taken(error, path)
+        _check_expected(error, path)
         return
     try:
         before = os.fstat(parent)
         os.rmdir(name, dir_fd=parent)
         _set_times(parent, before)
     except OSError as error:
-        _check_taken(error, path)
+        _check_expected(error, path)
     finally:
         os.close(parent)
 
 
-def _check_taken(error: OSError, path: bytes) -> None:
-    """Let pass that a stub is gone, or that the image uses it now: then it is none any more.
-
-    A disk that fails does not let it stay: what is left would be in the layer, and in every cache after it.
-    """
-    if error.errno not in _TAKEN:
+def _check_expected(error: OSError, path: bytes) -> None:
+    """Raise for an *error* that leaves a stub behind, such as EIO: the layer, and every cache of it, would have it."""
+    if error.errno not in _NO_STUB_ANY_MORE:
         raise Operation("remove the mount point", path).failed(error.errno or 0, error.strerror or "") from error
 
 
-def _essence(status: os.stat_result) -> tuple[int, ...]:
+def _attributes(status: os.stat_result) -> tuple[int, ...]:
     return status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns
 
 
@@ -203,9 +203,10 @@ def _set_times(directory: int, times: os.stat_result) -> None:
 
 
 def _directories_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list[tuple[bytes, os.stat_result]]:
-    """Return the planted directories, inner ones first, with times of their own.
+    """Return the planted directories, inner ones first, after setting their times to this nanosecond.
 
-    The clock of the kernel goes in steps: a directory that the image got just now might have the same time.
+    Modification times identify them later. Those that the kernel sets advance in ticks of milliseconds, so one of them
+    might be that of a directory of the image, too.
     """
     now = time_ns()
     paths: set[bytes] = set()
@@ -216,7 +217,7 @@ def _directories_in(layer: int, targets: tuple[tuple[bytes, bool], ...]) -> list
     for path in sorted(paths, reverse=True):
         try:
             status = os.stat(path, dir_fd=layer)
-        except (FileNotFoundError, NotADirectoryError):  # a contradiction, left out
+        except (FileNotFoundError, NotADirectoryError):  # a target that contradicts another one: see `plant`
             continue
         if S_ISDIR(status.st_mode):
             os.utime(path, ns=(now, now), dir_fd=layer)
@@ -239,9 +240,9 @@ def _plant_one(directory: int, path: bytes, is_directory: bool) -> None:
 
 
 def make_directory(parent: int, name: str | bytes) -> int:
-    """Return a descriptor of the directory *name* in *parent*, made when it is missing."""
+    """Return an O_PATH descriptor of the directory *name* in *parent*; a missing one is made."""
     try:
         os.mkdir(name, 0o755, dir_fd=parent)
-    except FileExistsError:  # contextlib would cost the child a millisecond
+    except FileExistsError:  # not by contextlib.suppress, whose import costs the child a millisecond
         return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)

@@ -1,6 +1,6 @@
-"""The guard's side of a supervisor: started before there is a step, and never outlived by one.
+"""The guard's side of a supervisor: the guard starts it before the program, and fails the step when it ends first.
 
-Imported by the fork server when it starts, in the one case in which there are supervisors.
+The fork server imports this module at its start, and only with isolation single, which alone has supervisors.
 """
 
 import os
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from errno import EPIPE
 
 from pybuild.runtime.kernel.passing import socket_pair
+from pybuild.runtime.kernel.pidfd import reap_children
 from pybuild.runtime.kernel.syscalls import AT_FDCWD, MOUNT_ATTR_RDONLY, SIGCHLD, capset, close_range, wait_signal
 from pybuild.runtime.ownership.record import FileOwner, write
 from pybuild.runtime.sandbox.inside.plan import Status
@@ -18,8 +19,8 @@ from pybuild.runtime.wire import Operation
 
 _SUPERVISE = Operation("supervise the process")
 _CAP_KILL = 1 << 5
-PassOn = Callable[[int, int], None]
-"""Takes a process and a signal for it."""
+Forward = Callable[[int, int], None]
+"""Sends a process (first) a signal (second)."""
 
 
 class Supervised:
@@ -28,12 +29,12 @@ class Supervised:
     __slots__ = ("_ended", "_owners", "_supervisor", "channel")
 
     def __init__(self, supervision: Supervision) -> None:
-        """Start it; *channel* is by what the first process inside gets to it."""
+        """Start it. *channel* is the socket by which the first process inside will reach it."""
         with _SUPERVISE:
-            # Of this PID namespace, the outer one: attached nowhere, so it is the supervisor's alone.
+            # It shows the outer PID namespace and is attached nowhere, so that the supervisor alone can use it.
             proc = filesystem("proc", (), INERT)
-            # Before the root of this process is another one, whenever the supervisor gets its turn. A mount of its own
-            # has nothing above it.
+            # Opened now, because the path is one of the host, and pivot_root will move the root of this process. It is
+            # a mount of its own, so that ".." does not lead out of it.
             upper = clone(AT_FDCWD, supervision.upper, INERT | MOUNT_ATTR_RDONLY) if supervision.upper else -1
         self.channel, theirs = socket_pair()
         self._supervisor, self._owners = fork_supervisor(supervision, theirs, proc, upper)
@@ -42,18 +43,21 @@ class Supervised:
             if fd >= 0:
                 os.close(fd)
 
-    def finish(self, process: int, status: Status, pass_on: PassOn) -> None:
-        """Give up everything, and tell *status* how *process* and the supervisor ended."""
-        self._keep(status)
+    def finish(self, process: int, status: Status, forward: Forward) -> None:
+        """Drop all privileges, wait for *process* and the supervisor, and report to *status* how they ended.
+
+        *forward* gets the signals that arrive meanwhile.
+        """
+        self._close_all_but(status)
         capset(_CAP_KILL, _CAP_KILL, 0)
-        ended = self._look_after(process, pass_on)
+        ended = self._reap_until_end(process, forward)
         with open(self._owners, "rb") as file:
             for line in file.read().splitlines():
                 status.owner(line)
         status.ended(ended)
 
-    def _keep(self, status: Status) -> None:
-        """Close everything but the pipe of *status* and that of the supervisor."""
+    def _close_all_but(self, status: Status) -> None:
+        """Close everything but the pipe of *status* and that of the supervisor, which become 3 and 4."""
         first = max(status.fd, self._owners) + 1
         for place, fd in enumerate((status.fd, self._owners)):
             os.dup2(fd, first + place, inheritable=False)
@@ -63,47 +67,35 @@ class Supervised:
         close_range(5)
         status.fd, self._owners = 3, 4
 
-    def _look_after(self, process: int, pass_on: PassOn) -> int:
-        """Reap every child and pass signals on until *process* and the supervisor have ended; return its wait status.
+    def _reap_until_end(self, process: int, forward: Forward) -> int:
+        """Reap children and forward signals until *process* and the supervisor have ended; return its wait status.
 
         Raises:
-            SandboxError: the supervisor ended first, or failed. What the process was told since then is wrong.
+            SandboxError: the supervisor failed. Answers to system calls since then, or their lack, were wrong.
         """
         ended: int | None = None
         while ended is None or self._ended is None:
             number = wait_signal()
             if number != SIGCHLD:
-                pass_on(process, number)
+                forward(process, number)
                 continue
-            for pid, status in _children():
+            for pid, status in reap_children():
                 if pid == process:
                     ended = status
                 elif pid == self._supervisor:
                     self._ended = status
-            # One that has nobody left to ask ends well, a moment before the last process is reaped.
+            # It ends with 0 when no process is left that could make a call, which may be before the last one is reaped.
             if self._ended:
                 raise _SUPERVISE.failed(EPIPE, "the process that answers its system calls has ended")
         return ended
 
 
-def give(fd: int, uid: int, gid: int) -> None:
-    """Record who an open file belongs to."""
+def record_owner(fd: int, uid: int, gid: int) -> None:
+    """Record the owner of an open file, in place of fchown(2)."""
     write(fd, FileOwner(uid, gid))
 
 
-def submit(channel: int, supervision: Supervision) -> None:
-    """Have the supervisor behind *channel* answer calls of this process, for good."""
+def start_supervision(channel: int, supervision: Supervision) -> None:
+    """Have the supervisor behind *channel* answer the calls of this process from now on. It cannot be undone."""
     with _SUPERVISE:
         be_supervised(channel, supervision.program)
-
-
-def _children() -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return found
-        if pid == 0:
-            return found
-        found.append((pid, status))

@@ -44,7 +44,7 @@ def test_files_of_other_ids_are_refused() -> None:
 def test_a_process_with_its_own_id_alone_has_no_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     namespace.need_ids()
     monkeypatch.setattr(isolation, "is_single", lambda: True)
-    monkeypatch.setattr(isolation, "drawback", lambda: "newuidmap is missing")
+    monkeypatch.setattr(isolation, "single_id_reason", lambda: "newuidmap is missing")
     with pytest.raises(SandboxUnavailable, match="containers need subordinate ids, for now: newuidmap is missing"):
         namespace.need_ids()
 

@@ -19,7 +19,7 @@ def test_a_topic_is_told_once_in_the_life_of_a_store(tmp_path: Path) -> None:
 def test_an_isolation_is_told_that_nobody_asked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drawback: str, count: int
 ) -> None:
-    monkeypatch.setattr(news, "drawback", lambda: drawback)
+    monkeypatch.setattr(news, "single_id_reason", lambda: drawback)
     told: list[str] = []
     with Store.open(tmp_path / "store") as store:
         store.hear(told.append)

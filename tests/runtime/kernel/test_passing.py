@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from pybuild.runtime.kernel.passing import comes, receive, send, socket_pair
+from pybuild.runtime.kernel.passing import receive, send, socket_pair, wait_for_message
 
 
 def test_descriptors_arrive_in_order_and_are_closed_by_an_exec() -> None:
@@ -45,12 +45,12 @@ def test_a_message_comes_unless_the_child_ends_first() -> None:
     if child == 0:
         signal.pause()
     send(first, b"x")
-    assert comes(second, child)
+    assert wait_for_message(second, child)
     receive(second, 0)
     os.kill(child, signal.SIGKILL)
-    assert not comes(second, child)
+    assert not wait_for_message(second, child)
     send(first, b"late")
-    assert comes(second, child)
+    assert wait_for_message(second, child)
     os.waitpid(child, 0)
     os.close(first)
     os.close(second)

@@ -8,7 +8,7 @@ import pytest
 from pybuild.runtime.sandbox import cgroups
 from pybuild.runtime.sandbox.cgroup_settings import settings
 from pybuild.runtime.sandbox.cgroups import Hierarchy, hierarchies, limited
-from pybuild.runtime.sandbox.inside import ground
+from pybuild.runtime.sandbox.inside import preparation
 from pybuild.runtime.sandbox.spec import ExitStatus, ResourceLimits
 from tests.runtime.sandboxes import Image, base, image
 
@@ -195,5 +195,5 @@ def test_a_fork_bomb_is_stopped(image: Image) -> None:
 
 def test_a_group_is_joined_by_its_file(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("memory", "pids")]
-    ground._join_cgroups(tuple(os.fsencode(file) for file in files))
+    preparation._join_cgroups(tuple(os.fsencode(file) for file in files))
     assert [file.read_text() for file in files] == ["0", "0"]

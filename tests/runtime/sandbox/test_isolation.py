@@ -10,8 +10,8 @@ from pybuild.runtime.sandbox import isolation
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation._Place, "inside", False)
-    monkeypatch.setattr(isolation._Place, "refusal", None)
+    monkeypatch.setattr(isolation._State, "inside", False)
+    monkeypatch.setattr(isolation._State, "refusal", None)
     monkeypatch.setattr(isolation, "may_mount", lambda: True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.delenv(isolation.VARIABLE, raising=False)
@@ -37,7 +37,7 @@ def test_root_that_can_mount_does_all_itself_unless_it_wants_otherwise(monkeypat
     assert isolation.is_direct()
     monkeypatch.setenv(isolation.VARIABLE, "userns")
     assert not isolation.is_direct()
-    isolation.entered()
+    isolation.note_entered()
     assert isolation.is_direct()
 
 
@@ -64,7 +64,7 @@ def test_root_that_cannot_mount_tries_a_namespace_and_a_chroot_when_it_gets_none
     assert not isolation.is_direct()
     assert not isolation.is_chroot()
     isolation.check_commands()
-    isolation.refused(SandboxUnavailable("may make no user namespace (why)"))
+    isolation.note_refused(SandboxUnavailable("may make no user namespace (why)"))
     assert isolation.is_direct()
     assert isolation.is_chroot()
     isolation.check_commands()

@@ -61,7 +61,7 @@ try:
     user_namespace.become_root(may_be_single={may})
 except user_namespace.SandboxUnavailable as error:
     print("refused", error, sep=":")
-print(isolation.is_single(), os.readlink("/proc/self/ns/user") != before, isolation.drawback(), sep=":")
+print(isolation.is_single(), os.readlink("/proc/self/ns/user") != before, isolation.single_id_reason(), sep=":")
 """
 _TOO_FEW = "user 4242 has no 65535 subordinate ids in /proc/self/fd/3"
 

@@ -106,9 +106,13 @@ def test_what_needs_another_ground_leaves_the_child_alone(
     assert waits(waiting)
 
 
-def test_a_child_refuses_a_plan_for_another_ground(image: Image, server: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_refuses_a_plan_for_another_environment(
+    image: Image, server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spare(server)
-    monkeypatch.setattr(launcher, "fork_child", lambda descriptors, **_: forking.fork_child(descriptors, usual=True))
+    monkeypatch.setattr(
+        launcher, "fork_child", lambda descriptors, **_: forking.fork_child(descriptors, spare_fits=True)
+    )
     with pytest.raises(RuntimeHostError, match="prepared for something else"):
         image.shell("touch /ran", network=Network.NONE)
     assert image.left() == []
@@ -194,4 +198,4 @@ def memory_of(pid: int) -> bytes:
 
 def test_the_usual_ground_is_that_of_a_run_without_flags(image: Image) -> None:
     spec = Spec(root=image.root, process=Process(args=("true",)))
-    assert launcher.make_plan(spec).world.ground() == plan.USUAL.ground()
+    assert launcher.make_plan(spec).world.prepared_settings() == plan.DEFAULT_WORLD.prepared_settings()

@@ -141,7 +141,7 @@ def layer(tmp_path: Path) -> Path:
 def planted(layer: Path, upper: Path, *targets: tuple[bytes, bool]) -> Stubs:
     stubs, fd = Stubs(), opened(layer)
     stubs.plant(fd, targets, bytes(upper))
-    stubs.see(fd)  # an overlay without an image shows the planted layer
+    stubs.note_visible(fd)  # an overlay without an image shows the planted layer
     os.close(fd)
     return stubs
 
@@ -189,7 +189,7 @@ def test_directories_that_the_image_has_too_stay_whatever_becomes_of_them(layer:
     (image / "link").symlink_to("etc")
     stubs, fds = Stubs(), (opened(layer), opened(image))
     stubs.plant(fds[0], ((b"/etc/x", True), (b"/link/y", True)), bytes(root))
-    stubs.see(fds[1])
+    stubs.note_visible(fds[1])
     (root / "etc").mkdir(0o700)
     (root / "link").mkdir()
     stubs.remove()

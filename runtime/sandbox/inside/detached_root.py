@@ -1,4 +1,4 @@
-"""The root of a sandbox with everything mounted in it: built by the keeper, entered by the first process."""
+"""The root of a sandbox with everything mounted in it. The keeper builds it, the first process enters it."""
 
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
@@ -25,58 +25,58 @@ SYSTEM_DIRECTORIES = (b"/proc", b"/sys", b"/dev")
 _SHARED_MEMORY = b"/dev/shm"
 
 
-class Scenery:
-    """What is mounted in every root and depends on no image, made beside any root: /dev and /sys."""
+class SystemMounts:
+    """The mounts that every sandbox has and that depend on no image, /dev and /sys, before there is a root for them."""
 
     __slots__ = ("dev", "nodes", "scratch", "sys")
 
     def __init__(self, *, records: bool = False) -> None:
-        """Mount the scratch space that all else is made in. With *records*, owners are recorded and not given."""
+        """Mount the scratch space. With *records*, owners of its files are recorded instead of changed."""
         self.scratch = ScratchSpace()
         if records:
-            self.scratch.give = _recorded
+            self.scratch.set_owner = _record_owner
         self.nodes = Nodes(self.scratch)
         self.dev = self.sys = -1
 
     def build(self, world: World) -> None:
-        """Make the mounts in the scratch space, from where they are moved into a root."""
+        """Make the mounts in the scratch space; `DetachedRoot` moves them into the root."""
         insecure = world.insecure
         self.dev = make_dev(self.scratch.directory("dev"), self.nodes, shm_size=world.shm_size, insecure=insecure)
         self.sys = make_sys(self.scratch.directory("sys"), self.nodes, insecure=insecure)
 
 
 class DetachedRoot:
-    """A root, attached in the mount namespace of whoever made it; reached by descriptors only."""
+    """A root with its mounts, in the keeper's mount namespace, where it is only reached by descriptor."""
 
     __slots__ = ("_devices", "_insecure", "_place", "_stubs", "dev", "proc", "root")
 
-    def __init__(self, plan: SandboxPlan, stubs: Stubs, scenery: Scenery) -> None:
-        """Mount everything except /proc, which shows the PID namespace of its maker. *stubs* collects what was made."""
-        scratch = scenery.scratch
+    def __init__(self, plan: SandboxPlan, stubs: Stubs, system: SystemMounts) -> None:
+        """Mount everything but /proc, which the first process must mount. *stubs* gets the mount points made."""
+        scratch = system.scratch
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
             refuse_system_directory(_attaching(mount), mount.target, ())
-        # Sources first: a directory or a file decides what kind of mount point it needs.
+        # Sources come first, because a mount point must be a directory or a file as its source is.
         trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
         planted = scratch.directory("stubs")
         directories = tuple((path, True) for path in SYSTEM_DIRECTORIES)
         upper = plan.root.upper if isinstance(plan.root, OverlayRoot) else b""
         stubs.plant(planted, (*directories, *((mount.target, is_directory(tree)) for mount, tree in trees)), upper)
-        # Device nodes of an image, or made by the process, do nothing: no devices cgroup is needed to keep it so.
+        # With nodev, device nodes of the image, or made by the process, cannot be opened. No devices cgroup is needed.
         self.root = plan.root.make(scratch, planted, 0 if self._insecure else MOUNT_ATTR_NODEV)
-        stubs.see(self.root)
+        stubs.note_visible(self.root)
         self._place = scratch.attach(self.root)
         self.proc, sys, dev = (self._system_directory(path) for path in SYSTEM_DIRECTORIES)
-        self.dev = scenery.dev
+        self.dev = system.dev
         self._devices = _names_in(self.dev)
-        for name, tree, target in ((b"/dev", scenery.dev, dev), (b"/sys", scenery.sys, sys)):
+        for name, tree, target in ((b"/dev", system.dev, dev), (b"/sys", system.sys, sys)):
             with Operation("mount", name):
                 move_mount(tree, target)
         for mount, tree in trees:
             self._attach(mount, tree)
         if plan.world.read_only:
-            self._close(scratch)
+            self._make_read_only(scratch)
 
     def _system_directory(self, path: bytes) -> int:
         """Return the directory *path*; one that is a symlink is refused (CVE-2019-19921, CVE-2026-41579)."""
@@ -89,8 +89,8 @@ class DetachedRoot:
             except NotADirectoryError:
                 raise operation.failed(ENOTDIR, "the image has something else than a directory there") from None
 
-    def _close(self, scratch: ScratchSpace) -> None:
-        """Become a read-only copy; mount points that were made are removed through the first, writable mount."""
+    def _make_read_only(self, scratch: ScratchSpace) -> None:
+        """Replace the root by a read-only bind mount of it. Stubs are removed later through the first, writable one."""
         with Operation("make the root read-only"):
             copy = clone(self.root, recursive=True)
             mount_setattr(copy, MOUNT_ATTR_RDONLY)
@@ -104,30 +104,31 @@ class DetachedRoot:
             target = self._stubs.open(self.root, mount.target, directory=is_directory(tree))
             if isinstance(mount, Tmpfs):
                 mount.finish(tree, None if self._stubs.has_made(target) else target)
-            # Once more, by the place where the symlinks of the image led to.
+            # Checked again with the real path, since a symlink of the image may have led to a system directory.
             place = os.readlink(b"/proc/self/fd/%d" % target)
             refuse_system_directory(operation, place.removeprefix(self._place), self._devices)
             move_mount(tree, target)
             os.close(target)
 
 
-def _recorded(fd: int, uid: int, gid: int) -> None:
-    from pybuild.runtime.sandbox.inside.supervised import give
+def _record_owner(fd: int, uid: int, gid: int) -> None:
+    from pybuild.runtime.sandbox.inside.supervised import record_owner
 
-    give(fd, uid, gid)
+    record_owner(fd, uid, gid)
 
 
 def enter_root(root: int, world: World, status: Status) -> None:
-    """Make *root* that of the calling process, and let go of the host's mounts. Only the first process may.
+    """Make *root* the root of this process, the first one inside, and take the host's mounts off.
 
-    *status* gets OWN_ROOT when it is not possible here; whoever has CAP_SYS_CHROOT could leave then.
+    Where the host refuses pivot_root(2), the root is moved over the old one and entered by chroot(2), OWN_ROOT is
+    reported to *status*, and CAP_SYS_CHROOT is dropped, because with it the process could leave.
     """
     with Operation("enter the root"):
         os.fchdir(root)
         try:
-            # The old root lands on top of the new one, where it is taken off again: no directory for it is needed.
+            # With "." for both, the old root ends up on top of the new one (pivot_root(2)), so it needs no directory.
             pivot_root(".", ".")
-        except PermissionError:  # the filter of a container; the mount namespace is ours all the same
+        except PermissionError:  # a container's filter. The mount namespace is this sandbox's all the same.
             if not world.may_degrade:
                 raise
             status.degraded(OWN_ROOT)
@@ -138,7 +139,7 @@ def enter_root(root: int, world: World, status: Status) -> None:
             umount2(".", MNT_DETACH)  # the scratch tmpfs, which was on top of the old root
             umount2(".", MNT_DETACH)  # the old root
         os.chdir("/")
-        # ".." of the root leads to whatever lies on top of it.
+        # If a mount were left on top of the root, "/.." would lead to it.
         if not os.path.samestat(os.stat("/.."), os.stat("/")):
             raise OSError(EBUSY, os.strerror(EBUSY), "/")
 
@@ -148,7 +149,7 @@ def _attaching(mount: Mount) -> Operation:
 
 
 def _depth(mount: Mount) -> int:
-    # A mount below another one must come after it.
+    # A mount point below another one is only reached after that one is mounted, so outer ones come first.
     return len([part for part in mount.target.split(b"/") if part])
 
 
@@ -161,7 +162,7 @@ def _names_in(directory: int) -> tuple[bytes, ...]:
 
 
 def refuse_system_directory(operation: Operation, path: bytes, devices: tuple[bytes, ...]) -> None:
-    """Refuse mounts on what the sandbox mounts itself; names in /dev other than *devices* are free."""
+    """Raise for a mount on what the sandbox mounts itself. In /dev only the names *devices* and all below are taken."""
     if path.strip(b"/") == b"":
         raise operation.failed(EINVAL, "the root itself cannot be a mount target")
     if path in SYSTEM_DIRECTORIES or _is_below(path, b"/proc") or _is_below(path, b"/sys"):

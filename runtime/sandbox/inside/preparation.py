@@ -1,10 +1,10 @@
-"""What a sandbox stands on, made by its keeper before a plan counts."""
+"""The part of a sandbox that needs no plan: namespaces, /dev and /sys, and the processes that wait for the plan."""
 
 import os
 from errno import EINVAL, EPERM
 
-from pybuild.runtime.kernel.chroot import Home, make_private
-from pybuild.runtime.kernel.passing import comes, send, socket_pair
+from pybuild.runtime.kernel.chroot import SavedMounts, make_private
+from pybuild.runtime.kernel.passing import send, socket_pair, wait_for_message
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -18,35 +18,35 @@ from pybuild.runtime.kernel.syscalls import (
     unshare,
     wait_signal,
 )
+from pybuild.runtime.sandbox.inside.detached_root import SystemMounts
 from pybuild.runtime.sandbox.inside.guard import guard
 from pybuild.runtime.sandbox.inside.plan import END, NAMESPACES, World
-from pybuild.runtime.sandbox.inside.stage import Scenery
 from pybuild.runtime.wire import Operation
 
 
-class Ground:
-    """What a sandbox stands on before its plan counts: namespaces, /dev, /sys, and processes that wait for a plan."""
+class Preparation:
+    """What a keeper makes before it reads its plan: namespaces, /dev, /sys, and the guard and the first process."""
 
-    __slots__ = ("_guard", "_home", "_kind", "_to_guard", "_to_program", "scenery")
+    __slots__ = ("_guard", "_host_mounts", "_settings", "_to_guard", "_to_program", "system")
 
     def __init__(self, world: World, *kept: int, network: int = -1) -> None:
-        """Make it for *world*, as far as `World.ground` says; the descriptors *kept* are for this process alone.
+        """Prepare a sandbox with the `World.prepared_settings` of *world*. The guard closes the descriptors *kept*.
 
-        *network* is a network namespace to be in, and is closed; -1 for what *world* says.
+        *network* is an open network namespace to join, which is closed; -1 for the one that *world* names.
         """
-        self._kind = world.ground()
+        self._settings = world.prepared_settings()
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
         # Before the namespaces are made: a cgroup namespace shows the group of its maker as the root.
         _join_cgroups(world.cgroups)
-        self._home = Home()
+        self._host_mounts = SavedMounts()
         _enter_namespaces(world, network)
-        self.scenery = Scenery(records=world.supervision is not None)
+        self.system = SystemMounts(records=world.supervision is not None)
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
-        # Before /dev and /sys are mounted: the guard and its child start up in the meantime.
+        # Forked before /dev and /sys are mounted, so that the guard and its child start up in the meantime.
         self._guard = self._fork_guard(guards, programs, (*kept, self._to_guard, self._to_program), world)
         try:
-            self.scenery.build(world)
+            self.system.build(world)
         except BaseException:
             self.end()
             raise
@@ -58,7 +58,7 @@ class Ground:
             try:
                 for fd in (lifeline, *kept):
                     os.close(fd)
-                guard(alive, own, programs, self.scenery, world)
+                guard(alive, own, programs, self.system, world)
             finally:
                 os._exit(0)
         for fd in (alive, own, programs):
@@ -66,27 +66,31 @@ class Ground:
         return child
 
     def wait(self, channel: int) -> bool:
-        """Report that all is ready and wait for a run; return whether the guard is still alive then."""
+        """Report that all is ready and wait for a run; return False when the guard has died meanwhile."""
         send(channel, b"ready")
-        return comes(channel, self._guard)
+        return wait_for_message(channel, self._guard)
 
     def check(self, world: World) -> None:
-        """Raise ValueError for a plan that needs another ground."""
-        if world.ground() != self._kind:
+        """Raise ValueError for a plan whose environment is not the prepared one."""
+        if world.prepared_settings() != self._settings:
             raise ValueError("this keeper is prepared for something else")
 
     def leave(self) -> None:
         """Go back to the host's mounts."""
-        self._home.enter()
+        self._host_mounts.restore()
 
     def start(self, what: bytes, status: tuple[int, ...], run: tuple[int, ...]) -> None:
-        """Let the guard continue with *status*, and the first process with *run*, which is *what*, and *status*."""
+        """Send the guard and the first process what they wait for.
+
+        The guard gets the descriptors of *status*. The first process gets those of *run* and *status*; *what* tells it
+        whether a terminal is among them.
+        """
         with Operation("start the guard"):
             send(self._to_guard, b"go", *status)
             send(self._to_program, what, *run, *status)
 
     def await_end(self) -> None:
-        """Wait until the guard is gone, and with it every process inside. END makes that happen at once."""
+        """Forward signals until the guard has ended, and with it every process inside. END kills it at once."""
         while self._guard:
             number = wait_signal()
             if number != SIGCHLD:
@@ -117,10 +121,10 @@ def _join_cgroups(files: tuple[bytes, ...]) -> None:
 
 
 def _enter_namespaces(world: World, network: int) -> None:
-    """Leave the host's namespaces. A user namespace, where one is wanted, has to be entered before this."""
+    """Leave the host's namespaces, in a user namespace that the caller has entered already, if there is to be one."""
     if network >= 0:
         with Operation("enter the network of the container"):
-            # Root of a user namespace may not enter the host's, in which it is.
+            # Root of a user namespace may not join the host's network, not even when this process is in it already.
             if not os.path.samestat(os.fstat(network), os.stat("/proc/self/ns/net")):
                 setns(network, CLONE_NEWNET)
             os.close(network)
