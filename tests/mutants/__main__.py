@@ -1,6 +1,7 @@
 """``python -m tests.mutants``: the pass itself. Exits with 1 unless every mutant is killed."""
 
 import argparse
+import os
 import random
 import sys
 from collections import Counter
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
+from tests.helpers import bases
 from tests.mutants.mutant import Mutant, load
 from tests.mutants.run import Outcome, Verdict, judge, never_passing
 from tests.mutants.tree import SOURCE, Copy, EditDoesNotApply, copies, edited
@@ -67,6 +69,7 @@ def _stale(mutants: Sequence[Mutant]) -> list[Outcome]:
 
 def _run(mutants: Sequence[Mutant], jobs: int) -> list[Outcome]:
     """Judge all, each worker in a copy of its own."""
+    _make_bases()
     with copies(jobs) as made:
         free: SimpleQueue[Copy] = SimpleQueue()
         complaints = never_passing(made[0], mutants, jobs)
@@ -84,6 +87,13 @@ def _run(mutants: Sequence[Mutant], jobs: int) -> list[Outcome]:
 
         with ThreadPoolExecutor(jobs) as pool:
             return list(pool.map(one, mutants))
+
+
+def _make_bases() -> None:
+    """Make the root file systems that tests build on: while a mutant runs, the disk where they are kept is read-only."""
+    if os.geteuid() == 0:
+        for base in (bases.small, bases.bookworm, bases.docker_root):
+            base()
 
 
 def _shown(outcome: Outcome) -> Outcome:
