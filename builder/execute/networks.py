@@ -1,7 +1,7 @@
 """The network of a RUN. Keys hold the network that was requested, so that a cache does not depend on the host."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from urllib.parse import urlsplit
 
 from pybuild.builder.plan.ops import Run
@@ -25,7 +25,7 @@ def prepared(
         yield lambda: wanted
         return
     # Imported here because most builds by root have no private network.
-    from pybuild.runtime.private_networks import private
+    from pybuild.runtime.private_networks import ahead, private
 
     lacking = private.missing() if wanted is None and not private.is_root() else ""
     if lacking:
@@ -33,17 +33,28 @@ def prepared(
     if lacking or (wanted is None and private.is_root()):
         yield lambda: Network.HOST
         return
-    private.start_ahead()
+    ahead.start_ahead()
     try:
         yield lambda: _found(op, say)
     finally:
-        private.drop_ahead()
+        ahead.drop_ahead()
+
+
+def expecting(ops: Iterable[Run]) -> AbstractContextManager[None]:
+    """Return a block in which the private network of the next of these steps is begun while another one runs."""
+    wanted = [_ASKED.get(op.network) for op in ops]
+    if all(network in {Network.NONE, Network.HOST} for network in wanted):
+        return nullcontext()
+    from pybuild.runtime.private_networks import ahead, private
+
+    by_default = not private.is_root() and not private.missing()
+    return ahead.expecting(wanted.count(Network.PRIVATE) + by_default * wanted.count(None))
 
 
 def _found(op: Run, say: Callable[[str], None]) -> Network:
-    from pybuild.runtime.private_networks import private
+    from pybuild.runtime.private_networks import ahead
 
-    if op.network == "default" and (reason := private.failure_ahead()):
+    if op.network == "default" and (reason := ahead.failure_ahead()):
         say(f"note: steps use the network of the host: {reason}")
         return Network.HOST
     for name, value in op.proxies:

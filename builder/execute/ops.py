@@ -1,6 +1,7 @@
 """The ops and the module that executes each: `execute` executes one op and returns its layer."""
 
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import assert_never
 
 from pybuild.builder.errors import BuildError
@@ -9,16 +10,23 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 from pybuild.builder.store.cache import BuiltLayer
 
-__all__ = ["Job", "Work", "execute", "get_ready", "needs_tree"]
+__all__ = ["Job", "Work", "execute", "needs_tree", "ready_for"]
 
 
-def get_ready(runs: int) -> None:
-    """Start the fork server of sandboxes for *runs* RUN ops in the background. If that fails, the RUN reports it."""
+def ready_for(runs: Sequence[Run]) -> AbstractContextManager[None]:
+    """Start the fork server of sandboxes in the background, and return a block in which *runs* have networks ahead.
+
+    If something fails, the RUN that needs it reports it.
+    """
+    if not runs:
+        return nullcontext()
+    from pybuild.builder.execute.networks import expecting
     from pybuild.runtime.errors import SandboxError
     from pybuild.runtime.sandbox.forking import start
 
     with suppress(SandboxError):
-        start(runs)
+        start(len(runs))
+    return expecting(runs)
 
 
 def needs_tree(op: Op) -> bool:

@@ -143,16 +143,15 @@ class _Solver:
 
     def _run(self, needed: set[int]) -> None:
         if needed:
+            from pybuild.builder.execute.ops import ready_for
             from pybuild.builder.solve.schedule import check_trees, run_in_order
 
             check_trees(self.plan, needed - self.independent)
-            runs = sum(isinstance(self.plan.vertices[index].op, Run) for index in needed)
-            if self.execute is None and runs:
-                from pybuild.builder.execute.ops import get_ready
-
-                get_ready(runs)
+            ops = [self.plan.vertices[index].op for index in needed]
+            runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
-            run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
+            with ready_for(runs):
+                run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
 
     def _check(self) -> None:
         if self.cancel.is_set():

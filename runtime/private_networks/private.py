@@ -1,10 +1,9 @@
-"""Private networks from the side of the builder: each is started ahead of its use, and belongs to one sandbox."""
+"""Private networks from the side of the builder: each belongs to one sandbox."""
 
 import os
+import select
 import socket
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +32,7 @@ class PrivateNetwork:
         self.namespace = -1
         """A descriptor of the network namespace, when `wait` has returned."""
         self.resolv_conf = resolv_conf_in(found.resolver, resolv_conf)
+        self._of_host = resolv_conf
         self.program = os.path.basename(found.words[0])
         self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with far_end:
@@ -53,6 +53,12 @@ class PrivateNetwork:
             reason = message.partition(b" ")[2].decode("utf-8", "replace") or "its holder was killed"
             raise SandboxUnavailable(f"no private network: {self.program}: {reason}", *_remedy(reason))
         (self.namespace,) = received
+
+    def is_fresh(self) -> bool:
+        """Return whether its processes are alive, and the host still has the name servers that it was begun with."""
+        poller = select.poll()
+        poller.register(self._channel, 0)
+        return not poller.poll(0) and self._of_host == host_resolvers()
 
     @property
     def path(self) -> bytes:
@@ -83,48 +89,6 @@ class PrivateNetwork:
         self.close()
 
 
-_thread = threading.local()
-"""The network that a thread has started ahead, and the process in which it did: a fork must not take it."""
-
-
-def start_ahead() -> None:
-    """Start a network that `take` will return in this thread, so that it is made while the step is prepared.
-
-    Nothing happens where there can be none: `take` says why.
-    """
-    with suppress(SandboxUnavailable):
-        _thread.ahead = os.getpid(), _start()
-
-
-def failure_ahead() -> str:
-    """Wait for the network that was started ahead; return why there is none, "" when `take` has one."""
-    try:
-        _thread.ahead = os.getpid(), take()
-    except SandboxUnavailable as error:
-        return str(error)
-    return ""
-
-
-def take() -> PrivateNetwork:
-    """Return a network that is ready, which the caller closes. Raises SandboxUnavailable when there can be none."""
-    made = _ahead() or _start()
-    made.wait()
-    return made
-
-
-def drop_ahead() -> None:
-    """End what was started ahead in this thread and not taken."""
-    made = _ahead()
-    if made is not None:
-        made.close()
-
-
-def _ahead() -> PrivateNetwork | None:
-    owner, made = getattr(_thread, "ahead", (0, None))
-    _thread.ahead = 0, None
-    return made if owner == os.getpid() else None
-
-
 def missing() -> str:
     """Return what a private network lacks here, as far as files tell; "" for nothing."""
     if carrier(b"") is None:
@@ -147,12 +111,8 @@ def is_root() -> bool:
     return os.geteuid() == 0 and in_initial_namespace()
 
 
-def begin(forwards: Sequence[Forward]) -> PrivateNetwork:
-    """Begin a network into which ports of the host lead. Raises SandboxUnavailable when there can be none."""
-    return _start(forwards)
-
-
-def _start(forwards: Sequence[Forward] = ()) -> PrivateNetwork:
+def begin(forwards: Sequence[Forward] = ()) -> PrivateNetwork:
+    """Begin a network, into which these ports of the host lead. Raises SandboxUnavailable when there can be none."""
     resolv_conf = host_resolvers()
     found = carrier(resolv_conf, forwards)
     if found is None:

@@ -65,7 +65,7 @@ def _networked(what: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
     if what.network is not spec.Network.PRIVATE:
         yield what, b""
         return
-    from pybuild.runtime.private_networks.private import take
+    from pybuild.runtime.private_networks.ahead import take
 
     with take() as made:
         servers = spec.FileMount(target=RESOLV_CONF, content=made.resolv_conf)

@@ -1,8 +1,10 @@
+from contextlib import nullcontext
+
 import pytest
 
-from pybuild.builder.execute.networks import is_loopback, prepared
+from pybuild.builder.execute.networks import expecting, is_loopback, prepared
 from pybuild.builder.plan.ops import Run
-from pybuild.runtime.private_networks import private
+from pybuild.runtime.private_networks import ahead, private
 from pybuild.runtime.sandbox.spec import Network
 
 
@@ -40,8 +42,8 @@ def test_only_the_default_depends_on_the_host(
 ) -> None:
     monkeypatch.setattr(private, "is_root", lambda: root)
     monkeypatch.setattr(private, "missing", lambda: lacking)
-    monkeypatch.setattr(private, "start_ahead", lambda: None)
-    monkeypatch.setattr(private, "failure_ahead", lambda: failure)
+    monkeypatch.setattr(ahead, "start_ahead", lambda: None)
+    monkeypatch.setattr(ahead, "failure_ahead", lambda: failure)
     said: list[str] = []
     told: list[tuple[str, str]] = []
     with prepared(Run(args=("x",), network=asked), said.append, lambda *each: told.append(each)) as network:
@@ -52,10 +54,30 @@ def test_only_the_default_depends_on_the_host(
 
 
 def test_a_name_for_the_host_is_told_to_be_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private, "start_ahead", lambda: None)
+    monkeypatch.setattr(ahead, "start_ahead", lambda: None)
     op = Run(args=("x",), network="private", hosts=(("host.docker.internal", "127.0.0.1"), ("db", "10.0.0.1")))
     said: list[str] = []
     with prepared(op, said.append, lambda *_: None) as network:
         assert network() is Network.PRIVATE
     (only,) = said
     assert only.startswith("note: host.docker.internal is the loopback interface of the step")
+
+
+@pytest.mark.parametrize(
+    ("asked", "root", "lacking", "expected"),
+    [
+        (["default", "private", "none"], True, "", 1),
+        (["default", "private", "host"], False, "", 2),
+        (["default", "private"], False, "no pasta", 1),
+        (["none", "host"], False, "", None),
+    ],
+)
+def test_as_many_networks_are_expected_as_steps_will_have_one_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str], root: bool, lacking: str, expected: int | None
+) -> None:
+    numbers: list[int] = []
+    monkeypatch.setattr(private, "is_root", lambda: root)
+    monkeypatch.setattr(private, "missing", lambda: lacking)
+    monkeypatch.setattr(ahead, "expecting", lambda steps: numbers.append(steps) or nullcontext())
+    with expecting([Run(args=("x",), network=network) for network in asked]):
+        assert numbers == ([] if expected is None else [expected])
