@@ -114,10 +114,38 @@ def _carried_out(arguments: Sequence[str], current: Session) -> int:
         except KeyboardInterrupt:
             sys.stderr.write("\n")  # behind the ^C that a terminal shows; click does the same
             raise
+    done = _about_containers(arguments, current)
+    if done is not None:
+        return done
     from pybuild.builder.cli.group import cli
 
     result = cli.main(list(arguments), prog_name="pybuild", standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+def _about_containers(arguments: Sequence[str], current: Session) -> int | None:
+    """Carry out a usual command about a container; return None, and do nothing, for any other."""
+    at = 2 if arguments[:1] == ["--root"] and len(arguments) > 2 and arguments[1] else 0
+    name, words = arguments[at] if len(arguments) > at else "", arguments[at + 1 :]
+    if name not in {"exec", "logs", "ps"}:
+        return None
+    before, current.root = current.root, arguments[1] if at else None
+    done = None
+    if name == "exec":
+        from pybuild.builder.cli.usual import exec as usual_exec
+
+        done = usual_exec.command(words)
+    elif name == "logs":
+        from pybuild.builder.cli.usual import logs
+
+        done = logs.command(words)
+    else:
+        from pybuild.builder.cli.usual import ps
+
+        done = ps.command(words)
+    if done is None:
+        current.root = before
+    return done
 
 
 def _failed(error: BaseException, current: Session, *, debug: bool) -> int:

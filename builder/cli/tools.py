@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.session import session
 from pybuild.builder.store.room import writing
-from pybuild.builder.store.store import Store, open_store
 
 if TYPE_CHECKING:
+    # Usual commands about containers open no store.
     from pybuild.builder.store.registries import RegistryAccess
+    from pybuild.builder.store.store import Store
 
 _HANDLES = "/proc/self/fd"
 
 
-def store(registries: "RegistryAccess | None" = None) -> Store:
+def store(registries: "RegistryAccess | None" = None) -> "Store":
     """Open the store that the command line names. What has to be root is done in `builder.store.inside`.
 
     *registries* is as for `Store.open`.
@@ -31,12 +32,22 @@ def store(registries: "RegistryAccess | None" = None) -> Store:
         from pybuild.runtime.errors import SandboxUnavailable
 
         raise SandboxUnavailable("/proc is not mounted here", "mount it: mount -t proc proc /proc")
+    from pybuild.builder.store.store import open_store
+
     current = session()
     root = Path(current.root) if current.root else None
     opened: Store = (current.tools.open_store or open_store)(root, registries)
     opened.hear(warn)
     current.opened = opened.root
     return opened
+
+
+def pass_on(stream: int, data: bytes) -> None:
+    """Write *data*, which a container wrote to *stream* (1 or 2), to the same stream of this process."""
+    file = (sys.stdout if stream == 1 else sys.stderr).buffer
+    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
+        file.write(data)
+        file.flush()
 
 
 def say(text: str) -> None:

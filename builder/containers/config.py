@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybuild.builder.errors import StoreError
-from pybuild.builder.networks.values import Membership, Networking, PublishedPort
-from pybuild.builder.oci.model import Healthcheck
+from pybuild.builder.networks.values import CONTAINER, Membership, Networking, PublishedPort
+from pybuild.builder.oci.model import DEFAULT_PATH, Healthcheck
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.values import fields, frozen
@@ -121,6 +121,11 @@ class HostConfig:
     log_options: tuple[tuple[str, str], ...] = ()
     namespaces: Namespaces = Namespaces()
 
+    @property
+    def shares_with(self) -> str:
+        """The id of the container whose network is shared, "" for none."""
+        return self.network.removeprefix(CONTAINER) if self.network.startswith(CONTAINER) else ""
+
 
 @frozen
 class Config:
@@ -141,6 +146,13 @@ class Config:
     def to_json(self) -> str:
         """Return the document that `from_json` reads."""
         return json.dumps(_plain(self), ensure_ascii=True)
+
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """Return the variables of the process: defaults, overridden by those of the image and of the user."""
+        program = self.program
+        given = {name: value for name, mark, value in (line.partition("=") for line in program.env) if mark}
+        ours = {"PATH": given.get("PATH") or DEFAULT_PATH, "HOSTNAME": program.hostname}
+        return tuple({**ours, **({"TERM": "xterm"} if program.tty else {}), **given}.items())
 
     def write(self, directory: Path) -> None:
         """Write it to the *directory* of its container, atomically and durably."""

@@ -8,7 +8,7 @@ from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostC
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.namespace import need_ids, own_ids, within
-from pybuild.builder.containers.networking import files_at_first, shared_with
+from pybuild.builder.containers.networking import files_at_first
 from pybuild.builder.containers.volume_options import make_source
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.errors import RequestError
@@ -98,7 +98,7 @@ def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig)
 
 def _beside(containers: Containers, wish: Wish, host: HostConfig) -> tuple[Wish, HostConfig]:
     """Return both, changed for ``--network container:NAME``: the id in place of the name, and the host name of that."""
-    name = shared_with(host)
+    name = host.shares_with
     if not name:
         return wish, host
     if wish.hostname:

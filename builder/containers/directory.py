@@ -9,31 +9,31 @@
         rootfs/                       the files that it wrote: a lasting snapshot (`runtime.snapshots`)
         hosts hostname resolv.conf    mounted in its /etc
         lock                          locked while it is started, settled or removed
-        monitor                       locked by its monitor as long as that lives
-        socket                        its monitor listens here
+        monitor socket                locked by its monitor as long as that lives; it listens here
 
 A container appears and disappears by one rename. What a killed process left half made or half removed is a directory
-``tmp-...`` that nobody has locked; it is swept when the next container is created. The database has nothing about
-containers.
+``tmp-...`` that nobody has locked; it is swept when the next one is created. The database knows no containers.
 """
 
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.containers import events
 from pybuild.builder.containers.config import CONFIG, Config
 from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
-from pybuild.builder.containers.namespace import remove_files
 from pybuild.builder.containers.state import State, read_state
 from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
 from pybuild.builder.store.room import storing
-from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, sweep
+from pybuild.runtime.values import positional
+
+if TYPE_CHECKING:  # commands that only look for a container open no store
+    from pybuild.builder.store.store import Store
 
 ROOTFS = "rootfs"
 _NAMES, _LOCK, _TEMPORARY = "names", "lock", "tmp-"
@@ -41,7 +41,7 @@ _RENAMING = "names of containers"
 _TRIES = 10
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class StoredContainer:
     """A container of a store: its settings and its name as they were when it was looked up."""
 
@@ -68,7 +68,7 @@ class StoredContainer:
 class Containers:
     """All containers of a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: "Store") -> None:
         self.store = store
         self.directory = store.root / CONTAINERS
 
@@ -91,7 +91,7 @@ class Containers:
                 chosen = self._reserve(config.id, wanted)
                 path.rename(self.directory / config.id)
             except BaseException:
-                remove_files(self.store, self.directory, path.name)
+                self._remove_files(path.name)
                 self._forget(config.id)
                 raise
             finally:
@@ -159,17 +159,7 @@ class Containers:
 
     def find(self, text: str) -> StoredContainer:
         """Return the container with this id, name, or unique start of an id. Raises NoSuchContainer."""
-        owners = _owners(self.directory)
-        found = [text] if is_id(text) else [owners[text.removeprefix("/")]] if text.removeprefix("/") in owners else []
-        if not found and text and self.directory.is_dir():
-            found = [path.name for path in self.directory.iterdir() if is_id(path.name) and path.name.startswith(text)]
-        if len(found) > 1:
-            raise NoSuchContainer(f"Multiple IDs found with provided prefix: {text}")
-        names = {identity: name for name, identity in owners.items()}
-        container = _read(self.directory / found[0], names) if found else None
-        if container is None:
-            raise NoSuchContainer(f"No such container: {text}")
-        return container
+        return find(self.store.root, text)
 
     def remove(self, container: StoredContainer) -> None:
         """Remove a container that does not run. The caller has its lock."""
@@ -181,19 +171,36 @@ class Containers:
             grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
             path.rename(self.directory / grave)
             self._forget(container.id)
-            remove_files(self.store, self.directory, grave)
+            self._remove_files(grave)
         finally:
             os.close(lock)
 
+    def _remove_files(self, name: str) -> None:
+        from pybuild.builder.containers.namespace import remove_files
 
-def lookup(store: Store, text: str) -> StoredContainer | None:
+        remove_files(self.store, self.directory, name)
+
+
+def find(root: Path, text: str) -> StoredContainer:
+    """Return the container of the store at *root* with this id, name, or start of an id. Raises NoSuchContainer."""
+    directory = root / CONTAINERS
+    owners = _owners(directory)
+    found = [text] if is_id(text) else [owners[text.removeprefix("/")]] if text.removeprefix("/") in owners else []
+    if not found and text and directory.is_dir():
+        found = [path.name for path in directory.iterdir() if is_id(path.name) and path.name.startswith(text)]
+    if len(found) > 1:
+        raise NoSuchContainer(f"Multiple IDs found with provided prefix: {text}")
+    container = _read(directory / found[0], {identity: name for name, identity in owners.items()}) if found else None
+    if container is None:
+        raise NoSuchContainer(f"No such container: {text}")
+    return container
+
+
+def lookup(store: "Store", text: str) -> StoredContainer | None:
     """Return the container that *text* names; None when there is none, and for the name of an image."""
-    if not (store.root / CONTAINERS).is_dir():
-        return None
-    try:
-        return Containers(store).find(text)
-    except NoSuchContainer:
-        return None
+    with suppress(NoSuchContainer):
+        return find(store.root, text)
+    return None
 
 
 @contextmanager

@@ -5,16 +5,15 @@ import os
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.names import new_id
-from pybuild.builder.containers.spec import environment
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import EVERY
-from pybuild.runtime.monitor.entry import InsideCommand
 from pybuild.runtime.monitor.starting import NoMonitor, connected, fork_inside
+from pybuild.runtime.monitor.watch import InsideCommand
 from pybuild.runtime.sandbox.child import Child, Fork, Output
 from pybuild.runtime.sandbox.inside.mistakes import ENTERING, mistake
 from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
-from pybuild.runtime.sandbox.launcher import result_of
+from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.values import frozen
 from pybuild.runtime.wire import encode
 
@@ -105,7 +104,7 @@ def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
     """Return *inside* in the form that the monitor of *container* takes."""
     program = container.config.program
     variables = {
-        **dict(environment(container.config)),
+        **dict(container.config.environment()),
         **({"TERM": "xterm"} if inside.terminal else {}),
         **dict(inside.env),
     }

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pybuild.builder.containers.directory import Containers, StoredContainer, held
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, NoSuchVolume
 from pybuild.builder.containers.settling import clear_groups, leave_networks, settle, take_over
-from pybuild.builder.containers.state import ALIVE, is_watched
+from pybuild.builder.containers.state import ALIVE, is_watched, needs_settling
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live
 from pybuild.builder.signals import signal_number
@@ -171,9 +171,7 @@ def settle_all(containers: Containers) -> None:
     """Settle all containers whose monitors are gone, and remove those with ``--rm`` that have exited."""
     gone = []
     for container in containers.all():
-        state = container.state
-        goes = container.config.host.auto_remove and state.status == "exited" and not state.lost
-        if state.lost or ((goes or is_live(container.directory)) and not is_watched(container.directory)):
+        if needs_settling(container.directory, container.state, removed=container.config.host.auto_remove):
             with suppress(NoSuchContainer), held(container):
                 if settle(container).status == "exited" and container.config.host.auto_remove:
                     clear_groups(container)

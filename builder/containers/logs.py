@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +11,7 @@ from typing import BinaryIO
 from pybuild.builder.errors import RequestError
 from pybuild.grammar.golang import parse_duration
 from pybuild.runtime.monitor.log import LOG
+from pybuild.runtime.values import positional
 
 _BLOCK = 1 << 16
 _PAUSE = 0.05
@@ -19,7 +19,7 @@ _STREAMS = {"stdout": 1, "stderr": 2}
 _DAMAGED = (ValueError, LookupError, TypeError, AttributeError)
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class LogLine:
     """A line, or a part of a long one, with its newline if it has one. *stream* is 1 or 2, *time* in RFC 3339."""
 

@@ -1,7 +1,7 @@
 """Ids and names of containers: what is valid, and a name for one that has none."""
 
+import os
 import re
-import secrets
 
 from pybuild.builder.errors import RequestError
 
@@ -27,7 +27,7 @@ wren yew zebra
 
 def new_id() -> str:
     """Return the id of a new container."""
-    return secrets.token_hex(32)
+    return os.urandom(32).hex()
 
 
 def is_id(text: str) -> bool:
@@ -37,7 +37,9 @@ def is_id(text: str) -> bool:
 
 def random_name() -> str:
     """Return a name for a container whose user has not chosen one."""
-    return f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_NOUNS)}"
+    from secrets import choice
+
+    return f"{choice(_ADJECTIVES)}_{choice(_NOUNS)}"
 
 
 def check_name(name: str) -> str:

@@ -13,14 +13,9 @@ from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
-from pybuild.builder.networks.values import CONTAINER, HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
+from pybuild.builder.networks.values import HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
 from pybuild.runtime.kernel.pidfd import has_ended, number_of
 from pybuild.runtime.values import replace
-
-
-def shared_with(host: HostConfig) -> str:
-    """Return the id of the container whose network is shared, "" for none."""
-    return host.network.removeprefix(CONTAINER) if host.network.startswith(CONTAINER) else ""
 
 
 def attached_at_first(containers: Containers, config: Config) -> tuple[Membership, ...]:
@@ -65,7 +60,7 @@ def join(containers: Containers, container: StoredContainer) -> int:
     around = container.config.host
     if around.network in {HOST, NONE, PRIVATE}:
         return -1
-    owner = shared_with(around)
+    owner = around.shares_with
     if owner:
         return _network_of(containers, owner)
     live, space = connect_all(Networks(containers.store.root), joining(container), read_attached(container.directory))

@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Namespaces
+from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, MountPoint, Namespaces
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.networking import shared_with
 from pybuild.builder.containers.volume_options import tmpfs_at
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.confined import confined
 from pybuild.builder.networks.values import HOST, NONE
-from pybuild.builder.oci.model import DEFAULT_PATH
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec
@@ -36,7 +34,7 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path |
         root=root,
         process=Process(
             args=program.args,
-            env=environment(container.config),
+            env=container.config.environment(),
             cwd=program.working_dir or "/",
             user=program.user,
             oom_score_adj=around.namespaces.oom_score_adj,
@@ -86,16 +84,9 @@ def _shared_memory(around: HostConfig) -> tuple[Mount, ...]:
     return (Bind(host_path=Path(_SHARED_MEMORY), target=PurePosixPath(_SHARED_MEMORY), read_only=False),)
 
 
-def environment(config: Config) -> tuple[tuple[str, str], ...]:
-    """Return the variables of the process: defaults, overridden by those of the image and of the user."""
-    given = {name: value for name, mark, value in (line.partition("=") for line in config.program.env) if mark}
-    ours = {"PATH": given.get("PATH") or DEFAULT_PATH, "HOSTNAME": config.program.hostname}
-    return tuple({**ours, **({"TERM": "xterm"} if config.program.tty else {}), **given}.items())
-
-
 def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:
     # A container that shares the network of another one has the hosts and name servers of that, too.
-    owner = shared_with(around)
+    owner = around.shares_with
     directory = container.directory.with_name(owner) if owner else container.directory
     taken = {each.target for each in around.mounts}
     return tuple(

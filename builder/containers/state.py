@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pybuild.builder.networks.membership import is_live
 from pybuild.runtime.kernel.pidfd import open_process
 from pybuild.runtime.monitor.state import NEVER, STATE, StateFile, boot_id
 from pybuild.runtime.values import frozen, replace
@@ -115,6 +116,12 @@ def _members(directory: Path) -> dict[str, Any]:
     except ValueError:  # truncated by a crash of the host
         return {"Status": "exited", "ExitCode": REBOOTED}
     return found if isinstance(found, dict) else {}
+
+
+def needs_settling(directory: Path, state: State, *, removed: bool) -> bool:
+    """Return whether the next command has to settle the container, or remove it if it is to be *removed* at its end."""
+    goes = removed and state.status == "exited" and not state.lost
+    return state.lost or ((goes or is_live(directory)) and not is_watched(directory))
 
 
 def write_state(directory: Path, state: State) -> None:

@@ -1,19 +1,19 @@
 """``stats``: the resources that a container uses, as its control groups count them."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.settling import groups_parent
 from pybuild.runtime.sandbox.lasting_groups import group_directories
+from pybuild.runtime.values import positional
 
 _NO_LIMIT = 1 << 62
 _MEMORY = ("memory.current", "memory.usage_in_bytes")
 _LIMITS = ("memory.max", "memory.limit_in_bytes")
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Usage:
     """The resource usage of a container.
 

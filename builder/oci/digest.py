@@ -1,7 +1,5 @@
 """Digests: the names of blobs (image-spec, descriptor.md, "Digests")."""
 
-import hashlib
-
 from pybuild.builder.oci.errors import InvalidDigest
 from pybuild.runtime.values import positional
 
@@ -36,4 +34,6 @@ class Digest:
     @classmethod
     def of(cls, content: bytes) -> "Digest":
         """Return the SHA-256 digest of *content*."""
+        import hashlib  # commands about containers need none
+
         return cls("sha256", hashlib.sha256(content).hexdigest())

@@ -5,7 +5,6 @@ everything that a later step relies on, so a value of these types can be trusted
 bytes that its digest names; serializing the parsed one need not give the same bytes.
 """
 
-import hashlib
 from collections.abc import Mapping
 
 from pybuild.builder.oci import media
@@ -135,6 +134,8 @@ class Index:
 
 def chain_ids(diff_ids: tuple[Digest, ...]) -> tuple[str, ...]:
     """Return the name of the tree after each layer (image-spec, config.md, "Layer ChainID")."""
+    import hashlib  # commands about containers need none
+
     chain: list[str] = []
     for diff_id in diff_ids:
         link = f"{chain[-1]} {diff_id}".encode() if chain else b""

@@ -15,9 +15,10 @@ from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
-from pybuild.runtime.sandbox.launcher import process_of, result_of
+from pybuild.runtime.sandbox.launcher import process_of
 from pybuild.runtime.sandbox.privileges import chroot_refusal
 from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec, Tmpfs
 from pybuild.runtime.snapshots.copying import COPIED
 from pybuild.runtime.snapshots.marked import end_marked, new_mark

@@ -32,10 +32,11 @@ from pybuild.runtime.kernel.syscalls import (
     wait_signal,
 )
 from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.watch import InsideCommand
 from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Status
 from pybuild.runtime.sandbox.inside.process import CAP_SYS_CHROOT, Process, become, give_up_chroot
-from pybuild.runtime.wire import Operation, Record, decode
+from pybuild.runtime.wire import Operation, decode
 
 _NAMESPACES = {
     "mnt": CLONE_NEWNS,
@@ -47,18 +48,6 @@ _NAMESPACES = {
     "user": CLONE_NEWUSER,
 }
 _PTMX = (5, 2)
-
-
-class InsideCommand(Record):
-    """What to run inside. Its confinement is that of the container, whatever is asked, unless it is *privileged*.
-
-    No process of a container without new privileges has any.
-    """
-
-    __slots__ = ("privileged", "process", "stdio")
-
-    def __init__(self, privileged: bool, process: Process, stdio: bytes) -> None:
-        self.privileged, self.process, self.stdio = privileged, process, stdio
 
 
 class Entries:

@@ -165,7 +165,7 @@ def ask(directory: Path, message: bytes) -> None:
 def fork_inside(channel: socket.socket, descriptors: tuple[int, int, int, int, int]) -> int:
     """Ask the monitor behind *channel* to fork a process into its container; return a pidfd of it.
 
-    It is what `child.Child` takes to fork, on an encoded `entry.InsideCommand` in place of a plan. Raises NoMonitor.
+    It is what `child.Child` takes to fork, on an encoded `watch.InsideCommand` in place of a plan. Raises NoMonitor.
     """
     try:
         socket.send_fds(channel, [messages.EXECUTE], descriptors)

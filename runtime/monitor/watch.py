@@ -1,9 +1,25 @@
-"""The order of a monitor: the plan of the container's sandbox, and what to do around it."""
+"""The orders of a monitor: the plan of the container's sandbox and what to do around it; what to run inside.
 
+Apart from what carries them out, so that commands which only send them load little.
+"""
+
+from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.wire import Record
 
 NEVER, ON_FAILURE, ALWAYS, UNLESS_STOPPED = b"no", b"on-failure", b"always", b"unless-stopped"
 """The restart policies."""
+
+
+class InsideCommand(Record):
+    """What to run inside. Its confinement is that of the container, whatever is asked, unless it is *privileged*.
+
+    No process of a container without new privileges has any.
+    """
+
+    __slots__ = ("privileged", "process", "stdio")
+
+    def __init__(self, privileged: bool, process: Process, stdio: bytes) -> None:
+        self.privileged, self.process, self.stdio = privileged, process, stdio
 
 
 class Restart(Record):
@@ -25,7 +41,7 @@ class LogFiles(Record):
 
 
 class Health(Record):
-    """A health check: an encoded `entry.InsideCommand`, times in nanoseconds, and how many failures in a row count."""
+    """A health check: an encoded `InsideCommand`, times in nanoseconds, and how many failures in a row count."""
 
     __slots__ = ("command", "interval", "retries", "start_interval", "start_period", "timeout")
 

@@ -3,11 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EPERM
 from functools import partial
 from posixpath import normpath
 
-from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
+from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
@@ -18,14 +17,13 @@ from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.sandbox.isolation import STRICT, check_commands, is_single, wanted
-from pybuild.runtime.sandbox.privileges import explain
 from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.sandbox.supervising import record_owners, supervision_of
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.values import replace
 from pybuild.runtime.wire import encode
 
-_SIGKILL = 9
 _RLIMITS = (
     *("cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile"),
     *("memlock", "as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"),
@@ -97,30 +95,6 @@ def _start(data: bytes, what: spec.Spec, *, spare_fits: bool) -> Child:
 
         return FedChild(data)
     return Child(data, fork=partial(fork_child, spare_fits=spare_fits))
-
-
-def result_of(reports: list[plan.Report]) -> spec.ExitStatus:
-    """Return how a process ended, from the reports of its child. Raises what `run` raises."""
-    ended = None
-    for report in reports:
-        if report.kind == "failed" and report.subject == plan.NAMESPACES:
-            raise explain(report.errno)
-        if report.kind == "failed" and wanted() == STRICT and report.errno == EPERM:
-            missing = f"{report.message}, and isolation strict permits nothing in its place"
-            raise SandboxUnavailable(missing, "leave out --isolation=strict")
-        if report.kind == "failed":
-            raise SandboxError(report.subject, report.path, report.errno, _detail(report))
-        if report.kind == "crashed":
-            raise RuntimeHostError(f"sandbox: {report.subject}: {report.message}")
-        ended = int(report.subject)
-    if ended is None:
-        # No report means that the guard was killed: by *cancel*, by the kernel for lack of memory, or from outside.
-        return spec.ExitStatus(signal=_SIGKILL)
-    return spec.ExitStatus(code=ended) if ended >= 0 else spec.ExitStatus(signal=-ended)
-
-
-def _detail(report: plan.Report) -> str:
-    return report.message.removeprefix(f"{report.subject} {report.path}".strip() + ": ")
 
 
 def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: bytes = b"") -> plan.SandboxPlan:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pybuild.runtime.errors import SandboxError
-from pybuild.runtime.monitor import entry, watch
+from pybuild.runtime.monitor import watch
 from pybuild.runtime.sandbox.inside import plan, process
 from pybuild.runtime.sandbox.inside.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
 from pybuild.runtime.wire import Operation, Record, decode, encode
@@ -41,7 +41,7 @@ def kinds(kind: type[Record] = Record) -> Iterator[type[Record]]:
 def test_a_constructor_takes_the_slots_in_their_order() -> None:
     """The wire has no names, so two swapped slots of one type would go unnoticed by the type checker."""
     found = list(kinds())
-    assert {plan.SandboxPlan, process.Process, watch.WatchOrder, entry.InsideCommand} <= set(found)
+    assert {plan.SandboxPlan, process.Process, watch.WatchOrder, watch.InsideCommand} <= set(found)
     for kind in found:
         assert tuple(inspect.signature(kind).parameters) == tuple(kind.__slots__), kind
 

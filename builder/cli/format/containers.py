@@ -7,10 +7,8 @@ from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
-from pybuild.builder.containers.networking import shared_with
 from pybuild.builder.containers.state import State
 from pybuild.builder.display.units import human_duration, human_size
-from pybuild.builder.networks.document import ports_text
 from pybuild.builder.networks.membership import read_attached, read_live
 from pybuild.builder.networks.values import HOST, NONE, PRIVATE
 
@@ -31,12 +29,14 @@ HEADERS = {
     "LocalVolumes": "LOCAL VOLUMES",
     "Networks": "NETWORKS",
 }
+COLUMNS = ("ID", "Image", "Command", "CreatedAgo", "Status", "Ports", "Names")
+"""Those of the plain table."""
 _COMMAND, _MOUNT = 20, 15
 
 
-def container_row(container: StoredContainer, *, whole: bool, size: int = 0) -> Row:
-    """Return the fields of a container; *whole*: nothing is shortened, *size*: what it takes on the disk."""
-    config, state = container.config, container.state
+def container_row(container: StoredContainer, state: State, *, whole: bool, size: int = 0) -> Row:
+    """Return the fields of a container in *state*; *whole*: nothing is shortened, *size*: what it takes on the disk."""
+    config = container.config
     created = moment_of(config.created)
     first, *others = config.program.args
     words = " ".join((first, *(f"'{word}'" if " " in word else word for word in others)))
@@ -86,9 +86,14 @@ def _cut(text: str, most: int) -> str:
 
 def _ports(container: StoredContainer, state: State) -> str:
     config = container.config
-    if not state.runs or config.host.network == HOST or shared_with(config.host):
+    if not state.runs or config.host.network == HOST or config.host.shares_with:
         return ""
-    return ports_text(read_live(container.directory), config.program.exposed_ports)
+    live = read_live(container.directory)
+    if live is None and not config.program.exposed_ports:
+        return ""
+    from pybuild.builder.networks.document import ports_text
+
+    return ports_text(live, config.program.exposed_ports)
 
 
 def _networks(container: StoredContainer) -> list[str]:

@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-import click
-
 from pybuild.builder.display.columns import width
 
 if TYPE_CHECKING:
@@ -64,7 +62,9 @@ def rendered(template: "Template", value: object) -> str:
     try:
         return template.render(value)
     except TemplateError as error:
-        raise click.UsageError(str(error)) from error
+        from click import UsageError
+
+        raise UsageError(str(error)) from error
 
 
 def parsed(text: str) -> "Template":
@@ -75,7 +75,9 @@ def parsed(text: str) -> "Template":
     try:
         return Template(text)
     except TemplateError as error:
-        raise click.UsageError(str(error)) from error
+        from click import UsageError
+
+        raise UsageError(str(error)) from error
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from pybuild.runtime.kernel.capabilities import EVERY
 from pybuild.runtime.monitor import entry
-from pybuild.runtime.monitor.entry import InsideCommand
+from pybuild.runtime.monitor.watch import InsideCommand
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.inside.plan import NULL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process

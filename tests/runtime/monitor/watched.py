@@ -14,9 +14,8 @@ from typing import Any
 
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.entry import InsideCommand
 from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
-from pybuild.runtime.monitor.watch import Health, LogFiles, Restart, WatchOrder
+from pybuild.runtime.monitor.watch import Health, InsideCommand, LogFiles, Restart, WatchOrder
 from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.inside.plan import NULL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process

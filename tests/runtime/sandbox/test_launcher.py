@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pybuild.runtime.errors import RuntimeHostError, SandboxError, SandboxUnavailable
+from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import launcher
-from pybuild.runtime.sandbox.inside.plan import NAMESPACES, Report
 from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Process, ResourceLimits, Spec, Tmpfs
 from tests.runtime.sandboxes import Image, base, image, python, python_image
 
@@ -199,16 +198,6 @@ def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) 
     assert done.stdout.split() == ["40"]
     assert leaked_mounts(image) == []
     assert image.shell("echo fine").out == "fine\n"
-
-
-def test_a_host_without_namespaces_is_told_apart_from_a_fault_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SandboxUnavailable, match="make namespaces and mounts"):
-        launcher.result_of([Report("failed", NAMESPACES, "", 1, "make namespaces: Operation not permitted")])
-    with pytest.raises(SandboxError, match=r"^enter the root: Device or resource busy$"):
-        launcher.result_of([Report("failed", "enter the root", "", 16, "enter the root: Device or resource busy")])
-    with pytest.raises(RuntimeHostError, match="KeyError"):
-        launcher.result_of([Report("crashed", "KeyError", "", 0, "'x'")])
-    assert launcher.result_of([]) == ExitStatus(signal=9)
 
 
 def test_who_has_more_capabilities_than_usual_does_without_nothing(tmp_path: Path) -> None:

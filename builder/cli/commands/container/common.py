@@ -1,6 +1,5 @@
 """What the commands about containers share: opening the store, and an action on each of several names."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -15,7 +14,6 @@ from pybuild.builder.containers.lifecycle import settle_all
 from pybuild.builder.containers.namespace import need_sandbox
 from pybuild.builder.errors import BuildError, PullFailed, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.store.room import writing
 from pybuild.runtime.errors import RuntimeHostError
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -63,14 +61,6 @@ def every(names: Iterable[str], action: Callable[[str], object]) -> int | None:
             failed = True
             put_error(describe(error).text)
     return FAILED if failed else None
-
-
-def pass_on(stream: int, data: bytes) -> None:
-    """Write *data*, which a container wrote to *stream* (1 or 2), to the same stream of this process."""
-    file = (sys.stdout if stream == 1 else sys.stderr).buffer
-    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
-        file.write(data)
-        file.flush()
 
 
 def stop_options(function: _F) -> _F:

@@ -29,7 +29,7 @@ class MeasuredContainer(NamedTuple):
         """Return its row in the table of containers."""
         from pybuild.builder.cli.format.containers import container_row
 
-        return container_row(self.container, whole=False, size=self.size)
+        return container_row(self.container, self.container.state, whole=False, size=self.size)
 
 
 class MeasuredVolume(NamedTuple):

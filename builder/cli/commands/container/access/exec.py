@@ -6,12 +6,11 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import opened_containers, pass_on
-from pybuild.builder.cli.failures import Described, Failure, describe
+from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.flags.build import variables
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.containers.errors import NotStarted
-from pybuild.builder.containers.executing import Inside, execute
+from pybuild.builder.cli.usual.exec import run_inside
+from pybuild.builder.containers.executing import Inside
 from pybuild.builder.errors import RequestError
 
 
@@ -62,7 +61,4 @@ def command(  # noqa: PLR0917 - click hands them over by name
         privileged=privileged,
     )
     with opened_containers() as containers:
-        try:
-            return execute(containers.find(name), inside, None if detach else pass_on)
-        except NotStarted as error:
-            raise Described(Failure(describe(error).text, error.code)) from error
+        return run_inside(containers.find(name), inside, detach=detach)

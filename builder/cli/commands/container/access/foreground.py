@@ -3,8 +3,7 @@
 import socket
 from contextlib import suppress
 
-from pybuild.builder.cli.commands.container.common import pass_on
-from pybuild.builder.cli.tools import note
+from pybuild.builder.cli.tools import note, pass_on
 from pybuild.builder.containers.attached import Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError

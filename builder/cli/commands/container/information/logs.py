@@ -1,17 +1,14 @@
 """``pybuild logs``: what a container printed."""
 
 import time
-from collections.abc import Callable
-from itertools import groupby
-from pathlib import Path
 
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import opened_containers, pass_on
+from pybuild.builder.cli.commands.container.common import opened_containers
+from pybuild.builder.cli.usual.logs import WITHOUT, show
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.logs import LogLine, batches, full_time, moment
-from pybuild.builder.containers.state import is_watched
+from pybuild.builder.containers.logs import moment
 from pybuild.builder.errors import RequestError
 
 
@@ -34,22 +31,16 @@ def command(
     now = time.time()
     with opened_containers() as containers:
         container = containers.find(name)
-        if container.config.host.log_driver == "none":
+        if container.config.host.log_driver == WITHOUT:
             raise ContainerError("configured logging driver does not support reading")
-        found = batches(
-            container.directory,
+        show(
+            container,
             tail=_count(tail),
             since=moment(since, now) if since else None,
             until=moment(until, now) if until else None,
-            follow=_still(container.directory) if follow else None,
+            follow=follow,
+            timestamps=timestamps,
         )
-        for batch in found:
-            for stream, group in groupby(batch, key=lambda line: line.stream):
-                pass_on(stream, b"".join(_shown(line, timestamps=timestamps) for line in group))
-
-
-def _still(directory: Path) -> Callable[[], bool]:
-    return lambda: is_watched(directory)
 
 
 def _count(text: str) -> int | None:
@@ -58,7 +49,3 @@ def _count(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise RequestError(f"invalid value for --tail: {text}", hint="give a number, or all")
     return int(text)
-
-
-def _shown(line: LogLine, *, timestamps: bool) -> bytes:
-    return full_time(line.time).encode() + b" " + line.data if timestamps else line.data

@@ -5,10 +5,11 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.format.container_filters import container_filter
-from pybuild.builder.cli.format.containers import HEADERS, container_row
+from pybuild.builder.cli.format.containers import COLUMNS, HEADERS, container_row
 from pybuild.builder.cli.format.listing import listing
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.files import written_size
+from pybuild.builder.containers.state import ALIVE
 from pybuild.builder.errors import RequestError
 
 
@@ -45,23 +46,22 @@ def command(  # noqa: PLR0917 - click hands them over by name
     filters with the same key, one must match; of labels all must.
     """
     with opened_containers() as containers:
-        found = containers.all()
+        found = [(each, each.state) for each in containers.all()]
         passes, tells_state = container_filter(containers, filters)
         most = 1 if latest else last
         if not (everything or tells_state or most >= 0):
-            found = [container for container in found if container.state.status in {"running", "paused", "restarting"}]
-        found = [container for container in found if passes(container)]
+            found = [pair for pair in found if pair[1].status in ALIVE]
+        found = [pair for pair in found if passes(pair[0])]
         measured = size or bool(template and "Size" in template)
         rows = [
-            container_row(container, whole=no_trunc, size=written_size(containers.store, container) if measured else 0)
-            for container in (found[:most] if most >= 0 else found)
+            container_row(each, state, whole=no_trunc, size=written_size(containers.store, each) if measured else 0)
+            for each, state in (found[:most] if most >= 0 else found)
         ]
     if quiet and template:
         raise RequestError("--format and --quiet exclude each other")
     if quiet:
         text = "\n".join(row["ID"] for row in rows)
     else:
-        columns = ["ID", "Image", "Command", "CreatedAgo", "Status", "Ports", "Names", *(["Size"] if size else [])]
-        text = listing(rows, HEADERS, columns, template)
+        text = listing(rows, HEADERS, (*COLUMNS, *(["Size"] if size else [])), template)
     if text:
         say(text)

@@ -67,7 +67,9 @@ def test_a_container_whose_monitor_was_killed_has_ended_with_137(pen: Shop) -> N
 
 
 def test_one_that_ran_when_the_host_went_down_has_exited_with_255(pen: Shop) -> None:
-    identity = pen.run("run", "-d", "--name", "one", "box", "sh", "-c", "echo kept > /kept; sleep 1000").out.strip()
+    identity = pen.run(
+        "run", "-d", "--name", "one", "box", "sh", "-c", "test -f /kept || echo kept > /kept; sleep 1000"
+    ).out.strip()
     until(lambda: pen.run("exec", "one", "cat", "/kept").out == "kept\n")
     pen.run("kill", "one")
     directory = pen.store.root / "containers" / identity

@@ -1,0 +1,1 @@
+"""Usual command lines about containers, read and carried out without click."""

@@ -1,0 +1,108 @@
+"""What usual commands share: reading the words, of which few flags are known, and finding the container they name."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pybuild.builder.cli.session import session
+from pybuild.builder.containers.directory import StoredContainer, find
+from pybuild.builder.containers.errors import NoSuchContainer
+from pybuild.builder.errors import StoreError
+from pybuild.builder.store.directory import default_root
+from pybuild.runtime.sandbox.isolation import VARIABLE
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class KnownFlags:
+    """The flags that a command knows, by each of their names: with one value, with several, without any.
+
+    *interspersed*: flags may also follow the first word that is none.
+    """
+
+    ones: Mapping[str, str] = {}
+    many: Mapping[str, str] = {}
+    switches: Mapping[str, str] = {}
+    interspersed: bool = False
+
+
+@frozen
+class UsualWords:
+    """What was given: the values of the flags by the names that `KnownFlags` gives them, and the words behind them."""
+
+    values: Mapping[str, Sequence[str]]
+    words: Sequence[str]
+
+    def one(self, name: str) -> str | None:
+        """Return the value of a flag, None when it was not given."""
+        return self.values[name][-1] if name in self.values else None
+
+    def many(self, name: str) -> tuple[str, ...]:
+        """Return the values of a flag in their order."""
+        return tuple(self.values.get(name, ()))
+
+    def has(self, name: str) -> bool:
+        """Return whether a flag without a value was given."""
+        return name in self.values
+
+
+def read(words: Sequence[str], known: KnownFlags) -> UsualWords | None:
+    """Return what *words* say; None when one of them is not known here, or could be a mistake."""
+    values: dict[str, list[str]] = {}
+    plain: list[str] = []
+    rest = list(words)[::-1]
+    while rest:
+        word = rest.pop()
+        if not word.startswith("-"):
+            plain.append(word)
+            if not known.interspersed:
+                return UsualWords(values=values, words=(*plain, *rest[::-1]))
+            continue
+        if (letters := _switches(word, known)) is not None:
+            for name in letters:
+                values[name] = [name]
+            continue
+        name, equals, value = word.partition("=")
+        wanted = known.ones.get(name) or known.many.get(name)
+        # For click "-t=x" is the value "=x" of -t.
+        if wanted is None or (equals and name[1] != "-") or not (equals or rest):
+            return None
+        value = value if equals else rest.pop()
+        if not value or value.startswith("-") or (name in known.ones and wanted in values):
+            return None
+        values.setdefault(wanted, []).append(value)
+    return UsualWords(values=values, words=plain)
+
+
+def _switches(word: str, known: KnownFlags) -> list[str] | None:
+    """Return the names of the switches in *word*, such as ``-it``; None when it is anything else."""
+    names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
+    found = [known.switches.get(name, "") for name in names]
+    return found if found and all(found) else None
+
+
+def own_root() -> Path | None:
+    """Return the directory of the store; None unless it is there, and this user's alone.
+
+    `Store.open` explains what is wrong with another one. With a chosen isolation click's commands check that.
+    """
+    if VARIABLE in os.environ:
+        return None
+    given = session().root
+    root = Path(given).absolute() if given else default_root().absolute()
+    try:
+        found = os.stat(root)
+    except OSError:
+        return None
+    return root if found.st_uid == os.geteuid() and not found.st_mode & 0o077 else None
+
+
+def found_container(name: str) -> StoredContainer | None:
+    """Return the container that *name* names; None when there is none, or not here: others have the messages."""
+    root = own_root()
+    if root is None:
+        return None
+    try:
+        return find(root, name)
+    except (NoSuchContainer, StoreError, OSError):
+        return None

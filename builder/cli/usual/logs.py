@@ -1,0 +1,69 @@
+"""``pybuild logs`` without click: what a container printed, or the last lines of it."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from pybuild.builder.cli.tools import pass_on
+from pybuild.builder.cli.usual.common import KnownFlags, found_container, read
+from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.logs import LogLine, batches, full_time
+from pybuild.builder.containers.state import is_watched
+
+_KNOWN = KnownFlags(
+    ones={"-n": "tail", "--tail": "tail"},
+    switches={"-f": "follow", "--follow": "follow", "-t": "timestamps", "--timestamps": "timestamps"},
+    interspersed=True,
+)
+WITHOUT = "none"
+"""The driver that keeps nothing."""
+
+
+def command(words: Sequence[str]) -> int | None:
+    """Carry out ``logs`` with *words* and return the exit code; None, and nothing is done, when click must do it."""
+    given = read(words, _KNOWN)
+    if given is None or len(given.words) != 1:
+        return None
+    tail = given.one("tail") or "all"
+    if tail != "all" and not (tail.isascii() and tail.isdigit()):
+        return None
+    container = found_container(given.words[0])
+    if container is None or container.config.host.log_driver == WITHOUT:
+        return None
+    show(
+        container,
+        tail=None if tail == "all" else int(tail),
+        follow=given.has("follow"),
+        timestamps=given.has("timestamps"),
+    )
+    return 0
+
+
+def show(
+    container: StoredContainer,
+    *,
+    tail: int | None,
+    since: float | None = None,
+    until: float | None = None,
+    follow: bool = False,
+    timestamps: bool = False,
+) -> None:
+    """Print what a container printed, on the same streams, as `batches` finds it."""
+    found = batches(
+        container.directory,
+        tail=tail,
+        since=since,
+        until=until,
+        follow=_still(container.directory) if follow else None,
+    )
+    for batch in found:
+        for stream, group in groupby(batch, key=lambda line: line.stream):
+            pass_on(stream, b"".join(_shown(line, timestamps=timestamps) for line in group))
+
+
+def _still(directory: Path) -> Callable[[], bool]:
+    return lambda: is_watched(directory)
+
+
+def _shown(line: LogLine, *, timestamps: bool) -> bytes:
+    return full_time(line.time).encode() + b" " + line.data if timestamps else line.data
