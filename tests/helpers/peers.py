@@ -39,9 +39,13 @@ mount -t tmpfs tmpfs "$1/run"
 mount -t tmpfs tmpfs "$1/tmp"
 cp -L /etc/resolv.conf "$1/run/resolv.conf"
 mount --bind "$1/run/resolv.conf" "$1/etc/resolv.conf"
-root=$1
+cd "$1"
 shift 3
-exec setpriv --pdeathsig TERM chroot "$root" dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
+# A chroot would not be enough: exec enters the mount namespace of a container, and comes back to the host's root.
+pivot_root . .
+umount -l .
+unset TMPDIR
+exec setpriv --pdeathsig TERM dockerd --data-root /srv/data --exec-root /srv/exec --pidfile /srv/dockerd.pid \
     -H unix:///srv/docker.sock "$@"
 """
 _NO_NETWORK = ("--bridge=none", "--iptables=false")
