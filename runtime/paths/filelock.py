@@ -1,11 +1,11 @@
 """Locks on files and directories between processes, and the removal of what a dead process left behind.
 
-A lock is a flock: it belongs to an open descriptor, so it ends with its holder however the holder ends, and a lock
-that can be had proves that nobody is at work. Temporary files and directories are made **locked**; `sweep` removes
-those whose lock is free. Holders in one process exclude each other as well, because each opens a descriptor of its own.
+A lock is a flock(2): it belongs to an open descriptor, so the kernel releases it when its holder ends, for whatever
+reason. Temporary files and directories are locked when they are made, and `sweep` removes those whose lock is free.
+Threads of one process exclude each other as well, because each opens a descriptor of its own.
 
-Lock files may be removed by whoever holds them exclusively: after each flock it is checked that the name still leads
-to the locked file, else the lock is taken again. Not for NFS, where a flock on a directory does not exist.
+The holder of an exclusive lock may remove the lock file. So after each flock it is checked that the name still leads to
+the locked file; if not, the lock is taken again. NFS is not supported, since it has no flock on directories.
 """
 
 import errno
@@ -21,12 +21,12 @@ from pathlib import Path
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 MARK = ".pybuild-scratch"
-"""The file that tells a directory of ours where other programs have theirs, such as /tmp; made when it is locked."""
+"""A file by which `sweep_marked` recognises directories of pybuild in /tmp. It is made after they are locked."""
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[int]:
-    """Hold the lock file *path* alone, waiting for it; made when missing. Yields its descriptor."""
+    """Wait for an exclusive lock on the file *path*, which is made if missing; yield its descriptor."""
     lock = _lock_file(path, fcntl.LOCK_EX)
     try:
         yield lock
@@ -36,7 +36,7 @@ def exclusive(path: Path) -> Iterator[int]:
 
 @contextmanager
 def shared(path: Path) -> Iterator[int]:
-    """Hold the lock file *path* together with other readers, waiting for it; made when missing."""
+    """Wait for a shared lock on the file *path*, which is made if missing; yield its descriptor."""
     lock = _lock_file(path, fcntl.LOCK_SH)
     try:
         yield lock
@@ -56,7 +56,7 @@ def new_locked_directory(directory: Path, prefix: str) -> tuple[Path, int]:
 
 
 def new_locked_file(directory: Path, prefix: str) -> tuple[Path, int]:
-    """Make a file of mode 0600 with a fresh name in *directory*; return it and its descriptor, which holds its lock."""
+    """Make a new file of mode 0600 in *directory*; return it and the descriptor that holds its lock."""
     while True:
         path = directory / f"{prefix}{os.urandom(8).hex()}"
         lock = os.open(path, _FILE | os.O_EXCL, 0o600)
@@ -67,9 +67,10 @@ def new_locked_file(directory: Path, prefix: str) -> tuple[Path, int]:
 def sweep(
     directory: Path, prefix: str, spared: str = "", *, before: Callable[[Path], None] = lambda _path: None
 ) -> list[str]:
-    """Remove what begins with *prefix* in *directory* and is held by nobody; return the names.
+    """Remove files and directories in *directory* that begin with *prefix* and are not locked; return their names.
 
-    Those that begin with *spared* stay, unless that is empty. *before* is called with each, locked, before it goes.
+    Names that begin with *spared*, if it is not empty, are left. *before* is called with each path, locked, before it
+    is removed.
     """
     top = os.open(directory, _DIRECTORY)
     try:
@@ -81,19 +82,20 @@ def sweep(
 
 
 def sweep_marked(directory: Path, prefix: str) -> list[str]:
-    """Remove as `sweep` does, but only directories of this user that have the file `MARK`; failures are no errors.
+    """Do `sweep` for directories of this user that have the file `MARK`, and ignore failures.
 
-    Nothing is removed where another user could exchange a directory between the look at it and its removal.
+    Nothing is removed from a *directory* in which another user could replace an entry between the check and the
+    removal.
     """
     try:
         top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+    except OSError:  # no $TMPDIR: there is nothing to remove
         return []
     removed = []
     try:
         names = os.listdir(top) if _is_safe(os.fstat(top)) else []
         for name in names:
-            with suppress(OSError):
+            with suppress(OSError):  # removed meanwhile, or it cannot be: the next sweep tries again
                 if name.startswith(prefix) and _is_marked(top, name) and _remove_unheld(top, name):
                     removed.append(name)
     finally:
@@ -102,10 +104,10 @@ def sweep_marked(directory: Path, prefix: str) -> list[str]:
 
 
 def remove_tree(dir_fd: int, name: str) -> None:
-    """Remove *name* in the directory *dir_fd* with everything below it, without following symlinks, if it exists.
+    """Remove *name* in the directory *dir_fd* with everything below it, if it exists, without following symlinks.
 
-    Directories move up to the top before they are emptied, so neither the stack nor the number of descriptors grows
-    with the depth of the tree, which a RUN step chooses.
+    A RUN step may make a tree of any depth, on which recursion would fail. So directories are moved up to the top
+    before they are emptied, and neither the stack nor the number of descriptors grows with the depth.
     """
     try:
         os.unlink(name, dir_fd=dir_fd)
@@ -136,8 +138,8 @@ def _lock_file(path: Path, operation: int) -> int:
 
 
 def _flock_new(lock: int, path: Path) -> bool:
-    """Lock a new file; False when a sweep has found it before it was locked, and removed it."""
-    with suppress(BlockingIOError):
+    """Lock a new file. Return False if a sweep in another process has found it unlocked, and removed it."""
+    with suppress(BlockingIOError):  # that sweep has it locked
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _still_at(lock, path):
             return True
@@ -164,7 +166,7 @@ def _remove_unheld(top: int, name: str, before: Callable[[], None] = lambda: Non
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         before()
-        # Its holder may have renamed it to its final name since it was opened; then this name is nobody's.
+        # If its holder has just renamed it to its final name, this name does not exist, and nothing is removed.
         remove_tree(top, name)
     except BlockingIOError:
         return False
@@ -188,9 +190,9 @@ def _is_marked(top: int, name: str) -> bool:
 
 
 def _empty_once(directory: int, top: int, numbers: Iterator[int]) -> bool:
-    """Remove the entries of *directory*, and move directories two levels down up to *top*.
+    """Empty *directory* once, and return whether it had any entry.
 
-    Returns whether there was any entry.
+    In *top*, directories are emptied and removed; in others they are moved to *top*, to be emptied in the next round.
     """
     found = False
     with os.scandir(directory) as entries:
@@ -217,7 +219,7 @@ def _move_up(directory: int, name: str, top: int, numbers: Iterator[int]) -> Non
             os.rename(name, f".{number}", src_dir_fd=directory, dst_dir_fd=top)
         except OSError as error:
             if error.errno == errno.EACCES and not writable:
-                # Without privilege a directory must be writable to get another parent.
+                # For an ordinary user a directory must be writable to be moved to another parent (its ".." changes).
                 os.close(_open_to_empty(directory, name))
                 writable = True
             elif error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
@@ -227,7 +229,7 @@ def _move_up(directory: int, name: str, top: int, numbers: Iterator[int]) -> Non
 
 
 def _open_to_empty(dir_fd: int, name: str) -> int:
-    """Open a directory and make its entries removable. Only a user without privileges needs to change its mode."""
+    """Open a directory to remove its entries. An ordinary user may have to make it readable and writable first."""
     handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
         if os.geteuid() != 0 and os.fstat(handle).st_mode & 0o700 != 0o700:

@@ -1,7 +1,7 @@
-"""Which file system a file is on, so that another one in its place is not taken for it.
+"""The identity of the file system that a file is on.
 
-An inode number and a change time tell files of one file system apart. Two images that are mounted in turn at one place
-may have the same numbers, and a file system that others write to may show any change time.
+Inode number and change time identify a state of a file on one file system. But another file system that is mounted at
+the same place later may have the same numbers, and a remote one may show any change time.
 """
 
 import ctypes
@@ -13,9 +13,9 @@ _EXT, _XFS, _BTRFS = 0xEF53, 0x58465342, 0x9123683E
 _FUSE, _NFS, _9P, _CEPH = 0x65735546, 0x6969, 0x01021997, 0xC36400
 _SMB, _SMB2, _VBOX = 0xFF534D42, 0xFE534D42, 0x786F4256
 _WITH_ID = frozenset({_EXT, _XFS, _BTRFS})
-"""The id of these is written on the disk when they are made."""
-_UNTRUE = frozenset({_FUSE, _NFS, _SMB, _SMB2, _9P, _CEPH, _VBOX})
-"""The change time of these is what somebody else says."""
+"""File systems with an id that is written to the disk when they are made."""
+_REMOTE = frozenset({_FUSE, _NFS, _SMB, _SMB2, _9P, _CEPH, _VBOX})
+"""File systems whose change times come from another machine or program."""
 _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID_UNIQUE = 0x4000
 _MASK_AT, _MOUNT_AT = 0, 144  # struct statx: stx_mask, stx_mnt_id
@@ -25,17 +25,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def identity(fd: int) -> str | None:
-    """Return what names the file system of an open file; None when its change times cannot be trusted.
+    """Return a text that identifies the file system of an open file; None if its change times cannot be trusted.
 
-    ext4, xfs and btrfs have an id of their own. Of all others the mount counts too: its number is never used again
-    before the machine is started anew (Linux 6.8).
+    ext4, xfs and btrfs have an id of their own. For others the number of the mount is a part of it, which is not reused
+    until the host is booted again (Linux 6.8).
     """
     buffer = ctypes.create_string_buffer(256)
     if _libc.fstatfs(fd, buffer):
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     kind = struct.unpack_from("l", buffer.raw, _TYPE_AT)[0] & 0xFFFFFFFF
-    if kind in _UNTRUE:
+    if kind in _REMOTE:
         return None
     number = struct.unpack_from("Q", buffer.raw, _ID_AT)[0]
     if kind in _WITH_ID:
@@ -44,7 +44,7 @@ def identity(fd: int) -> str | None:
 
 
 def _mount(fd: int) -> str:
-    """Return the number of the mount and the boot it belongs to; nothing where the number is new in every process."""
+    """Return the number of the mount and that of the boot; "" if there is none, or if it differs for each process."""
     buffer = ctypes.create_string_buffer(512)
     if not hasattr(_libc, "statx") or _has_own_mounts():
         return ""
@@ -59,7 +59,7 @@ def _mount(fd: int) -> str:
 @cache
 def _has_own_mounts() -> bool:
     """Return whether this process has copies of all mounts, with new numbers, as in a user namespace of its own."""
-    # Imported here: ext4, xfs and btrfs do without, and a build in which nothing changed loads this module.
+    # Imported here because every build loads this module, and ext4, xfs and btrfs do not need the import.
     from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 
     return not in_initial_namespace()

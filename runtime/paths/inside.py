@@ -1,4 +1,4 @@
-"""Opens a path inside a root by the kernel's own resolution; the sandbox child loads it, so it costs no time."""
+"""Opens paths inside a root by openat2(2); without `walk`, because the sandbox child must import little."""
 
 import os
 from errno import EAGAIN
@@ -6,30 +6,31 @@ from errno import EAGAIN
 from pybuild.runtime.kernel import syscalls
 
 _RACES = 32
-"""Attempts after EAGAIN: that often in a row it is no accident."""
+"""The most attempts after EAGAIN, which is temporary unless somebody provokes it."""
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
 
 def open_inside(root: int, path: bytes, flags: int = os.O_PATH) -> int:
-    """Open *path* with *root* as its root: links lead nowhere else, and none of /proc's magic links is followed."""
+    """Open *path* as a process with this *root* would. Magic links, such as /proc/PID/root, are not followed."""
     for _ in range(_RACES):
         try:
             return syscalls.openat2(root, path or b".", flags, resolve=_IN_ROOT)
         except BlockingIOError:
-            # A rename or mount somewhere on the system made ".." ambiguous for a moment.
+            # A rename or mount somewhere on the host happened while the kernel resolved "..", so it could not be sure
+            # of the result.
             continue
     raise OSError(EAGAIN, os.strerror(EAGAIN), path)
 
 
 def make_directory_inside(root: int, path: bytes, uid: int, gid: int) -> int:
-    """Open the directory *path* as `open_inside` does. What is missing is made, 0755 and owned by *uid* and *gid*."""
+    """Open the directory *path* as `open_inside` does. Missing ones are made, of mode 0755, for *uid* and *gid*."""
     above, reached, names = os.dup(root), b"", path.split(b"/")
     for place, name in enumerate(names):
         try:
             directory = _open_or_make(root, reached + b"/" + name, above, uid, gid)
         except FileExistsError:
-            # A symlink to what is not there: that is made.
+            # It could neither be opened nor made, so it is a dangling symlink, whose target is made.
             target = os.readlink(name, dir_fd=above)
             further = b"/".join((target if target.startswith(b"/") else reached + b"/" + target, *names[place + 1 :]))
             return make_directory_inside(root, further, uid, gid)

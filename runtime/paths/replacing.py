@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: who reads one finds the old content or the new one, also after a crash."""
+"""Atomic replacement of files: a reader finds the old content or the new one, also after a crash."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Let *text* be the content of *path*, for this user alone, and on the disk when this returns.
+    """Replace *path* by a file of mode 0600 with the content *text*, which is on the disk when this returns.
 
-    The new file has the name with ``.new`` until it is whole, so of several writers the caller lets in one at a time.
+    The new file has the suffix ``.new`` until it is complete, so only one writer may be at work at a time.
     """
     new = path.with_name(f"{path.name}.new")
     with open(os.open(new, _FLAGS, 0o600), "w", encoding="utf-8") as file:

@@ -1,12 +1,12 @@
-"""Work on paths inside a root without ever leaving it: everything by file descriptor, nothing by joined strings.
+"""Paths inside a root, which cannot lead out of it: everything is done by file descriptor, not by joined paths.
 
-A *root* is a directory that somebody else may have filled: an unpacked image, a build context. A path in it is resolved
-as a process chrooted there would: an absolute symlink starts again at the root, ``..`` stops at the root. The kernel
-does it (openat2 with RESOLVE_IN_ROOT); where it cannot, a walk component by component does: see `runtime.paths.walk`.
+A *root* is a directory with untrusted content: an unpacked image, a build context. A path in it is resolved as for a
+process with that root: an absolute symlink starts at the root, ``..`` stops at the root. The kernel does that (openat2
+with RESOLVE_IN_ROOT); where it cannot, `runtime.paths.walk` does it component by component.
 
-Microseconds, measured: `Root.open` and `Root.stat` of a path 5, of a single name not followed 2, one entry of
-`scan_directory` 2, `Root.real` 20. To go through a big tree, open each directory once and use `scan_directory` and the
-functions of `os` that take a ``dir_fd``, symlinks not followed: a single name cannot leave its directory.
+Measured, in microseconds: `Root.open` and `Root.stat` of a path 5, of a single name not followed 2, one entry of
+`scan_directory` 2, `Root.real` 20. To walk a large tree, open each directory once and use `scan_directory` and the
+functions of `os` that take a ``dir_fd``, without following symlinks: a single name cannot leave its directory.
 """
 
 import errno
@@ -33,11 +33,11 @@ class DirectoryEntry(NamedTuple):
 
 
 class Root:
-    """A directory that no path can leave; owns a descriptor of it and closes it.
+    """A directory that no path can leave. It owns a descriptor of the directory.
 
-    Paths are relative to the root whether or not they begin with a slash; "" is the root itself. Methods that look
-    answer None for what is missing; a path that cannot be resolved (a loop, a file used as a directory, a race that
-    does not end) raises UnsafePathError. Nothing here creates or follows anything outside.
+    Paths are relative to the root whether or not they begin with a slash; "" is the root itself. Methods that look a
+    path up return None for a missing one. A path that cannot be resolved (a loop, a file used as a directory, a race
+    that does not end) raises UnsafePathError. Nothing outside is created or followed.
     """
 
     __slots__ = ("fd",)
@@ -87,14 +87,14 @@ class Root:
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise UnsafePathError(f"{path}: not a regular file")
-            # The very file behind the descriptor: no name is resolved again, so nobody can swap it.
+            # By the descriptor, not by the path, so that nobody can put another file in its place.
             return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(handle)
 
     def stat(self, path: str, *, follow: bool = True) -> os.stat_result | None:
         """Return the status of what is at *path*, or None when there is nothing."""
-        if not follow and "/" not in path and path not in {"", ".", ".."} and len(path) < 64:  # never too long
+        if not follow and "/" not in path and path not in {"", ".", ".."} and len(path) < 64:  # a fast path
             try:
                 return os.stat(path, dir_fd=self.fd, follow_symlinks=False)
             except FileNotFoundError:
@@ -122,7 +122,7 @@ class Root:
             os.close(handle)
 
     def real(self, path: str) -> str:
-        """Return *path* with every symlink resolved, without leading slash; components at its end may be missing."""
+        """Return *path* with all symlinks resolved, without leading slash. Components at its end may be missing."""
         own = self.stat(path, follow=False) if _is_name(path) and path not in {"", "."} else None
         if not path or (own is not None and not stat.S_ISLNK(own.st_mode)):
             return path
@@ -152,9 +152,9 @@ class Root:
     def make_directories(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> list[str]:
         """Create the directory *path* and the missing ones above it; return those created, outermost first.
 
-        It is `real` of *path* that is made: symlinks are followed inside the root, a dangling one at its target. *mode*
-        is exact, the umask has no say. Directories that exist stay as they are; another creator at the same time is no
-        error.
+        Symlinks are followed inside the root, and the target of a dangling one is created: see `real`. *mode* is that
+        of the new directories, whatever the umask. Existing ones are not changed, and it is no error if another process
+        creates one at the same time.
         """
         created, names, current = [], list(filter(None, self.real(path).split("/"))), os.dup(self.fd)
         try:
@@ -188,7 +188,7 @@ class Root:
         except FileNotFoundError:
             return None
         with os.fdopen(handle, "rb") as file:
-            # The size is looked at first, so that a sparse file of terabytes costs nothing; /proc tells no size.
+            # Files that are too long are not read. Files of /proc have the size 0, so the content is measured as well.
             content = file.read(limit + 1) if os.fstat(handle).st_size <= limit else None
         if content is None or len(content) > limit:
             raise UnsafePathError(f"{path}: longer than {limit} bytes")
@@ -212,7 +212,7 @@ class Root:
 
 
 def _resolved(root: int, path: str, flags: int) -> int:
-    """Open *path* inside *root*. For a name that is no symlink the resolver is not loaded: most paths of a build."""
+    """Open *path* inside *root*. A name that is no symlink, as most paths of a build, needs no import of `walk`."""
     name = path or "."
     if _is_name(name):
         try:
@@ -220,7 +220,7 @@ def _resolved(root: int, path: str, flags: int) -> int:
         except FileNotFoundError:
             raise
         except OSError:
-            pass  # a symlink, or a failure that the resolver reports
+            pass  # a symlink, or a failure that `resolve` will raise again
         else:
             if not flags & os.O_PATH or flags & os.O_NOFOLLOW or not stat.S_ISLNK(os.fstat(handle).st_mode):
                 return handle
@@ -243,7 +243,7 @@ def scan_directory(fd: int) -> list[DirectoryEntry]:
 
 
 def names_and_statuses(fd: int) -> list[tuple[str, os.stat_result]]:
-    """Return what `scan_directory` returns as pairs, which are made in half the time: for walks of large trees."""
+    """Do `scan_directory`, but return plain pairs, which takes half the time: for walks of large trees."""
     entries = []
     with os.scandir(fd) as found:
         for entry in found:
@@ -255,7 +255,7 @@ def names_and_statuses(fd: int) -> list[tuple[str, os.stat_result]]:
         "".join(name for name, _ in entries).encode()
         entries.sort(key=itemgetter(0))
     except UnicodeEncodeError:
-        # Surrogate escapes sort below some real characters: with them text order is not byte order.
+        # Names that are not UTF-8 have surrogates, which do not sort as their bytes do.
         entries.sort(key=lambda entry: os.fsencode(entry[0]))
     return entries
 
@@ -263,7 +263,7 @@ def names_and_statuses(fd: int) -> list[tuple[str, os.stat_result]]:
 def read_xattrs(target: int | str) -> dict[str, bytes]:
     """Return the extended attributes of an open file, or of ``/proc/self/fd/N`` for an O_PATH descriptor, by name.
 
-    What overlayfs keeps for itself is left out: it is bookkeeping of a snapshot, never content of an image.
+    Those of overlayfs are left out: they are bookkeeping of a snapshot, and no content of an image.
     """
     try:
         names = os.listxattr(target)
@@ -293,7 +293,7 @@ def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tupl
 
 
 def _named(error: OSError, path: str) -> Exception:
-    """The error to raise for *path*: what the kernel says of an unsafe path, else the same error with the path."""
+    """Return an UnsafePathError for an errno that means an unsafe *path*, otherwise *error* with this path."""
     if error.errno in _UNSAFE:
         reason = "changes while it is resolved" if error.errno == errno.EAGAIN else os.strerror(error.errno).lower()
         return UnsafePathError(f"{path}: {reason}")

@@ -1,4 +1,4 @@
-"""A directory for the time of a block, below a directory that others use too."""
+"""Temporary directories, in a directory that other programs use, too."""
 
 import os
 import tempfile
@@ -11,9 +11,9 @@ from pybuild.runtime.paths.filelock import MARK, new_locked_directory, remove_tr
 
 @contextmanager
 def scratch(prefix: str, above: Path | None = None) -> Iterator[Path]:
-    """Make a directory that nobody else enters in *above*, $TMPDIR by default; it is locked, and gone afterwards.
+    """Make a locked directory of this user in *above*, by default $TMPDIR, for a block; it is removed afterwards.
 
-    The standard library's removal calls itself for each level, and a tree may be deeper than that can go.
+    Not with `tempfile.TemporaryDirectory`, whose removal is recursive and fails for very deep trees.
     """
     path, lock = new_locked_directory(above or Path(tempfile.gettempdir()), prefix)
     try:
@@ -29,9 +29,9 @@ def scratch(prefix: str, above: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def temporary() -> Iterator[Path]:
-    """Make an empty directory in $TMPDIR that is gone afterwards; when the process is killed, another one sweeps it."""
+    """Make an empty directory in $TMPDIR for a block. If this process is killed, a later `sweep_marked` removes it."""
     with scratch("pybuild-") as place:
         (place / MARK).touch(mode=0o600)
-        inner = place / "d"  # short: names of sockets are limited
+        inner = place / "d"  # a short name, because paths of sockets have at most 107 bytes
         inner.mkdir(mode=0o700)
         yield inner

@@ -1,4 +1,4 @@
-"""Files with holes: where their data is, and copies that keep the holes."""
+"""Files with holes: finding their data, and copying them with the holes."""
 
 import errno
 import os
@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from pybuild.runtime.stopping import check
 
 _PIECE = 64 << 20
-"""Bytes of one copy_file_range(2), so that an interrupt is noticed in between."""
+"""The most bytes of one copy_file_range(2), so that an interrupt is noticed soon."""
 
 
 def has_holes(status: os.stat_result) -> bool:
-    """Return whether a file takes less room than it has bytes. A file system that compresses may say so too."""
+    """Return whether a file occupies less than its size, which may also mean that the file system compresses."""
     return status.st_blocks * 512 < status.st_size
 
 
 def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of what is not a hole in the first *size* bytes, in ascending order.
+    """Yield (start, end) of each part of the first *size* bytes that is no hole, in ascending order.
 
-    Where the file system knows no holes, or the file became shorter, all is data. The position of *fd* changes.
+    If the file system does not support SEEK_DATA, or the file was truncated meanwhile, the rest is one part. The
+    position of *fd* changes.
     """
     end = 0
     while end < size:
@@ -36,7 +37,7 @@ def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def copy_data(old: int, new: int, status: os.stat_result) -> None:
-    """Copy the data of a file to an empty one and keep its holes."""
+    """Copy the data of *old* to the empty file *new*, with the holes."""
     if not has_holes(status):
         _copy_range(old, new, 0, status.st_size)
         return
@@ -60,6 +61,6 @@ def _copy_piece(old: int, new: int, start: int, length: int) -> int:
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP}:
             raise
-    # The kernel shares blocks within one file system only, and an overlay is another than the one it lies on.
+    # copy_file_range(2) works within one file system only, and an overlay is not the one that it is made of.
     os.lseek(new, start, os.SEEK_SET)
     return os.sendfile(new, old, start, length)

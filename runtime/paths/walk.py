@@ -1,7 +1,7 @@
-"""From a path in a root to a descriptor: by the kernel where it can, else by a walk component by component.
+"""Resolves a path in a root to a descriptor: by openat2(2), or component by component where that cannot be used.
 
-Both give the same answers, those that a process chrooted to the root would get. Linux before 5.6 has no openat2, the
-filters of old container engines deny it, and a path may be longer than the kernel takes.
+Both give the same result, that of a process whose root it is. Linux before 5.6 has no openat2, filters of old container
+engines deny it, and a path may be longer than the kernel accepts.
 """
 
 import errno
@@ -21,7 +21,7 @@ _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RE
 
 
 def resolve(root: int, path: str, flags: int) -> int:
-    """Open *path* inside *root*, with symlinks followed there; OSError as the kernel gives it."""
+    """Open *path* inside *root*, where symlinks are followed. Raises OSError with the errno of the kernel."""
     raw = os.fsencode(path)
     if b"\0" in raw:
         raise OSError(errno.ENOENT, "a name cannot contain a null byte", path)
@@ -33,14 +33,14 @@ def resolve(root: int, path: str, flags: int) -> int:
 
 
 def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> int:
-    """Open *path* below *fd* where no component may be a symlink or ``..``; the path may be longer than PATH_MAX.
+    """Open *path* below *fd*. No component may be a symlink or ``..``; the path may be longer than PATH_MAX.
 
-    It leads back to a place that a scan has found, so that a deep tree needs no descriptor per level.
+    By this a scan of a deep tree opens its directories again by their paths, and needs no descriptor for each level.
     """
     names = names_of(path) or ["."]
     if ".." in names:
         raise UnsafePathError(f"{path}: has a parent component")
-    # 15 names of 255 bytes fit into one path for the kernel; without openat2 each name is a step of its own.
+    # 15 names of 255 bytes fit into PATH_MAX. Without openat2, O_NOFOLLOW covers only the last name of a call.
     width = 1 if not kernel_resolves() else len(names) if len(path) < _PATH_MAX // 4 else 15
     current = fd
     for start in range(0, len(names), width):
@@ -60,9 +60,9 @@ def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) 
 class Walk:
     """A resolution component by component: `names` lead from the root to `fd`, an O_PATH descriptor, -1 if missing.
 
-    Each name is opened without following it, symlinks are read and their text is walked in turn. ``..`` goes down from
-    the root again through the names so far: one descriptor serves for any depth, and a directory that is moved away
-    meanwhile leads to an error, never out of the root.
+    Each name is opened without following it; a symlink is read, and its text is walked in turn. For ``..`` the names so
+    far, without the last, are opened from the root again. So one descriptor is enough for any depth, and a directory
+    that is moved meanwhile leads to an error, but never out of the root.
     """
 
     __slots__ = ("_links", "_missing_ok", "_root", "fd", "names")
@@ -79,7 +79,7 @@ class Walk:
         self._move_to(-1)
 
     def run(self, path: str, *, follow: bool) -> None:
-        """Walk *path*; the symlink at its end is followed only when *follow* is set or a slash comes after it."""
+        """Walk *path*. A symlink at its end is followed if *follow* is set or a slash ends the path."""
         todo = _reversed_components(path)
         while todo:
             name = todo.pop()
@@ -125,18 +125,18 @@ class Walk:
 
 
 def _reversed_components(path: str) -> list[str]:
-    """The components of *path*, last first; a slash at its end asks for a directory, which "." does as well."""
+    """Return the components of *path*, last first. A slash at its end, which requires a directory, becomes "."."""
     names = [name for name in path.split("/") if name]
     return [".", *names[::-1]] if path.endswith("/") else names[::-1]
 
 
 def names_of(path: str) -> list[str]:
-    """Return the components of *path* that count."""
+    """Return the components of *path* without empty ones and "."."""
     return [name for name in path.split("/") if name not in {"", "."}]
 
 
 def reopen(handle: int, flags: int) -> int:
-    """Open the very file behind an O_PATH descriptor: no name is resolved again, so nobody can swap it."""
+    """Open the file of an O_PATH descriptor. No name is resolved, so nobody can put another file in its place."""
     return os.open(f"/proc/self/fd/{handle}", flags & ~os.O_NOFOLLOW)
 
 
