@@ -13,9 +13,9 @@ NAMES = tuple(
 # SETFCAP: what Docker and BuildKit leave to a process.
 DEFAULT = 0xA80425FB
 EVERY = (1 << 64) - 1
-"""More than there are, for whoever wants what this process has."""
+"""Every capability, even ones that this kernel does not know: a process gets those of them that the builder has."""
 
 
 def mask(*names: str) -> int:
-    """Return the set of these *names*. Raises ValueError for one that is none."""
+    """Return the set of these *names* as a bit mask. Raises ValueError for an unknown name."""
     return sum(1 << NAMES.index(name) for name in {*names})

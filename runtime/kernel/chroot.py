@@ -1,7 +1,7 @@
-"""Out of a chroot, inside a mount namespace of one's own: the kernel lets no process change its root from there.
+"""Sandboxes for a builder that runs in a chroot: its root becomes that of a new mount namespace.
 
-A root that chroot(2) set is mostly a plain directory. Such a root cannot be made private, pivot_root(2) refuses it, and
-the host's mounts would stay within reach of whoever breaks out of it.
+A root that was set by chroot(2) is mostly a directory and no mount point. Its propagation cannot be made private, and
+pivot_root(2) refuses it (EINVAL). The host's mounts would also be within reach of a process that breaks out of it.
 """
 
 import os
@@ -25,7 +25,7 @@ from pybuild.runtime.wire import Operation
 
 
 class SavedMounts:
-    """The mounts and the root that this process has when it makes one of these, to come back to."""
+    """The mount namespace and the root that this process has now, to which it can return."""
 
     __slots__ = ("_namespace", "_root")
 
@@ -34,17 +34,17 @@ class SavedMounts:
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY)
 
     def restore(self) -> None:
-        """Come back. Names of files mean again what they mean to the caller of this process."""
+        """Return to them. Paths then lead to the files of the host again."""
         setns(self._namespace, CLONE_NEWNS)
         os.fchdir(self._root)
         os.chroot(".")
 
 
 def make_private() -> None:
-    """Let no mount of this namespace appear in another; afterwards the root of this process is that of the namespace.
+    """Make all mounts of this namespace private, and the root of this process that of the namespace.
 
-    To be called right after unshare(CLONE_NEWNS), by a process of a single thread. OSErrors are the kernel's refusal;
-    what only a chroot needs is an `Operation` of its own.
+    To be called right after unshare(CLONE_NEWNS), by a process with one thread. An OSError means that the kernel
+    permits no sandbox; a failure that only a chroot can cause is the SandboxError of an `Operation`.
     """
     place = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -58,7 +58,10 @@ def make_private() -> None:
 
 
 def _go_to_namespace_root(place: int) -> bool:
-    """Make the namespace's root that of this process; return whether that is another one than *place*."""
+    """Change to the root of the mount namespace; return whether that is another directory than *place*.
+
+    setns(2) has this effect, even with the namespace that the process is in already.
+    """
     infos = os.open("/proc/self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -74,7 +77,7 @@ def _go_to_namespace_root(place: int) -> bool:
 
 
 def _identity(infos: int, directory: int) -> tuple[int, int, bytes]:
-    """Return what no other directory has: a bind mount of a directory has its inode, but is another mount."""
+    """Return device, inode and mount of a directory: a bind mount of it has the same inode, but another mount."""
     with open(os.open(b"%d" % directory, os.O_RDONLY, dir_fd=infos), "rb") as file:
         mount_id = next(line for line in file if line.startswith(b"mnt_id:"))
     found = os.fstat(directory)
@@ -82,7 +85,7 @@ def _identity(infos: int, directory: int) -> tuple[int, int, bytes]:
 
 
 def _make_root(place: int) -> None:
-    """Make *place*, with what is mounted below it, the root of the namespace; the former root goes."""
+    """Make *place*, with the mounts below it, the root of the namespace, and unmount the former root."""
     tree = open_tree(place, b"", OPEN_TREE_CLONE | AT_RECURSIVE)
     try:
         move_mount(tree, AT_FDCWD, "/")

@@ -1,4 +1,4 @@
-"""Landlock: a process gives up, for itself and all that it starts, what lies outside of one directory."""
+"""Landlock: a process restricts itself, and all that it starts, to the files below one directory (landlock(7))."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ from errno import ENOSYS, EOPNOTSUPP, EPERM
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION, _PATH_BENEATH = 1, 1
 _EVERY_RIGHT = {2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""The rights over files of each version that added some. The first version forbids all renames between directories."""
+"""All rights over files, by the version that added the last of them. Version 1, which forbids renames, is not used."""
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 _SCOPES_SINCE = 6
 
@@ -34,7 +34,7 @@ def _call(number: int, *arguments: object) -> int:
 
 
 def version() -> int:
-    """Return the version of Landlock that can be used here, 0 for none."""
+    """Return the version of Landlock in this kernel, 0 for none."""
     try:
         return _call(_CREATE_RULESET, None, 0, _VERSION)
     except OSError as error:
@@ -44,10 +44,10 @@ def version() -> int:
 
 
 def stay_below(directory: int) -> None:
-    """Open no file but those below *directory* from now on, whatever directory a descriptor leads to.
+    """Restrict this process to files below *directory*, even if it has a descriptor of a directory elsewhere.
 
-    Since Linux 6.12 it also sends signals to, and connects to abstract sockets of, what it starts alone. A kernel
-    without the means is left as it is. no_new_privs must be on.
+    Since Linux 6.12 it can also send signals to, and connect to abstract sockets of, its own descendants only. Does
+    nothing if the kernel has no Landlock. no_new_privs must be set.
     """
     known = version()
     rights = max((every for since, every in _EVERY_RIGHT.items() if since <= known), default=0)
@@ -55,7 +55,7 @@ def stay_below(directory: int) -> None:
         return
     scopes = _ABSTRACT_SOCKETS | _SIGNALS if known >= _SCOPES_SINCE else 0
     ruleset = _Ruleset(rights, 0, scopes)
-    # A kernel that knows less than the last member refuses the longer form only when that is not zero.
+    # A kernel that does not know the last members accepts the longer struct if they are zero.
     fd = _call(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
     try:
         rule = _Beneath(rights, directory)

@@ -1,6 +1,6 @@
-"""The memory of another process, read by its number (process_vm_readv(2)).
+"""Reading the memory of another process by its number (process_vm_readv(2)).
 
-A number may be another process's by the time that this reads, and nothing tells; whoever reads has to find out.
+The number may have been reused for another process, and the kernel does not tell. The caller has to check that.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ _libc.process_vm_readv.restype = ctypes.c_ssize_t
 
 
 class MemoryReader:
-    """Reads pieces of at most 4096 bytes; what it needs for that is made once."""
+    """Reads pieces of at most 4096 bytes, into a buffer that is made once, since ctypes objects are slow to make."""
 
     __slots__ = ("_buffer", "_from", "_into", "_places")
 
@@ -31,7 +31,7 @@ class MemoryReader:
         self._places = ctypes.addressof(self._buffer), ctypes.addressof(self._into), ctypes.addressof(self._from)
 
     def read(self, pid: int, address: int, size: int) -> bytes:
-        """Return *size* bytes at *address* of a process, or those before the first page that cannot be read."""
+        """Return *size* bytes at *address* of process *pid*, or fewer if a page behind them cannot be read."""
         buffer, into, place = self._places
         self._into[1] = self._from[1] = min(size, _LONGEST)
         self._from[0] = address

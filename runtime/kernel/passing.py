@@ -1,6 +1,6 @@
-"""Descriptors that pass from one process to another over Unix sockets, for processes that cannot import `socket`.
+"""Sending descriptors over Unix sockets, for processes of the sandbox, in which an import of `socket` takes too long.
 
-Each message is a few bytes with any number of descriptors, which are close-on-exec where they arrive.
+A message is a few bytes with any number of descriptors, which are close-on-exec in the receiver.
 """
 
 import os
@@ -8,18 +8,18 @@ import select
 import sys
 from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
 
-_MOST = 64  # bytes of a message: each is a word or a number
-_WIDTH = 4  # bytes of a descriptor, an int of C
+_LONGEST = 64  # bytes of a message, which is a word or a number
+_WIDTH = 4  # bytes of a descriptor: an int in C
 
 
 def socket_pair() -> tuple[int, int]:
-    """Return both ends of a new socket."""
+    """Return both ends of a new socket that keeps messages apart (SOCK_SEQPACKET)."""
     first, second = socketpair(AF_UNIX, SOCK_SEQPACKET)
     return first.detach(), second.detach()
 
 
 def send(end: int, message: bytes, *descriptors: int) -> None:
-    """Send *message*, of which there must be a byte, with *descriptors*."""
+    """Send *message*, which must not be empty, with *descriptors*."""
     numbers = b"".join(fd.to_bytes(_WIDTH, sys.byteorder) for fd in descriptors)
     opened = socket(AF_UNIX, SOCK_SEQPACKET, 0, end)
     try:
@@ -29,11 +29,11 @@ def send(end: int, message: bytes, *descriptors: int) -> None:
 
 
 def receive(end: int, most: int) -> tuple[bytes, tuple[int, ...]]:
-    """Wait for a message and return it with the descriptors that came, at most *most*; nothing at the end."""
+    """Wait for a message; return it and its descriptors, at most *most*. At the end of the stream both are empty."""
     opened = socket(AF_UNIX, SOCK_SEQPACKET, 0, end)
     try:
-        message, ancillary, _, _ = opened.recvmsg(_MOST, CMSG_SPACE(most * _WIDTH), MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:  # the other end went away with something unread
+        message, ancillary, _, _ = opened.recvmsg(_LONGEST, CMSG_SPACE(most * _WIDTH), MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # the other end was closed before it had read all messages
         return b"", ()
     finally:
         opened.detach()
@@ -43,13 +43,13 @@ def receive(end: int, most: int) -> tuple[bytes, tuple[int, ...]]:
 
 
 def wait_for_message(end: int, child: int) -> bool:
-    """Wait for a message, or the end of all; False when there is none because *child*, a process, has ended first."""
+    """Wait for a message, or the end of the stream. Return False if the process *child* has ended before."""
     pidfd = os.pidfd_open(child)
     try:
         poller = select.poll()
         for fd in (end, pidfd):
             poller.register(fd, select.POLLIN)
-        # Who got a message of the same moment may have done its work and ended by now: the message counts.
+        # If both are ready, the message counts: it may be for the child, too, which has done its work by now.
         return end in dict(poller.poll())
     finally:
         os.close(pidfd)

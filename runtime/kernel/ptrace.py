@@ -1,4 +1,4 @@
-"""ptrace(2): following processes, and answering system calls that their filter leaves to whoever follows them."""
+"""ptrace(2): tracing processes, and answering the system calls that their filter passes to the tracer."""
 
 import ctypes
 import os
@@ -8,12 +8,12 @@ EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP = 1,
 _PTRACE_POKEUSER, _PTRACE_GETEVENTMSG, _PTRACE_GETREGSET, _PTRACE_SETREGSET = 6, 0x4201, 0x4204, 0x4205
 _PTRACE_SEIZE, _PTRACE_GET_SYSCALL_INFO = 0x4206, 0x420E
 _OPTIONS = 1 << 20 | sum(1 << event for event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_SECCOMP))
-"""EXITKILL, and a stop at each of these."""
+"""PTRACE_O_EXITKILL, and a stop at each of these events."""
 _ORIG_RAX, _RAX = 15 * 8, 10 * 8
 _NT_PRSTATUS, _NT_ARM_SYSTEM_CALL = 1, 0x404
 _ARM_REGISTERS = 34 * 8
 MACHINES = ("x86_64", "aarch64")
-"""Those whose registers `answer` knows."""
+"""The machines whose registers `answer` knows."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -45,34 +45,37 @@ def _ptrace(request: int, pid: int, address: object = None, data: object = None)
 
 
 def seize(pid: int) -> None:
-    """Follow *pid* and all that it forks. The kernel kills them when this thread ends."""
+    """Trace *pid* and all that it forks. The kernel kills them when this thread ends."""
     _ptrace(_PTRACE_SEIZE, pid, None, _OPTIONS)
 
 
 def go_on(pid: int, signal: int = 0, *, request: int = PTRACE_CONT) -> None:
-    """Let a process continue that has stopped; with *signal* that is delivered. One that was killed since is gone."""
+    """Let a stopped process continue, and deliver *signal* to it if that is not 0."""
     try:
         _ptrace(request, pid, None, signal)
-    except ProcessLookupError:
+    except ProcessLookupError:  # it was killed meanwhile
         return
 
 
 def event_message(pid: int) -> int:
-    """Return what the kernel tells of the last event of *pid*: mostly the number of another process."""
+    """Return the message of the last event of *pid*: after a fork the number of the new process (ptrace(2))."""
     message = ctypes.c_ulong()
     _ptrace(_PTRACE_GETEVENTMSG, pid, None, ctypes.addressof(message))
     return message.value
 
 
 def asked(pid: int) -> tuple[int, tuple[int, ...]]:
-    """Return why the filter of *pid* has stopped it, as the filter says it, and the arguments of its call."""
+    """Return the number with which the filter of *pid* has stopped it (SECCOMP_RET_DATA), and the call's arguments."""
     info = _SeccompInfo()
     _ptrace(_PTRACE_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.addressof(info))
     return info.data, tuple(info.arguments)
 
 
 def answer(pid: int, result: int) -> None:
-    """Let the call at which *pid* has stopped do nothing and return *result*, minus an errno for a failure."""
+    """Skip the call at which *pid* has stopped, and have it return *result*, a negative errno for failure.
+
+    A call with the number -1 is skipped. On aarch64 the return value is the first register.
+    """
     if os.uname().machine == "aarch64":
         _registers(
             _PTRACE_SETREGSET,

@@ -1,14 +1,14 @@
-"""The kernel's calls that `os` does not offer: one function per call, OSError on failure, no policy.
+"""System calls that `os` does not offer: one function per call, OSError on failure, no policy.
 
-Its neighbours aside it alone imports ctypes. The sandbox child loads it as well, so it imports nothing that costs time.
-Every descriptor made here is close-on-exec. Paths may be str or bytes; an empty path means the descriptor itself.
+The sandbox child imports this module, so it imports none that takes long. Descriptors that it returns are
+close-on-exec. Paths may be str or bytes; an empty path stands for the descriptor itself.
 """
 
 import ctypes
 import os
 
 MAX_LINKS = 40
-"""Symlinks that are followed on the way of one path: the kernel's limit (path_resolution(7))."""
+"""The most symlinks in the resolution of one path: the kernel's limit (path_resolution(7))."""
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -56,12 +56,12 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 CLOSE_RANGE_CLOEXEC = 4
 LAST_DESCRIPTOR = 0xFFFFFFFF
 
-# Calls made since Linux 5.1 have one number on every machine that Python runs on, except alpha.
+# Calls that were added since Linux 5.1 have the same number on every machine (except alpha).
 _OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
 _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 _RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
-_SIGNALS_OF_LIBC = (32, 33)  # kept by the C library for its threads: its own sigaction refuses them
+_SIGNALS_OF_LIBC = (32, 33)  # the C library uses them for threads, and its sigaction(2) refuses them
 _SIGSET_SIZE = 8
 _KEYCTL = {"x86_64": 250, "i686": 288, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 
@@ -128,7 +128,7 @@ def _check(result: int, path: str | bytes | None = None) -> int:
 
 
 def _call(number: int, *args: object, path: str | bytes | None = None) -> int:
-    """Call *number* directly; plain ints are widened, because a variadic C call would pass them as 32 bits."""
+    """Make the system call *number*. Ints become C longs, because ctypes would pass 32 bits to a variadic function."""
     wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     return _check(_libc.syscall(ctypes.c_long(number), *wide), path)
 
@@ -160,12 +160,12 @@ def fsconfig_cmd_create(fd: int) -> None:
 
 
 def fsmount(fd: int, attributes: int = 0) -> int:
-    """Return a detached mount of a created file system; it is gone when closed before it was attached."""
+    """Return a detached mount of a created file system, which ends with the descriptor unless it is attached."""
     return _call(_FSMOUNT, fd, _FSMOUNT_CLOEXEC, attributes)
 
 
 def move_mount(source: int, target: int, path: str | bytes = "") -> None:
-    """Attach the mount *source* at *path* below the descriptor *target* (at *target* itself when empty)."""
+    """Attach the mount *source* at *path* relative to *target*, at *target* itself if *path* is empty."""
     flags = _MOVE_MOUNT_F_EMPTY_PATH | (0 if path else _MOVE_MOUNT_T_EMPTY_PATH)
     _call(_MOVE_MOUNT, source, b"", target, os.fsencode(path), flags, path=path)
 
@@ -180,14 +180,14 @@ def open_tree(dirfd: int, path: str | bytes = "", flags: int = 0) -> int:
 
 
 def mount_setattr(fd: int, attributes: int, *, clear: int = 0, recursive: bool = False) -> None:
-    """Set *attributes* of the mount that *fd* is the root of, and clear others."""
+    """Set *attributes* of the mount whose root *fd* is, and clear those of *clear*."""
     attr = _MountAttr(attributes, clear, 0, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     _call(_MOUNT_SETATTR, fd, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
 
 
 def mount(source: str, target: str | bytes, filesystem: str | None, flags: int, data: str | None = None) -> None:
-    """Mount by name, the classic way."""
+    """Mount by path (mount(2))."""
     kind = None if filesystem is None else filesystem.encode()
     options = None if data is None else data.encode()
     result = _libc.mount(source.encode(), os.fsencode(target), kind, ctypes.c_ulong(flags), options)
@@ -195,12 +195,12 @@ def mount(source: str, target: str | bytes, filesystem: str | None, flags: int, 
 
 
 def umount2(target: str | bytes, flags: int = 0) -> None:
-    """Unmount what is topmost at *target*."""
+    """Unmount the topmost mount at *target*."""
     _check(_libc.umount2(os.fsencode(target), flags), target)
 
 
 def pivot_root(new: str, old: str) -> None:
-    """Make *new* the root of the mount namespace and put the former one at *old*."""
+    """Make *new* the root of the mount namespace and move the former root to *old*."""
     _check(_libc.pivot_root(new.encode(), old.encode()), new)
 
 
@@ -215,7 +215,7 @@ def setns(fd: int, kind: int = 0) -> None:
 
 
 def prctl(option: int, *args: int) -> int:
-    """Change or read one property of the calling process."""
+    """Change or read an attribute of the calling process."""
     return _check(_libc.prctl(option, *args, *(0, 0, 0, 0)[len(args) :]))
 
 
@@ -226,9 +226,9 @@ def set_seccomp_filter(program: bytes) -> None:
 
 
 def seccomp_listener(program: bytes) -> int:
-    """Install a BPF *program* as `set_seccomp_filter` does; return the descriptor that tells of calls to be answered.
+    """Install a BPF *program*; return the listener, which receives calls. Raises EBUSY if the process has one already.
 
-    Once told of, a call is interrupted by nothing but the death of its process. Raises EBUSY where there is a listener.
+    A call that was received is only interrupted by signals that kill its process.
     """
     fprog = _SockFprog(len(program) // 8, program)
     flags = _NEW_LISTENER | _WAIT_KILLABLE_RECV
@@ -263,12 +263,12 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 
 
 def close_range(first: int, last: int = LAST_DESCRIPTOR, flags: int = 0) -> None:
-    """Close the descriptors from *first* to *last*, or with CLOSE_RANGE_CLOEXEC mark them."""
+    """Close the descriptors from *first* to *last*, or with CLOSE_RANGE_CLOEXEC make them close-on-exec."""
     _call(_CLOSE_RANGE, first, last, flags)
 
 
 def set_file_ids(uid: int, gid: int) -> None:
-    """Open files, and look into processes, as this user and group from now on; only root can, and comes back by 0."""
+    """Access files and processes with the rights of this user and group (setfsuid(2)). Root alone can; 0 undoes it."""
     _libc.setfsgid(gid)
     _libc.setfsuid(uid)
 
@@ -285,12 +285,12 @@ def setrlimit(resource: int, soft: int, hard: int) -> None:
 
 
 def keyctl_join_session_keyring() -> None:
-    """Give the process a new, empty session keyring. Raises ENOSYS on machines whose number is not known here."""
+    """Give the process a new, empty session keyring. Raises ENOSYS on machines whose call number is not listed here."""
     _call(_KEYCTL.get(os.uname().machine, -1), _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def scope_abstract_sockets() -> None:
-    """Let this process and its children connect to no abstract socket but their own, by Landlock.
+    """Restrict this process and its children to abstract sockets of their own, by Landlock.
 
     Raises E2BIG or EINVAL on kernels before 6.12, ENOSYS and EOPNOTSUPP on those without Landlock.
     """
@@ -325,22 +325,22 @@ def take_terminal(fd: int) -> None:
 
 
 def block_signals() -> None:
-    """Hold back every signal that can be held back, for `wait_signal`."""
+    """Block every signal that can be blocked, for `wait_signal`."""
     _check(_libc.sigprocmask(_SIG_SETMASK, _ALL_SIGNALS, None))
 
 
 def wait_signal() -> int:
-    """Wait for a signal that is held back, consume it and return its number."""
+    """Wait for a blocked signal, consume it, and return its number."""
     number = ctypes.c_int()
     _libc.sigwait(_ALL_SIGNALS, ctypes.byref(number))
     return number.value
 
 
 def reset_signals() -> None:
-    """Give every signal its default action and let all of them through, as a fresh program expects."""
+    """Reset every signal to its default action and unblock it, as a new program expects."""
     for number in range(1, 65):
         _libc.signal(number, None)
-    # libc keeps two signals to itself and refuses to touch them, but what ignores them is inherited all the same.
+    # The C library refuses to change two signals that it uses. A program inherits if they are ignored all the same.
     action = ctypes.create_string_buffer(64)
     for number in _SIGNALS_OF_LIBC:
         call = ctypes.c_long(_RT_SIGACTION.get(os.uname().machine, -1))
