@@ -1,43 +1,47 @@
-"""Extended attributes: a step neither sees the record of an owner nor changes it."""
+"""Answers to calls about extended attributes, by which a step neither sees nor changes the attribute with the owner."""
 
 import os
 from errno import ENODATA, EPERM, ERANGE
 
 from pybuild.runtime.ownership.record import ATTRIBUTE, read, visible
 from pybuild.runtime.supervisor.caller import Caller, root_of
-from pybuild.runtime.supervisor.files import OwnedFiles, own
+from pybuild.runtime.supervisor.files import OwnedFiles, descriptor_path
 
 _LONGEST = 256
 _NAME = ATTRIBUTE.encode()
 
 
 def is_record(caller: Caller, name: int) -> bool:
-    """Tell whether a call names the attribute of the record. It may name another one when the kernel looks again."""
+    """Return whether a call names the attribute of the record.
+
+    The name is in memory of the caller, who may change it before the kernel reads it again. So a step can get at the
+    record on purpose, which only makes its own layer wrong.
+    """
     try:
         return caller.text(name, _LONGEST) == _NAME
-    except OSError:  # the kernel says what is wrong
+    except OSError:  # no such memory: the kernel will say so
         return False
 
 
 def get(caller: Caller, name: int) -> int | None:
-    """Answer getxattr(2) and removexattr(2) and their kin."""
+    """Answer getxattr(2), removexattr(2) and their variants; None to let the kernel carry them out."""
     return -ENODATA if is_record(caller, name) else None
 
 
 def put(caller: Caller, name: int) -> int | None:
-    """Answer setxattr(2) and its kin."""
+    """Answer setxattr(2) and its variants; None to let the kernel carry them out."""
     return -EPERM if is_record(caller, name) else None
 
 
 def names(files: OwnedFiles, caller: Caller, place: bytes, buffer: int, size: int, *, follow: bool) -> int | None:
-    """Answer listxattr(2) and its kin; None to let the kernel do it, where there is nothing to hide."""
+    """Answer listxattr(2) and its variants; None to let the kernel carry them out if there is nothing to hide."""
     with root_of(caller, files.root):
         try:
             if read(place, follow=follow) is None:
                 return None
             with files.found(caller, place, follow=follow) as fd:
-                found = visible(os.listxattr(own(fd)))
-        except OSError:
+                found = visible(os.listxattr(descriptor_path(fd)))
+        except OSError:  # the kernel will fail as well, and return the right errno
             return None
     data = b"".join(os.fsencode(name) + b"\0" for name in found)
     if size and len(data) > size:

@@ -1,10 +1,12 @@
-"""The process that made a call: its memory, and the places that its paths start at.
+"""The process that made a call: its memory, its root, and the directories at which its paths start.
 
-The supervisor has the /proc of its own PID namespace as working directory, so ``TID/cwd/...`` is a path for every call.
-That is never followed by the kernel to anything of the host, because nothing of the host is mounted where the process
-or the supervisor could see it. A number may be another process's once the call is no longer waited for, so whoever
-opened or read something by it asks `check` before anything is changed by it. An answer needs no such question: the
-kernel takes none for a call that is no longer waited for.
+The working directory of the supervisor is the /proc of its own PID namespace, so ``TID/cwd/...`` is where a relative
+path of the caller leads. It cannot lead to the host, since nothing of the host is mounted where caller or supervisor
+are.
+
+When the caller dies, its number may be given to another process. So after something was opened or read by that number,
+`Caller.check` must be called before anything is changed by it. Before an answer it need not be called, because the
+kernel refuses answers to the calls of dead processes.
 """
 
 import os
@@ -20,17 +22,17 @@ _FIRST_PIECE, _PATH_MAX = 256, 4096
 _UMASK = b"Umask:"
 _reader = MemoryReader()
 _NOT_PERMITTED = frozenset({EPERM, ENOSYS})
-"""By filters of containers, some of which let nobody call process_vm_readv(2)."""
+"""Filters of some containers forbid process_vm_readv(2); /proc/TID/mem, which is slower, serves then."""
 
 
 def signed(argument: int) -> int:
-    """Return an argument that the kernel takes for an int."""
+    """Return the value of an argument of type int, of which the kernel uses the low half."""
     low = argument & 0xFFFFFFFF
     return low - (1 << 32) if low & 0x80000000 else low
 
 
 class Caller:
-    """The process of one notification; as a context it closes what was opened of it."""
+    """The process of one notification. Used as a context manager, it closes its memory in the end."""
 
     __slots__ = ("_listener", "_memory", "call")
 
@@ -45,7 +47,7 @@ class Caller:
             os.close(self._memory)
 
     def check(self) -> None:
-        """Raise StaleCallError unless the number still is that of the process that made the call."""
+        """Raise StaleCallError unless the call still waits, so that its number is that of the process that made it."""
         self._listener.check(self.call)
 
     def _open_memory(self) -> int:
@@ -56,19 +58,19 @@ class Caller:
         return self._memory
 
     def read(self, address: int, size: int) -> bytes:
-        """Return *size* bytes at *address*; raises OSError EFAULT when they are not all there."""
+        """Return *size* bytes at *address*. Raises OSError EFAULT if a part of them is not mapped."""
         found = self._read(address, size)
         if len(found) < size:
             raise OSError(EFAULT, os.strerror(EFAULT))
         return found
 
     def text(self, address: int, most: int = _PATH_MAX) -> bytes:
-        """Return the text at *address* without the NUL that ends it, at most *most* bytes with it."""
+        """Return the text at *address* without its NUL. Raises OSError ENAMETOOLONG beyond *most* bytes, or EFAULT."""
         for size in (min(_FIRST_PIECE, most), most):
             found, end, _ = self._read(address, size).partition(b"\0")
             if end:
                 return found
-            if len(found) < size:  # the memory ends before the text
+            if len(found) < size:  # the mapped memory ends before the text does
                 break
         raise OSError(ENAMETOOLONG if len(found) == most else EFAULT, "no text")
 
@@ -87,7 +89,7 @@ class Caller:
             raise OSError(EFAULT, os.strerror(EFAULT)) from None
 
     def write(self, address: int, data: bytes) -> None:
-        """Put *data* at *address*; raises OSError EFAULT when that cannot be written."""
+        """Write *data* to *address*. Raises OSError EFAULT if that cannot be written."""
         if not 0 < address < 1 << 63:
             raise OSError(EFAULT, os.strerror(EFAULT))
         try:
@@ -98,17 +100,20 @@ class Caller:
             raise OSError(EFAULT, os.strerror(EFAULT))
 
     def place(self, directory: int, path: bytes) -> bytes:
-        """Return the path by which this process reaches what *path* means to the caller, as a call *at* has both."""
+        """Return the path by which the supervisor reaches *path*, relative to *directory* as in openat(2).
+
+        An absolute path is returned as it is, and is right inside `root_of`.
+        """
         if path.startswith(b"/"):
             return path
         return (b"%d/cwd/" % self.call.tid if directory == AT_FDCWD else self.descriptor(directory) + b"/") + path
 
     def descriptor(self, number: int) -> bytes:
-        """Return the path of what the caller has open."""
+        """Return the path by which the supervisor reaches the descriptor *number* of the caller."""
         return b"%d/fd/%d" % (self.call.tid, number)
 
     def open(self, place: bytes, *, follow: bool) -> int:
-        """Return an O_PATH descriptor of what is at *place*, surely the caller's."""
+        """Return an O_PATH descriptor of *place*, after a `check` that the number in it was that of the caller."""
         fd = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
         try:
             self.check()
@@ -118,7 +123,7 @@ class Caller:
         return fd
 
     def umask(self) -> int:
-        """Return the mask of modes that the caller creates files with."""
+        """Return the umask of the caller."""
         with open(b"%d/status" % self.call.tid, "rb", buffering=0) as file:
             lines = file.readall().splitlines()
         self.check()
@@ -127,7 +132,7 @@ class Caller:
 
 @contextmanager
 def root_of(caller: Caller, own: os.stat_result) -> Iterator[None]:
-    """Let paths start at the root of *caller*: at *own*, unless it has called chroot(2)."""
+    """Have this process's root be that of *caller* for a block. *own* is its root now, mostly the same one."""
     place = b"%d/root" % caller.call.tid
     found = os.stat(place)
     if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
@@ -151,7 +156,7 @@ def _return(root: int, directory: int) -> None:
         os.fchdir(root)
         os.chroot(b".")
         os.fchdir(directory)
-    except OSError:  # nothing may be done in the root of somebody else
+    except OSError:  # end, and fail the step, rather than continue in the root of one caller
         os._exit(1)
     for fd in (root, directory):
         os.close(fd)

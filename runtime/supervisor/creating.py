@@ -1,7 +1,8 @@
-"""What a step creates: it belongs to who the process says it is, or to the group of a directory that hands that down.
+"""Answers to calls that create files, which belong to the identity of the process that calls.
 
-Most of it belongs to root, and is left to the kernel. The rest is made here, by descriptor and with a name that did not
-exist, and recorded.
+Their group is that of the process, or that of a set-group-ID directory. Most files belong to root, and the kernel
+creates them. The supervisor creates the others, by descriptor and with a name that did not exist, and records the
+owner.
 """
 
 import os
@@ -20,7 +21,7 @@ _KEPT_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK | os.O_SYNC | os.O_DSYN
 
 
 class _Parent:
-    """The open directory that something is to be created in, its name there, and who it will belong to."""
+    """The open directory of a file that is to be created, its name there, and its owner."""
 
     __slots__ = ("fd", "name", "owner")
 
@@ -28,17 +29,17 @@ class _Parent:
         self.fd, self.name, self.owner = fd, name, owner
 
 
-class Creating:
+class Creator:
     """Carries out the calls that create files."""
 
     def __init__(self, files: OwnedFiles, identities: Identities) -> None:
         self._files, self._identities = files, identities
         self.close_on_exec = False
-        """What the last call that was answered with a descriptor wants of it."""
+        """Whether the descriptor that `open` has just returned is to be close-on-exec in the caller."""
 
     @contextmanager
     def _parent(self, caller: Caller, place: bytes) -> Iterator[_Parent | None]:
-        """Open the directory of *place*; None when there is none, and the kernel is to say so."""
+        """Open the directory of *place*; None if that fails, and the kernel shall fail with the right errno."""
         directory, _, name = place.rpartition(b"/")
         if name in {b"", b".", b".."}:
             yield None
@@ -46,7 +47,7 @@ class Creating:
         with root_of(caller, self._files.root):
             try:
                 fd = caller.open(directory or b"/", follow=True)
-            except OSError:
+            except OSError:  # the kernel will fail as well
                 yield None
                 return
             try:
@@ -55,17 +56,17 @@ class Creating:
                 os.close(fd)
 
     def _is_of_root(self, caller: Caller, place: bytes) -> bool:
-        """Tell by two calls that what is made at *place* will be root's, or that nothing can be: it mostly will."""
+        """Return, after two system calls, whether a file created at *place* will be root's, which is the usual case."""
         identity = self._identities.of(caller.call.tid)
         if self._files.has_roots or identity.users[1] or identity.groups[1]:
             return False
         try:
             return not os.stat(place.rpartition(b"/")[0] or b"/").st_mode & stat.S_ISGID
-        except OSError:  # the kernel says what is wrong
+        except OSError:  # nothing can be created: the kernel will fail with the right errno
             return True
 
     def _owner(self, caller: Caller, directory: int) -> FileOwner:
-        """Return who will own what the caller makes in a directory."""
+        """Return the owner of what the caller creates in a directory."""
         identity = self._identities.of(caller.call.tid)
         if not os.fstat(directory).st_mode & stat.S_ISGID:
             return FileOwner(identity.users[1], identity.groups[1])
@@ -84,12 +85,12 @@ class Creating:
     def _record(self, parent: _Parent, owner: FileOwner) -> None:
         fd = os.open(parent.name, _PATH | os.O_NOFOLLOW, dir_fd=parent.fd)
         try:
-            self._files.give(fd, owner)
+            self._files.set_owner(fd, owner)
         finally:
             os.close(fd)
 
     def mkdir(self, caller: Caller, place: bytes, mode: int) -> int | None:
-        """Make a directory; None to let the kernel do it."""
+        """Answer ``mkdir`` calls; None to let the kernel carry it out."""
 
         def make(parent: _Parent) -> None:
             os.mkdir(parent.name, mode & 0o1777 & ~caller.umask(), dir_fd=parent.fd)
@@ -97,13 +98,13 @@ class Creating:
         return self._make(caller, place.rstrip(b"/"), make)
 
     def symlink(self, caller: Caller, target: bytes, place: bytes) -> int | None:
-        """Make a symbolic link; None to let the kernel do it."""
+        """Answer ``symlink`` calls; None to let the kernel carry it out."""
         if not target:
             return -ENOENT
         return self._make(caller, place, lambda parent: os.symlink(target, parent.name, dir_fd=parent.fd))
 
     def mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> int | None:
-        """Make a FIFO, a socket or a regular file; a device is made as a regular file that stands for it."""
+        """Answer ``mknod`` calls; None to let the kernel do it. In place of a device a file is recorded as one."""
         if stat.S_IFMT(mode) in DEVICES:
             return self._device(caller, place, mode, device)
 
@@ -113,7 +114,7 @@ class Creating:
         return self._make(caller, place, make)
 
     def _device(self, caller: Caller, place: bytes, mode: int, device: int) -> int | None:
-        if (stat.S_IFMT(mode), device) == (stat.S_IFCHR, 0):  # to overlayfs it would be a deletion
+        if (stat.S_IFMT(mode), device) == (stat.S_IFCHR, 0):  # the whiteout of overlayfs
             return -EPERM
         with self._parent(caller, place) as parent:
             if parent is None:
@@ -122,13 +123,13 @@ class Creating:
             fd = os.open(parent.name, os.O_WRONLY | _NEW, bits, dir_fd=parent.fd)
             try:
                 owner = parent.owner
-                self._files.give(fd, FileOwner(owner.uid, owner.gid, stat.S_IFMT(mode), device))
+                self._files.set_owner(fd, FileOwner(owner.uid, owner.gid, stat.S_IFMT(mode), device))
             finally:
                 os.close(fd)
         return 0
 
     def open(self, caller: Caller, place: bytes, flags: int, mode: int) -> int | None:
-        """Return a descriptor of a file that did not exist and is not root's; None to let the kernel do it."""
+        """Create a file that does not become root's and return a descriptor of it; None to let the kernel open it."""
         if flags & os.O_PATH or not flags & os.O_CREAT or flags & os.O_DIRECTORY or self._is_of_root(caller, place):
             return None
         with self._parent(caller, place) as parent:
@@ -137,10 +138,10 @@ class Creating:
             bits = mode & 0o7777 & ~caller.umask()
             try:
                 fd = os.open(parent.name, flags & _KEPT_FLAGS | _NEW, bits, dir_fd=parent.fd)
-            except FileExistsError:  # as the kernel will find, and open it if it may
+            except FileExistsError:  # nothing is created: the kernel opens the file, or fails with O_EXCL
                 return None
             try:
-                self._files.give(fd, parent.owner)
+                self._files.set_owner(fd, parent.owner)
             except BaseException:
                 os.close(fd)
                 raise

@@ -1,7 +1,8 @@
-"""Who a process says it is: ids that it was told it has, while the kernel knows one id only.
+"""The ids that the processes of a step believe to have, while the kernel knows one id only.
 
-The kernel itself passes them on to children and over exec: each set of ids has a number, which lies in a limit that has
-had no effect since Linux 2.4.25, RLIMIT_LOCKS. A process that sets this limit itself changes what it is told, no more.
+Each set of ids has a number, which is stored in the resource limit RLIMIT_LOCKS of the process. It has had no effect
+since Linux 2.4.25, and the kernel passes it on to children and over exec. If a process could set it in spite of the
+filter, it would change the ids that it sees, and no rights.
 """
 
 import resource
@@ -9,36 +10,39 @@ from collections.abc import Callable
 from errno import EAGAIN, EPERM
 
 _RLIMIT_LOCKS = 10
-_FIRST = 1 << 40
+_FIRST = 1 << 40  # the number of the first identity, far above limits that are set for other reasons
 _MOST = 1 << 16
-_SAME = 0xFFFFFFFF
+_UNCHANGED = 0xFFFFFFFF  # -1 in a call keeps an id
 
-Three = tuple[int, int, int]
+IdTriple = tuple[int, int, int]
+"""Real, effective and saved id."""
 
 
 class ProcessIds:
-    """Real, effective and saved ids of users and groups, and supplementary groups.
+    """The ids of a process: of the user, of the group, and of the supplementary groups.
 
-    One that *keeps* what root may, as prctl(PR_SET_KEEPCAPS) lets it, may still change groups when it is root no more.
+    *keeps* is PR_SET_KEEPCAPS: a process that was root may then change its groups after it has set another user id.
     """
 
     __slots__ = ("groups", "keeps", "supplementary", "users")
 
-    def __init__(self, users: Three, groups: Three, supplementary: tuple[int, ...], *, keeps: bool = False) -> None:
+    def __init__(
+        self, users: IdTriple, groups: IdTriple, supplementary: tuple[int, ...], *, keeps: bool = False
+    ) -> None:
         self.users, self.groups, self.supplementary, self.keeps = users, groups, supplementary, keeps
 
     @property
     def is_root(self) -> bool:
-        """Whether it may do what root may."""
+        """Whether it has the rights of root."""
         return self.users[1] == 0
 
     @property
     def changes_groups(self) -> bool:
-        """Whether it may have any group that it wants."""
+        """Whether it may change to any group."""
         return self.is_root or self.keeps
 
     def has_group(self, gid: int) -> bool:
-        """Tell whether it is in the group *gid*."""
+        """Return whether it is in the group *gid*."""
         return gid == self.groups[1] or gid in self.supplementary
 
 
@@ -46,20 +50,20 @@ ROOT = ProcessIds((0, 0, 0), (0, 0, 0), ())
 
 
 class Identities:
-    """All that there are in one sandbox."""
+    """All identities in one sandbox, and the numbers that stand for them in RLIMIT_LOCKS."""
 
     def __init__(self) -> None:
         self._known: list[ProcessIds] = []
         self._numbers: dict[tuple[object, ...], int] = {}
 
     def of(self, tid: int) -> ProcessIds:
-        """Return the identity of a thread's process. Raises OSError when it is gone."""
+        """Return the identity of a thread's process: root until `assign`. Raises OSError when it has ended."""
         soft, _ = resource.prlimit(tid, _RLIMIT_LOCKS)
-        place = soft - _FIRST
-        return self._known[place] if 0 <= place < len(self._known) else ROOT
+        index = soft - _FIRST
+        return self._known[index] if 0 <= index < len(self._known) else ROOT
 
-    def give(self, tid: int, identity: ProcessIds) -> None:
-        """Let the process of *tid* be *identity* from now on. Raises OSError when that cannot be noted."""
+    def assign(self, tid: int, identity: ProcessIds) -> None:
+        """Make *identity* that of the process of *tid*. Raises OSError if it has ended, or EAGAIN for too many."""
         key = identity.users, identity.groups, identity.supplementary, identity.keeps
         number = self._numbers.get(key)
         if number is None:
@@ -71,15 +75,15 @@ class Identities:
         resource.prlimit(tid, _RLIMIT_LOCKS, (_FIRST + number, hard))
 
 
-def set_all(now: Three, wanted: tuple[int, ...], *, privileged: bool) -> Three:
-    """Return the ids after setresuid(2) or setresgid(2); raises OSError EPERM as the kernel does."""
-    if not privileged and any(new not in {_SAME, *now} for new in wanted):
+def set_all(now: IdTriple, wanted: tuple[int, ...], *, privileged: bool) -> IdTriple:
+    """Return the ids after setresuid(2) or setresgid(2). Raises OSError EPERM as the kernel does."""
+    if not privileged and any(new not in {_UNCHANGED, *now} for new in wanted):
         raise OSError(EPERM, "no such id of its own")
-    real, effective, saved = (old if new == _SAME else new for old, new in zip(now, wanted, strict=True))
+    real, effective, saved = (old if new == _UNCHANGED else new for old, new in zip(now, wanted, strict=True))
     return real, effective, saved
 
 
-def set_one(now: Three, wanted: tuple[int, ...], *, privileged: bool) -> Three:
+def set_one(now: IdTriple, wanted: tuple[int, ...], *, privileged: bool) -> IdTriple:
     """Return the ids after setuid(2) or setgid(2)."""
     (new,) = wanted
     if privileged:
@@ -89,16 +93,17 @@ def set_one(now: Three, wanted: tuple[int, ...], *, privileged: bool) -> Three:
     return now[0], new, now[2]
 
 
-def set_two(now: Three, wanted: tuple[int, ...], *, privileged: bool) -> Three:
+def set_two(now: IdTriple, wanted: tuple[int, ...], *, privileged: bool) -> IdTriple:
     """Return the ids after setreuid(2) or setregid(2)."""
     real, effective = wanted
-    allowed_real, allowed_effective = {_SAME, now[0], now[1]}, {_SAME, *now}
+    allowed_real, allowed_effective = {_UNCHANGED, now[0], now[1]}, {_UNCHANGED, *now}
     if not privileged and (real not in allowed_real or effective not in allowed_effective):
         raise OSError(EPERM, "no such id of its own")
-    new_real = now[0] if real == _SAME else real
-    new_effective = now[1] if effective == _SAME else effective
-    changes_saved = real != _SAME or (effective != _SAME and effective != now[0])
+    new_real = now[0] if real == _UNCHANGED else real
+    new_effective = now[1] if effective == _UNCHANGED else effective
+    changes_saved = real != _UNCHANGED or (effective != _UNCHANGED and effective != now[0])
     return new_real, new_effective, new_effective if changes_saved else now[2]
 
 
-Change = Callable[..., Three]
+Change = Callable[..., IdTriple]
+"""One of the three functions above."""

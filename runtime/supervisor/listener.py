@@ -1,4 +1,4 @@
-"""The descriptor by which the kernel tells of system calls that wait for an answer (seccomp_unotify(2))."""
+"""The descriptor from which a supervisor receives system calls, and by which it answers (seccomp_unotify(2))."""
 
 import fcntl
 import os
@@ -16,11 +16,14 @@ _EMPTY = bytes(_NOTIFICATION.size)
 
 
 class StaleCallError(Exception):
-    """The process that made the call has died, or was interrupted: its number may be another one's by now."""
+    """The process that made the call has died, so that its number may be that of another process."""
 
 
 class Notification:
-    """A call that waits: the number of its thread, of the call, and its arguments, none of which can change."""
+    """A call that waits for an answer: its id, the thread, the number of the call, and its arguments.
+
+    These are copies, which the caller cannot change, unlike the memory that an argument points to.
+    """
 
     __slots__ = ("arguments", "id", "number", "tid")
 
@@ -39,47 +42,47 @@ class Listener:
         self._buffer = bytearray(_EMPTY)
         self._poller = select.poll()
         self._poller.register(fd, select.POLLIN)
-        # Who asks and who answers take turns: woken up on the processor of the other one, they do so several times as
-        # fast. Not before Linux 6.6.
-        with suppress(OSError):
+        # Caller and supervisor take turns, which is several times as fast if the kernel wakes each of them on the
+        # processor of the other one (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP).
+        with suppress(OSError):  # Linux before 6.6
             fcntl.ioctl(fd, _SET_FLAGS, _SYNCHRONOUS)
 
     def receive(self) -> Notification | None:
-        """Wait for a call; None when no process is left that could make one."""
+        """Wait for a call and return it; None when no process with the filter is left."""
         while True:
             (_, events), *_ = self._poller.poll()
             if not events & select.POLLIN:
                 return None
-            self._buffer[:] = _EMPTY  # the kernel refuses anything else
+            self._buffer[:] = _EMPTY  # the kernel requires zeros
             try:
                 fcntl.ioctl(self._fd, _RECEIVE, self._buffer)
-            except OSError:  # its process has died since
+            except OSError:  # ENOENT: the process has died meanwhile
                 continue
             key, tid, _, number, _, _, *arguments = _NOTIFICATION.unpack(self._buffer)
             return Notification(key, tid, number, tuple(arguments))
 
     def check(self, call: Notification) -> None:
-        """Raise StaleCallError when *call* waits no more: what was opened by the number of its thread is another's."""
+        """Raise StaleCallError if *call* no longer waits, and its thread number may belong to another process."""
         try:
             fcntl.ioctl(self._fd, _IS_VALID, struct.pack("=Q", call.id))
         except OSError:
             raise StaleCallError from None
 
     def answer(self, call: Notification, value: int) -> None:
-        """Let the call return *value*, a negative errno for failure."""
+        """Have the call return *value*, a negative errno for failure."""
         self._send(_ANSWER.pack(call.id, max(value, 0), min(value, 0), 0))
 
     def proceed(self, call: Notification) -> None:
-        """Let the kernel carry out the call. What was decided by memory of the process may be different then."""
+        """Have the kernel carry out the call. It reads the memory of the process anew, which may have changed."""
         self._send(_ANSWER.pack(call.id, 0, 0, _CONTINUE))
 
     def hand_over(self, call: Notification, fd: int, *, close_on_exec: bool) -> None:
-        """Let the call return a descriptor of what *fd* has open, which stays open here."""
+        """Have the call return a copy of the descriptor *fd*, which stays open here."""
         flags = os.O_CLOEXEC if close_on_exec else 0
         self._send(_ADDED.pack(call.id, _ADD_AND_ANSWER, fd, 0, flags), _ADD_DESCRIPTOR)
 
     def _send(self, message: bytes, request: int = _SEND) -> None:
         try:
             fcntl.ioctl(self._fd, request, message)
-        except FileNotFoundError:  # nobody waits for it any more
+        except FileNotFoundError:  # the process has died
             return

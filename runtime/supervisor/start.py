@@ -1,7 +1,8 @@
-"""The supervisor as a process: forked by the guard into the outer PID namespace, which the step cannot see.
+"""Starting and confining the supervisor, a process that the guard forks into the outer PID namespace.
 
-It has the mounts of the sandbox, whose root becomes its own when the step enters it, and nothing of the host. Beside
-the root it has a read-only mount of the directory in which overlayfs keeps what the step changes, with nothing above.
+The step cannot see that namespace. The supervisor shares the mount namespace of the step, so that pivot_root(2) changes
+its root, too, and nothing of the host is left. It also has the overlay's upper directory, as a detached read-only
+mount.
 """
 
 import os
@@ -28,36 +29,36 @@ from pybuild.runtime.supervisor.values import Supervision
 
 _LISTENER, _READY = b"listener", b"ready"
 _FOR_FILES = mask("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID")
-"""What it has when the step has it, too."""
+"""Capabilities that it gets if the step has them."""
 _FOR_CALLERS = mask("SYS_CHROOT", "SYS_PTRACE")
-"""What it needs to look where the caller looks, and into its memory."""
+"""Capabilities by which it enters the root of a caller and reads its memory."""
 _LAST_CAPABILITY = 64
 
 
 def fork_supervisor(supervision: Supervision, channel: int, proc: int, upper: int) -> tuple[int, int]:
-    """Start the supervisor; return its process and a pipe that brings what `special` of it is at the end.
+    """Fork the supervisor; return its number, and a pipe for its `OwnedFiles.new_special`, which it writes at its end.
 
-    The step reports by the other end of *channel*. *proc* is /proc of the PID namespace of the caller, *upper* a mount
-    of the directory in which overlayfs keeps what the step changes, -1 where there is none.
+    The step sends its listener over the other end of *channel*. *proc* is a mount of the /proc of this PID namespace,
+    *upper* one of the overlay's upper directory, -1 if the root is no overlay.
     """
-    owners, told = os.pipe2(os.O_CLOEXEC)
+    owners, results = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child:
-        os.close(told)
+        os.close(results)
         return child, owners
     try:
         prctl(PR_SET_PDEATHSIG, SIGKILL)
-        _supervise(supervision, channel, proc, told, upper)
+        _supervise(supervision, channel, proc, results, upper)
     finally:
         os._exit(1)
 
 
-def _supervise(supervision: Supervision, channel: int, proc: int, told: int, upper: int) -> None:
+def _supervise(supervision: Supervision, channel: int, proc: int, results: int, upper: int) -> None:
     message, descriptors = receive(channel, 1)
     if message != _LISTENER or not descriptors:  # there will be no step
         return
     os.fchdir(proc)
-    channel, listener, told, upper = _keep_only(channel, descriptors[0], told, upper)
+    channel, listener, results, upper = _close_all_but(channel, descriptors[0], results, upper)
     os.umask(0)
     _confine(supervision)
     supervisor = Supervisor(Listener(listener), supervision, os.uname().machine, upper)
@@ -65,13 +66,13 @@ def _supervise(supervision: Supervision, channel: int, proc: int, told: int, upp
     send(channel, _READY)
     os.close(channel)
     supervisor.serve()
-    with open(told, "wb") as file:
+    with open(results, "wb") as file:
         file.write(b"".join(b"%d %d %d %d\n" % line for line in supervisor.files.new_special()))
     os._exit(0)
 
 
-def _keep_only(*descriptors: int) -> list[int]:
-    """Close all others; the three streams lead nowhere. Return the new numbers."""
+def _close_all_but(*descriptors: int) -> list[int]:
+    """Close all other descriptors and return the new numbers of these. The three streams become an empty file."""
     nothing = os.memfd_create("nothing", os.MFD_CLOEXEC)
     first = max(3, nothing, *descriptors) + 1
     moved = [-1 if fd < 0 else os.dup2(fd, first + place, inheritable=False) for place, fd in enumerate(descriptors)]
@@ -90,17 +91,17 @@ def _confine(supervision: Supervision) -> None:
         if not held >> capability & 1:
             try:
                 prctl(PR_CAPBSET_DROP, capability)
-            except OSError:  # past the last one that this kernel knows
+            except OSError:  # EINVAL: no more capabilities in this kernel
                 break
     capset(held, held, 0)
     set_seccomp_filter(supervision.own)
 
 
 def be_supervised(channel: int, program: bytes) -> None:
-    """Have the supervisor behind *channel* answer calls of this process and its children; returns when it does.
+    """Have the supervisor behind *channel* answer calls of this process and its children; wait until it is ready.
 
     Raises:
-        OSError: there is another listener already (EBUSY), or the supervisor is gone (EPIPE).
+        OSError: this process already has a listener (EBUSY), or the supervisor has ended (EPIPE).
     """
     listener = seccomp_listener(program)
     send(channel, _LISTENER, listener)

@@ -1,4 +1,4 @@
-"""What a step is told of files: the status that the kernel tells, with the owner and the kind of the image."""
+"""Answers to calls of the stat family: the kernel's status, with the recorded owner and type of file."""
 
 import os
 import struct
@@ -6,7 +6,7 @@ import struct
 from pybuild.runtime.kernel.syscalls import statx
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.supervisor.caller import Caller, root_of
-from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, At, OwnedFiles
+from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
 
 _X86_64 = struct.Struct("=QQQIIIIQqqqqQqQqQ24x")
 _AARCH64 = struct.Struct("=QQIIIIQQqiiqqQqQqQ8x")
@@ -15,41 +15,41 @@ _AT_IDS, _AT_DEVICE = 20, 128
 _SYNC_FLAGS, _STATX_MASK = 0x6000, 0x7FFFFFFF
 _SECOND = 1_000_000_000
 
-Ask = tuple[int, int] | None
+StatxArguments = tuple[int, int] | None
 """Flags and mask for statx(2), None for stat(2)."""
 
 
-class StatusTeller:
-    """Answers calls that ask for the status of *files*; each says False for what the kernel can tell as well."""
+class StatusAnswers:
+    """Answers calls for the status of *files*. Methods return False if the kernel can carry out the call itself."""
 
     def __init__(self, files: OwnedFiles, machine: str) -> None:
         self._files, self._machine = files, machine
 
-    def by_name(self, caller: Caller, at: At, buffer: int) -> bool:
-        """Answer one that names the file and wants a ``struct stat``."""
+    def by_name(self, caller: Caller, at: PathArguments, buffer: int) -> bool:
+        """Answer stat(2) and its variants with a path."""
         return self._by_name(caller, at, buffer, None)
 
     def by_descriptor(self, caller: Caller, number: int, buffer: int) -> bool:
-        """Answer one that has the file open and wants a ``struct stat``."""
-        return self._told(caller, caller.descriptor(number), buffer, None, follow=True)
+        """Answer fstat(2)."""
+        return self._answer(caller, caller.descriptor(number), buffer, None, follow=True)
 
-    def extended(self, caller: Caller, at: At, mask: int, buffer: int) -> bool:
-        """Answer one that wants a ``struct statx``."""
+    def extended(self, caller: Caller, at: PathArguments, mask: int, buffer: int) -> bool:
+        """Answer statx(2)."""
         return self._by_name(caller, at, buffer, (at[2] & _SYNC_FLAGS, mask & _STATX_MASK))
 
-    def _by_name(self, caller: Caller, at: At, buffer: int, ask: Ask) -> bool:
+    def _by_name(self, caller: Caller, at: PathArguments, buffer: int, ask: StatxArguments) -> bool:
         try:
             place = self._files.place(caller, at)
-        except OSError:  # the kernel says what is wrong
+        except OSError:  # the kernel will fail as well, and return the right errno
             return False
-        return self._told(caller, place, buffer, ask, follow=not at[2] & AT_SYMLINK_NOFOLLOW)
+        return self._answer(caller, place, buffer, ask, follow=not at[2] & AT_SYMLINK_NOFOLLOW)
 
-    def _told(self, caller: Caller, place: bytes, buffer: int, ask: Ask, *, follow: bool) -> bool:
+    def _answer(self, caller: Caller, place: bytes, buffer: int, ask: StatxArguments, *, follow: bool) -> bool:
         files = self._files
-        try:  # most files are told of in this line
+        try:  # the fast path, which answers for most files
             if not files.has_roots and not files.may_have_owner(place, follow=follow):
                 return False
-        except OSError:
+        except OSError:  # as above
             return False
         with root_of(caller, self._files.root):
             try:
@@ -60,7 +60,7 @@ class StatusTeller:
                     if owner is None:
                         return False
                     data = stat_of(fd, owner, self._machine) if ask is None else _statx_of(fd, owner, *ask)
-            except OSError:
+            except OSError:  # as above
                 return False
         caller.write(buffer, data)
         return True

@@ -1,4 +1,4 @@
-"""Answers every call that the filter of a step passes to it, one after the other, until no process is left."""
+"""Answers the calls that the filter of a step passes on, one after the other, until no process of the step is left."""
 
 import os
 import stat
@@ -10,11 +10,11 @@ from pybuild.runtime.kernel.capabilities import mask
 from pybuild.runtime.ownership.record import DEVICES
 from pybuild.runtime.supervisor import attributes, identities
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
-from pybuild.runtime.supervisor.creating import Creating
+from pybuild.runtime.supervisor.creating import Creator
 from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities, ProcessIds
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
-from pybuild.runtime.supervisor.status import StatusTeller
+from pybuild.runtime.supervisor.status import StatusAnswers
 from pybuild.runtime.supervisor.values import Supervision
 
 Arguments = tuple[int, ...]
@@ -29,21 +29,21 @@ _CREAT = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 
 
 class Supervisor:
-    """One sandbox, whose root is that of this process; *upper* is what `OwnedFiles` takes."""
+    """The supervisor of one sandbox, whose root is that of this process. *upper* is that of `OwnedFiles`."""
 
     def __init__(self, listener: Listener, supervision: Supervision, machine: str, upper: int = -1) -> None:
         self._listener, self._may = listener, supervision.capabilities
         self.identities = Identities()
         self.files = OwnedFiles(self.identities, upper, may_chown=bool(self._may & mask("CHOWN")))
         calls = dict(supervision.calls)
-        self._status = StatusTeller(self.files, machine)
-        self._creating = Creating(self.files, self.identities)
+        self._status = StatusAnswers(self.files, machine)
+        self._creator = Creator(self.files, self.identities)
         handlers = self._handlers()
         self._handlers_by_number = {number: handlers[name.decode()] for number, name in calls.items()}
         self._opens = {number for number, name in calls.items() if name in {b"open", b"openat", b"openat2", b"creat"}}
 
     def serve(self) -> None:
-        """Answer until there is nobody left to ask."""
+        """Answer calls until no process of the step is left."""
         while (call := self._listener.receive()) is not None:
             self._serve(call)
 
@@ -57,16 +57,16 @@ class Supervisor:
                     self._hand_over(call, answer)
                 else:
                     self._listener.answer(call, answer)
-        except StaleCallError:
+        except StaleCallError:  # nobody waits for the answer, and nothing was changed
             return
         except OSError as error:
             self._listener.answer(call, -(error.errno or EIO))
-        except (ValueError, OverflowError):  # a number or a text that no call takes
+        except (ValueError, OverflowError):  # an argument that Python refuses, such as a path with a NUL
             self._listener.answer(call, -EINVAL)
 
     def _hand_over(self, call: Notification, fd: int) -> None:
         try:
-            self._listener.hand_over(call, fd, close_on_exec=self._creating.close_on_exec)
+            self._listener.hand_over(call, fd, close_on_exec=self._creator.close_on_exec)
         finally:
             os.close(fd)
 
@@ -87,25 +87,25 @@ class Supervisor:
             "geteuid": lambda c, _: self._now(c).users[1],
             "getgid": lambda c, _: self._now(c).groups[0],
             "getegid": lambda c, _: self._now(c).groups[1],
-            "getresuid": lambda c, a: _tell(c, a, self._now(c).users),
-            "getresgid": lambda c, a: _tell(c, a, self._now(c).groups),
+            "getresuid": lambda c, a: _write_ids(c, a, self._now(c).users),
+            "getresgid": lambda c, a: _write_ids(c, a, self._now(c).groups),
             "getgroups": self._getgroups,
-            "prctl": self._keep,
+            "prctl": self._prctl,
             "chroot": self._chroot,
         }
 
     def _status_handlers(self) -> dict[str, Handler]:
         files, status = self.files, self._status
 
-        def told(done: bool) -> Answer:
+        def answer(done: bool) -> Answer:
             return 0 if done else None
 
         return {
-            "stat": lambda c, a: told(status.by_name(c, (AT_FDCWD, a[0], 0), a[1])),
-            "lstat": lambda c, a: told(status.by_name(c, (AT_FDCWD, a[0], _NO_FOLLOW), a[1])),
-            "fstat": lambda c, a: told(status.by_descriptor(c, signed(a[0]), a[1])),
-            "newfstatat": lambda c, a: told(status.by_name(c, (signed(a[0]), a[1], a[3]), a[2])),
-            "statx": lambda c, a: told(status.extended(c, (signed(a[0]), a[1], a[2]), a[3], a[4])),
+            "stat": lambda c, a: answer(status.by_name(c, (AT_FDCWD, a[0], 0), a[1])),
+            "lstat": lambda c, a: answer(status.by_name(c, (AT_FDCWD, a[0], _NO_FOLLOW), a[1])),
+            "fstat": lambda c, a: answer(status.by_descriptor(c, signed(a[0]), a[1])),
+            "newfstatat": lambda c, a: answer(status.by_name(c, (signed(a[0]), a[1], a[3]), a[2])),
+            "statx": lambda c, a: answer(status.extended(c, (signed(a[0]), a[1], a[2]), a[3], a[4])),
             "chown": lambda c, a: files.chown(c, (AT_FDCWD, a[0], 0), _ids(a[1], a[2])),
             "lchown": lambda c, a: files.chown(c, (AT_FDCWD, a[0], _NO_FOLLOW), _ids(a[1], a[2])),
             "fchown": lambda c, a: files.fchown(c, signed(a[0]), _ids(a[1], a[2])),
@@ -128,20 +128,20 @@ class Supervisor:
         }
 
     def _creating_handlers(self) -> dict[str, Handler]:
-        creating = self._creating
+        creator = self._creator
 
         def place(c: Caller, path: int, directory: int = AT_FDCWD) -> bytes:
             return self.files.place(c, (signed(directory), path, 0))
 
         return {
-            "open": lambda c, a: creating.open(c, place(c, a[0]), a[1], a[2]),
-            "creat": lambda c, a: creating.open(c, place(c, a[0]), _CREAT, a[1]),
-            "openat": lambda c, a: creating.open(c, place(c, a[1], a[0]), a[2], a[3]),
+            "open": lambda c, a: creator.open(c, place(c, a[0]), a[1], a[2]),
+            "creat": lambda c, a: creator.open(c, place(c, a[0]), _CREAT, a[1]),
+            "openat": lambda c, a: creator.open(c, place(c, a[1], a[0]), a[2], a[3]),
             "openat2": self._openat2,
-            "mkdir": lambda c, a: creating.mkdir(c, place(c, a[0]), a[1]),
-            "mkdirat": lambda c, a: creating.mkdir(c, place(c, a[1], a[0]), a[2]),
-            "symlink": lambda c, a: creating.symlink(c, c.text(a[0]), place(c, a[1])),
-            "symlinkat": lambda c, a: creating.symlink(c, c.text(a[0]), place(c, a[2], a[1])),
+            "mkdir": lambda c, a: creator.mkdir(c, place(c, a[0]), a[1]),
+            "mkdirat": lambda c, a: creator.mkdir(c, place(c, a[1], a[0]), a[2]),
+            "symlink": lambda c, a: creator.symlink(c, c.text(a[0]), place(c, a[1])),
+            "symlinkat": lambda c, a: creator.symlink(c, c.text(a[0]), place(c, a[2], a[1])),
             "mknod": lambda c, a: self._mknod(c, place(c, a[0]), a[1], a[2]),
             "mknodat": lambda c, a: self._mknod(c, place(c, a[1], a[0]), a[2], a[3]),
         }
@@ -150,10 +150,10 @@ class Supervisor:
         mode &= 0xFFFF
         if stat.S_IFMT(mode) in DEVICES and not self._may & mask("MKNOD"):
             return -EPERM
-        return self._creating.mknod(caller, place, mode, device & 0xFFFFFFFF)
+        return self._creator.mknod(caller, place, mode, device & 0xFFFFFFFF)
 
     def _keeping_handlers(self) -> dict[str, Handler]:
-        """Return handlers of calls that the kernel carries out, and that may make another inode of a file."""
+        """Return the handlers of calls that the kernel carries out, but for which overlayfs may copy a file up."""
 
         def kept(directory: int | None, path: int, flags: int | None = None) -> Handler:
             def handle(c: Caller, a: Arguments) -> None:
@@ -172,9 +172,9 @@ class Supervisor:
         flags, mode, resolve = _HOW.unpack(caller.read(a[2], _HOW.size))
         if not flags & os.O_CREAT:
             return None
-        if resolve:  # rules of its own for paths: who has them falls back to other calls
+        if resolve:  # path rules that this class does not have; programs fall back to openat
             return -ENOSYS
-        return self._creating.open(caller, self.files.place(caller, (signed(a[0]), a[1], 0)), flags, mode)
+        return self._creator.open(caller, self.files.place(caller, (signed(a[0]), a[1], 0)), flags, mode)
 
     def _now(self, caller: Caller) -> ProcessIds:
         return self.identities.of(caller.call.tid)
@@ -198,7 +198,7 @@ class Supervisor:
 
     def _become(self, caller: Caller, identity: ProcessIds) -> None:
         caller.check()
-        self.identities.give(caller.call.tid, identity)
+        self.identities.assign(caller.call.tid, identity)
 
     def _setgroups(self, caller: Caller, a: Arguments) -> Answer:
         now, count = self._now(caller), a[0] & 0xFFFFFFFF
@@ -207,19 +207,19 @@ class Supervisor:
         if count > _MOST_GROUPS:
             return -EINVAL
         data = caller.read(a[1], count * _ID.size) if count else b""
-        groups = tuple(sorted(number for (number,) in _ID.iter_unpack(data)))  # as the kernel keeps them
+        groups = tuple(sorted(number for (number,) in _ID.iter_unpack(data)))  # the kernel sorts them, too
         self._become(caller, ProcessIds(now.users, now.groups, groups, keeps=now.keeps))
         return 0
 
-    def _keep(self, caller: Caller, a: Arguments) -> Answer:
-        """Answer prctl(PR_SET_KEEPCAPS)."""
+    def _prctl(self, caller: Caller, a: Arguments) -> Answer:
+        """Note a prctl(PR_SET_KEEPCAPS), the only one that is passed on, and let the kernel carry it out."""
         now = self._now(caller)
         if now.is_root and a[1] <= 1:
             self._become(caller, ProcessIds(now.users, now.groups, now.supplementary, keeps=bool(a[1])))
         return None
 
     def _chroot(self, _caller: Caller, _: Arguments) -> Answer:
-        """Look for the root of each caller from now on: there is no other call that gives it one."""
+        """Note that callers may have different roots from now on, and let the kernel carry out the call."""
         self.files.has_roots = True
         return None
 
@@ -240,7 +240,7 @@ def _ids(uid: int, gid: int) -> tuple[int, int]:
     return uid & 0xFFFFFFFF, gid & 0xFFFFFFFF
 
 
-def _tell(caller: Caller, addresses: Arguments, ids: tuple[int, int, int]) -> int:
+def _write_ids(caller: Caller, addresses: Arguments, ids: tuple[int, int, int]) -> int:
     for address, number in zip(addresses, ids, strict=False):
         caller.write(address, _ID.pack(number))
     return 0

@@ -1,4 +1,4 @@
-"""What a supervisor is told before there is a step."""
+"""The settings that a supervisor gets when it is started, before its step."""
 
 from pybuild.runtime.wire import Record
 
@@ -6,10 +6,10 @@ from pybuild.runtime.wire import Record
 class Supervision(Record):
     """How a step is supervised.
 
-    *calls* are the (number, name) of what the filter *program* passes on; *own* is the filter of the supervisor itself.
-    *special* are the (inode, time of birth in ns, uid, gid) of files below that can have no attribute. *upper* is the
-    host's directory in which overlayfs keeps what the step changes, b"" when the root is no overlay. Of *capabilities*
-    those count that the step is to have.
+    *program* is the filter of the step, *calls* are the (number, name) of the calls that it passes on; *own* is the
+    filter of the supervisor itself. *special* are the owners of files in lower layers that can have no extended
+    attribute: (inode, time of birth in ns, uid, gid). *upper* is the path of the overlay's upper directory on the host,
+    b"" if the root is no overlay. *capabilities* are those of the step.
     """
 
     __slots__ = ("calls", "capabilities", "own", "program", "special", "upper")
