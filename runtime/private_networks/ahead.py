@@ -1,6 +1,6 @@
-"""Private networks that are begun ahead: that of a step while it is prepared, that of the next one while it runs.
+"""Private networks that are started ahead: that of a step while it is prepared, that of the next one while it runs.
 
-It takes 25 ms until a network is ready, more than a short command takes with its sandbox and its layer.
+A network is ready after 25 ms, which is longer than a short command takes with its sandbox and its layer.
 """
 
 import os
@@ -13,13 +13,13 @@ from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.private_networks.private import PrivateNetwork, begin
 
 _AHEAD = 2
-"""Networks that are begun while a step runs: with one, short steps would still wait for it."""
+"""Networks that are started while a step runs: with one only, short steps would still wait."""
 _thread = threading.local()
-"""The network that a thread has started ahead, and the process in which it did: a fork must not take it."""
+"""The network that a thread has started ahead, with the number of the process, since a fork must not use it."""
 
 
 class _Spares:
-    """The networks of the steps that begin next, whichever these are. Any number of threads may use it."""
+    """Networks for the next steps, whichever these are. Several threads may use it at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,17 +28,17 @@ class _Spares:
         self._networks: deque[PrivateNetwork] = deque()
 
     def is_own(self) -> bool:
-        """Return whether this process made it: what it holds in a fork belongs to the parent."""
+        """Return whether this process made it. In a fork, the networks are those of the parent."""
         return self._process == os.getpid()
 
     def enter(self, steps: int) -> None:
-        """Expect so many steps more."""
+        """Expect so many more steps, until `leave`."""
         with self._lock:
             self._blocks += 1
             self._expected += steps
 
     def leave(self) -> None:
-        """End what no step has taken, unless steps of another build are expected."""
+        """End the networks that no step has taken, unless another build expects steps."""
         with self._lock:
             self._blocks -= 1
             if self._blocks == 0:
@@ -47,7 +47,7 @@ class _Spares:
                     self._networks.popleft().close()
 
     def take(self) -> PrivateNetwork | None:
-        """Return a network, if there is one that can be used, for a step that begins."""
+        """Return a network for a step that starts, None if there is none that can be used."""
         with self._lock:
             self._expected = max(0, self._expected - 1)
             while self._networks:
@@ -58,10 +58,10 @@ class _Spares:
         return None
 
     def refill(self) -> None:
-        """Begin the networks of the next steps, if there are fewer than are expected."""
+        """Start networks until there are as many as steps are expected, or `_AHEAD`."""
         with self._lock:
             while len(self._networks) < min(self._expected, _AHEAD):
-                network = _begun()
+                network = _start()
                 if network is None:
                     return
                 self._networks.append(network)
@@ -77,15 +77,15 @@ def _own_spares() -> _Spares:
     return _spares
 
 
-def _begun() -> PrivateNetwork | None:
-    with suppress(SandboxUnavailable):  # the step that needs it says why
+def _start() -> PrivateNetwork | None:
+    with suppress(SandboxUnavailable):  # `take` tries again for the step that needs it, and raises
         return begin()
     return None
 
 
 @contextmanager
 def expecting(steps: int) -> Iterator[None]:
-    """Begin the network of the next of so many *steps* while one runs; end what is not used when the block ends."""
+    """For a block of so many *steps*, start networks while one runs; end those that are not used with the block."""
     spares = _own_spares()
     spares.enter(steps)
     try:
@@ -95,15 +95,12 @@ def expecting(steps: int) -> Iterator[None]:
 
 
 def start_ahead() -> None:
-    """Start a network that `take` will return in this thread, so that it is made while the step is prepared.
-
-    Nothing happens where there can be none: `take` says why.
-    """
-    _thread.ahead = os.getpid(), _own_spares().take() or _begun()
+    """Start a network that `take` will return in this thread, so that it is made while the step is prepared."""
+    _thread.ahead = os.getpid(), _own_spares().take() or _start()
 
 
 def failure_ahead() -> str:
-    """Wait for the network that was started ahead; return why there is none, "" when `take` has one."""
+    """Wait for the network that was started ahead; return why it failed, "" for success."""
     try:
         _thread.ahead = os.getpid(), take()
     except SandboxUnavailable as error:
@@ -112,16 +109,16 @@ def failure_ahead() -> str:
 
 
 def take() -> PrivateNetwork:
-    """Return a network that is ready, which the caller closes. Raises SandboxUnavailable when there can be none."""
+    """Return a network that can be used, which the caller must close. Raises SandboxUnavailable."""
     made = _ahead() or begin()
     made.wait()
-    # Not earlier: two that start at once would delay each other.
+    # Only now, because two networks that start at the same time would delay each other.
     _own_spares().refill()
     return made
 
 
 def drop_ahead() -> None:
-    """End what was started ahead in this thread and not taken."""
+    """End the network that was started ahead in this thread, if nobody has taken it."""
     made = _ahead()
     if made is not None:
         made.close()

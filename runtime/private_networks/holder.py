@@ -1,8 +1,8 @@
 """The holder of one network: ``python -I -S holder.py UID FILE NAME [ARGUMENT...]``; standard input is a Unix socket.
 
-When the network is ready it sends ``ready`` and the namespace over the socket, else ``failed`` and the reason, and
-ends. It ends also when the other end of the socket is closed. ``{pid}`` in an argument is the process in the
-namespace. With a UID other than -1 all but this process runs as that user.
+When the network is ready, it sends ``ready`` and a descriptor of the namespace over the socket; otherwise it sends
+``failed`` and the reason, and ends. It also ends when the other end of the socket is closed. ``{pid}`` in an argument
+stands for the number of the process in the namespace. With a UID other than -1 all its children run as that user.
 """
 
 import gc
@@ -10,34 +10,34 @@ import os
 import select
 import sys
 
-TYPE_CHECKING = False  # typing costs milliseconds
+TYPE_CHECKING = False  # the import of `typing` takes milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 gc.disable()
-# Behind the standard library, so that nothing installed beside this package can shadow it.
+# Last, so that nothing that is installed beside this package is imported in place of the standard library.
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
-from pybuild.runtime.kernel import syscalls  # noqa: E402 - after the line that it needs
+from pybuild.runtime.kernel import syscalls  # noqa: E402 - needs the line above
 from pybuild.runtime.kernel.passing import send  # noqa: E402
 
-_TICK = 2  # milliseconds
-_PATIENCE = 10_000
-_LAST = 400
+_TICK = 2  # milliseconds between two looks for a route
+_PATIENCE = 10_000  # milliseconds
+_LONGEST_REASON = 400  # bytes
 
 
 def hold(uid: int, words: list[str]) -> None:
-    """Make the network, and stay as long as the builder wants it. Never returns normally."""
+    """Make the network, and keep it until the builder closes its end of the socket."""
     lifeline, alive = os.pipe2(os.O_CLOEXEC)
     errors = os.memfd_create("errors", os.MFD_CLOEXEC)
     if uid >= 0:
-        _own_tun()
+        _make_tun_node()
     elif os.geteuid() != 0:
-        # A user outside of a user namespace, who may not make a PID namespace either.
+        # An ordinary user outside of a user namespace may not make a PID namespace before it has entered one.
         _unshare_user(0)
-    ready, told = os.pipe2(os.O_CLOEXEC)
-    namespace = _fork(lambda: _stay(uid, told, lifeline), alive)
-    os.close(told)
+    ready, made = os.pipe2(os.O_CLOEXEC)
+    namespace = _fork(lambda: _hold_namespace(uid, made, lifeline), alive)
+    os.close(made)
     if os.read(ready, 1) != b"n":
         _fail(b"no network namespace is permitted here")
     syscalls.unshare(syscalls.CLONE_NEWPID)
@@ -57,20 +57,24 @@ def _fork(become: "Callable[[], None]", *closed: int) -> int:
         for fd in closed:
             os.close(fd)
         become()
-    except BaseException as error:  # noqa: BLE001 - a traceback would tell nobody anything
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the child must not go on as the holder
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(1)
 
 
-def _tied(uid: int, lifeline: int) -> None:
-    """Become the user *uid*, and end with the holder, whose end of *lifeline* is closed if it is gone already."""
+def _tie_to_holder(uid: int, lifeline: int) -> None:
+    """Become the user *uid*, and have the kernel kill this process when the holder ends.
+
+    If it has ended before that, its end of the pipe *lifeline* is closed.
+    """
     if uid >= 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # the files in /proc are this user's again
-    # After the change of user, which takes it back.
+        # A process that changes its user is not dumpable, and its files in /proc, such as uid_map, stay root's.
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+    # After the change of user, which clears it.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
     poller = select.poll()
     poller.register(lifeline, 0)
@@ -78,18 +82,19 @@ def _tied(uid: int, lifeline: int) -> None:
         os._exit(1)
 
 
-def _stay(uid: int, told: int, lifeline: int) -> None:
-    _tied(uid, lifeline)
+def _hold_namespace(uid: int, made: int, lifeline: int) -> None:
+    """Make the namespaces, write to *made*, and wait to be killed."""
+    _tie_to_holder(uid, lifeline)
     _unshare_user(syscalls.CLONE_NEWNET)
-    # An address is usable at once: nobody else is on this link who could have it.
+    # Without duplicate address detection an address can be used at once. Nobody else is on this link.
     _write("/proc/sys/net/ipv6/conf/default/accept_dad", "0", optional=True)
-    os.write(told, b"n")
+    os.write(made, b"n")
     os.close(0)
     select.poll().poll()
 
 
 def _unshare_user(more: int) -> None:
-    """Enter a user namespace in which this user is root, and the namespaces *more*."""
+    """Enter a new user namespace, in which this user is root, and new namespaces of the kinds *more*."""
     user, group = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER | more)
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
@@ -106,13 +111,14 @@ def _write(path: str, text: str, *, optional: bool = False) -> None:
 
 
 def _init(uid: int, words: list[str], errors: int, lifeline: int) -> None:
-    _tied(uid, lifeline)
+    """Run *words* as pid 1 of a PID namespace, which the kernel ends with this process."""
+    _tie_to_holder(uid, lifeline)
     program = os.fork()
     if program == 0:
         null = os.open(os.devnull, os.O_RDWR)
         for stream, target in ((null, 0), (null, 1), (errors, 2)):
             os.dup2(stream, target)
-        syscalls.reset_signals()  # Python ignores SIGPIPE, which pasta takes for a failure
+        syscalls.reset_signals()  # Python ignores SIGPIPE, and pasta fails when it finds that
         os.execv(words[0], words[1:])  # noqa: S606 - found in the PATH of the user
     os.close(0)
     while True:
@@ -121,8 +127,11 @@ def _init(uid: int, words: list[str], errors: int, lifeline: int) -> None:
             os._exit(os.waitstatus_to_exitcode(status) & 0x7F or 1)
 
 
-def _own_tun() -> None:
-    """Give pasta a node that its user may open, where nobody else sees it."""
+def _make_tun_node() -> None:
+    """Make a node /dev/net/tun that every user may open, in a new mount namespace, where only pasta sees it.
+
+    Hosts without udev have one that root alone may open.
+    """
     if not os.path.isdir("/dev/net"):
         return
     syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -135,12 +144,15 @@ def _own_tun() -> None:
     try:
         os.mknod("/dev/net/tun", 0o20666, node)
         os.chmod("/dev/net/tun", 0o666)  # noqa: S103 - as udev makes it
-    except PermissionError:  # a container without CAP_MKNOD has the node that it was given
+    except PermissionError:  # no CAP_MKNOD, in a container: the node that it was given has to do
         syscalls.umount2("/dev/net")
 
 
 def _await_route(namespace: int, init: int, errors: int) -> None:
-    """Return when the program has made a default route in the namespace; end with the reason when it has not."""
+    """Wait until the program has made a default route in the namespace; when it fails, send the reason and end.
+
+    The program does not say when it is ready, so this looks for the route again and again.
+    """
     waits = select.poll()
     for fd in (0, os.pidfd_open(init)):
         waits.register(fd, select.POLLIN)
@@ -166,7 +178,7 @@ def _has_route(place: str) -> bool:
 
 def _last_line(text: bytes) -> bytes:
     lines = [line for line in text.splitlines() if line.strip() and b"syslog" not in line]
-    return lines[-1][:_LAST] if lines else b"it ended without a word"
+    return lines[-1][:_LONGEST_REASON] if lines else b"it ended without a word"
 
 
 def _fail(reason: bytes) -> None:
@@ -177,7 +189,7 @@ def _fail(reason: bytes) -> None:
 
 
 def _watch(children: tuple[int, ...]) -> None:
-    """Return when the builder has closed its end, or one of *children* is gone."""
+    """Wait until the builder has closed its end of the socket, or one of *children* has ended."""
     poller = select.poll()
     poller.register(0, select.POLLIN)
     for child in children:
@@ -188,7 +200,7 @@ def _watch(children: tuple[int, ...]) -> None:
 try:
     os.setsid()
     hold(int(sys.argv[1]), sys.argv[2:])
-except BaseException as problem:  # noqa: BLE001 - the builder tells it
+except BaseException as problem:  # noqa: BLE001 - whatever it is, it is sent to the builder
     _fail(str(getattr(problem, "strerror", None) or problem).lower().encode())
 finally:
     os._exit(0)

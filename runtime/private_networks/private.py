@@ -1,4 +1,4 @@
-"""Private networks from the side of the builder: each belongs to one sandbox."""
+"""The builder's side of private networks. Each belongs to one sandbox."""
 
 import os
 import select
@@ -15,22 +15,22 @@ from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 
 NOBODY = 65534
-"""The user that pasta runs as when the builder is root: it owns no file, and pasta itself would take it."""
+"""The user that pasta runs as when root builds. It owns no files, and pasta itself would change to it."""
 _HOLDER = Path(__file__).with_name("holder.py")
 _PATIENCE = 15.0
 _TUN = "/dev/net/tun"
 _INSTALL = ("install pasta (Debian's package passt), or give --network=host", "apt-get install passt")
-_OPEN = (f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}", f"chmod 666 {_TUN}")
-_ELSE = (_INSTALL[0], "")
-"""A hint, and the command in it that changes the host, for each kind of failure."""
+_OPEN_TUN = (f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}", f"chmod 666 {_TUN}")
+_OTHERWISE = (_INSTALL[0], "")
+"""These are (hint, command that changes the host) for each kind of failure."""
 
 
 class PrivateNetwork:
-    """A network that is being made. `wait` before use; `close`, or the end of a block, ends it."""
+    """A network that is being made. `wait` must be called before its use; `close`, or the end of a block, ends it."""
 
     def __init__(self, found: Carrier, resolv_conf: bytes) -> None:
         self.namespace = -1
-        """A descriptor of the network namespace, when `wait` has returned."""
+        """A descriptor of the network namespace, after `wait` has returned."""
         self.resolv_conf = resolv_conf_in(found.resolver, resolv_conf)
         self._of_host = resolv_conf
         self.program = os.path.basename(found.words[0])
@@ -40,7 +40,7 @@ class PrivateNetwork:
             self._pid = _spawn(child_argv(uid, found.file, *found.words, script=_HOLDER), far_end.fileno())
 
     def wait(self) -> None:
-        """Return when it can be used. Raises SandboxUnavailable, with what the program says."""
+        """Wait until it can be used. Raises SandboxUnavailable with the message of the program."""
         if self.namespace >= 0:
             return
         self._channel.settimeout(_PATIENCE)
@@ -55,23 +55,26 @@ class PrivateNetwork:
         (self.namespace,) = received
 
     def is_fresh(self) -> bool:
-        """Return whether its processes are alive, and the host still has the name servers that it was begun with."""
+        """Return whether its processes are alive, and the host still has the name servers of the time of its start."""
         poller = select.poll()
         poller.register(self._channel, 0)
         return not poller.poll(0) and self._of_host == host_resolvers()
 
     @property
     def path(self) -> bytes:
-        """Where a child of this process finds the namespace."""
+        """The path by which a child of this process opens the namespace."""
         return b"/proc/%d/fd/%d" % (os.getpid(), self.namespace)
 
     def hand_over(self) -> tuple[int, int]:
-        """Return the namespace and what ends it when its last copy is closed; both are the caller's from now on."""
+        """Return descriptors of the namespace and of the socket that keeps it, which the caller owns from now on.
+
+        The network ends when the last copy of the socket is closed.
+        """
         namespace, self.namespace, self._pid = self.namespace, -1, 0
         return namespace, self._channel.detach()
 
     def close(self) -> None:
-        """End it, with all of its processes. Idempotent."""
+        """End the network and all of its processes. Idempotent."""
         self._channel.close()
         if self.namespace >= 0:
             os.close(self.namespace)
@@ -90,7 +93,7 @@ class PrivateNetwork:
 
 
 def missing() -> str:
-    """Return what a private network lacks here, as far as files tell; "" for nothing."""
+    """Return why private networks cannot work here, as far as programs and files show; "" if they may."""
     if carrier(b"") is None:
         return "neither pasta nor slirp4netns is installed"
     if not os.path.exists(_TUN):
@@ -112,7 +115,7 @@ def is_root() -> bool:
 
 
 def begin(forwards: Sequence[Forward] = ()) -> PrivateNetwork:
-    """Begin a network, into which these ports of the host lead. Raises SandboxUnavailable when there can be none."""
+    """Start a network into which these ports of the host are forwarded. Raises SandboxUnavailable."""
     resolv_conf = host_resolvers()
     found = carrier(resolv_conf, forwards)
     if found is None:
@@ -130,5 +133,5 @@ def _spawn(words: list[str], channel: int) -> int:
 
 
 def _remedy(reason: str) -> tuple[str, str]:
-    """Return the hint and the command for what pasta or slirp4netns printed: they have no exit codes of their own."""
-    return _OPEN if "tun" in reason else _ELSE  # "Failed to open tun socket", or the path
+    """Return hint and command for a message of pasta or slirp4netns, whose exit codes do not tell failures apart."""
+    return _OPEN_TUN if "tun" in reason else _OTHERWISE  # "Failed to open tun socket", or the path

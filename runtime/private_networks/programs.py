@@ -1,4 +1,4 @@
-"""The programs that carry a private network, and with which arguments each is closed towards the host."""
+"""The programs that carry the connections of a private network, with arguments that keep the host out of reach."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ _SLIRP_DNS = "10.0.2.3"
 
 @frozen
 class Forward:
-    """A *port* inside that *host_port* leads to, at the address *host_ip* of the host, or at all of them for ""."""
+    """A forwarded port: *host_port* at the address *host_ip* of the host, "" for all, leads to *port* inside."""
 
     protocol: str
     host_ip: str
@@ -24,9 +24,10 @@ class Forward:
 
 @frozen
 class Carrier:
-    """A program: its file, its words, and the address at which it resolves names; "" for none.
+    """A program: its file, its arguments, and the address of its name server inside, "" for none.
 
-    The file is the one behind links, which another user may not be able to follow; pasta tells its task by its name.
+    *file* is the real path, because another user may not be able to follow the symlinks. The first of *words* is the
+    path with them, because pasta decides by its name what to do.
     """
 
     file: str
@@ -35,9 +36,9 @@ class Carrier:
 
 
 def carrier(resolv_conf: bytes, forwards: Sequence[Forward] = ()) -> Carrier | None:
-    """Return the program that is there, for a host with this *resolv_conf*; None when there is none.
+    """Return the program to use on a host with this *resolv_conf*; None when none is installed.
 
-    Raises SandboxUnavailable for *forwards* that it cannot do.
+    Raises SandboxUnavailable when it does not support the *forwards*.
     """
     pasta = shutil.which("pasta")
     if pasta is not None:
@@ -56,7 +57,7 @@ def carrier(resolv_conf: bytes, forwards: Sequence[Forward] = ()) -> Carrier | N
 
 
 def _pasta(program: str, versions: Sequence[int], forwards: Sequence[Forward]) -> Carrier:
-    # No gateway address leads to the host's loopback, and no other port is forwarded, neither way.
+    # The gateway's address does not lead to the host's loopback, and no other port is forwarded in either direction.
     inwards = (word for way, protocol in (("-t", "tcp"), ("-u", "udp")) for word in _opened(way, protocol, forwards))
     closed = ("--no-map-gw", *inwards, "-T", "none", "-U", "none")
     resolver = _PASTA_DNS[versions[0]] if versions else ""
@@ -69,7 +70,7 @@ def _pasta(program: str, versions: Sequence[int], forwards: Sequence[Forward]) -
 
 
 def _opened(way: str, protocol: str, forwards: Sequence[Forward]) -> tuple[str, ...]:
-    """Return the words that open the ports of one *protocol*, and no others."""
+    """Return the arguments that forward the ports of one *protocol*, and no others."""
     unknown = [each.protocol for each in forwards if each.protocol not in {"tcp", "udp"}]
     if unknown:
         raise SandboxUnavailable(f"pasta forwards no {unknown[0]}", "publish ports of TCP and UDP")
@@ -82,7 +83,7 @@ def _opened(way: str, protocol: str, forwards: Sequence[Forward]) -> tuple[str, 
 
 
 def name_server_versions(resolv_conf: bytes) -> tuple[int, ...]:
-    """Return the versions of IP of the host's name servers, in their order."""
+    """Return the IP version of each name server in *resolv_conf*, in order."""
     found = []
     for line in resolv_conf.decode("utf-8", "replace").splitlines():
         name, *values = line.split()[:2] or [""]
@@ -95,7 +96,7 @@ def name_server_versions(resolv_conf: bytes) -> tuple[int, ...]:
 
 
 def resolv_conf_in(resolver: str, of_host: bytes) -> bytes:
-    """Return the /etc/resolv.conf for a network: its own name server, and the host's domains and options."""
+    """Return the resolv.conf of a network: its own name server, with the host's search domains and options."""
     kept = [line for line in of_host.splitlines() if line.split()[:1] in ([b"search"], [b"domain"], [b"options"])]
     server = [f"nameserver {resolver}".encode()] if resolver else []
     return b"".join(line + b"\n" for line in (*server, *kept))

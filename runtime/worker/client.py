@@ -1,7 +1,7 @@
-"""The builder's side of the worker: started when it is first needed, and asked to call functions.
+"""The builder's side of the worker: starts it when it is first needed, and has it call functions.
 
-A program with threads cannot enter a user namespace, and one that entered could not leave: so a process of its own
-does, started from its file, never forked from the builder.
+A program with threads cannot enter a user namespace, and one that has entered cannot leave. So a separate process
+enters it, which is a program of its own and no fork of the builder.
 """
 
 import atexit
@@ -24,19 +24,19 @@ from pybuild.runtime.worker.messages import (
     WorkerEvent,
     WorkerReady,
     WorkerSetup,
-    here,
     peer_is_gone,
     receive,
     send,
     send_descriptors,
+    surroundings,
 )
 
 Listener = Callable[[Any], None]
 _LOCK = threading.Lock()
-_Place = tuple[int, int] | None
-"""The user namespace that a worker was to join, None for one that makes its own."""
-_WORKERS: dict[tuple[int, _Place], "_Worker"] = {}
-_WAKE_UP_MS = 200  # how late a call is stopped: no signal wakes a thread that waits for the worker
+_Namespace = tuple[int, int] | None
+"""The user namespace that a worker has joined, None for one that made its own."""
+_WORKERS: dict[tuple[int, _Namespace], "_Worker"] = {}
+_WAKE_UP_MS = 200  # a thread that waits for the worker is woken by nothing else, so this is how late a call stops
 _KILLED = "the process that works on unpacked images was killed"
 
 
@@ -50,11 +50,13 @@ def call(
 ) -> Any:
     """Return ``function(tell, *arguments)`` as called by root of a user namespace, in another process.
 
-    *function* is one of a module, and has *descriptors* of this process under the same numbers; arguments, events and
-    the result cross as copies. Its events are passed to *listener*, in this thread. When this is interrupted or
-    stopped (`runtime.stopping`), so is *function*, which is waited for. May be called by several threads at once.
-    *namespace* is an open user namespace to be root of, -1 for one of this process's own. A worker that is started for
-    it loads *modules* first, so that later calls have them.
+    *function* must be one of a module's top level, because it is pickled by name; arguments, events and the result are
+    copied. It gets *descriptors* of this process under the same numbers. What it passes to ``tell`` is passed to
+    *listener*, in this thread. When this thread is interrupted or stopped (`runtime.stopping`), so is *function*, and
+    this waits for its end. Several threads may call this at once.
+
+    *namespace* is an open user namespace to be root of, -1 for one that the worker makes. If a worker must be started,
+    it imports *modules* first, so that all calls have them.
 
     Raises:
         SandboxUnavailable: this host does not permit it.
@@ -65,7 +67,7 @@ def call(
     with near:
         with far:
             _worker(namespace, modules).hand_over(far)
-        send(near, WorkerCall(function, arguments, descriptors, *here()))
+        send(near, WorkerCall(function, arguments, descriptors, *surroundings()))
         send_descriptors(near, descriptors)
         try:
             return _answer(near, listener, check)
@@ -76,20 +78,20 @@ def call(
 
 
 def start(modules: tuple[str, ...] = ()) -> None:
-    """Start the worker, when it is not there, and have it load *modules* while the caller continues.
+    """Start the worker unless it runs, and have it import *modules* while the caller continues.
 
     Raises SandboxUnavailable when this host does not permit it.
     """
     _worker(-1, modules)
 
 
-def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], None]) -> Any:
-    """Pass on events until the answer comes, and return it."""
+def _answer(channel: socket.socket, listener: Listener, check_stop: Callable[[], None]) -> Any:
+    """Pass on events until the answer arrives, and return it or raise it. *check_stop* is called in between."""
     poller = select.poll()
     poller.register(channel, select.POLLIN)
     while True:
         while not poller.poll(_WAKE_UP_MS):
-            look_up()
+            check_stop()
         try:
             message = receive(channel)
         except (EOFError, OSError) as error:
@@ -106,34 +108,36 @@ def _answer(channel: socket.socket, listener: Listener, look_up: Callable[[], No
 
 
 def _drain(channel: socket.socket, listener: Listener) -> None:
-    """Wait for the end of a call whose answer nobody wants."""
-    # It answers that it was interrupted. A message that was read in part when this was interrupted cannot be decoded.
+    """Wait for the end of a call that was interrupted, and ignore its answer."""
+    # The answer is mostly that it was interrupted. Anything may be raised here: the exception of the call, or one by
+    # the rest of a message that was being read when this thread was interrupted. The caller raises its own.
     with suppress(BaseException):
         _answer(channel, listener, _nothing)
-    with suppress(OSError):
+    with suppress(OSError):  # the child has ended
         while channel.recv(1 << 16):
             pass
 
 
 def _nothing() -> None:
-    """Continue to wait."""
+    """Do not stop."""
 
 
 def _worker(namespace: int, modules: tuple[str, ...]) -> "_Worker":
-    # A builder that was itself forked has a worker of its own: the other one belongs to its parent.
+    """Return the worker for *namespace*, started if there is none. One that made its own serves if that is the one."""
+    # Keyed by the process, because a fork of the builder must not use the worker of its parent.
     own = os.getpid()
-    place = None if namespace < 0 else identity(namespace)
+    wanted = None if namespace < 0 else identity(namespace)
     with _LOCK:
-        for key in ((own, place), (own, None)):
+        for key in ((own, wanted), (own, None)):
             worker = _WORKERS.get(key)
-            if worker is not None and worker.lives() and place in {None, worker.place}:
+            if worker is not None and worker.lives() and wanted in {None, worker.namespace}:
                 return worker
-        worker = _WORKERS[own, place] = _Worker(namespace, modules)
+        worker = _WORKERS[own, wanted] = _Worker(namespace, modules)
         return worker
 
 
 class _Worker:
-    """The process and the socket to it. *place* is the user namespace that it is in."""
+    """The process and the socket to it. *namespace* identifies the user namespace that it is in."""
 
     def __init__(self, namespace: int, modules: tuple[str, ...]) -> None:
         self._channel, far_end = socket.socketpair()
@@ -156,10 +160,10 @@ class _Worker:
         if not isinstance(answer, WorkerReady):
             self._end()
             raise answer.error()
-        self.place = answer.namespace
+        self.namespace = answer.namespace
 
     def lives(self) -> bool:
-        """Return whether the process is alive; one that was killed has closed its end."""
+        """Return whether the process is alive: the kernel closes its end of the socket when it ends."""
         poller = select.poll()
         poller.register(self._channel, 0)
         return not poller.poll(0)
@@ -168,7 +172,7 @@ class _Worker:
         socket.send_fds(self._channel, [b"1"], [call.fileno()])
 
     def _end(self) -> None:
-        """Let the worker end, which it does when nobody can call it any more, and reap it."""
+        """Close the socket, by which the worker ends, and reap it."""
         atexit.unregister(self._end)
         self._channel.close()
         os.waitpid(self._process, 0)

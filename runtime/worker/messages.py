@@ -1,6 +1,7 @@
-"""The messages of builder and worker: values of Python behind their length, on a stream socket.
+"""The messages of builder and worker: pickled values, each after its length, on a stream socket.
 
-Both ends are processes of one user, and the socket has no name: nobody else can write to it. So the values are pickled.
+To unpickle is safe here, because both ends are processes of one user, and the socket has no name by which others could
+write to it.
 """
 
 import fcntl
@@ -15,9 +16,9 @@ _LENGTH = struct.Struct("!Q")
 
 
 class WorkerSetup(NamedTuple):
-    """The first message to the worker: how it finds modules, and which ones it will need soon.
+    """The first message to the worker: its import paths, and the modules that it imports ahead of the first call.
 
-    With *joins* a descriptor follows: the user namespace that it enters in place of a new one.
+    With *joins* a descriptor follows, of the user namespace that it enters instead of making a new one.
     """
 
     import_paths: tuple[str, ...]
@@ -26,36 +27,39 @@ class WorkerSetup(NamedTuple):
 
 
 class WorkerReady(NamedTuple):
-    """The worker's answer when it is where it should be: what tells its user namespace from others."""
+    """The worker's answer when it is in its user namespace, with the `joining.identity` of that."""
 
     namespace: tuple[int, int]
 
 
 class WorkerCall(NamedTuple):
-    """A function of a module, and what to call it with behind a listener; it has the caller's surroundings."""
+    """A call of a function of a module, with the working directory and the environment of the caller."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     descriptors: tuple[int, ...]
-    """Numbers that descriptors have which follow on the socket; there they have the same."""
+    """The numbers, in both processes, of the descriptors that follow on the socket."""
     directory: str
     environment: dict[str, str]
 
 
 class WorkerEvent(NamedTuple):
-    """An event of a function that runs."""
+    """An event that a function has passed to its ``tell``."""
 
     event: Any
 
 
 class WorkerAnswer(NamedTuple):
-    """What it returns."""
+    """The value that a function has returned."""
 
     value: Any
 
 
 class WorkerFailure(NamedTuple):
-    """An exception on its way: made anew from what it holds, because constructors take what they like."""
+    """An exception that a function has raised, in parts that can be pickled.
+
+    An exception itself often cannot: pickle calls its class with ``args``, and constructors may take other arguments.
+    """
 
     kind: type[BaseException]
     arguments: tuple[Any, ...]
@@ -64,18 +68,18 @@ class WorkerFailure(NamedTuple):
 
     @classmethod
     def of(cls, error: BaseException) -> "WorkerFailure":
-        """Return *error* with its causes; what of it cannot cross stays behind."""
+        """Return the parts of *error* and of its causes, without those that cannot be pickled."""
         arguments: tuple[Any, ...] = error.args
         if isinstance(error, OSError):
-            # Its own attributes are no part of the state; five arguments set all of them.
+            # errno, filename and the like are not in __dict__; the constructor sets them from five arguments.
             arguments = (error.errno, error.strerror, error.filename, None, error.filename2)
-        state = {name: item for name, item in error.__dict__.items() if _crosses(item)}
-        kind = type(error) if _crosses(type(error)) else RuntimeError
+        state = {name: item for name, item in error.__dict__.items() if _is_picklable(item)}
+        kind = type(error) if _is_picklable(type(error)) else RuntimeError
         cause = error.__cause__
-        return cls(kind, tuple(filter(_crosses, arguments)), state, None if cause is None else cls.of(cause))
+        return cls(kind, tuple(filter(_is_picklable, arguments)), state, None if cause is None else cls.of(cause))
 
     def error(self) -> BaseException:
-        """Return the exception."""
+        """Return the exception, made from its parts without its constructor."""
         made = self.kind.__new__(self.kind, *self.arguments)
         made.args = self.arguments[:2] if isinstance(made, OSError) else self.arguments
         made.__dict__.update(self.state)
@@ -83,7 +87,7 @@ class WorkerFailure(NamedTuple):
         return made
 
 
-def _crosses(value: object) -> bool:
+def _is_picklable(value: object) -> bool:
     try:
         pickle.dumps(value)
     except (pickle.PicklingError, TypeError, AttributeError):
@@ -92,7 +96,7 @@ def _crosses(value: object) -> bool:
 
 
 def send(channel: socket.socket, message: object) -> None:
-    """Send *message*, all of it."""
+    """Send *message*."""
     data = pickle.dumps(message)
     channel.sendall(_LENGTH.pack(len(data)) + data)
 
@@ -100,7 +104,7 @@ def send(channel: socket.socket, message: object) -> None:
 def receive(channel: socket.socket) -> Any:
     """Return the next message. Raises EOFError when the other end is closed."""
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size))
-    return pickle.loads(_exactly(channel, length))  # noqa: S301 - see above: from nobody but ourselves
+    return pickle.loads(_exactly(channel, length))  # noqa: S301 - from a process of this user: see above
 
 
 def send_descriptors(channel: socket.socket, descriptors: tuple[int, ...]) -> None:
@@ -110,7 +114,7 @@ def send_descriptors(channel: socket.socket, descriptors: tuple[int, ...]) -> No
 
 
 def receive_descriptors(channel: socket.socket, numbers: tuple[int, ...]) -> socket.socket:
-    """Receive what `send_descriptors` sent, as these *numbers*; return the channel, which may have had one of them."""
+    """Receive descriptors and give them these *numbers*. Return the channel, which is moved: it may have had one."""
     if not numbers:
         return channel
     _message, received, _flags, _address = socket.recv_fds(channel, 1, len(numbers))
@@ -140,6 +144,6 @@ def peer_is_gone(error: OSError) -> bool:
     return error.errno in {errno.EPIPE, errno.ECONNRESET}
 
 
-def here() -> tuple[str, dict[str, str]]:
+def surroundings() -> tuple[str, dict[str, str]]:
     """Return the working directory and the environment of this process."""
     return os.getcwd(), dict(os.environ)

@@ -1,9 +1,8 @@
 """The worker: ``python -I -S serve.py``, with a Unix socket as standard input.
 
-It becomes root of a user namespace, a new one or one that it is given, says so or why not, and forks a child for each
-call that comes, with the socket of that call. It has one thread at all times; the children may have more. Its own
-socket has a message of one byte and one descriptor for each call; when the builder's end is closed it ends, and every
-child with it.
+It becomes root of a user namespace, a new one or one that it is given, and answers that, or why not. Then it receives a
+message with the descriptor of a socket for each call, and forks a child that serves the call on that socket. It never
+starts threads; the children may. When the builder's end of its own socket is closed it ends, and with it every child.
 """
 
 import os
@@ -12,7 +11,7 @@ import socket
 import sys
 
 if __name__ == "__main__":
-    # Behind the standard library, so that nothing installed beside this package can shadow it.
+    # Last, so that nothing that is installed beside this package is imported in place of the standard library.
     sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
 import threading
@@ -38,18 +37,18 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def serve(channel: socket.socket) -> None:
     """Run as the worker until the builder's end of *channel* is closed."""
-    # A session of its own: Ctrl-C is for the builder, which decides what becomes of the calls.
+    # A session of its own, so that Ctrl-C reaches the builder only, which interrupts the calls that it wants to.
     os.setsid()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     setup: WorkerSetup = receive(channel)
     sys.path[:] = setup.import_paths
     try:
-        place = _become_root(channel, joins=setup.joins)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the builder
+        namespace = _become_root(channel, joins=setup.joins)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the builder raises it
         send(channel, WorkerFailure.of(error))
         return
-    send(channel, WorkerReady(place))
+    send(channel, WorkerReady(namespace))
     for name in setup.modules:
         __import__(name)
     while (call := _next(channel)) is not None:
@@ -58,7 +57,7 @@ def serve(channel: socket.socket) -> None:
 
 
 def _become_root(channel: socket.socket, *, joins: bool) -> tuple[int, int]:
-    """Enter a user namespace; return its identity."""
+    """Enter a user namespace as root; return its identity."""
     from pybuild.runtime.sandbox.joining import identity, join_root
     from pybuild.runtime.sandbox.user_namespace import become_root
 
@@ -72,7 +71,7 @@ def _become_root(channel: socket.socket, *, joins: bool) -> tuple[int, int]:
 
 
 def _next(channel: socket.socket) -> socket.socket | None:
-    """Wait for the socket of the next call, and reap the children that ended meanwhile."""
+    """Wait for the socket of the next call, None at the end, and reap the children that have ended meanwhile."""
     _message, received, _flags, _address = socket.recv_fds(channel, 1, 1)
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -90,13 +89,13 @@ def _fork(call: socket.socket, channel: socket.socket) -> None:
     if child == 0:
         channel.close()
         prctl(PR_SET_PDEATHSIG, SIGKILL)
-        if os.getppid() == worker:  # else it died before the line above
+        if os.getppid() == worker:  # else it died before PR_SET_PDEATHSIG
             _carry_out(call)
         os._exit(0)
 
 
 def _carry_out(call: socket.socket) -> None:
-    """Answer one call: its events as they come, then the result or the failure."""
+    """Serve one call: send its events as they come, then its result or its exception."""
     signal.signal(signal.SIGTERM, _interrupt)
     lock = threading.Lock()
 
@@ -112,19 +111,19 @@ def _carry_out(call: socket.socket) -> None:
         os.environ.update(wanted.environment)
         threading.Thread(target=_watch, args=(call,), daemon=True).start()
         answer: WorkerAnswer | WorkerFailure = WorkerAnswer(wanted.function(tell, *wanted.arguments))
-    except BaseException as error:  # noqa: BLE001 - it is raised in the builder
+    except BaseException as error:  # noqa: BLE001 - the builder raises it, even a KeyboardInterrupt
         answer = WorkerFailure.of(error)
-    # The caller hangs up when it has the answer.
+    # The caller closes the socket when it has the answer, which `_watch` must not take for an interrupt now.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with suppress(OSError), lock:
+    with suppress(OSError), lock:  # the builder has ended, and nobody wants the answer
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         send(call, answer)
 
 
 def _watch(call: socket.socket) -> None:
-    """Interrupt the call when its caller wants no more of it."""
-    with suppress(OSError):
+    """Interrupt the call when its caller closes the sending side of the socket."""
+    with suppress(OSError):  # ECONNRESET: the builder has ended, which is a reason as well
         call.recv(1)
     os.kill(os.getpid(), signal.SIGTERM)
 
