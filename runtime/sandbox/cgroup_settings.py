@@ -1,16 +1,14 @@
-"""The names of limits in the files of control groups: those of cgroup v2, and those of v1."""
+"""The files of control groups, and their contents, for limits: in cgroup v2 and in v1."""
 
 from collections.abc import Iterator
 
 from pybuild.runtime.sandbox.spec import ResourceLimits
 
-# The kernel's default, in microseconds.
 _PERIOD = 100_000
-# What cpu.shares of the older hierarchy takes; cpu.weight of the unified one takes 1 to 10,000.
+"""The kernel's default period of a processor quota, in microseconds."""
 _SHARES = range(2, 262_145)
-
-
-_OTHERS = {
+"""The values of cpu.shares (v1); those of cpu.weight (v2) are 1 to 10,000."""
+_FLAGS_BY_FILE = {
     "memory.low": "memory-reservation",
     "memory.soft_limit_in_bytes": "memory-reservation",
     "memory.swappiness": "memory-swappiness",
@@ -25,8 +23,8 @@ def limit_of(name: str) -> str:
     """Return the name of the flag that sets the limit in the file *name*."""
     if name in _SWAP:
         return "memory-swap"
-    if name in _OTHERS:
-        return _OTHERS[name]
+    if name in _FLAGS_BY_FILE:
+        return _FLAGS_BY_FILE[name]
     if name == "io.max" or name.startswith("blkio.throttle."):
         return "device-read and device-write"
     if name.startswith("cpu."):
@@ -35,7 +33,10 @@ def limit_of(name: str) -> str:
 
 
 def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, str, str]]:
-    """Return (controller, file, content) of each limit, in an order that the kernel accepts."""
+    """Yield (controller, file, content) for each limit, in an order that the kernel accepts.
+
+    In v1 the limit on memory and swap together may not be lower than that on memory, and is set after it.
+    """
     if limits.memory is not None:
         yield "memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)
     if limits.memory_swap is not None:
@@ -51,7 +52,7 @@ def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, st
     if limits.nano_cpus is not None:
         yield from _quota(limits.nano_cpus * _PERIOD // 1_000_000_000, _PERIOD, unified=unified)
     if limits.blkio_weight is not None:
-        weight = 1 + (limits.blkio_weight - 10) * 9999 // 990
+        weight = 1 + (limits.blkio_weight - 10) * 9999 // 990  # from 10..1,000 of v1 to 1..10,000 of v2, as runc
         yield (
             ("io", "io.weight", f"default {weight}") if unified else ("blkio", "blkio.weight", f"{limits.blkio_weight}")
         )
@@ -84,7 +85,7 @@ def _more_memory(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str
 
 
 def limits_asked(limits: ResourceLimits) -> tuple[str, ...]:
-    """Return the names of the limits that are set, each once."""
+    """Return the names of the flags whose limits are set, each once."""
     return tuple(dict.fromkeys(limit_of(name) for _, name, _ in settings(limits, unified=False)))
 
 
@@ -95,7 +96,7 @@ def _swap(both: int, memory: int, *, unified: bool) -> tuple[str, str]:
 
 
 def _weight(shares: int) -> int:
-    """Return the weight of cgroup v2 (1 to 10,000) for *shares* of v1, by the formula that all runtimes use."""
+    """Return the weight of v2 for *shares* of v1, by the formula that other container runtimes use."""
     return 1 + (shares - _SHARES[0]) * 9999 // (_SHARES[-1] - _SHARES[0])
 
 

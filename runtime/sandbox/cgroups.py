@@ -1,8 +1,7 @@
-"""Limits of memory, processors and processes by control groups, as far as this host lets the builder make groups.
+"""Limits on memory, processors and processes by control groups (cgroups(7)), where this host permits to make groups.
 
-A build never fails because cgroups are missing; limits that are not kept are reported. A group lives as
-long as one sandbox; what a killed builder leaves behind is an empty group, and the next builder that makes one removes
-it.
+A build never fails because cgroups are missing, but limits that are not kept are reported. A group lives as long as
+one sandbox. A killed builder leaves an empty group behind, which the next builder that makes a group removes.
 """
 
 import os
@@ -19,12 +18,12 @@ from pybuild.runtime.values import positional
 _PREFIX = "pybuild-"
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 _warned: set[tuple[str, ...]] = set()
-"""The limits that a warning of this process has named: each set of them is worth one warning, not one for each step."""
+"""The sets of limits that this process has warned of: each set gets one warning, not one for each step."""
 
 
 @positional
 class Hierarchy:
-    """A directory in which groups can be made, and the controllers that they would have."""
+    """A directory in which groups can be made, and the controllers that they would have. *unified* means cgroup v2."""
 
     directory: Path
     controllers: frozenset[str]
@@ -36,9 +35,9 @@ def hierarchies(
 ) -> tuple[Hierarchy, ...]:
     """Return the hierarchies in which this process may make groups: in its own group, or in the one called *parent*.
 
-    A parent that is not there yet is made. Those without any of the *controllers* are left out.
+    A missing parent is made. Hierarchies without any of the *controllers* are left out.
     """
-    with suppress(OSError):
+    with suppress(OSError):  # a kernel without cgroups, or a container without /proc/self/cgroup
         lines = (proc / "cgroup").read_text().splitlines()
         found = (_hierarchy(line, proc, parent, controllers) for line in lines)
         return tuple(each for each in found if each is not None and os.access(each.directory, os.W_OK))
@@ -54,16 +53,16 @@ def _hierarchy(line: str, proc: Path, parent: str, controllers: tuple[str, ...])
     if mount is None:
         return None
     directory = mount / (parent or path).lstrip("/")
-    with suppress(OSError):
+    with suppress(OSError):  # not permitted: `hierarchies` checks what can be written
         directory.mkdir(parents=True, exist_ok=True)
     if not names:
-        with suppress(OSError):
+        with suppress(OSError):  # no such group: it has none of the controllers
             wanted = frozenset((directory / "cgroup.subtree_control").read_text().split()).intersection(controllers)
     return Hierarchy(directory, wanted, unified=not names) if wanted or parent else None
 
 
 def _mount_point(proc: Path, names: str) -> Path | None:
-    """Return where the hierarchy with the controllers *names* ("" for the unified one) is mounted in full."""
+    """Return where the whole hierarchy with the controllers *names* is mounted, "" for the unified one."""
     for line in (proc / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         _, _, _, root, point, *_ = before.split(" ")
@@ -76,20 +75,20 @@ def _mount_point(proc: Path, names: str) -> Path | None:
 
 @positional
 class Groups:
-    """The groups of one sandbox: the *files* by which a process joins them, and the limits that none of them holds."""
+    """The groups of one sandbox: the *files* by which a process joins them, and the limits that are not kept."""
 
     files: tuple[Path, ...]
     missing: tuple[str, ...] = ()
 
     def out_of_memory(self) -> bool:
-        """Return whether the kernel has killed a process of theirs because there was no more memory for it."""
+        """Return whether the kernel has killed a process in these groups for lack of memory."""
         return any(
             _kills(file.parent / name) for file in self.files for name in ("memory.events", "memory.oom_control")
         )
 
 
 def _kills(path: Path) -> int:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError):  # the group has no memory controller, or one of the other version
         counts = dict(line.split() for line in path.read_text(encoding="ascii").splitlines())
         return int(counts.get("oom_kill", 0))
     return 0
@@ -115,30 +114,30 @@ def _warn_of_missing(missing: tuple[str, ...], output: Output) -> None:
 
 @contextmanager
 def limited(limits: ResourceLimits) -> Iterator[Groups]:
-    """Make groups that hold *limits* and yield the files by which a process joins them; remove them afterwards."""
+    """Make groups with *limits*, yield them, and remove them afterwards."""
     made: list[Path] = []
     kept: set[str] = set()
     try:
-        for hierarchy in hierarchies(parent=limits.cgroup_parent) if limits.cgroup_parent or _any(limits) else ():
-            with suppress(OSError):
-                made += _made(hierarchy, limits, kept)
+        for hierarchy in hierarchies(parent=limits.cgroup_parent) if limits.cgroup_parent or _are_set(limits) else ():
+            with suppress(OSError):  # the limits that it would hold are reported as missing
+                made += _make_group(hierarchy, limits, kept)
         wanted = dict.fromkeys(limit_of(name) for _, name, _ in settings(limits, unified=True))
         missing = tuple(name for name in wanted if name not in kept)
         yield Groups(tuple(group / "cgroup.procs" for group in made), missing)
     finally:
         for group in made:
-            with suppress(OSError):
+            with suppress(OSError):  # a process of the sandbox is still being reaped: `_sweep` removes the group later
                 group.rmdir()
 
 
-def _any(limits: ResourceLimits) -> bool:
+def _are_set(limits: ResourceLimits) -> bool:
     return any(True for _ in settings(limits, unified=True))
 
 
-def _made(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) -> Iterator[Path]:
-    """Make a group, if the hierarchy can hold one of the limits, or is to count what its *parent* has.
+def _make_group(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) -> Iterator[Path]:
+    """Make a group and yield it, if the hierarchy can hold one of the limits, or if the limits name a parent group.
 
-    What it holds is added to *kept*.
+    The names of the limits that it holds are added to *kept*.
     """
     wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
     if not wanted and not limits.cgroup_parent:
@@ -151,7 +150,7 @@ def _made(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) -> Itera
 
 
 def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set[str]:
-    """Set those of *limits* that *group*, which is new in *hierarchy*, can hold; return their names."""
+    """Set those of *limits* that the controllers of *group* have; return the names of the flags that are kept."""
     if "cpuset" in hierarchy.controllers and not hierarchy.unified:
         _inherit_cpuset(group)
     kept, refused = set(), set()
@@ -166,9 +165,9 @@ def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set
 
 
 def _inherit_cpuset(group: Path) -> None:
-    """Copy the processors and memory nodes of the parent to a new group: without any, no process could join it."""
+    """Copy processors and memory nodes of the parent to a new group (cgroup v1), which none can join without them."""
     for name in ("cpuset.cpus", "cpuset.mems"):
-        with suppress(OSError):
+        with suppress(OSError):  # joining the group fails then, and says why
             above = group.parent / name
             if not above.read_text().strip():
                 above.write_text((above.parent.parent / name).read_text())
@@ -176,8 +175,9 @@ def _inherit_cpuset(group: Path) -> None:
 
 
 def _sweep(directory: Path) -> None:
+    """Remove the groups of builders that have died. The name of a group has the number of its builder."""
     for group in directory.glob(f"{_PREFIX}*-*"):
         owner = group.name.removeprefix(_PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():
-            with suppress(OSError):  # the kernel removes empty groups only
+            with suppress(OSError):  # EBUSY: the kernel removes empty groups only
                 group.rmdir()

@@ -13,22 +13,22 @@ from pybuild.runtime.sandbox.relay import SignalRelay
 
 Output = Callable[[int, bytes], None]
 Fork = Callable[[tuple[int, int, int, int, int]], int]
-"""Takes what `fork_child` takes, and returns what it returns."""
+"""Forks a child that has these descriptors and returns a pidfd of it, as `forking.fork_child` does."""
 
 
 class CancelFlag(Protocol):
-    """A `threading.Event`, or another object with its method ``is_set``."""
+    """A `threading.Event`, or another object with its method ``is_set``; set when a run is to be cancelled."""
 
     def is_set(self) -> bool:
-        """Return whether everything inside is to end."""
+        """Return whether everything inside is to be killed."""
 
 
-PIECE = 1 << 16
-# poll(2) cannot wait for an Event, so whether the caller cancelled is looked up at intervals.
+READ_SIZE = 1 << 16
+# poll(2) cannot wait for an Event, so it is looked at in intervals.
 _CANCEL_INTERVAL_MS = 50
-# Intervals, five seconds in all: a keeper that is stuck in the kernel is not waited for any longer.
+# In intervals, five seconds in all. A keeper that does not end in that time hangs in the kernel, and is killed.
 _CANCEL_PATIENCE = 100
-_LAST_PIECES = 16  # the most that a pipe can hold
+_MOST_LEFT = 16  # reads that empty a pipe of 1 MiB, the most that a process may set (pipe(7), pipe-max-size)
 
 
 class Child:
@@ -88,7 +88,7 @@ class Child:
             for fd, _ in self._poller.poll(None if cancel is None else _CANCEL_INTERVAL_MS):
                 if fd != self._status:
                     self._serve(fd, output)
-                elif data := os.read(fd, PIECE):
+                elif data := os.read(fd, READ_SIZE):
                     reported += data
                 else:
                     self._finish(output)
@@ -98,20 +98,24 @@ class Child:
                 patience -= 1
 
     def _serve(self, fd: int, output: Output) -> None:
-        if data := os.read(fd, PIECE):
+        if data := os.read(fd, READ_SIZE):
             output(self._streams[fd], data)
         else:
             self._poller.unregister(fd)
 
     def _finish(self, output: Output) -> None:
-        """Pass on what is left in the pipes: all writers are gone, unless one handed its end to a host process."""
+        """Pass on what is left in the pipes.
+
+        The end of a pipe is not waited for: a process inside may have sent its write end to a process of the host.
+        """
         self._poller.unregister(self._status)
-        for _ in range(_LAST_PIECES):
+        for _ in range(_MOST_LEFT):
             for fd, _ in self._poller.poll(0):
                 self._serve(fd, output)
 
     def _stop(self, patience: int) -> None:
-        # The keeper kills the guard and tidies up; one that is stuck in the kernel is killed with everything below it.
+        # On END the keeper kills the guard and removes stubs. When the keeper is killed itself, the kernel kills the
+        # guard, and with it everything inside.
         if patience == _CANCEL_PATIENCE:
             self.signal(plan.END)
         elif patience == 0:
@@ -119,11 +123,11 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Send a signal to the program, or with `plan.END` end everything inside."""
-        with suppress(ProcessLookupError):  # it has just ended
+        with suppress(ProcessLookupError):  # it has ended
             signal.pidfd_send_signal(self._process, number)
 
     def close(self) -> None:
-        """End the child if an exception came in between, and close the pipes."""
+        """Close the pipes; end the child first if it still runs, because of an exception."""
         ended = select.poll()
         ended.register(self._process, select.POLLIN)
         if not ended.poll(0):
@@ -145,10 +149,10 @@ def _memory(data: bytes) -> int:
 
 
 def read_available(fd: int) -> bytes | None:
-    """Return what there is to read, None for nothing yet, b"" when there will be no more."""
+    """Return what can be read now, None when that is nothing, b"" at the end of the stream."""
     try:
-        return os.read(fd, PIECE)
+        return os.read(fd, READ_SIZE)
     except BlockingIOError:
         return None
-    except OSError:  # a terminal that nobody has open any more gives EIO
+    except OSError:  # EIO: the other end of a terminal is closed
         return b""

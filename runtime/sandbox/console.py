@@ -1,7 +1,7 @@
-"""The caller's side of a sandbox's terminal: copies bytes both ways and passes on the size of the window.
+"""The caller's side of a sandbox's terminal: copies bytes both ways, and the size of the window.
 
-While a console is open and is typed into from a terminal, that terminal is raw: every key, Ctrl-C as well, goes to the
-program inside, and its own terminal turns keys into signals.
+While the caller's terminal is typed into a console, it is in raw mode: all keys, even Ctrl-C, are sent to the terminal
+inside, which turns them into signals for the program.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class TerminalChild(Child):
     """A sandbox child whose process has a terminal, and the console of that terminal."""
 
     def __init__(self, data: bytes, *, typed: bool, fork: Fork = fork_child) -> None:
-        """Start the child on the plan *data*; with *typed*, our standard input is typed into the terminal."""
+        """Start the child on the plan *data*. With *typed*, the caller's standard input is typed into the terminal."""
         self._typed = typed
         self._console: Console | None = None
         self._channel, far_end = socket.socketpair()
@@ -47,7 +47,10 @@ class TerminalChild(Child):
             super()._serve(fd, output)
 
     def _connect(self) -> None:
-        """Receive the terminal that the child made, and let the child continue. Without one, it has ended."""
+        """Receive the terminal that the child has made; closing the socket lets the child continue.
+
+        Without a descriptor the child has ended, and reports why on the status pipe.
+        """
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         self._poller.unregister(self._channel)
         if descriptors:
@@ -61,7 +64,7 @@ class TerminalChild(Child):
         super()._finish(output)
 
     def close(self) -> None:
-        """End the child, and restore the settings of our own terminal."""
+        """End the child, and restore the settings of the caller's terminal."""
         if self._console is not None:
             self._console.close()
         self._channel.close()
@@ -69,22 +72,24 @@ class TerminalChild(Child):
 
 
 class Console:
-    """The open *master* of a terminal, and what *poller* has to watch for it: `serve` each descriptor that is ready."""
+    """Copies between the controlling end of a terminal, *master*, and the caller.
+
+    It registers descriptors with *poller*; the owner of the poller calls `serve` for each that is ready.
+    """
 
     def __init__(self, master: int, poller: select.poll, *, typed: bool) -> None:
-        """Take *master* over. With *typed*, our standard input is typed into it."""
+        """Own *master* from now on. With *typed*, the caller's standard input is typed into it."""
         self._master, self._poller = master, poller
-        self._shows, self._typed = True, typed
+        self._is_open, self._typed = True, typed
         self._pending = b""
         self._settings: list[Any] | None = None
         self._handler: Any = None
 
     def open(self) -> None:
-        """Begin to copy. `close` undoes it, also after an exception on the way."""
+        """Begin to copy. `close` restores everything, even if this raises."""
         os.set_blocking(self._master, False)
         self._copy_size()
-        # Only the main thread may set handlers; elsewhere the size stays what it is.
-        with suppress(ValueError):
+        with suppress(ValueError):  # only the main thread may set handlers: elsewhere the size stays as it is
             self._handler = signal.signal(signal.SIGWINCH, lambda *_: self._copy_size())
         if self._typed and os.isatty(_STDIN):
             self._settings = termios.tcgetattr(_STDIN)
@@ -95,38 +100,38 @@ class Console:
         """Handle *fd*, one of those that were registered with the poller."""
         if fd == _STDIN:
             data = read_available(_STDIN)
-            # The end of what comes from a pipe is a Ctrl-D on a terminal.
+            # The end of input from a pipe becomes Ctrl-D, by which a program sees the end of input from a terminal.
             self._pending += _END_OF_INPUT if data == b"" else data or b""
             self._typed = data != b""
         if self._pending:
-            with suppress(OSError):  # the terminal is full, or nobody has it open: the next read shows which
+            with suppress(OSError):  # EAGAIN: it is full; EIO: it is closed inside, which the next read shows, too
                 self._pending = self._pending[os.write(self._master, self._pending) :]
         if fd == self._master:
             data = read_available(self._master)
-            self._shows = data != b""
+            self._is_open = data != b""
             if data:
                 output(1, data)
         self._watch()
 
     def stop_typing(self) -> None:
-        """Leave what is typed from now on to whoever reads it next."""
+        """Read no more input; what is typed from now on is for the next program that reads it."""
         self._typed = False
         self._watch()
 
     def close(self) -> None:
-        """Restore the settings of our own terminal and close the other one."""
+        """Restore the settings of the caller's terminal, and close the controlling end of the other one."""
         if self._settings is not None:
-            with suppress(termios.error):  # it was hung up
+            with suppress(termios.error):  # it was closed meanwhile
                 termios.tcsetattr(_STDIN, termios.TCSADRAIN, self._settings)
         if self._handler is not None:
             signal.signal(signal.SIGWINCH, self._handler)
         os.close(self._master)
 
     def _watch(self) -> None:
-        """Register what to wait for: nothing more is read until all that was read is written to the terminal."""
+        """Register what to wait for. Input is only read when all earlier input is written, which bounds the memory."""
         events = {
-            self._master: (select.POLLIN | (select.POLLOUT if self._pending else 0)) if self._shows else 0,
-            _STDIN: select.POLLIN if self._typed and self._shows and not self._pending else 0,
+            self._master: (select.POLLIN | (select.POLLOUT if self._pending else 0)) if self._is_open else 0,
+            _STDIN: select.POLLIN if self._typed and self._is_open and not self._pending else 0,
         }
         for fd, wanted in events.items():
             if wanted:

@@ -1,4 +1,4 @@
-"""Entering a new user namespace: what a process needs for it, and why the kernel refuses."""
+"""Making and entering a user namespace: what the kernel requires of the process, and why it refuses."""
 
 import os
 import sys
@@ -13,9 +13,10 @@ _AT_THE_START = "enter it at the start of the program"
 
 
 def need_one_thread() -> None:
-    """Refuse what the kernel would refuse, before a fork: a child of several threads may wait for a lock for ever.
+    """Raise SandboxUnavailable in a process with several threads or a running event loop.
 
-    An event loop has threads sooner or later, and its own that starts a moment later would be outside.
+    The kernel refuses a process with threads (EINVAL), but only after the caller has forked, and a fork of such a
+    process may wait for ever for a lock that another thread held. An event loop starts threads sooner or later.
     """
     if "asyncio" in sys.modules and _has_event_loop():
         raise SandboxUnavailable("a process with a running event loop cannot enter a user namespace", _AT_THE_START)
@@ -39,9 +40,12 @@ def _several_threads() -> SandboxUnavailable:
 
 
 def enter() -> None:
-    """Make a user and a mount namespace, without any ids. Raises SandboxUnavailable when the kernel refuses."""
+    """Enter a new user namespace, without any ids yet, and a new mount namespace.
+
+    Raises SandboxUnavailable when the kernel refuses.
+    """
     try:
-        # A mount namespace belongs to the user namespace in which it is made: without one of its own, no mounts.
+        # A process may only mount in a mount namespace that was made in its own user namespace.
         unshare(CLONE_NEWUSER | CLONE_NEWNS)
     except OSError as error:
         raise _explain(error.errno or EPERM) from error

@@ -1,7 +1,7 @@
-"""The caller's side of a sandbox's standard input: copies what the caller has there into a pipe.
+"""The caller's side of a sandbox's standard input: copies the caller's into a pipe.
 
-The process never gets the caller's own stream. Its user could not open it by name (/dev/stdin) without being made its
-owner, and the owner of a file or a socket of the caller must not be changed by a sandbox.
+The process does not get the caller's own stream. To open that by name (/dev/stdin), its user would have to own it, and
+a sandbox must not change the owner of a file or a socket of the caller.
 """
 
 import os
@@ -15,7 +15,7 @@ _STDIN = 0
 
 
 class FedChild(Child):
-    """A sandbox child whose process reads what comes on our standard input."""
+    """A sandbox child whose process reads the standard input of the caller."""
 
     def __init__(self, data: bytes, *, fork: Fork = fork_child) -> None:
         """Start the child on the plan *data*."""
@@ -41,7 +41,7 @@ class FedChild(Child):
             super()._serve(fd, output)
 
     def _copy(self) -> None:
-        """Write what is pending; close the pipe at the end of the input, or when nobody reads it any more."""
+        """Write what is pending. Close the pipe at the end of the input, or when no process has it open for reading."""
         if not self._pending:
             self._end()
             return
@@ -55,7 +55,7 @@ class FedChild(Child):
         self._watch()
 
     def _watch(self) -> None:
-        """Register what to wait for: input once all of the last is written, and always the end of the reader."""
+        """Register what to wait for: input, if all earlier input is written, and always the end of the last reader."""
         self._poller.register(self._feed, select.POLLOUT if self._pending else 0)
         if self._pending:
             self._ignore_input()
@@ -67,7 +67,7 @@ class FedChild(Child):
             self._poller.unregister(_STDIN)
 
     def _end(self) -> None:
-        """Close the pipe; what comes on our standard input is left to whoever reads it next."""
+        """Close the pipe, and read no more input, which is for the next program that reads it."""
         if self._open:
             self._open = False
             self._ignore_input()

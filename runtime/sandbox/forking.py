@@ -1,8 +1,9 @@
 """The builder's side of the fork server: one small process from which every sandbox child is forked.
 
-To start a Python costs more than all else that a sandbox needs; a fork of one that has imported everything costs a
-millisecond. It is never a fork of the builder, which has threads. The server ends when the builder's end of their
-socket is closed, which the kernel does for a builder that is killed, and every sandbox ends with the server.
+To start Python takes longer than everything else that a sandbox needs; a fork of one that has imported its modules
+takes a millisecond. The builder itself cannot be forked safely, because it has threads. The server ends when the
+builder's end of their socket is closed, which the kernel does for a builder that is killed, and all sandboxes end with
+the server.
 """
 
 import atexit
@@ -26,31 +27,32 @@ _CHROOTED = Path(__file__).parents[1] / "chrooted" / "bootstrap.py"
 
 
 def start(expected: int = 0) -> None:
-    """Start the server when it is not there. It starts while the caller continues.
+    """Start the server unless it runs, without waiting for it.
 
-    As long as there are fewer runs than *expected*, it has a child ready for the next one.
+    Until there have been *expected* more runs, it keeps a spare child ready for the next one.
 
     Raises:
-        SandboxError: there can be no more processes.
+        SandboxError: no process can be started.
     """
     with _LOCK, _sandbox_errors():
         _server().expect(expected)
 
 
 def fork_child(descriptors: tuple[int, int, int, int, int], *, spare_fits: bool = False) -> int:
-    """Fork a sandbox child with these as plan, status pipe and its three streams; return a pidfd of it.
+    """Fork a sandbox child with these as plan, status pipe and three streams; return a pidfd of it.
 
-    For a *usual* world (`plan.World.prepared_settings`) one that is ready will do.
+    With *spare_fits* the spare child takes the run, if there is one. That is for plans with the
+    `plan.World.prepared_settings` of `plan.DEFAULT_WORLD` only.
 
     Raises:
-        SandboxError: there can be no more processes.
+        SandboxError: no process can be started.
     """
     with _LOCK, _sandbox_errors():
         return _server().fork(DEFAULT_RUN if spare_fits else RUN, descriptors)
 
 
 def _server() -> "_Server":
-    # A builder that was itself forked has a server of its own: the other one belongs to its parent.
+    # Keyed by the process, because a fork of the builder must not use the server of its parent.
     own = os.getpid(), is_chroot()
     server = _SERVERS.get(own)
     if server is None or not server.lives():
@@ -92,7 +94,7 @@ class _Server:
                 os.close(null)
 
     def lives(self) -> bool:
-        """Return whether the process is alive; one that was killed has closed its end."""
+        """Return whether the process is alive: the kernel closes its end of the socket when it ends."""
         poller = select.poll()
         poller.register(self._channel, 0)
         return not poller.poll(0)

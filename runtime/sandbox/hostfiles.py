@@ -1,4 +1,4 @@
-"""The files that a sandbox gets from its host instead of from its image: /etc/resolv.conf and /etc/hosts."""
+"""The files that a sandbox has from its host and not from its image: /etc/resolv.conf and /etc/hosts."""
 
 from pathlib import Path, PurePosixPath
 
@@ -9,10 +9,10 @@ _MAX_RESOLV_CONF = 1 << 20
 
 
 def host_files(spec: Spec, resolv_conf: Path = Path("/etc/resolv.conf")) -> tuple[FileMount, ...]:
-    """Return the mounts that *spec* gets besides its own; what it mounts there itself wins."""
+    """Return the mounts of these files, without those at whose targets *spec* mounts something itself."""
     taken = {mount.target for mount in spec.mounts}
     files = (
-        # The content as it stands: a resolver on loopback answers, because the network is the host's.
+        # Unchanged, even if it names a resolver on the loopback interface: the network is the host's.
         FileMount(target=RESOLV_CONF, content=host_resolvers(resolv_conf)),
         FileMount(target=_HOSTS, content=_hosts(spec).encode()),
     )
@@ -24,7 +24,7 @@ def host_resolvers(path: Path = Path("/etc/resolv.conf")) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_MAX_RESOLV_CONF)
-    except OSError:  # a host without a resolver has nothing to hand on
+    except OSError:  # missing or unreadable: names are not resolved inside either
         return b""
 
 

@@ -1,8 +1,8 @@
-"""The Python that sandbox children run on, in a form that nobody can write through.
+"""The Python interpreter of sandbox children, as a file that they cannot write to.
 
-/proc/self/exe of a process until its exec, and of an init, is our interpreter; an image that names that link as a
-script interpreter gets it open (CVE-2019-5736). So children are not started from the file itself but from a
-read-only bind mount that is attached nowhere: the link then leads through a mount on which every write fails.
+/proc/self/exe of the first process until its exec, and of an init, is the host's interpreter, and an image can open it
+by naming that symlink as the interpreter of a script (CVE-2019-5736). So children are not started from the file itself,
+but from a detached read-only bind mount of it: writing through the symlink fails there with EROFS.
 """
 
 import os
@@ -15,15 +15,15 @@ from pybuild.runtime.kernel.syscalls import AT_FDCWD, MOUNT_ATTR_RDONLY, OPEN_TR
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _F_ADD_SEALS = 1033
-_FIRST = threading.Lock()
+_LOCK = threading.Lock()
 BOOTSTRAP = Path(__file__).with_name("inside") / "bootstrap.py"
-"""Where the fork server of sandboxes starts."""
+"""The program of the fork server."""
 
 
 def interpreter() -> int:
-    """Return a descriptor to execute as ``/proc/self/fd/N``; always the same, open as long as this process lives."""
-    # The cache alone would let two threads that come first make one each.
-    with _FIRST:
+    """Return a descriptor to execute as ``/proc/self/fd/N``. It is the same each time, and never closed."""
+    # lru_cache alone would let two threads open one each.
+    with _LOCK:
         return _open_interpreter()
 
 
@@ -31,12 +31,12 @@ def interpreter() -> int:
 def _open_interpreter() -> int:
     try:
         return read_only_mount(program())
-    except OSError:  # no privilege for mounts
+    except OSError:  # mounts are not permitted
         return sealed_copy(program())
 
 
 def program() -> str:
-    """Return the path of the interpreter itself, behind the links of a virtual environment."""
+    """Return the path of the interpreter itself, not that of a virtual environment's symlink to it."""
     return os.path.realpath(sys.executable)
 
 
@@ -48,7 +48,7 @@ def read_only_mount(path: str) -> int:
 
 
 def sealed_copy(path: str) -> int:
-    """Return a copy of the file *path* in memory that the kernel keeps from ever being written again."""
+    """Return a copy of the file *path* in memory, sealed so that it can never be written again (memfd_create(2))."""
     import fcntl
 
     fd = os.memfd_create("python", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -60,12 +60,12 @@ def sealed_copy(path: str) -> int:
 
 
 def child_argv(*arguments: object, script: Path = BOOTSTRAP) -> list[str]:
-    """Return the command line of the sandbox child, or of another *script* of ours."""
-    # The first word is what Python finds its standard library by.
+    """Return the command line of the fork server, or of another *script* of this package."""
+    # Python finds its standard library by the first word.
     return [program(), "-I", "-S", str(script), *map(str, arguments)]
 
 
 def child_environment() -> dict[str, str]:
-    """Return the whole environment of the child: nothing of the builder's, and nothing of the image's."""
-    # The magic link hides the program's directory, and with it an $ORIGIN by which it would find its own libpython.
+    """Return the environment of the child, in which there is nothing of the builder's and nothing of the image's."""
+    # Executed as /proc/self/fd/N, the program has another directory, so it would not find its libpython by $ORIGIN.
     return {"LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}

@@ -1,7 +1,7 @@
-"""A process enters the user namespace that another one has made: the way to containers that run without root.
+"""Entering an existing user namespace, which commands need to reach containers that run without root.
 
-Namespaces of one user that were made side by side have no rights over each other, so all containers of a user share
-one. Whoever made it, and is still outside, may enter it.
+User namespaces that a user has made side by side have no rights over each other, so all containers of a user share one.
+The kernel lets the user who made it enter it from outside.
 """
 
 import os
@@ -15,15 +15,15 @@ OWN = "/proc/self/ns/user"
 
 
 def identity(path: int | str = OWN) -> tuple[int, int]:
-    """Return what tells a namespace from all others that are there: of this process, or of an open one."""
+    """Return (device, inode), which identify a namespace as long as it exists: that of this process, or an open one."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
 
 
 def join_root(namespace: int) -> None:
-    """Make this process, which must have one thread only, root of the open user namespace *namespace*; for good.
+    """Make this process, which must have one thread only, root of the open user namespace *namespace*, irrevocably.
 
-    Its mounts are its own: a copy of those that it had, in which it may mount.
+    It also gets a mount namespace of its own, a copy of its former one, in which it may mount.
 
     Raises:
         SandboxUnavailable: the kernel refuses.

@@ -1,7 +1,7 @@
-"""Control groups of containers: in all hierarchies, with or without limits, not tied to the process that makes them.
+"""Control groups of containers, which outlive the process that makes them. By them a container is frozen and measured.
 
-They lie below a group of their own at the top, since the session of whoever starts a container may end before it. With
-them a container is frozen, counted, and killed as a whole.
+They are made in all hierarchies, even without limits. They are not below the group of the command that starts a
+container, because a session, and its group, may end before the container.
 """
 
 from contextlib import suppress
@@ -15,7 +15,7 @@ _CONTROLLERS = ("memory", "cpu", "cpuset", "pids", "freezer", "cpuacct", "blkio"
 
 
 def group_directories(name: str, parent: str, proc: Path = Path("/proc/self")) -> tuple[Path, ...]:
-    """Return the groups called *name* below *parent*, those that are there."""
+    """Return the existing groups called *name* below *parent*, one for each hierarchy."""
     found = hierarchies(proc, parent=parent, controllers=_CONTROLLERS)
     return tuple(each.directory / name for each in found if (each.directory / name).is_dir())
 
@@ -25,14 +25,14 @@ def make_groups(
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Make a group called *name* below *parent* in each hierarchy that can be written.
 
-    Return them, and the names of those *limits* that none of them holds.
+    Return the groups, and the names of the *limits* that none of them keeps.
     """
     made: list[Path] = []
     kept: set[str] = set()
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
         ready = _with_controllers(hierarchy) if hierarchy.unified else hierarchy
         group = ready.directory / name
-        with suppress(OSError):
+        with suppress(OSError):  # the limits that it would hold are returned as not kept
             group.mkdir(exist_ok=True)
             made.append(group)
             kept |= set_limits(group, ready, limits)
@@ -40,12 +40,13 @@ def make_groups(
 
 
 def change_groups(name: str, parent: str, limits: ResourceLimits, proc: Path = Path("/proc/self")) -> tuple[str, ...]:
-    """Change the limits of the groups called *name*; return the names of *limits* that none of them holds."""
+    """Change the limits of the groups called *name*; return the names of *limits* that none of them keeps."""
     kept: set[str] = set()
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
         group = hierarchy.directory / name
         if group.is_dir():
-            # Twice: of two limits that bound each other, such as memory and swap, the order depends on the old ones.
+            # Twice, because two limits may bound each other, such as memory and swap. Which one the kernel accepts
+            # first depends on the old values; the second time it accepts both.
             set_limits(group, hierarchy, limits)
             kept |= set_limits(group, hierarchy, limits)
     return tuple(name for name in limits_asked(limits) if name not in kept)
@@ -55,9 +56,9 @@ def _with_controllers(hierarchy: Hierarchy) -> Hierarchy:
     """Enable all controllers in *hierarchy* (cgroup v2), where each group names those that its children get."""
     for directory in (hierarchy.directory.parent, hierarchy.directory):
         for controller in _CONTROLLERS:
-            with suppress(OSError):
+            with suppress(OSError):  # the kernel lacks it, or the group has processes of its own (EBUSY)
                 (directory / "cgroup.subtree_control").write_text(f"+{controller}")
-    with suppress(OSError):
+    with suppress(OSError):  # the group has just been removed: what is set in it will fail, and is not kept
         given = (hierarchy.directory / "cgroup.subtree_control").read_text().split()
         return Hierarchy(hierarchy.directory, frozenset(given).intersection(_CONTROLLERS), unified=True)
     return hierarchy

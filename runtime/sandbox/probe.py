@@ -1,8 +1,8 @@
-"""The program by which `privileges.probe` tries things out: ``python -I -S probe.py RUNG WHAT...``.
+"""The program that `privileges.probe` runs: ``python -I -S probe.py RUNG TRIAL...``.
 
 It changes nothing outside of itself. With the rung ``userns`` or ``single`` it becomes root of a user namespace first;
-why it cannot is a line "! REASON" and a line with what to do. Then comes a line for each WHAT: the errno, 0 when it
-worked, and the name.
+when it cannot, it prints a line "! REASON" and a line with the hint, and ends. Otherwise it prints a line for each
+TRIAL: the errno, 0 for success, and the name.
 """
 
 import os

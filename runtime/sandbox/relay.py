@@ -12,11 +12,11 @@ from pybuild.runtime.sandbox.inside import plan
 
 _NEVER_SEEN = frozenset({signal.SIGKILL, signal.SIGSTOP})
 _OUR_OWN = frozenset({signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG})
-"""Handled by this process, as by the docker command: they are about its children, its pipes and its runtime."""
+"""Not passed on, as by the docker command: they are about this process itself, its children and its pipes."""
 _OF_OUR_TERMINAL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
-"""Sent again for as long as a background process uses its terminal: a handler that returns would loop."""
+"""The kernel sends them for each attempt of a background process to use its terminal: with a handler, for ever."""
 _FAULTS = frozenset({signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS})
-"""Raised again when a handler returns, because the instruction that failed is executed again."""
+"""A handler that returns would loop, because the instruction that failed is then executed again."""
 PASSED_ON = tuple(sorted(signal.valid_signals() - _NEVER_SEEN - _OUR_OWN - _OF_OUR_TERMINAL - _FAULTS - {plan.END}))
 _REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 3  # the number of requests after which the docker command stops waiting
@@ -24,10 +24,10 @@ _STDIN = 0
 
 
 class SignalRelay:
-    """Passes signals of this process on to a program, as long as it is entered.
+    """Passes signals of this process on to a program, inside a ``with`` block.
 
     `killed` is set when the program is to be killed: at the third SIGINT or SIGTERM, or *stop_timeout* seconds after
-    a SIGTERM. Less than 0 is no timeout. With *all_pass* it is never set: who gets the signals has a relay as well.
+    a SIGTERM; a negative number is no timeout. With *all_pass* it is never set, for a receiver that is a relay itself.
     """
 
     def __init__(self, stop_timeout: float, *, all_pass: bool = False) -> None:
@@ -42,9 +42,8 @@ class SignalRelay:
         self._on_terminal = os.isatty(_STDIN)
 
     def __enter__(self) -> Self:
-        """Take the signals over; those that come before `connect` wait."""
-        # Only the main thread may set handlers; elsewhere the caller has its own.
-        with suppress(ValueError):
+        """Handle the signals from now on; those before `connect` are kept until then."""
+        with suppress(ValueError):  # only the main thread may set handlers: elsewhere there is nothing to relay
             self._handlers = {number: signal.signal(number, self._handle) for number in PASSED_ON}
         return self
 
@@ -75,7 +74,7 @@ class SignalRelay:
             self._start_timer()
 
     def _hung_up(self, number: int) -> bool:
-        """Return whether *number* came because our own terminal is gone, and nobody is left to end the program."""
+        """Return whether *number* means that the terminal is closed, so that nobody can end the program by keys."""
         return number == signal.SIGHUP and self._on_terminal and not os.isatty(_STDIN)
 
     def _start_timer(self) -> None:

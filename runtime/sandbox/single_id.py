@@ -1,7 +1,7 @@
-"""A user namespace that has the id of the user alone, which the kernel permits to everybody.
+"""A user namespace that maps one id only, that of the user. The kernel lets every user make one.
 
-Inside, the user is root, and every file is root's for the kernel. Whose they are in the image is recorded
-(`runtime.ownership`), and steps are told so by a supervisor (`runtime.supervisor`).
+Inside, the user is root, and to the kernel all files belong to root. The owners that they have in the image are
+recorded (`runtime.ownership`), and a supervisor shows these to the processes of a step (`runtime.supervisor`).
 """
 
 from collections.abc import Callable
@@ -11,24 +11,26 @@ from pybuild.runtime.ownership import recording
 from pybuild.runtime.sandbox import isolation
 
 NEEDED = {"root": "pivot_root", "proc": "new /proc", "supervisor": "listener for system calls"}
-"""Trials, and what they are about: what other rungs may do without, or do not use. Without the first two a step could
-see its supervisor, without the last there is none."""
+"""Trials that must succeed for isolation single, and what they are about, in words.
+
+Other rungs may do without them. Without the first two a step could see its supervisor; the last is how it works.
+"""
 
 
 def map_own_id(uid: int, gid: int) -> None:
-    """Make this process, which was *uid* and *gid* and has just made a user namespace, root of it, and record owners.
+    """Make this process root of the user namespace that it has just made, and begin to record owners.
 
-    It keeps the groups of the user, since it may not change any.
+    *uid* and *gid* are those that it had outside. It keeps its groups, which a process may not change there.
     """
     _write_maps(uid, gid)
-    _record_owners()
+    _start_recording()
 
 
 def map_own_id_if_supervised(uid: int, gid: int, unshare: Callable[[], None]) -> bool:
-    """Do the same where steps can be supervised; else return False.
+    """Do `map_own_id` if steps can be supervised here, and return whether they can.
 
-    It is tried out in a child, so that this process stays where it is. Only one that is in a new namespace already, to
-    which *unshare* brings it otherwise, cannot go back.
+    A child tries it first, so that this process keeps its user namespace when they cannot. If this process is in a new
+    user namespace already, it stays there in both cases; otherwise *unshare* makes one.
     """
     from pybuild.runtime.sandbox.trials import attempt
 
@@ -40,7 +42,8 @@ def map_own_id_if_supervised(uid: int, gid: int, unshare: Callable[[], None]) ->
         return True
     if attempt(lambda: _try(uid, gid)):
         return False
-    _record_owners()
+    # The child has written the maps, which belong to the namespace and not to the process.
+    _start_recording()
     return True
 
 
@@ -60,13 +63,14 @@ def _try(uid: int, gid: int, unshare: Callable[[], None] = lambda: None) -> None
             raise OSError(number, name)
 
 
-def _record_owners() -> None:
+def _start_recording() -> None:
     recording.start()
     isolation.note_entered()
 
 
 def _write_maps(uid: int, gid: int) -> None:
-    # Without the first the kernel permits no map of groups: a group may be what denies access to a file.
+    # The kernel accepts a gid_map only after setgroups is denied, because a mode may deny access to a group, which a
+    # process could else leave (user_namespaces(7)).
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1\n"), ("gid_map", f"0 {gid} 1\n")):
         try:
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:

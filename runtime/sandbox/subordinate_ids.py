@@ -1,6 +1,6 @@
-"""The ids that an ordinary user may have beside its own: /etc/subuid and /etc/subgid.
+"""The ids that an ordinary user may use beside its own: /etc/subuid and /etc/subgid.
 
-Apart from what else a host permits, because a worker reads them at its start, which somebody waits for.
+Not part of `privileges`, because a worker needs this at its start, which a user waits for, and nothing else of it.
 """
 
 import os
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class IdMap(NamedTuple):
-    """*length* ids from *inside* on are those of the host from *outside* on."""
+    """A line of a uid_map: the *length* ids from *inside* on are those from *outside* on of the parent namespace."""
 
     inside: int
     outside: int
@@ -36,17 +36,17 @@ def _ranges(path: Path) -> list[tuple[int, int]]:
 
 
 def all_ranges(path: Path) -> list[tuple[str, int, int]]:
-    """Return (user, first id, count) of each line of *path* (/etc/subuid, /etc/subgid); of none when it is missing."""
+    """Return (user, first id, count) for each line of *path*; nothing when it is missing or cannot be read."""
     try:
         lines = [line.split(":") for line in path.read_text().splitlines()]
-    except OSError:
+    except OSError:  # missing: nobody has subordinate ids
         return []
     found = [(fields[0], *fields[1:]) for fields in lines if len(fields) == 3 and all(map(str.isdigit, fields[1:]))]
     return [(name, int(start), int(count)) for name, start, count in found]
 
 
 def free_range(count: int, *paths: Path) -> str:
-    """Return a range of *count* ids that nobody has in any of *paths*, as usermod takes it."""
+    """Return a range of *count* ids that no user has in any of *paths*, in the form FIRST-LAST of usermod(8)."""
     ends = [start + length for path in paths for _, start, length in all_ranges(path)]
     first = max([100_000, *(-(-end // count) * count for end in ends)])
     return f"{first}-{first + count - 1}"

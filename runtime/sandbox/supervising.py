@@ -1,4 +1,4 @@
-"""The builder's side of a supervisor: what it is told before a step, and what it leaves.
+"""The builder's side of supervision: the settings for a step's supervisor, and the owners that it recorded.
 
 The supervisor itself is started by the guard of the sandbox (`inside/supervised.py`).
 """
@@ -19,13 +19,13 @@ def supervision_of(what: Spec) -> Supervision:
     """Return how the process of *what* is supervised.
 
     Raises:
-        SandboxUnavailable: it cannot be, for what it may do, or on this machine.
+        SandboxUnavailable: it has additional privileges, or there is no supervisor for this machine.
     """
     from pybuild.runtime.ownership.recording import table
     from pybuild.runtime.sandbox.inside.notified import notifying
 
     if what.insecure or what.capabilities & ~DEFAULT or what.seccomp is not None:
-        # Who can mount could show the supervisor other files than it sees itself.
+        # With CAP_SYS_ADMIN, for one, the process could mount, so that a path leads the supervisor to other files.
         raise SandboxUnavailable("isolation single has no other capabilities and filters than the usual ones", _MORE)
     special = table().entries()
     program, calls = notifying(os.uname().machine, keeping=bool(special))
@@ -34,7 +34,7 @@ def supervision_of(what: Spec) -> Supervision:
 
 
 def record_owners(lines: list[str]) -> None:
-    """Keep the owners of files that could not carry them, which a supervised process has left."""
+    """Store the owners of files that can have no extended attribute, as reported by a child: see `Status.owner`."""
     if lines:
         from pybuild.runtime.ownership.recording import table
 

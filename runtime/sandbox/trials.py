@@ -1,4 +1,4 @@
-"""What a sandbox needs of a kernel: each thing is tried out in a process of its own, and nothing outside changes."""
+"""Trials of what a sandbox needs of the kernel. Each runs in a process of its own and changes nothing outside."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
 from pybuild.runtime.sandbox.inside.stubs import make_directory
 
 ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
-"""A filter that allows every call."""
+"""A filter of one instruction, which allows every call."""
 
 
 def try_namespaces() -> None:
@@ -38,19 +38,19 @@ def try_user_namespace() -> None:
 
 
 def try_overlay() -> None:
-    """Use an overlay: one that mounts may still fail with the first removal of a lower directory."""
+    """Mount an overlay and use it: some mount, but fail when a lower directory is removed."""
     try_namespaces()
     scratch = ScratchSpace()
     lower, upper, work, stubs = (make_directory(scratch.fd, name) for name in ("lower", "upper", "work", "stubs"))
-    os.mkdir("folder", dir_fd=lower)
+    os.mkdir("directory", dir_fd=lower)
     paths = [f"/proc/self/fd/{fd}".encode() for fd in (lower, upper, work)]
     root = OverlayRoot((paths[0],), paths[1], False, paths[2]).make(scratch, stubs, 0)
-    os.rmdir("folder", dir_fd=root)
-    os.mkdir("folder", dir_fd=root)
+    os.rmdir("directory", dir_fd=root)
+    os.mkdir("directory", dir_fd=root)
 
 
 def try_root() -> None:
-    """Make another root the root of this process."""
+    """Change the root of this process by pivot_root(2)."""
     try_namespaces()
     scratch = ScratchSpace()
     scratch.attach(tree := filesystem("tmpfs"))
@@ -59,7 +59,7 @@ def try_root() -> None:
 
 
 def try_proc() -> None:
-    """Mount /proc of a new PID namespace."""
+    """Mount a new /proc, in a new PID namespace."""
     unshare(CLONE_NEWNS | CLONE_NEWPID)
     number = attempt(lambda: filesystem("proc"))
     if number:
@@ -67,19 +67,19 @@ def try_proc() -> None:
 
 
 def try_host_name() -> None:
-    """Give a host name of its own."""
+    """Set the host name of a new UTS namespace."""
     unshare(CLONE_NEWUTS)
     sethostname(b"pybuild")
 
 
 def try_loopback() -> None:
-    """Make a network of its own, with a loopback."""
+    """Make a network namespace and bring up its loopback interface."""
     unshare(CLONE_NEWNET)
     bring_up_loopback()
 
 
 def try_supervisor() -> None:
-    """Hear of system calls: one listener is all that a process can have, also those that it was started by."""
+    """Install a filter with a listener. A process can have only one, which may be one of its parents'."""
     seccomp_listener(ALLOWING)
 
 
@@ -96,12 +96,12 @@ TRIALS: dict[str, Callable[[], None]] = {
 
 
 def attempt(trial: Callable[[], object]) -> int:
-    """Return the errno of one trial, made in a process of its own."""
+    """Run *trial* in a child; return its errno, 0 when it worked, 1 for an exception that is no OSError."""
     child = os.fork()
     if child == 0:
         try:
             trial()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is no
+        except Exception as error:  # noqa: BLE001 - any failure is the answer of a trial
             os._exit(getattr(error, "errno", 0) or 1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,9 +1,9 @@
-"""An ordinary user becomes root of a user namespace of its own: the first step of everything without real root.
+"""Makes an ordinary user root of a user namespace of its own, which everything without real root needs first.
 
-Inside, the user is 0 and its subordinate ids (/etc/subuid, /etc/subgid) are 1 and up, so that a root file system can
-have its owners. Mounts, namespaces and chown work as for root; device nodes cannot be made, and what belongs to other
-users of the host shows as 65534. Only the programs newuidmap and newgidmap may write such maps; they are set-user-id,
-or have capabilities, and hold what is asked for against the two files.
+Inside, the user is 0, and its subordinate ids (/etc/subuid, /etc/subgid) are 1 and up, so that files of a rootfs can
+have their owners. Mounts, namespaces and chown work as for root. Device nodes cannot be made, and files of other users
+of the host appear to belong to 65534. Only the programs newuidmap and newgidmap may write such maps: they are
+set-user-id or have capabilities, and compare the maps with the two files.
 """
 
 import os
@@ -23,20 +23,19 @@ from pybuild.runtime.sandbox.single_id import map_own_id, map_own_id_if_supervis
 from pybuild.runtime.sandbox.subordinate_ids import IdMap, free_range, subordinate_ids
 
 MapWriter = Callable[[], str]
-"""Writes a map of the process that has made a namespace; returns why it could not, "" when it could."""
+"""Writes one map of a process in a new user namespace. Returns why it failed, "" for success."""
 _LEAST = 65536
-"""Ids that an ordinary image uses; with fewer, the first file of "nobody" would fail in the middle of a build."""
+"""Subordinate ids that images expect: with fewer, a build would fail at the first file of "nobody" (65534)."""
 _WRITTEN, _LONGEST = "written", 1000
 _ROOT_UNMAPPED = ("root may not give ids to a user namespace", "docker run without --cap-drop of SETUID and SETGID")
 _WRITERS = (("newuidmap", Path("/etc/subuid")), ("newgidmap", Path("/etc/subgid")))
 
 
 def become_root(*, may_be_single: bool = False) -> None:
-    """Move this process, which must have one thread only, to a user namespace in which it is root; once, and for good.
+    """Move this process, which must have one thread only, to a user namespace in which it is root, irrevocably.
 
-    Does nothing for a root that can mount. Child processes are inside too, and see the same files. One that
-    *may_be_single* has its own id alone where it can have no others and `isolation` leaves the choice; `os` then shows
-    recorded owners in it (`runtime.ownership`).
+    Does nothing if it can mount already. With *may_be_single* the namespace has the user's own id only when others are
+    not to be had and `isolation` is ``auto``; functions of `os` then show recorded owners (`runtime.ownership`).
 
     Raises:
         SandboxUnavailable: there is another thread or an event loop, too few ids, a program is missing, or the kernel
@@ -93,7 +92,7 @@ def _maps_of_programs() -> list[MapWriter]:
 
 
 def _own_maps() -> list[MapWriter]:
-    """Return what gives root all ids that it has: it may write such maps itself, with CAP_SETUID and CAP_SETGID."""
+    """Return the writers for root, who keeps all its ids and may write the maps itself (CAP_SETUID, CAP_SETGID)."""
     me = os.getpid()
     return [partial(_write, f"/proc/{me}/{name}", _same(Path("/proc/self", name))) for name in ("gid_map", "uid_map")]
 
@@ -101,7 +100,7 @@ def _own_maps() -> list[MapWriter]:
 def _same(path: Path) -> str:
     """Return a map of all ids of this namespace to themselves.
 
-    It has a line of its own for root, so that it differs from that of the host: snapshots are kept apart by map.
+    Root has a line of its own, so that the text differs from the host's map, because snapshots are told apart by it.
     """
     text = ""
     for line in path.read_text(encoding="ascii").splitlines():
@@ -127,7 +126,7 @@ def _run(command: Sequence[str]) -> str:
 
 
 def _unmapped(user: int, refusal: str) -> SandboxUnavailable:
-    """Return the error for newuidmap or newgidmap that failed with *refusal*; what they lack is looked for."""
+    """Return the error for newuidmap or newgidmap that failed with *refusal*, with a hint on what they lack here."""
     reason = f"user {user} could not be given its ids: {refusal or 'the process that does it was killed'}"
     if _no_new_privileges():
         return SandboxUnavailable(
@@ -137,14 +136,15 @@ def _unmapped(user: int, refusal: str) -> SandboxUnavailable:
     if not all(os.stat(path).st_mode & stat.S_ISUID or _has_capabilities(path) for path in found.values()):
         return SandboxUnavailable(reason, f"as root: chmod u+s {' '.join(found.values())}")
     if "map failed" in refusal:
-        # A set-user-id program needs CAP_SYS_ADMIN for it, which root of a container has not.
+        # As root, by its set-user-ID bit, it would need CAP_SYS_ADMIN, which root in a container lacks. With file
+        # capabilities it stays the user, who owns the namespace and needs no more (user_namespaces(7)).
         uid, gid = found.values()
         return SandboxUnavailable(reason, f"as root: setcap cap_setuid=ep {uid} && setcap cap_setgid=ep {gid}")
     return SandboxUnavailable(reason, "compare /etc/subuid and /etc/subgid with that")
 
 
 def _no_new_privileges() -> bool:
-    with suppress(OSError):
+    with suppress(OSError):  # no /proc: the hint is a more general one
         return "NoNewPrivs:\t1" in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     return False
 
@@ -152,7 +152,7 @@ def _no_new_privileges() -> bool:
 def _has_capabilities(program: str) -> bool:
     try:
         return bool(os.getxattr(program, "security.capability"))
-    except OSError:
+    except OSError:  # ENODATA: it has none
         return False
 
 
@@ -187,7 +187,7 @@ def _numbers(maps: Sequence[IdMap]) -> list[str]:
 
 
 def _write_maps(channel: socket.socket, maps: Sequence[MapWriter]) -> None:
-    """Run as the process that stays outside: wait for the namespace, write both maps, report the result, exit."""
+    """Run as a child that stays outside: wait until the namespace is there, write both maps, report, and exit."""
     try:
         if channel.recv(1):
             channel.sendall((next(filter(None, (write() for write in maps)), "") or _WRITTEN)[:_LONGEST].encode())
