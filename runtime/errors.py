@@ -55,6 +55,13 @@ class SnapshotError(RuntimeHostError):
     """A snapshot is missing, has no committed parent, or cannot be changed in this state."""
 
 
+class NoSuchSnapshot(SnapshotError):
+    """A snapshot is not there, or not any more: another one has taken its tree over. It can be unpacked again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no such snapshot: {name}")
+
+
 class TooManyLayers(SnapshotError):
     """More snapshots on top of each other than the kernel mounts at once."""
 

@@ -17,6 +17,7 @@ from pybuild.builder.networks.values import CONTAINER
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.holds import Hold
 from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
@@ -82,9 +83,11 @@ def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig)
     wish, host = _beside(containers, wish, host)
     program = program_of(image.config.config, wish)
     need_emulator(platform_of(image.config), store.root / "tmp")
-    snapshot = store.snapshot(image) or ""
+    layers = image_layers(image)
+    snapshot = (store.snapshot_names(layers) or ("",))[-1]
     volumes = Volumes(store)
-    with volumes.wanted():
+    # The tree is open, and so stays, until the container stands on it.
+    with volumes.wanted(), Root(store.trees.open(layers)):
         inherited = _inherited(containers, host)
         host = replace(host, mounts=_with_volumes(volumes, program, (*inherited, *host.mounts)))
         try:

@@ -10,8 +10,9 @@ from pybuild.builder.containers.config import TMPFS
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.namespace import check_ids, within
-from pybuild.builder.oci.image import read_image
+from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.prune.usage import disk_usage
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.holds import read_hold
 from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
@@ -28,8 +29,11 @@ _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
 
 def snapshot_of(containers: Containers, container: StoredContainer) -> str | None:
     """Return the name of the snapshot of the container's image, and unpack it if it is missing, as after a reboot."""
-    store = containers.store
-    return store.snapshot(read_image(store.blobs, read_hold(container.directory).image))
+    return containers.store.snapshot(_image(containers, container))
+
+
+def _image(containers: Containers, container: StoredContainer) -> Image:
+    return read_image(containers.store.blobs, read_hold(container.directory).image)
 
 
 @contextmanager
@@ -83,9 +87,13 @@ def _changes(store: Store, _tell: Tell, container: StoredContainer) -> list[tupl
     check_ids(container.id, container.config.ids)
     containers = Containers(store)
     with store.in_use():
-        parent = snapshot_of(containers, container)
-        found = store.snapshots.lasting_changes(container.directory / ROOTFS, parent)
-        return sorted((_shown(each) for each in found if each.kind in _LETTERS), key=lambda pair: pair[1])
+        layers = image_layers(_image(containers, container))
+
+        def found(parent: str | None) -> list[tuple[str, str]]:
+            changed = store.snapshots.lasting_changes(container.directory / ROOTFS, parent)
+            return sorted((_shown(each) for each in changed if each.kind in _LETTERS), key=lambda pair: pair[1])
+
+        return store.trees.using(layers, found)
 
 
 def _shown(change: Change) -> tuple[str, str]:

@@ -30,7 +30,7 @@ from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.filelock import new_locked_directory, sweep
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.snapshots.copying import copy_open_tree
+from pybuild.runtime.snapshots.copies import copy_open_tree
 from pybuild.runtime.values import frozen
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)

@@ -63,8 +63,7 @@ class Sources:
 
     def of(self, layers: Layers) -> SourceTree:
         """Return the tree of *layers*, unpacking what is missing; the caller closes its root."""
-        name = self._store.unpack(layers, self._cancelled)
-        return SourceTree(root=Root(self._store.snapshots.open(name)), where="that stage or image")
+        return SourceTree(root=Root(self._store.trees.open(layers, self._cancelled)), where="that stage or image")
 
 
 def open_context(path: Path | str) -> Root:

@@ -44,7 +44,7 @@ def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: 
 
 
 def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path | None, where: str) -> Definition:
-    with store.in_use(), Root(store.snapshots.open(store.unpack(layers))) as root:
+    with store.in_use(), Root(store.trees.open(layers)) as root:
         return _read(root, path, where)
 
 

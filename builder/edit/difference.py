@@ -17,6 +17,7 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.request import Compression
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.change import Change, ChangeKind
@@ -72,7 +73,7 @@ def difference(store: Store, image: Image, tree: int, compression: Compression) 
     """
     if are_of_images(_names(tree)):
         raise RequestError("this is an image archive or layout, not a root file system", hint="use pybuild load for it")
-    old = store.snapshots.open(store.snapshot(image))
+    old = store.trees.open(image_layers(image))
     try:
         changes = tree_changes(old, tree, whole_seconds=True)
         if _is_container(tree):

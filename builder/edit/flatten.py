@@ -11,6 +11,7 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.progress import silent
 from pybuild.builder.request import Compression
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.walk import open_beneath
@@ -41,7 +42,7 @@ def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
 
 
 def _written(store: Store, _tell: Tell, image: Image, compression: Compression) -> Layer:
-    tree = store.snapshots.open(store.snapshot(image))
+    tree = store.trees.open(image_layers(image))
     try:
         with LayerWriter(store.blobs, compression.algorithm, compression.level) as writer:
             _add_root(writer, tree)

@@ -21,7 +21,7 @@ from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.isolation import is_chroot
-from pybuild.runtime.snapshots.copying import copy_open_tree
+from pybuild.runtime.snapshots.copies import copy_open_tree
 from pybuild.runtime.snapshots.id_map import check_owner
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -149,10 +149,10 @@ def _filled(directory: Path, mount: CacheMount, work: Work) -> None:
 
 
 def _copy(mount: CacheMount, work: Work, directory: Path) -> None:
-    name = work.unpack(work.job.inputs[mount.input] or ())
+    layers = work.job.inputs[mount.input] or ()
     target = os.open(directory, _DIRECTORY)
     try:
-        with Root(work.store.snapshots.open(name)) as tree:
+        with Root(work.store.trees.open(layers, work.cancel.is_set)) as tree:
             source = tree.open(mount.source or "/", _DIRECTORY)
             try:
                 copy_open_tree(source, target)

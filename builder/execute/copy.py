@@ -69,7 +69,7 @@ def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
     from pybuild.builder.oci.layers.pack import pack_changes
 
     snapshots = work.store.snapshots
-    with work.store.unpacking(work.unpack(work.job.root) if on_root else None) as unpacking, work.writer() as again:
+    with work.store.trees.unpacking(work.job.root if on_root else ()) as unpacking, work.writer() as again:
         with layer.reread() as stream:
             unpacking.layer(stream, None, layer.nanoseconds)
         with Root.open_host(unpacking.active.directory) as directory:

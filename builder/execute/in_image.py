@@ -9,6 +9,7 @@ from pybuild.builder.execute.foreign import need_emulator
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig
 from pybuild.builder.platforms import platform_of
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxError
@@ -57,7 +58,7 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
     """
     need_emulator(platform_of(image.config), store.root / "tmp")
     with storing(store.root):
-        active = store.snapshots.prepare(store.snapshot(image))
+        active = store.trees.prepare(image_layers(image))
     try:
         with blaming():
             yield store.snapshots.root(active)

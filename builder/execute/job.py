@@ -15,7 +15,9 @@ from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox.isolation import is_direct
+from pybuild.runtime.snapshots.snapshotter import Active
 from pybuild.runtime.values import frozen
 
 _MOMENT = 2.0
@@ -100,9 +102,23 @@ class Work:
             made="" if epoch is None else now,
         )
 
-    def unpack(self, layers: Sequence[BuiltLayer]) -> str | None:
-        """Unpack those of *layers* that are not unpacked yet; return the name of the snapshot, None for no layers."""
-        return self.store.unpack(layers, self.cancel.is_set, PACKING.one)
+    def prepare(self, layers: Sequence[BuiltLayer], *, spare: bool = False) -> Active:
+        """Return a new active snapshot on that of *layers*, as `Trees.prepare` does."""
+        return self.store.trees.prepare(layers, self.cancel.is_set, PACKING.one, spare=spare)
+
+    def view(self, layers: Sequence[BuiltLayer]) -> roots.Root:
+        """Return the read-only root of *layers*, unpacking missing ones."""
+        return self.store.trees.using(layers, self._view, self.cancel.is_set, PACKING.one)
+
+    def _view(self, name: str | None) -> roots.Root:
+        if name is None:
+            raise ValueError("no layers have no root")
+        return self.store.snapshots.view(name)
+
+    def open_root(self) -> int:
+        """Return a descriptor of the rootfs as it was before the op, unpacked again if it is gone."""
+        # Without a turn: who packs has one already.
+        return self.store.trees.open(self.job.root, self.cancel.is_set)
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:
@@ -112,11 +128,12 @@ class Work:
         root it is consulted for all layers, because snapshots are not readable from here.
         """
         names = self.store.snapshot_names(self.job.root)
-        known = self.store.count_unpacked(names) if is_direct() else 0
+        known = 0
         with ExitStack() as stack:
             tree: Tree = EmptyTree()
-            if known:
-                tree = SnapshotTree(stack.enter_context(Root(self.store.snapshots.open(names[known - 1]))))
+            if is_direct() and (opened := self.store.trees.open_topmost(self.job.root)) is not None:
+                known, root = opened
+                tree = SnapshotTree(stack.enter_context(Root(root)))
             if known < len(names):
                 layers, store = self.job.root[known:], self.store
                 tree = IndexTree(layers, names[known:], store.database, store.blobs, tree)
@@ -125,5 +142,5 @@ class Work:
     @contextmanager
     def unpacked(self) -> Iterator[Root]:
         """Yield the rootfs as a directory, and unpack it before if necessary."""
-        with Root(self.store.snapshots.open(self.unpack(self.job.root))) as root:
+        with Root(self.store.trees.open(self.job.root, self.cancel.is_set)) as root:
             yield root

@@ -94,9 +94,8 @@ def _tree(mount: BindMount, work: Work, stack: ExitStack) -> Root:
     if layers is None:
         raise ValueError("a RUN mounts no directory of the host")
     snapshots = work.store.snapshots
-    name = work.unpack(layers)
-    if mount.read_only and name is not None:
-        return snapshots.view(name)
-    active = snapshots.prepare(name)
+    if mount.read_only and layers:
+        return work.view(layers)
+    active = work.prepare(layers)
     stack.callback(snapshots.discard, active)
     return snapshots.root(active)

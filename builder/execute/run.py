@@ -81,7 +81,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
 
 def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
     snapshots = work.store.snapshots
-    active = snapshots.prepare(work.unpack(work.job.root))
+    active = work.prepare(work.job.root, spare=True)
     try:
         with ExitStack() as stack:
             secrets = find_secrets(op, work.job.execution)
@@ -132,7 +132,7 @@ def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus
 def _commit(work: Work, active: Active) -> BuiltLayer:
     snapshots = work.store.snapshots
     with Root.open_host(active.directory) as directory, work.writer() as layer:
-        pack_changes(layer, directory.fd, snapshots.changes(active), clamp_tree=True)
+        pack_changes(layer, directory.fd, snapshots.changes(active, work.open_root), clamp_tree=True)
         packed = layer.commit()
         built = work.built(packed)
     # The store keeps one set of fractions of seconds for a layer. When it already has another set for the same diff ID,

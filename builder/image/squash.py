@@ -50,9 +50,8 @@ def _key(layers: Layers, first: int, execution: Execution) -> Digest:
 def _merged(store: Store, _progress: Progress, layers: Layers, first: int, execution: Execution) -> BuiltLayer:
     with ExitStack() as stack:
         stack.enter_context(store.in_use())
-        below, above = store.unpack(layers[:first]), store.unpack(layers)
-        old = stack.enter_context(Root(store.snapshots.open(below))) if below else None
-        new = stack.enter_context(Root(store.snapshots.open(above)))
+        old = stack.enter_context(Root(store.trees.open(layers[:first]))) if first else None
+        new = stack.enter_context(Root(store.trees.open(layers)))
         compression, latest = execution.compression, execution.source_date_epoch
         writer = LayerWriter(store.blobs, compression.algorithm, compression.level, latest=latest)
         stack.enter_context(writer)

@@ -9,6 +9,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.image import children, read_image
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.tree import OutputTree, directories, is_directory
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.store import Store
 
 
@@ -27,7 +28,7 @@ def open_trees(descriptor: Descriptor, store: Store, *, split: bool | None) -> I
     with ExitStack() as stack:
         for each in children(store.blobs, descriptor) if is_index else (descriptor,):
             image = read_image(store.blobs, each, each.platform)
-            fd = store.snapshots.open(store.snapshot(image))
+            fd = store.trees.open(image_layers(image))
             stack.callback(os.close, fd)
             config = image.config
             platform = "/".join(filter(None, (config.os, config.architecture, config.variant)))

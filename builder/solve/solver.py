@@ -239,7 +239,8 @@ class _Solver:
 
         layers = self.lookup.base(op)
         with self.unpacking.setdefault(base, threading.Lock()):
-            if not self.store.is_unpacked(layers):
+            # A step on the base may have made the tree of the base its own.
+            if self.store.trees.count(self.lookup.solved.get(source) or layers) < len(layers):
                 with self.steps.aside(f"unpacking {op.reference}", index), storing(self.store.root):
                     self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 

@@ -14,7 +14,6 @@ The directory is private to its owner, because a layer may hold set-user-ID prog
 import os
 import sys
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from pybuild.builder.oci.image import Image
     from pybuild.builder.store.layer_times import LayerTimes
     from pybuild.builder.store.registries import RegistryAccess
-    from pybuild.builder.store.unpacking import Unpacking
+    from pybuild.builder.store.unpacking import Trees
     from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
@@ -122,6 +121,7 @@ class Store:
         """Return this store with a cache that consults *imported* on a miss; everything else is the same."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, cache=Cache(self.database, imported))
+        other.__dict__.pop("trees", None)  # which tells what the other one hears
         return other
 
     def hear(self, listener: Callable[[str], None]) -> None:
@@ -159,6 +159,15 @@ class Store:
         return chosen
 
     @cached_property
+    def trees(self) -> "Trees":
+        """The snapshots of layers. Raises as `snapshots`."""
+        from pybuild.builder.store.unpacking import Trees
+
+        snapshots, reason = self.snapshots, self._drawback
+        drawback = reason and f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole tree"
+        return Trees(self.root, snapshots, self.blobs, self.times, self.locks, self.tell, drawback)
+
+    @cached_property
     def times(self) -> "LayerTimes":
         """The fractions of a second of layers."""
         from pybuild.builder.store.layer_times import LayerTimes
@@ -185,9 +194,6 @@ class Store:
 
     def _wait_for_removals(self) -> None:
         self.tell("waiting for a command that removes from the store")
-
-    def _wait_for_unpacking(self) -> None:
-        self.tell("waiting for another command that unpacks the same layer")
 
     def _claim(self, claim: Callable[[str], None]) -> None:
         self.blobs.claim = claim
@@ -223,51 +229,14 @@ class Store:
         """Return the name of the snapshot of an image, unpacking missing layers; None for one without layers."""
         return self.unpack(image_layers(image))
 
-    def is_unpacked(self, layers: Sequence[BuiltLayer]) -> bool:
-        """Return whether there is a snapshot of *layers*; True for no layers."""
-        names = self.snapshot_names(layers)
-        return not names or self.snapshots.exists(names[-1])
-
-    def count_unpacked(self, names: Sequence[str]) -> int:
-        """Tell how many of *names*, snapshots on top of each other, are there: one that is there has all below it."""
-        if not names or self.snapshots.exists(names[-1]):
-            return len(names)
-        return bisect_left(range(len(names) - 1), True, key=lambda place: not self.snapshots.exists(names[place]))
-
     def unpack(
         self,
         layers: Sequence[BuiltLayer],
         cancelled: Callable[[], bool] = lambda: False,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> str | None:
-        """Return the name of the snapshot of *layers*, unpacking each missing layer in a *turn*."""
-        names = self.snapshot_names(layers)
-        for place in range(self.count_unpacked(names), len(names)):
-            # The turn is taken before the lock, so that a holder of the lock never waits for a turn (deadlock).
-            with turn(), self.locks.exclusive(names[place], cancelled, self._wait_for_unpacking), storing(self.root):
-                if not self.snapshots.exists(names[place]):
-                    self._unpack_one(layers[place], names[place - 1] if place else None, names[place])
-        return names[-1] if names else None
-
-    def _unpack_one(self, layer: BuiltLayer, parent: str | None, name: str) -> None:
-        with self.unpacking(parent) as unpacking:
-            with self.blobs.open(layer.descriptor) as stream:
-                unpacking.layer(stream, layer.diff_id, self.times.of(str(layer.diff_id)))
-            self.snapshots.commit(unpacking.active, name)
-
-    @contextmanager
-    def unpacking(self, parent: str | None) -> "Iterator[Unpacking]":
-        """Prepare a snapshot on *parent* that a layer is unpacked into. It is discarded unless it is committed."""
-        from pybuild.builder.store.unpacking import Unpacking
-
-        reason, self._drawback = self._drawback, ""
-        if reason:
-            self.tell(f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole copy")
-        active = self.snapshots.prepare(parent)
-        try:
-            yield Unpacking(self.snapshots, active, parent)
-        finally:
-            self.snapshots.discard(active)
+        """Return the name of the snapshot of *layers*, as `Trees.unpack` does."""
+        return self.trees.unpack(layers, cancelled, turn)
 
 
 def _nothing(_name: str) -> None:

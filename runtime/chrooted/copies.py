@@ -5,7 +5,7 @@ import os
 from stat import S_ISDIR, S_ISREG
 
 from pybuild.runtime.paths.sparse import copy_data
-from pybuild.runtime.snapshots.copying import copy_open_tree, copy_status
+from pybuild.runtime.snapshots.copies import copy_open_tree, copy_status
 
 _FICLONE = 0x40049409
 

@@ -13,6 +13,7 @@ from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.snapshots.lent import Lent, record, take_back
+from pybuild.runtime.snapshots.listing import note_returned
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ASIDE = "aside"
@@ -65,16 +66,19 @@ class Places:
         parent = openat2(self.tree, above.lstrip(b"/") or b".", _DIRECTORY, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
         place = _Place(parent, path, os.fsdecode(name), str(len(self._places)))
         os.rename(place.name, place.aside, src_dir_fd=parent, dst_dir_fd=self._aside)
+        place.moved = os.stat(place.aside, dir_fd=self._aside, follow_symlinks=False)
         self._places.append(place)
         return place
 
     def restore(self) -> None:
         """Take out all that was put in, the last first. No process may be left that sees the tree."""
+        returned = []
         try:
             while self._places:
                 place = self._places.pop()
-                place.restore(self._aside)
+                returned += place.restore(self._aside)
                 os.close(place.parent)
+            note_returned(self._directory, returned)
             take_back(self._directory)
             self._stubs.remove()
             with os.scandir(self._directory) as entries:
@@ -91,20 +95,29 @@ class _Place:
     def __init__(self, parent: int, path: bytes, name: str, aside: str) -> None:
         self.parent, self.path, self.name, self.aside = parent, path, name, aside
         self.before = os.fstat(parent)
+        self.moved: os.stat_result | None = None
+        """What was there, right after it was moved out of sight."""
         self.lent: Lent | None = None
 
     def keep_times(self) -> None:
         os.utime(".", ns=(self.before.st_atime_ns, self.before.st_mtime_ns), dir_fd=self.parent)
 
-    def restore(self, aside: int) -> None:
+    def restore(self, aside: int) -> list[tuple[int, int]]:
+        """Put back what was there; return it as `note_returned` takes it, unless it changed by another link."""
         now = os.fstat(self.parent)
+        returned = []
         if self.lent is not None:
             self._bring_home(self.lent)
         remove_tree(self.parent, self.name)
         # Its directory may have been removed: then it goes with that, as everything else there.
         with suppress(FileNotFoundError):
+            found = os.stat(self.aside, dir_fd=aside, follow_symlinks=False)
             os.rename(self.aside, self.name, src_dir_fd=aside, dst_dir_fd=self.parent)
+            if self.moved is not None and found.st_ctime_ns == self.moved.st_ctime_ns:
+                moved = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+                returned.append((moved.st_ino, moved.st_ctime_ns))
         os.utime(".", ns=(now.st_atime_ns, now.st_mtime_ns), dir_fd=self.parent)
+        return returned
 
     def _bring_home(self, lent: Lent) -> None:
         """Move it home if it still is where it was put; `take_back` finds it elsewhere."""

@@ -132,7 +132,7 @@ def _lock_file(path: Path, operation: int) -> int:
         except BaseException:
             os.close(lock)
             raise
-        if _still_at(lock, path):
+        if still_at(lock, path):
             return lock
         os.close(lock)
 
@@ -141,13 +141,14 @@ def _flock_new(lock: int, path: Path) -> bool:
     """Lock a new file. Return False if a sweep in another process has found it unlocked, and removed it."""
     with suppress(BlockingIOError):  # that sweep has it locked
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _still_at(lock, path):
+        if still_at(lock, path):
             return True
     os.close(lock)
     return False
 
 
-def _still_at(lock: int, path: Path) -> bool:
+def still_at(lock: int, path: Path) -> bool:
+    """Return whether *path* still leads to the open file *lock*: who had it before may have renamed or removed it."""
     try:
         return os.path.samestat(os.fstat(lock), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:

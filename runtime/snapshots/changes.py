@@ -13,7 +13,7 @@ only together with the file that it links to.
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -63,7 +63,7 @@ def overlay_xattr_prefix() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """A directory to compare, by its path, with what is known of it."""
 
     path: str = ""
@@ -75,22 +75,40 @@ class _Place:
     """The directory may have been renamed since the copy, so the change times below it prove nothing."""
 
     def below(self, name: str) -> str:
+        """Return the path of *name* in this directory."""
         return f"{self.path}/{name}" if self.path else name
 
 
-class _Step(NamedTuple):
+class TreeStep(NamedTuple):
     """A part of the stream: a change, if there is one, and then the changes in *directory*, if it is one."""
 
     name: str
     change: Change | None
-    directory: _Place | None = None
+    directory: Place | None = None
+
+
+def in_order(top: Place, steps: Callable[[Place], list[TreeStep]]) -> Iterator[Change]:
+    """Yield the changes of *steps* from the directory *top* down, those of a directory right after its own.
+
+    What stays in memory are the remaining steps of each directory on the way.
+    """
+    stack = [iter(steps(top))]
+    while stack:
+        for step in stack[-1]:
+            if step.change is not None:
+                yield step.change
+            if step.directory is not None:
+                stack.append(iter(steps(step.directory)))
+                break
+        else:
+            stack.pop()
 
 
 class _Comparison:
     """The comparison of two trees.
 
     No directory stays open while those below it are compared, since a tree may be deeper than a process may have open
-    files. What stays in memory are the remaining steps of each directory on the way.
+    files.
     """
 
     def __init__(
@@ -103,22 +121,13 @@ class _Comparison:
         self._grain = 1_000_000_000 if whole_seconds else 1
 
     def stream(self) -> Iterator[Change]:
-        stack = [iter(self._steps(_Place(merged=self._overlay, moved=not self._copied_ns)))]
-        while stack:
-            for step in stack[-1]:
-                if step.change is not None:
-                    yield step.change
-                if step.directory is not None:
-                    stack.append(iter(self._steps(step.directory)))
-                    break
-            else:
-                stack.pop()
+        return in_order(Place(merged=self._overlay, moved=not self._copied_ns), self._steps)
 
-    def _steps(self, place: _Place) -> list[_Step]:
+    def _steps(self, place: Place) -> list[TreeStep]:
         new = open_beneath(self._new, place.path)
         try:
             opaque = _xattr(new, "opaque") if self._overlay else None
-            entries = [(entry, _is_present(entry.stat)) for entry in scan_directory(new)]
+            entries = [(entry, is_present(entry.stat)) for entry in scan_directory(new)]
             if opaque == b"x":
                 # Whiteouts in this directory may be empty files with an attribute, as an ordinary user makes them
                 # (Linux 6.7, Documentation/filesystems/overlayfs.rst).
@@ -126,7 +135,7 @@ class _Comparison:
             if self._old is None:
                 return _steps_alone(place, entries, opaque)
             if not place.paired:
-                return _steps_added(place, entries)
+                return steps_added(place, entries)
             old = open_beneath(self._old, place.path)
             try:
                 if place.merged and opaque == b"y":
@@ -138,25 +147,25 @@ class _Comparison:
             os.close(new)
 
     def _steps_paired(
-        self, place: _Place, entries: list[tuple[DirectoryEntry, bool]], directories: tuple[int, int]
-    ) -> list[_Step]:
+        self, place: Place, entries: list[tuple[DirectoryEntry, bool]], directories: tuple[int, int]
+    ) -> list[TreeStep]:
         """Compare two directories by name. For a merged one only the names in the new directory are looked up."""
         if place.merged:
             before = {entry.name: status for entry, _ in entries if (status := _status(directories[0], entry.name))}
         else:
-            before = {entry.name: entry.stat for entry in scan_directory(directories[0]) if _is_present(entry.stat)}
+            before = {entry.name: entry.stat for entry in scan_directory(directories[0]) if is_present(entry.stat)}
         steps = []
         for entry, there in entries:
             check()
             if there:
                 steps.append(self._step(place, entry, before.pop(entry.name, None), directories))
-        steps += [_Step(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
+        steps += [TreeStep(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
         steps.sort(key=lambda step: os.fsencode(step.name))
         return steps
 
     def _step(
-        self, place: _Place, entry: DirectoryEntry, before: os.stat_result | None, directories: tuple[int, int]
-    ) -> _Step:
+        self, place: Place, entry: DirectoryEntry, before: os.stat_result | None, directories: tuple[int, int]
+    ) -> TreeStep:
         path = place.below(entry.name)
         if before is None:
             change = Change(ChangeKind.ADD, path)
@@ -165,16 +174,16 @@ class _Comparison:
         else:
             change = Change(ChangeKind.MODIFY, path)
         if not stat.S_ISDIR(entry.stat.st_mode):
-            return _Step(entry.name, change)
+            return TreeStep(entry.name, change)
         paired = before is not None and stat.S_ISDIR(before.st_mode)
         moved = place.moved or entry.stat.st_ctime_ns >= self._copied_ns
-        return _Step(entry.name, change, replace(place, path=path, paired=paired, moved=moved))
+        return TreeStep(entry.name, change, replace(place, path=path, paired=paired, moved=moved))
 
     def _is_same(
-        self, place: _Place, entry: DirectoryEntry, before: os.stat_result, directories: tuple[int, int]
+        self, place: Place, entry: DirectoryEntry, before: os.stat_result, directories: tuple[int, int]
     ) -> bool:
         now = entry.stat
-        if _essence(now, self._grain) != _essence(before, self._grain):
+        if essence(now, self._grain) != essence(before, self._grain):
             return False
         # Copying up breaks hard links, so a copied file has as many as were made since.
         links = 1 if place.merged else before.st_nlink
@@ -182,31 +191,33 @@ class _Comparison:
             return False
         if not place.moved and now.st_ctime_ns < self._copied_ns:
             return True
-        return _is_same_inside(entry.name, stat.S_IFMT(now.st_mode), directories)
+        return is_same_inside(entry.name, stat.S_IFMT(now.st_mode), directories)
 
 
-def _steps_alone(place: _Place, entries: list[tuple[DirectoryEntry, bool]], opaque: bytes | None) -> list[_Step]:
+def _steps_alone(place: Place, entries: list[tuple[DirectoryEntry, bool]], opaque: bytes | None) -> list[TreeStep]:
     """Return the steps of a directory without an old tree: whiteouts and opaque marks are passed on."""
-    steps = _steps_added(place, entries)
+    steps = steps_added(place, entries)
     if place.merged:
-        steps += [_Step(e.name, Change(ChangeKind.DELETE, place.below(e.name))) for e, there in entries if not there]
+        steps += [TreeStep(e.name, Change(ChangeKind.DELETE, place.below(e.name))) for e, there in entries if not there]
         steps.sort(key=lambda step: os.fsencode(step.name))
         if opaque == b"y":
-            steps.insert(0, _Step("", Change(ChangeKind.OPAQUE, place.path)))
+            steps.insert(0, TreeStep("", Change(ChangeKind.OPAQUE, place.path)))
     return steps
 
 
-def _steps_added(place: _Place, entries: list[tuple[DirectoryEntry, bool]]) -> list[_Step]:
+def steps_added(place: Place, entries: list[tuple[DirectoryEntry, bool]]) -> list[TreeStep]:
+    """Return the steps of a new directory: everything that is there in it is new."""
     steps = []
     for entry, there in entries:
         if there:
             path = place.below(entry.name)
             directory = replace(place, path=path, paired=False) if stat.S_ISDIR(entry.stat.st_mode) else None
-            steps.append(_Step(entry.name, Change(ChangeKind.ADD, path), directory))
+            steps.append(TreeStep(entry.name, Change(ChangeKind.ADD, path), directory))
     return steps
 
 
-def _is_present(status: os.stat_result) -> bool:
+def is_present(status: os.stat_result) -> bool:
+    """Return whether a layer can contain a file with *status*."""
     mode = status.st_mode
     return not (stat.S_ISSOCK(mode) or (stat.S_ISCHR(mode) and status.st_rdev == 0))
 
@@ -235,10 +246,10 @@ def _status(directory: int, name: str) -> os.stat_result | None:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    return status if _is_present(status) else None
+    return status if is_present(status) else None
 
 
-def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
+def essence(status: os.stat_result, grain: int = 1) -> tuple[int, ...]:
     """Return the parts of a status that a layer contains. Times are in units of *grain* nanoseconds."""
     mode = status.st_mode
     size = 0 if stat.S_ISDIR(mode) else status.st_size
@@ -246,8 +257,8 @@ def _essence(status: os.stat_result, grain: int) -> tuple[int, ...]:
     return mode, status.st_uid, status.st_gid, size, status.st_mtime_ns // grain, device
 
 
-def _is_same_inside(name: str, kind: int, directories: tuple[int, int]) -> bool:
-    """Compare what a status does not contain: link target, extended attributes, content."""
+def is_same_inside(name: str, kind: int, directories: tuple[int, int]) -> bool:
+    """Compare what a status does not contain, of a file in two directories: link target, attributes, content."""
     with _both(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, directories) as (old, new):
         if kind == stat.S_IFLNK and os.readlink("", dir_fd=old) != os.readlink("", dir_fd=new):
             return False

@@ -1,32 +1,28 @@
-"""The snapshotter that works anywhere: each snapshot is a whole tree, an active one starts as a copy of its parent.
+"""The snapshotter that works anywhere: each snapshot is a whole tree.
 
-Where the file system can share blocks between files (btrfs, xfs) a copy costs no data; elsewhere the kernel copies.
+An active one has the tree of its parent, where nobody reads that and it can be unpacked again; else a copy of it.
 """
 
-import errno
 import fcntl
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.safepath import DirectoryEntry, read_xattrs, scan_directory
-from pybuild.runtime.paths.sparse import copy_data
-from pybuild.runtime.paths.walk import open_beneath
+from pybuild.runtime.errors import NoSuchSnapshot, SnapshotError
+from pybuild.runtime.paths.filelock import exclusive, still_at
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes
-from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory
-from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
-from pybuild.runtime.stopping import check
+from pybuild.runtime.snapshots.copies import copy_open_tree
+from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory, new_key
+from pybuild.runtime.snapshots.listing import drop_listing, is_listed, list_tree, listed_changes
+from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, never
 
-_FICLONE = 0x40049409
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOCKED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 COPIED = "copied"
-"""The file beside a tree that is a whole copy, made right after the copy."""
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""The file beside a tree that is written to, older than everything that was changed in it since it was its parent's."""
 
 
 def is_copy(directory: Path) -> bool:
@@ -37,22 +33,47 @@ def is_copy(directory: Path) -> bool:
 class CopyingSnapshotter(SnapshotDirectory):
     """Whole trees in *directory*; see `Snapshotter` for what the methods promise.
 
-    The directory of an active snapshot also holds ``copied``, a file made right after the copy: files that changed
-    later have a later change time, so that `changes` reads only few of the others.
+    Who reads a tree has a shared lock on its root directory. A tree that nobody has locked may be taken over: the
+    committed snapshot is gone then. The directory of an active snapshot also holds ``copied``, a file made right after
+    the copy: files that changed later have a later change time, so that `changes` reads only few of the others. Beside
+    a tree that was taken over is its listing (`listing.py`), made before the first process sees it.
     """
+
+    def __init__(self, directory: Path) -> None:
+        """Use *directory*, which is created when it is missing."""
+        super().__init__(directory)
+        self._sources: dict[str, int] = {}
+        """The parents of active snapshots that are copies, open and so locked."""
+        self._viewed: dict[str, int] = {}
+        self._taken: set[str] = set()
+
+    def begin_use(self, claim: Callable[[str], None]) -> None:
+        """See `SnapshotDirectory.begin_use`."""
+        super().begin_use(claim)
+        while self._viewed:
+            os.close(self._viewed.popitem()[1])
 
     def exists(self, name: str) -> bool:
         """See `Snapshotter.exists`."""
         return self._committed(name) is not None
 
-    def prepare(self, parent: str | None) -> Active:
+    def topmost(self, names: Sequence[str]) -> int:
+        """See `Snapshotter.topmost`: of a chain, often the last alone is there."""
+        there = set(self._names_on_disk())
+        found = (place for place in range(len(names), 0, -1) if names[place - 1] in there)
+        return next((place for place in found if self.exists(names[place - 1])), 0)
+
+    def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:
         """See `Snapshotter.prepare`."""
-        source = None if parent is None else self._tree(parent)
+        if parent is not None and spare() and (taken := self._take_over(parent)) is not None:
+            return taken
+        source = None if parent is None else self.open(parent)
         path = self._begin(parent)
         active = Active(key=path.name, parent=parent, directory=path / "fs", format=DiskFormat.TREE)
         try:
             if source is not None:
-                copy_tree(source, active.directory)
+                self._sources[active.key] = source
+                _copy(source, active.directory)
             (path / COPIED).touch()
         except BaseException:
             self.discard(active)
@@ -61,26 +82,66 @@ class CopyingSnapshotter(SnapshotDirectory):
 
     def root(self, active: Active) -> Root:
         """See `Snapshotter.root`."""
-        return DirectoryRoot(path=self._active_path(active) / "fs")
+        path = self._active_path(active)
+        if active.key in self._taken and not is_listed(path):
+            list_tree(path, path / COPIED)
+        return DirectoryRoot(path=path / "fs")
 
     def view(self, name: str) -> Root:
-        """See `Snapshotter.view`."""
+        """See `Snapshotter.view`. The tree is not taken over before the use of the store ends."""
+        tree = self.open(name)
+        if self._viewed.setdefault(name, tree) != tree:
+            os.close(tree)
         return DirectoryRoot(path=self._tree(name), read_only=True)
 
     def open(self, name: str | None) -> int:
-        """See `Snapshotter.open`."""
-        return os.open(self._directory / "empty" if name is None else self._tree(name), _DIRECTORY)
+        """See `Snapshotter.open`. The tree is not taken over before the descriptor is closed."""
+        if name is None:
+            return os.open(self._directory / "empty", _LOCKED)
+        path = self._tree(name)
+        with suppress(FileNotFoundError):
+            tree = os.open(path, _LOCKED)
+            try:
+                # Whoever takes it over has it locked for a moment.
+                fcntl.flock(tree, fcntl.LOCK_SH)
+                is_there = still_at(tree, path)
+            except BaseException:
+                os.close(tree)
+                raise
+            if is_there:
+                return tree
+            os.close(tree)
+        raise NoSuchSnapshot(name)
 
-    def changes(self, active: Active) -> Iterator[Change]:
+    def changes(self, active: Active, before: Callable[[], int] | None = None) -> Iterator[Change]:
         """See `Snapshotter.changes`."""
-        yield from self.lasting_changes(self._active_path(active), active.parent)
+        path = self._active_path(active)
+        if active.key not in self._taken:
+            yield from copied_changes(path, self._sources.get(active.key))
+        elif is_listed(path):
+            yield from listed_changes(path, path / COPIED, before or self._lost(active))
+        else:
+            raise SnapshotError(f"nothing has seen the tree of {active.key}, which was taken over")
+
+    def commit(self, active: Active, name: str) -> None:
+        """See `Snapshotter.commit`."""
+        super().commit(active, name)
+        self._forget(active)
+
+    def discard(self, active: Active) -> None:
+        """See `Snapshotter.discard`."""
+        super().discard(active)
+        self._forget(active)
 
     def make_lasting(self, directory: Path, parent: str | None) -> None:
         """See `Snapshotter.make_lasting`."""
-        source = None if parent is None else self._tree(parent)
-        make_root_directory(directory)
-        if source is not None:
-            copy_tree(source, directory / "fs")
+        source = self.open(parent)
+        try:
+            make_root_directory(directory)
+            if parent is not None:
+                _copy(source, directory / "fs")
+        finally:
+            os.close(source)
         (directory / COPIED).touch()
 
     def lasting_root(self, directory: Path, parent: str | None) -> Root:
@@ -97,18 +158,52 @@ class CopyingSnapshotter(SnapshotDirectory):
         finally:
             os.close(old)
 
+    def _take_over(self, parent: str) -> Active | None:
+        """Make *parent* an active snapshot; None while somebody reads it. Raises NoSuchSnapshot when there is none."""
+        path = self._tree(parent).parent
+        self._sweep_once()
+        key = new_key()
+        # Under the lock nobody removes it; and who opens its tree meanwhile looks again whether it is still there.
+        with exclusive(self._directory / "lock"):
+            lock = _lock_unread(path)
+            if lock is None:
+                return None
+            path.rename(self._directory / key)
+        self._parents.pop(path.name, None)
+        self._held[key] = lock
+        self._taken.add(key)
+        active = Active(key=key, parent=parent, directory=self._directory / key / "fs", format=DiskFormat.TREE)
+        try:
+            # Written now, so that its change time is not before the last change of the tree (`list_tree`).
+            (self._directory / key / "boot").unlink()
+            (self._directory / key / "parent").write_text(parent, encoding="ascii")
+        except BaseException:
+            self.discard(active)
+            raise
+        return active
+
+    def _forget(self, active: Active) -> None:
+        self._taken.discard(active.key)
+        if (source := self._sources.pop(active.key, None)) is not None:
+            os.close(source)
+
     def _seal(self, path: Path) -> None:
         (path / COPIED).unlink(missing_ok=True)
+        drop_listing(path)
+
+    def _lost(self, active: Active) -> Callable[[], int]:
+        """Return what opens the parent of *active* for who cannot make it again."""
+        return lambda: self.open(active.parent)
 
     def _tree(self, name: str) -> Path:
         path = self._committed(name)
         if path is None:
-            raise SnapshotError(f"no such snapshot: {name}")
+            raise NoSuchSnapshot(name)
         return path / "fs"
 
 
-def copied_changes(directory: Path, old: int) -> Iterator[Change]:
-    """Yield what changed in the copy in *directory* of the open tree *old*."""
+def copied_changes(directory: Path, old: int | None) -> Iterator[Change]:
+    """Yield what changed in the copy in *directory* of the open tree *old*, None for an empty one."""
     new = os.open(directory / "fs", _DIRECTORY)
     try:
         yield from tree_changes(old, new, copied_ns=(directory / COPIED).stat().st_ctime_ns)
@@ -116,133 +211,34 @@ def copied_changes(directory: Path, old: int) -> Iterator[Change]:
         os.close(new)
 
 
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy what the directory *source* holds, and its own metadata, to the empty directory *target*.
+def _copy(source: int, directory: Path) -> None:
+    target = os.open(directory, _DIRECTORY)
+    try:
+        copy_open_tree(source, target)
+    finally:
+        os.close(target)
 
-    Keeps owners, modes, times, extended attributes, hard links, holes, devices and FIFOs; leaves sockets out. Both
-    directories must be out of reach of others.
+
+def _lock_unread(path: Path) -> int | None:
+    """Return the lock of the committed snapshot at *path*; None when somebody reads its tree, or removes it.
+
+    Raises NoSuchSnapshot when it is not there any more.
     """
-    old = os.open(source, _DIRECTORY)
     try:
-        new = os.open(target, _DIRECTORY)
-        try:
-            copy_open_tree(old, new)
-        finally:
-            os.close(new)
-    finally:
-        os.close(old)
-
-
-def copy_open_tree(source: int, target: int) -> None:
-    """Do what `copy_tree` does with two open directories."""
-    _Copy(source, target).run()
-
-
-def copy_status(source: int, target: int, status: os.stat_result) -> None:
-    """Give the open file or directory *target* the owner, attributes, mode and times of *source*."""
-    os.fchown(target, status.st_uid, status.st_gid)
-    # A change of owner drops file capabilities and the set-id bits, so those come after it.
-    for name, value in read_xattrs(source).items():
-        os.setxattr(target, name, value)
-    os.fchmod(target, stat.S_IMODE(status.st_mode))
-    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-class _Copy:
-    """One copy of a tree. Directories are opened one pair at a time, however deep they lie."""
-
-    def __init__(self, source: int, target: int) -> None:
-        self._source = source
-        self._target = target
-        self._linked: dict[tuple[int, int], tuple[str, str]] = {}
-        self._clone = True
-
-    def run(self) -> None:
-        pending = [""]
-        while pending:
-            path = pending.pop()
-            source = open_beneath(self._source, path)
-            try:
-                target = open_beneath(self._target, path)
-                try:
-                    pending += self._copy_directory(path, source, target)
-                finally:
-                    os.close(target)
-            finally:
-                os.close(source)
-
-    def _copy_directory(self, path: str, source: int, target: int) -> list[str]:
-        """Copy the entries of one directory and its own status; return the directories in it, made but empty."""
-        inner = []
-        for entry in scan_directory(source):
-            check()
-            mode = entry.stat.st_mode
-            if stat.S_ISDIR(mode):
-                os.mkdir(entry.name, 0o700, dir_fd=target)
-                inner.append(f"{path}/{entry.name}")
-            elif entry.stat.st_nlink > 1 and self._copy_link(path, entry, target):
-                continue
-            elif stat.S_ISREG(mode):
-                self._copy_file(entry, source, target)
-            elif not stat.S_ISSOCK(mode):
-                _copy_special(entry, source, target)
-        # Its inner directories exist by now, so nothing changes its times any more.
-        copy_status(source, target, os.fstat(source))
-        return inner
-
-    def _copy_link(self, path: str, entry: DirectoryEntry, target: int) -> bool:
-        """Link *entry* to the copy of the same file; False when it is the first of its links."""
-        first = self._linked.setdefault((entry.stat.st_dev, entry.stat.st_ino), (path, entry.name))
-        if first == (path, entry.name):
-            return False
-        directory = open_beneath(self._target, first[0])
-        try:
-            os.link(first[1], entry.name, src_dir_fd=directory, dst_dir_fd=target, follow_symlinks=False)
-        finally:
-            os.close(directory)
-        return True
-
-    def _copy_file(self, entry: DirectoryEntry, source: int, target: int) -> None:
-        old = os.open(entry.name, _READ, dir_fd=source)
-        try:
-            new = os.open(entry.name, _CREATE, 0o600, dir_fd=target)
-            try:
-                if entry.stat.st_size and not (self._clone and self._cloned(old, new)):
-                    copy_data(old, new, entry.stat)
-                copy_status(old, new, entry.stat)
-            finally:
-                os.close(new)
-        finally:
-            os.close(old)
-
-    def _cloned(self, old: int, new: int) -> bool:
-        try:
-            fcntl.ioctl(new, _FICLONE, old)
-        except OSError as error:
-            if error.errno not in {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}:
-                raise
-            self._clone = False
-        return self._clone
-
-
-def _copy_special(entry: DirectoryEntry, source: int, target: int) -> None:
-    """Copy a symbolic link, a device or a FIFO."""
-    status = entry.stat
-    if stat.S_ISLNK(status.st_mode):
-        os.symlink(os.readlink(entry.name, dir_fd=source), entry.name, dir_fd=target)
-    else:
-        os.mknod(entry.name, status.st_mode, status.st_rdev, dir_fd=target)
-    os.chown(entry.name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
-    _copy_special_xattrs(entry.name, source, target)
-    if not stat.S_ISLNK(status.st_mode):
-        os.chmod(entry.name, stat.S_IMODE(status.st_mode), dir_fd=target)
-    os.utime(entry.name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
-
-
-def _copy_special_xattrs(name: str, source: int, target: int) -> None:
-    old = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+        lock = os.open(path, _LOCKED)
+    except FileNotFoundError:
+        raise NoSuchSnapshot(path.name) from None
     try:
-        for key, value in read_xattrs(f"/proc/self/fd/{old}").items():
-            os.setxattr(f"/proc/self/fd/{target}/{name}", key, value, follow_symlinks=False)
-    finally:
-        os.close(old)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tree = os.open("fs", _LOCKED, dir_fd=lock)
+        try:
+            fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(tree)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock

@@ -163,7 +163,7 @@ class SnapshotDirectory:
 
     def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
         """Take a committed directory out of sight by one rename; return what removes it. Works on a full disk."""
-        grave = self._directory / f"{_PREFIX}{os.urandom(8).hex()}"
+        grave = self._directory / new_key()
         # Under the lock nobody else drops, so what is renamed is what was looked at.
         with exclusive(self._directory / "lock"):
             if keep_current and self._is_current(path):
@@ -191,6 +191,11 @@ class SnapshotDirectory:
         finally:
             os.close(directory)
             os.close(lock)
+
+
+def new_key() -> str:
+    """Return the name of a directory that is not, or no longer, a committed snapshot."""
+    return f"{_PREFIX}{os.urandom(8).hex()}"
 
 
 def make_root_directory(path: Path) -> None:

@@ -5,21 +5,23 @@ that is killed leaves no mount behind.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from pybuild.runtime.errors import SnapshotError, TooManyLayers
+from pybuild.runtime.errors import NoSuchSnapshot, SnapshotError, TooManyLayers
 from pybuild.runtime.kernel import syscalls
 from pybuild.runtime.paths.filelock import new_locked_directory, remove_tree
 from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
-from pybuild.runtime.snapshots.copying import copied_changes, copy_status, is_copy
+from pybuild.runtime.snapshots.copies import copy_status
+from pybuild.runtime.snapshots.copying import copied_changes, is_copy
 from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
-from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
+from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, never
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,8 +53,14 @@ class OverlaySnapshotter(SnapshotDirectory):
             return False
         return True
 
-    def prepare(self, parent: str | None) -> Active:
-        """See `Snapshotter.prepare`."""
+    def topmost(self, names: Sequence[str]) -> int:
+        """See `Snapshotter.topmost`: one that is there has all below it."""
+        if not names or self.exists(names[-1]):
+            return len(names)
+        return bisect_left(range(len(names) - 1), True, key=lambda place: not self.exists(names[place]))
+
+    def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:  # noqa: ARG002 - as it is
+        """See `Snapshotter.prepare`: nothing is copied here."""
         top = None if parent is None else self._chain(parent)[0]
         path = self._begin(parent)
         layer_format = DiskFormat.TREE if parent is None else DiskFormat.OVERLAY
@@ -88,7 +96,7 @@ class OverlaySnapshotter(SnapshotDirectory):
             return os.open(lowers[0], _DIRECTORY)
         return mount_tree(lowers, self._directory)
 
-    def changes(self, active: Active) -> Iterator[Change]:
+    def changes(self, active: Active, before: Callable[[], int] | None = None) -> Iterator[Change]:  # noqa: ARG002
         """See `Snapshotter.changes`."""
         yield from self._changes(self._active_path(active), active.parent)
 
@@ -142,7 +150,7 @@ class OverlaySnapshotter(SnapshotDirectory):
         while following is not None:
             path = self._committed(following)
             if path is None:
-                raise SnapshotError(f"no such snapshot: {following}")
+                raise NoSuchSnapshot(following)
             chain.append(path / "fs")
             following = self._parent(path)
             # Each step of a build adds one directory to a chain that is known.

@@ -16,7 +16,7 @@ dropped. Committed snapshots are derived data: each can be made again by unpacki
 survives the loss of any of them, and after an unclean boot they are dropped rather than trusted.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -24,6 +24,11 @@ from typing import Protocol
 
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.snapshots.change import Change
+
+
+def never() -> bool:
+    """Return False."""
+    return False
 
 
 class DiskFormat(Enum):
@@ -52,8 +57,16 @@ class Snapshotter(Protocol):
         """Return whether *name* is committed (at some moment; another process may remove it)."""
         ...
 
-    def prepare(self, parent: str | None) -> Active:
-        """Make a new active snapshot. Raises SnapshotError when *parent* is not committed."""
+    def topmost(self, names: Sequence[str]) -> int:
+        """Return how many of *names*, snapshots on top of each other, need not be made: up to the last that exists."""
+        ...
+
+    def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:
+        """Make a new active snapshot. Raises NoSuchSnapshot when *parent* is not committed.
+
+        Where this saves a copy, and *spare* returns that the parent can be made again, its tree becomes that of the new
+        snapshot, and the parent is gone. `root` is then to be called before the tree is changed, or no `changes` is.
+        """
         ...
 
     def root(self, active: Active) -> Root:
@@ -61,18 +74,21 @@ class Snapshotter(Protocol):
         ...
 
     def view(self, name: str) -> Root:
-        """Return the read-only root of a committed snapshot, for the sandbox."""
+        """Return the read-only root of a committed snapshot, for the sandbox. Raises NoSuchSnapshot."""
         ...
 
     def open(self, name: str | None) -> int:
-        """Return an O_PATH|O_DIRECTORY file descriptor of the whole tree of a committed snapshot (None: empty tree).
+        """Return an O_DIRECTORY file descriptor of the whole tree of a committed snapshot (None: empty tree).
 
-        Nothing is mounted anywhere that outlives the descriptor; the caller closes it.
+        Nothing is mounted anywhere that outlives the descriptor; the caller closes it. Raises NoSuchSnapshot.
         """
         ...
 
-    def changes(self, active: Active) -> Iterator[Change]:
-        """Yield what *active* changes over its parent: parents before children, names in byte order per directory."""
+    def changes(self, active: Active, before: Callable[[], int] | None = None) -> Iterator[Change]:
+        """Yield what *active* changes over its parent: parents before children, names in byte order per directory.
+
+        *before* opens the tree of the parent, made again if it is gone; called where there is no other way to tell.
+        """
         ...
 
     def make_lasting(self, directory: Path, parent: str | None) -> None:

@@ -48,8 +48,10 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Snapsho
 
 
 @pytest.fixture
-def keeper(make: Callable[[], Snapshotter]) -> Snapshotter:
-    return make()
+def keeper(make: Callable[[], Snapshotter]) -> Iterator[Snapshotter]:
+    made = make()
+    yield made
+    made.begin_use(lambda _name: None)
 
 
 def run(root: OverlayRoot | DirectoryRoot, script: str) -> str:

@@ -1,11 +1,13 @@
 """Laws of changes: they lead from the old tree to the new one, and every snapshotter tells the same ones."""
 
 import errno
+import operator
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -15,7 +17,8 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import OverlayRoot
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.changes import tree_changes
-from pybuild.runtime.snapshots.copying import CopyingSnapshotter, copy_tree
+from pybuild.runtime.snapshots.copies import copy_tree
+from pybuild.runtime.snapshots.copying import CopyingSnapshotter
 from pybuild.runtime.snapshots.overlay import OverlaySnapshotter, mount_tree
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_directory
@@ -147,18 +150,19 @@ def test_applying_the_changes_to_the_old_tree_gives_the_new_one(
 
 @settings(max_examples=60)
 @given(scripts=st.lists(SCRIPTS, min_size=1, max_size=3))
-def test_overlay_and_copies_tell_the_same_changes_and_hold_the_same_trees(
+def test_overlay_copies_and_trees_taken_over_tell_the_same_changes_and_hold_the_same_trees(
     scripts: list[list[tuple[str, str, str]]],
 ) -> None:
     need_root()
     with scratch() as directory:
         layered, copied = OverlaySnapshotter(directory / "overlay"), CopyingSnapshotter(directory / "copies")
+        taking = CopyingSnapshotter(directory / "taken")
         parent = None
         for number, script in enumerate(scripts):
             streams, trees = [], []
             name = f"sha256:{number:064x}"
-            for keeper in (layered, copied):
-                active = keeper.prepare(parent)
+            for keeper in (layered, copied, taking):
+                active = keeper.prepare(parent, spare=partial(operator.is_, keeper, taking))
                 root = keeper.root(active)
                 if isinstance(root, OverlayRoot):
                     mounted = mount_tree(root.lowers[::-1], directory, upper=root.upper, work=root.work)
@@ -166,10 +170,11 @@ def test_overlay_and_copies_tell_the_same_changes_and_hold_the_same_trees(
                     os.close(mounted)
                 else:
                     perform(active.directory, script)
-                streams.append(list(keeper.changes(active)))
+                streams.append(list(keeper.changes(active, partial(copied.open, parent))))
                 keeper.commit(active, name)
                 with Root(keeper.open(name)) as tree:
                     trees.append(content(Path(f"/proc/self/fd/{tree.fd}")))
-            assert streams[0] == streams[1]
-            assert trees[0] == trees[1]
+            assert streams[0] == streams[1] == streams[2]
+            assert trees[0] == trees[1] == trees[2]
             parent = name
+        assert taking.names() == (() if parent is None else (parent,))

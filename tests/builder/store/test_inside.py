@@ -27,7 +27,7 @@ def worked(
 ) -> tuple[int, Path, RegistryAccess | None, set[str]]:
     tell(f"hello {name}")
     store.tell("of the store")
-    with store.in_use(), store.unpacking(None):
+    with store.in_use(), store.trees.unpacking():
         if fails:
             raise BuildError("no", hint="never")
         return os.getpid(), store.root, store.registries, store.passed_over

@@ -10,7 +10,7 @@ import pytest
 from pybuild.runtime.ownership import record, recording
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.paths.safepath import scan_directory
-from pybuild.runtime.snapshots.copying import copy_tree
+from pybuild.runtime.snapshots.copies import copy_tree
 from pybuild.runtime.snapshots.id_map import check_owner
 
 

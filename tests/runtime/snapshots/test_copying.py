@@ -1,121 +1,19 @@
-"""Copies of trees: nothing of a file is lost, and nothing takes more memory or descriptors than it must."""
+"""The snapshotter that works anywhere: whole trees, copied or taken over."""
 
 import errno
 import fcntl
 import os
-import socket
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.errors import NoSuchSnapshot, SnapshotError
+from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import DirectoryRoot
-from pybuild.runtime.snapshots import copying
-from pybuild.runtime.snapshots.copying import CopyingSnapshotter, copy_tree
-from pybuild.runtime.snapshots.snapshotter import DiskFormat
-from tests.helpers.hosts import need_root
-from tests.helpers.trees import read_directory
-from tests.runtime.deep import go_down
-
-NS = 1_234_567_890_123_456_789
-
-
-def copied(tmp_path: Path) -> Path:
-    (tmp_path / "new").mkdir(exist_ok=True)
-    copy_tree(tmp_path / "old", tmp_path / "new")
-    return tmp_path / "new"
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    (tmp_path / "old").mkdir()
-    return tmp_path / "old"
-
-
-def test_a_copy_has_everything_that_the_tree_has(old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    need_root()
-    (old / "a/b").mkdir(parents=True, mode=0o711)
-    for path, content in {"a/file": b"x" * 100_000, "a/b/empty": b"", os.fsdecode(b"\xff"): b"1"}.items():
-        (old / path).write_bytes(content)
-    os.link(old / "a/file", old / "a/b/hard")
-    os.link(old / "a/file", old / "zhard")
-    os.symlink("/nowhere", old / "link")
-    os.mknod(old / "char", 0o20640, os.makedev(1, 3))
-    os.mknod(old / "block", 0o60600, os.makedev(8, 1))
-    os.mkfifo(old / "fifo", 0o622)
-    monkeypatch.chdir(old)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-    (old / "setuid").touch()
-    for path in [*old.rglob("*"), old]:
-        os.chown(path, 12, 34, follow_symlinks=False)
-    (old / "setuid").chmod(0o6755)
-    (old / "a").chmod(0o3777)
-    os.setxattr(old / "setuid", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
-    os.setxattr(old / "a", "user.x", b"1")
-    os.setxattr(old / "link", "trusted.y", b"2", follow_symlinks=False)
-    os.setxattr(old / "fifo", "trusted.z", b"3")
-    for path in [*old.rglob("*"), old]:
-        os.utime(path, ns=(NS, NS), follow_symlinks=False)
-
-    found, expected = read_directory(copied(tmp_path)), read_directory(old)
-    del expected["/socket"]
-    assert found == expected
-    assert {path.lstat().st_mtime_ns for path in [*(tmp_path / "new").rglob("*"), tmp_path / "new"]} == {NS}
-
-
-def test_overlay_bookkeeping_is_not_copied(old: Path, tmp_path: Path) -> None:
-    need_root()
-    (old / "d").mkdir()
-    os.setxattr(old / "d", "trusted.overlay.opaque", b"y")
-    assert os.listxattr(copied(tmp_path) / "d") == []
-
-
-@pytest.mark.parametrize("pieces", [[(1 << 20, b"middle")], [(0, b"start"), (3 << 20, b"later")], []])
-def test_holes_stay_holes(old: Path, tmp_path: Path, pieces: list[tuple[int, bytes]]) -> None:
-    with (old / "sparse").open("wb") as file:
-        file.truncate(64 << 20)
-        for place, text in pieces:
-            os.pwrite(file.fileno(), text, place)
-    new = copied(tmp_path) / "sparse"
-    assert new.stat().st_size == 64 << 20
-    assert new.stat().st_blocks * 512 < 1 << 20
-    with new.open("rb") as file:
-        for place, text in pieces:
-            assert os.pread(file.fileno(), len(text) + 1, place) == text + b"\0"
-
-
-def test_blocks_are_shared_where_the_file_system_can(
-    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (old / "a").write_text("one")
-    (old / "b").write_text("two")
-    calls = []
-
-    def clone(new: int, request: int, source: int) -> None:
-        calls.append(request)
-        os.write(new, b"shared")
-
-    monkeypatch.setattr(fcntl, "ioctl", clone)
-    new = copied(tmp_path)
-    assert [(new / name).read_text() for name in "ab"] == ["shared", "shared"]
-    assert calls == [copying._FICLONE] * 2
-
-
-def test_cloning_is_tried_once_where_it_does_not_work(
-    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (old / "a").write_text("one")
-    (old / "b").write_text("two")
-    calls = []
-
-    def clone(*_: object) -> None:
-        calls.append(1)
-        raise OSError(errno.EOPNOTSUPP, "")
-
-    monkeypatch.setattr(fcntl, "ioctl", clone)
-    new = copied(tmp_path)
-    assert [(new / name).read_text() for name in "ab"] == ["one", "two"]
-    assert calls == [1]
+from pybuild.runtime.snapshots.copying import CopyingSnapshotter
+from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
 
 
 def test_a_full_disk_is_told_and_leaves_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,19 +32,6 @@ def test_a_full_disk_is_told_and_leaves_no_snapshot(tmp_path: Path, monkeypatch:
     assert list((tmp_path / "snapshots").glob("tmp-*")) == []
 
 
-def test_a_tree_deeper_than_descriptors_and_paths_allow_is_copied(tmp_path: Path) -> None:
-    for top in (tmp_path / "old", tmp_path / "copy"):
-        top.mkdir(exist_ok=True)
-    current = go_down(tmp_path / "old", 500, make=True)
-    os.close(os.open("last", os.O_CREAT | os.O_WRONLY, dir_fd=current))
-    os.link("last", "linked", src_dir_fd=current, dst_dir_fd=current)
-    os.close(current)
-    copy_tree(tmp_path / "old", tmp_path / "copy")
-    current = go_down(tmp_path / "copy", 500, make=False)
-    assert os.stat("last", dir_fd=current).st_nlink == 2
-    os.close(current)
-
-
 def test_snapshots_are_whole_trees(tmp_path: Path) -> None:
     keeper = CopyingSnapshotter(tmp_path / "snapshots")
     active = keeper.prepare(None)
@@ -158,3 +43,109 @@ def test_snapshots_are_whole_trees(tmp_path: Path) -> None:
     keeper.commit(active, "sha256:" + "2" * 64)
     directory = tmp_path / "snapshots" / ("sha256-" + "2" * 64)
     assert sorted(os.listdir(directory)) == ["boot", "fs", "parent"]
+
+
+FIRST, SECOND, THIRD = (f"sha256:{number:064x}" for number in (1, 2, 3))
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> CopyingSnapshotter:
+    """One with a snapshot that has a few files."""
+    made = CopyingSnapshotter(tmp_path / "snapshots")
+    active = made.prepare(None)
+    (active.directory / "d/e").mkdir(parents=True)
+    for path in ("a", "d/b", "d/e/c"):
+        (active.directory / path).write_text(path)
+        os.utime(active.directory / path, ns=(1, 1))
+    made.commit(active, FIRST)
+    return made
+
+
+def sure() -> bool:
+    return True
+
+
+def unexpected() -> int:
+    raise AssertionError("the tree before is not needed")
+
+
+def shown(keeper: CopyingSnapshotter, active: Active, before: Callable[[], int] = unexpected) -> list[str]:
+    return [f"{change.kind.value} {change.path}" for change in keeper.changes(active, before)]
+
+
+def test_a_tree_that_nobody_reads_and_that_can_be_made_again_is_taken_over(keeper: CopyingSnapshotter) -> None:
+    with Root(keeper.open(FIRST)) as tree:
+        inode = os.stat("d/b", dir_fd=tree.fd).st_ino
+    active = keeper.prepare(FIRST, spare=sure)
+    assert (active.directory / "d/b").stat().st_ino == inode
+    assert not keeper.exists(FIRST)
+    keeper.root(active)
+    (active.directory / "d/b").unlink()
+    (active.directory / "new").touch()
+    assert shown(keeper, active) == ["modify d", "delete d/b", "add new"]
+    keeper.commit(active, SECOND)
+    assert keeper.names() == (SECOND,)
+    (directory,) = active.directory.parent.parent.glob("sha256-*")
+    assert sorted(os.listdir(directory)) == ["boot", "fs", "parent"]
+    assert (directory / "parent").read_text() == FIRST
+
+
+def test_a_tree_that_cannot_be_made_again_is_copied(keeper: CopyingSnapshotter) -> None:
+    keeper.discard(keeper.prepare(FIRST, spare=lambda: False))
+    assert keeper.exists(FIRST)
+
+
+@pytest.mark.parametrize("reader", ["open", "view", "copy"])
+def test_a_tree_that_is_read_is_copied(keeper: CopyingSnapshotter, tmp_path: Path, reader: str) -> None:
+    other = CopyingSnapshotter(tmp_path / "snapshots")
+    match reader:
+        case "open":
+            tree = keeper.open(FIRST)
+            end = partial(os.close, tree)
+        case "view":
+            keeper.view(FIRST)
+            end = partial(keeper.begin_use, lambda _name: None)
+        case _:
+            end = partial(keeper.discard, keeper.prepare(FIRST))
+    active = other.prepare(FIRST, spare=sure)
+    assert other.exists(FIRST)
+    other.discard(active)
+    end()
+    other.discard(other.prepare(FIRST, spare=sure))
+    assert not other.exists(FIRST)
+
+
+def test_what_was_taken_over_is_missing_for_others_however_it_ends(keeper: CopyingSnapshotter) -> None:
+    keeper.discard(keeper.prepare(FIRST, spare=sure))
+    for use in (keeper.prepare, keeper.open, keeper.view):
+        with pytest.raises(NoSuchSnapshot):
+            use(FIRST)
+
+
+def test_who_opens_a_tree_in_the_moment_it_is_taken_over_is_told(
+    keeper: CopyingSnapshotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = fcntl.flock
+
+    def late(lock: int, operation: int) -> None:
+        monkeypatch.undo()
+        keeper.prepare(FIRST, spare=sure)
+        kernel(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    descriptors = os.listdir("/proc/self/fd")
+    with pytest.raises(NoSuchSnapshot):
+        keeper.open(FIRST)
+    assert len(os.listdir("/proc/self/fd")) == len(descriptors) + 1  # the lock of the active snapshot
+
+
+def test_the_last_of_a_chain_stands_for_those_below_it(keeper: CopyingSnapshotter) -> None:
+    keeper.commit(keeper.prepare(FIRST, spare=sure), SECOND)
+    assert [keeper.topmost(names) for names in ((), (FIRST,), (FIRST, SECOND), (FIRST, SECOND, THIRD))] == [0, 0, 2, 2]
+
+
+def test_changes_of_a_tree_that_nothing_has_listed_are_refused(keeper: CopyingSnapshotter) -> None:
+    active = keeper.prepare(FIRST, spare=sure)
+    with pytest.raises(SnapshotError, match="which was taken over"):
+        list(keeper.changes(active))
+    keeper.discard(active)

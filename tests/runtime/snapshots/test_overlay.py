@@ -11,7 +11,7 @@ from pybuild.runtime.errors import SnapshotError, TooManyLayers
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
 from pybuild.runtime.snapshots import changes, overlay, overlay_mount, overlay_probe
-from pybuild.runtime.snapshots.copying import copy_tree
+from pybuild.runtime.snapshots.copies import copy_tree
 from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
 from pybuild.runtime.snapshots.overlay_probe import overlay_refusal
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat

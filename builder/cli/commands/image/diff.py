@@ -23,6 +23,7 @@ from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import silent
+from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
 
@@ -110,9 +111,9 @@ def _differences(
 def _files(opened: Store, _tell: Tell, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
     if images[0].config.diff_ids == images[1].config.diff_ids:
         return []
-    before = opened.snapshots.open(opened.snapshot(images[0]))
+    before = opened.trees.open(image_layers(images[0]))
     try:
-        after = opened.snapshots.open(opened.snapshot(images[1]))
+        after = opened.trees.open(image_layers(images[1]))
         try:
             return list(tree_differences(before, after, digests=digests, times=times))
         finally:

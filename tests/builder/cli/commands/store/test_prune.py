@@ -28,10 +28,10 @@ def test_what_nothing_names_is_removed_and_named_images_stay(shop: Shop) -> None
 def test_the_build_cache_stays_unless_all_is_asked_for(shop: Shop) -> None:
     image = shop.image(layers=(BASE, {"z": b"z"}))
     shop.store.cache.put_record(Digest.of(b"key"), image_layers(image))
-    shop.store.snapshot(image)
+    snapshot = shop.store.snapshot(image)
     assert "Deleted build cache records: 0" in shop.run("prune", "-f").lines
     assert {layer.digest for layer in image.manifest.layers} == blobs(shop)
-    assert len(shop.store.snapshots.names()) == 2
+    assert snapshot in shop.store.snapshots.names()
     assert "Deleted build cache records: 1" in shop.run("prune", "-f", "-a").lines
     assert blobs(shop) == set()
     assert shop.store.snapshots.names() == ()

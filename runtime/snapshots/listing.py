@@ -1,0 +1,223 @@
+"""What a tree was like before a step changed it, for a step that works on the tree itself and not on a copy.
+
+A listing has the inode and the status of every file, and the extended attributes of directories. That is enough to find
+what changed, but for the old content of a file that was touched and left with the status that it had: then the tree
+before must be there to compare with, made again.
+
+A file whose inode is where it was, with the same status, and has not been changed since the listing is the same. The
+kernel sets the change time of an inode, and nothing sets it back but the clock of the host.
+"""
+
+import json
+import marshal
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pybuild.runtime.paths.safepath import DirectoryEntry, names_and_statuses, read_xattrs, scan_directory
+from pybuild.runtime.paths.walk import open_beneath
+from pybuild.runtime.snapshots.change import Change, ChangeKind
+from pybuild.runtime.snapshots.changes import (
+    Place,
+    TreeStep,
+    essence,
+    in_order,
+    is_present,
+    is_same_inside,
+    steps_added,
+)
+from pybuild.runtime.stopping import check
+
+_LISTING = "listing"
+_RETURNED = "returned"
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LENGTH = 8
+_MOMENT = 0.0005
+
+
+# Of each file: inode, links, what `essence` returns, and the extended attributes of a directory, None of others. Plain
+# tuples, which marshal takes, and of which a large tree has many.
+_Row = tuple[int, int, tuple[int, ...], dict[str, bytes] | None]
+_INODE, _LINKS, _ESSENCE, _XATTRS = range(4)
+
+
+def is_listed(directory: Path) -> bool:
+    """Return whether the active snapshot in *directory* has a listing."""
+    return (directory / _LISTING).exists()
+
+
+def list_tree(directory: Path, mark: Path) -> None:
+    """Write the listing of the tree ``fs`` in *directory*, then make the file *mark*, older than all later changes.
+
+    The clock of a file system stands still for some milliseconds at a time. So *mark* is made when that of the last
+    change before has passed.
+    """
+    before = directory / f"{_LISTING}.new"
+    tree = os.open(directory / "fs", _DIRECTORY)
+    try:
+        with before.open("wb") as file:
+            for path, rows in _walk(tree):
+                record = marshal.dumps((path, rows))
+                file.write(len(record).to_bytes(_LENGTH, "little") + record)
+    finally:
+        os.close(tree)
+    started = (directory / "parent").stat().st_ctime_ns
+    mark.touch()
+    while mark.stat().st_ctime_ns <= started:
+        time.sleep(_MOMENT)
+        mark.touch()
+    before.rename(directory / _LISTING)
+
+
+def drop_listing(directory: Path) -> None:
+    """Remove the listing of a snapshot whose tree is not worked on any more."""
+    for name in (_LISTING, _RETURNED):
+        (directory / name).unlink(missing_ok=True)
+
+
+def note_returned(directory: Path, files: list[tuple[int, int]]) -> None:
+    """Note that *files* were out of reach of the step, and did not change though their change time did.
+
+    Each is an inode and the change time that it has now.
+    """
+    with (directory / _RETURNED).open("w", encoding="ascii") as file:
+        json.dump(files, file)
+
+
+def listed_changes(directory: Path, mark: Path, before: Callable[[], int]) -> Iterator[Change]:
+    """Yield what changed in the tree ``fs`` in *directory* since `list_tree`, as `changes.tree_changes` does.
+
+    *before* opens the tree as it was. It is called when contents must be compared.
+    """
+    with ExitStack() as stack:
+        new = os.open(directory / "fs", _DIRECTORY)
+        stack.callback(os.close, new)
+        listing = _Listing(stack.enter_context((directory / _LISTING).open("rb")))
+        returned: set[tuple[int, int]] = set()
+        with suppress(FileNotFoundError):
+            returned.update(map(tuple, json.loads((directory / _RETURNED).read_text(encoding="ascii"))))
+        comparison = _Comparison(new, listing, mark.stat().st_ctime_ns, returned, before)
+        stack.callback(comparison.close)
+        yield from in_order(Place(), comparison.steps)
+
+
+def _walk(tree: int) -> Iterator[tuple[str, list[tuple[str, _Row]]]]:
+    """Yield the path of each directory and its rows, a directory before those in it, names in byte order."""
+    pending = [""]
+    while pending:
+        path = pending.pop()
+        rows: list[tuple[str, _Row]] = []
+        inner = []
+        directory = open_beneath(tree, path)
+        try:
+            for name, status in names_and_statuses(directory):
+                if stat.S_ISDIR(status.st_mode):
+                    inner.append(f"{path}/{name}" if path else name)
+                    xattrs = read_xattrs(f"/proc/self/fd/{directory}/{name}")
+                    rows.append((name, (status.st_ino, status.st_nlink, essence(status), xattrs)))
+                elif is_present(status):
+                    rows.append((name, (status.st_ino, status.st_nlink, essence(status), None)))
+        finally:
+            os.close(directory)
+        yield path, rows
+        pending += inner[::-1]
+
+
+class _Listing:
+    """A listing that is read along with a walk in the same order; directories that are gone are passed over."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def rows(self, path: str) -> dict[str, _Row]:
+        """Return the rows of the directory at *path*."""
+        while length := self._file.read(_LENGTH):
+            found, rows = marshal.loads(self._file.read(int.from_bytes(length, "little")))  # noqa: S302 - written here
+            if found == path:
+                return dict(rows)
+        raise EOFError(f"not in the listing: {path}")
+
+
+class _Comparison:
+    def __init__(
+        self,
+        new: int,
+        listing: _Listing,
+        listed_ns: int,
+        returned: set[tuple[int, int]],
+        before: Callable[[], int],
+    ) -> None:
+        self._new, self._listing, self._listed_ns, self._returned = new, listing, listed_ns, returned
+        self._before = before
+        self._old = -1
+
+    def close(self) -> None:
+        if self._old >= 0:
+            os.close(self._old)
+
+    def steps(self, place: Place) -> list[TreeStep]:
+        new = open_beneath(self._new, place.path)
+        try:
+            if not place.paired:
+                return steps_added(place, [(entry, is_present(entry.stat)) for entry in scan_directory(new)])
+            before = self._listing.rows(place.path)
+            steps = []
+            check()
+            for name, now in names_and_statuses(new):
+                row = before.pop(name, None)
+                if row is not None and self._is_untouched(row, now):
+                    if row[_XATTRS] is not None:
+                        steps.append(TreeStep(name, None, Place(place.below(name))))
+                elif is_present(now):
+                    steps.append(self._step(place, DirectoryEntry(name, now), row, new))
+                elif row is not None:
+                    before[name] = row
+        finally:
+            os.close(new)
+        if before:
+            steps += [TreeStep(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
+            steps.sort(key=lambda step: os.fsencode(step.name))
+        return steps
+
+    def _step(self, place: Place, entry: DirectoryEntry, before: _Row | None, new: int) -> TreeStep:
+        """Return the step of a file that is new, or may have been changed."""
+        path = place.below(entry.name)
+        if before is None:
+            change = Change(ChangeKind.ADD, path)
+        elif self._is_same(place, entry, before, new):
+            change = None
+        else:
+            change = Change(ChangeKind.MODIFY, path)
+        if not stat.S_ISDIR(entry.stat.st_mode):
+            return TreeStep(entry.name, change)
+        return TreeStep(entry.name, change, Place(path, paired=before is not None and before[_XATTRS] is not None))
+
+    def _is_untouched(self, row: _Row, now: os.stat_result) -> bool:
+        # The status as well, for a clock that was set back meanwhile.
+        return now.st_ino == row[_INODE] and now.st_ctime_ns < self._listed_ns and essence(now) == row[_ESSENCE]
+
+    def _is_same(self, place: Place, entry: DirectoryEntry, before: _Row, new: int) -> bool:
+        now, (inode, links, was, xattrs) = entry.stat, before
+        if essence(now) != was:
+            return False
+        if xattrs is not None:
+            return read_xattrs(f"/proc/self/fd/{new}/{entry.name}") == xattrs
+        if now.st_nlink > links:
+            return False
+        if now.st_ino == inode and (inode, now.st_ctime_ns) in self._returned:
+            return True
+        check()
+        old = open_beneath(self._tree_before(), place.path)
+        try:
+            return is_same_inside(entry.name, stat.S_IFMT(now.st_mode), (old, new))
+        finally:
+            os.close(old)
+
+    def _tree_before(self) -> int:
+        if self._old < 0:
+            self._old = self._before()
+        return self._old
