@@ -16,6 +16,8 @@ from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.values import positional
 
 _PREFIX = "pybuild-"
+_PASSED_ON = "cgroup.subtree_control"
+"""The file of a group of cgroup v2 with the controllers that groups in it have."""
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
 _warned: set[tuple[str, ...]] = set()
 """The sets of limits that this process has warned of: each set gets one warning, not one for each step."""
@@ -35,7 +37,8 @@ def hierarchies(
 ) -> tuple[Hierarchy, ...]:
     """Return the hierarchies in which this process may make groups: in its own group, or in the one called *parent*.
 
-    A missing parent is made. Hierarchies without any of the *controllers* are left out.
+    A missing parent is made. Hierarchies without any of the *controllers* are left out. In cgroup v2 a group that has
+    processes gives no controllers to groups in it, so there the nearest group above is taken that may.
     """
     with suppress(OSError):  # a kernel without cgroups, or a container without /proc/self/cgroup
         lines = (proc / "cgroup").read_text().splitlines()
@@ -55,10 +58,38 @@ def _hierarchy(line: str, proc: Path, parent: str, controllers: tuple[str, ...])
     directory = mount / (parent or path).lstrip("/")
     with suppress(OSError):  # not permitted: `hierarchies` checks what can be written
         directory.mkdir(parents=True, exist_ok=True)
-    if not names:
-        with suppress(OSError):  # no such group: it has none of the controllers
-            wanted = frozenset((directory / "cgroup.subtree_control").read_text().split()).intersection(controllers)
+    if not names and parent:
+        wanted = _words(directory / _PASSED_ON).intersection(controllers)
+    elif not names:
+        directory, given = _giving(directory, mount)
+        wanted = given.intersection(controllers)
     return Hierarchy(directory, wanted, unified=not names) if wanted or parent else None
+
+
+def _giving(own: Path, mount: Path) -> tuple[Path, frozenset[str]]:
+    """Return the nearest group, *own* or above it, whose groups may have limits, and the controllers for that (v2)."""
+    above = [own, *(each for each in own.parents if each.is_relative_to(mount))]
+    found = next((each for each in above if _may_give(each)), None)
+    if found is None:
+        return own, frozenset()
+    # All controllers of the highest group that can be changed may be passed down, which is done when one is needed.
+    highest = next((each for each in reversed(above) if os.access(each / _PASSED_ON, os.W_OK)), found)
+    return found, _words(highest / "cgroup.controllers") or _words(found / _PASSED_ON)
+
+
+def _may_give(group: Path) -> bool:
+    files = group / "cgroup.procs", group / _PASSED_ON
+    if not all(os.access(path, os.W_OK) for path in (group, *files)):
+        return False
+    # A group has either processes or groups with controllers ("no internal process constraint" of cgroup-v2.rst).
+    return bool(_words(files[1])) or not _words(files[0])
+
+
+def _words(path: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.read_text(encoding="ascii").split())
+    except OSError:
+        return frozenset()
 
 
 def _mount_point(proc: Path, names: str) -> Path | None:
@@ -142,11 +173,22 @@ def _make_group(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) ->
     wanted = [each for each in settings(limits, unified=hierarchy.unified) if each[0] in hierarchy.controllers]
     if not wanted and not limits.cgroup_parent:
         return
+    if hierarchy.unified:
+        _pass_on(hierarchy.directory, {each[0] for each in wanted})
     _sweep(hierarchy.directory)
     group = hierarchy.directory / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
     group.mkdir()
     yield group
     kept.update(set_limits(group, hierarchy, limits))
+
+
+def _pass_on(directory: Path, controllers: set[str]) -> None:
+    """Let groups in *directory* have these controllers, as far as the groups above can be changed."""
+    for controller in controllers - _words(directory / _PASSED_ON):
+        for group in (*reversed(directory.parents), directory):
+            if (group / _PASSED_ON).exists() and controller not in _words(group / _PASSED_ON):
+                with suppress(OSError):  # not permitted: `set_limits` reports what is not held
+                    (group / _PASSED_ON).write_text(f"+{controller}", encoding="ascii")
 
 
 def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set[str]:
@@ -178,6 +220,6 @@ def _sweep(directory: Path) -> None:
     """Remove the groups of builders that have died. The name of a group has the number of its builder."""
     for group in directory.glob(f"{_PREFIX}*-*"):
         owner = group.name.removeprefix(_PREFIX).partition("-")[0]
-        if not Path("/proc", owner).exists():
-            with suppress(OSError):  # EBUSY: the kernel removes empty groups only
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            with suppress(OSError):  # the kernel removes empty groups only
                 group.rmdir()

@@ -25,6 +25,7 @@ def test_the_place_of_this_process_in_each_hierarchy_is_found(tmp_path: Path) ->
     for name in ("mem/builds", "pids", "unified/user.slice"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "unified/user.slice/cgroup.subtree_control").write_text("cpu io\n")
+    (tmp_path / "unified/user.slice/cgroup.procs").write_text("")
     proc = fake_proc(
         tmp_path,
         "4:memory:/builds\n3:pids:/\n2:freezer:/\n1:name=systemd:/\n0::/user.slice\n",
@@ -38,6 +39,47 @@ def test_the_place_of_this_process_in_each_hierarchy_is_found(tmp_path: Path) ->
         Hierarchy(tmp_path / "pids", frozenset({"pids"}), unified=False),
         Hierarchy(tmp_path / "unified/user.slice", frozenset({"cpu"}), unified=True),
     )
+
+
+def _unified(directory: Path, groups: dict[str, tuple[str, str, str]]) -> Path:
+    """A hierarchy of cgroup v2, in which this process is in the last of *groups*: (processes, controllers, passed on)."""
+    for name, texts in groups.items():
+        (directory / "v2" / name).mkdir(parents=True, exist_ok=True)
+        for file, text in zip(("cgroup.procs", "cgroup.controllers", "cgroup.subtree_control"), texts, strict=True):
+            (directory / "v2" / name / file).write_text(text)
+    mounts = f"4 0 0:3 / {directory}/v2 rw - cgroup2 cgroup2 rw\n"
+    return fake_proc(directory, f"0::/{list(groups)[-1]}\n", mounts)
+
+
+def test_in_the_unified_hierarchy_a_group_with_processes_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc = _unified(
+        tmp_path,
+        {
+            "": ("1\n", "cpu io memory pids", "memory pids"),
+            "user.slice": ("", "memory pids", "memory pids"),
+            "user.slice/session.scope": ("7\n", "memory pids", ""),
+        },
+    )
+    slice_ = tmp_path / "v2/user.slice"
+    (place,) = hierarchies(proc)
+    assert place == Hierarchy(slice_, frozenset({"cpu", "memory", "pids"}), unified=True)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda **_: (place,))
+    with limited(ResourceLimits(memory=64, cpu_quota=5, cpu_period=7)) as groups:
+        (group,) = (file.parent for file in groups.files)
+        assert group.parent == slice_
+        assert (group / "memory.max").read_text() == "64"
+        assert [(slice_ / up / "cgroup.subtree_control").read_text() for up in ("..", ".")] == ["+cpu", "+cpu"]
+    assert groups.missing == ()
+
+
+def test_a_namespace_whose_only_group_has_processes_gives_no_limits(tmp_path: Path) -> None:
+    assert hierarchies(_unified(tmp_path, {"": ("1\n", "memory pids", "")})) == ()
+    (place,) = hierarchies(_unified(tmp_path, {"": ("1\n", "memory", "memory"), "a": ("7\n", "memory", "")}))
+    assert place.directory == tmp_path / "v2"
+    (tmp_path / "v2/cgroup.procs").unlink()
+    assert hierarchies(tmp_path) == ()
 
 
 def test_a_host_without_cgroups_has_no_hierarchies(tmp_path: Path) -> None:
