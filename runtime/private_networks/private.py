@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pybuild.runtime.advice import as_root, installing
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.private_networks.programs import Carrier, Forward, carrier, resolv_conf_in
@@ -19,10 +20,8 @@ NOBODY = 65534
 _HOLDER = Path(__file__).with_name("holder.py")
 _PATIENCE = 15.0
 _TUN = "/dev/net/tun"
-_INSTALL = ("install pasta (Debian's package passt), or give --network=host", "apt-get install passt")
-_OPEN_TUN = (f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}", f"chmod 666 {_TUN}")
-_OTHERWISE = (_INSTALL[0], "")
-"""These are (hint, command that changes the host) for each kind of failure."""
+_INSTALL = "install pasta (Debian's package passt), or give --network=host"
+_OPEN_TUN = f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}"
 
 
 class PrivateNetwork:
@@ -119,7 +118,7 @@ def begin(forwards: Sequence[Forward] = ()) -> PrivateNetwork:
     resolv_conf = host_resolvers()
     found = carrier(resolv_conf, forwards)
     if found is None:
-        raise SandboxUnavailable(f"no private network: {missing()}", *_INSTALL)
+        raise SandboxUnavailable(f"no private network: {missing()}", _INSTALL, installing("passt"))
     return PrivateNetwork(found, resolv_conf)
 
 
@@ -133,5 +132,6 @@ def _spawn(words: list[str], channel: int) -> int:
 
 
 def _remedy(reason: str) -> tuple[str, str]:
-    """Return hint and command for a message of pasta or slirp4netns, whose exit codes do not tell failures apart."""
-    return _OPEN_TUN if "tun" in reason else _OTHERWISE  # "Failed to open tun socket", or the path
+    """Return the hint and the command for what pasta or slirp4netns printed: they have no exit codes of their own."""
+    # "Failed to open tun socket", or the path.
+    return (_OPEN_TUN, as_root(f"chmod 666 {_TUN}")) if "tun" in reason else (_INSTALL, "")

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from errno import EINVAL, ENOSPC, EPERM
 
+from pybuild.runtime.advice import more_namespaces, permitting_namespaces
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, CLONE_NEWUSER, unshare
 from pybuild.runtime.sandbox import isolation
@@ -53,15 +54,15 @@ def enter() -> None:
 
 def _explain(errno: int) -> SandboxUnavailable:
     if errno == ENOSPC:
-        return SandboxUnavailable(
-            "user namespaces are switched off, or their limit is reached", "raise /proc/sys/user/max_user_namespaces"
-        )
+        command = more_namespaces()
+        return SandboxUnavailable("user namespaces are switched off, or their limit is reached", command, command)
     if errno == EINVAL:
         return _several_threads()
     if os.geteuid() == 0:
         return SandboxUnavailable(f"may make no user namespace ({os.strerror(errno).lower()})", isolation.IN_CONTAINER)
-    return SandboxUnavailable(
-        f"this host lets user {os.geteuid()} make no user namespace ({os.strerror(errno).lower()})",
-        "set kernel.apparmor_restrict_unprivileged_userns=0 or kernel.unprivileged_userns_clone=1 where these exist;"
-        " inside a container, take its seccomp profile off, or run the build as root",
-    )
+    reason = f"this host lets user {os.geteuid()} make no user namespace ({os.strerror(errno).lower()})"
+    command = permitting_namespaces()
+    if command:
+        return SandboxUnavailable(reason, command, command)
+    hint = "inside a container, take its seccomp profile off, or run the build as root"
+    return SandboxUnavailable(reason, hint, isolation.UNCONFINED)

@@ -40,6 +40,8 @@ class Privileges:
     controllers: frozenset[str] = frozenset()
     reason: str = ""
     hint: str = ""
+    command: str = ""
+    """The one that does what *hint* says; "" when there is none."""
 
     @property
     def sandbox(self) -> bool:
@@ -67,13 +69,14 @@ def probe(ask: Collection[str] = TRIALS, *, rung: str = "root") -> Privileges:
         controllers=frozenset[str]().union(*(each.controllers for each in hierarchies())),
         reason=str(failure or ""),
         hint=failure.hint if failure else "",
+        command=failure.command if failure else "",
     )
 
 
 def _try(ask: Collection[str], rung: str = "root") -> tuple[dict[str, int], SandboxUnavailable | None]:
     lines = _printed(Path(__file__).with_name("probe.py"), rung, *ask, **{isolation.VARIABLE: rung})
     if lines and lines[0].startswith("! "):
-        return {}, SandboxUnavailable(lines[0][2:], "".join(lines[1:2]))
+        return {}, SandboxUnavailable(lines[0][2:], *lines[1:3])
     return _errors(lines), None
 
 
@@ -134,12 +137,13 @@ def explain(errno: int) -> SandboxUnavailable:
     )
 
 
+_UNCOVERED = "docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined ..."
 _OF_A_RUNG = ("namespaces", "overlay", "root", "proc", "host name", "loopback")
 
 _IN_CONTAINER = {
     isolation.ROOT: "docker run --cap-add SYS_ADMIN ...",
-    isolation.USERNS: "docker run --security-opt seccomp=unconfined ...",
-    isolation.SINGLE: "docker run --security-opt seccomp=unconfined ...",
+    isolation.USERNS: isolation.UNCONFINED,
+    isolation.SINGLE: isolation.UNCONFINED,
 }
 """What each needs where a container refuses it; the hint of an error has both."""
 
@@ -212,7 +216,8 @@ def _single() -> Rung:
     if not lacking:
         return found
     reason = f"no {NEEDED[lacking[0]]} is permitted here"
-    return Rung(name=found.name, works=False, reason=reason, needs=_IN_CONTAINER[isolation.SINGLE])
+    needs = _UNCOVERED if "proc" in lacking else isolation.UNCONFINED
+    return Rung(name=found.name, works=False, reason=reason, needs=needs)
 
 
 def _tried(name: str, found: Privileges) -> Rung:
@@ -222,5 +227,5 @@ def _tried(name: str, found: Privileges) -> Rung:
         missing=found.missing if found.rootful else (),
         overlay=found.overlay,
         reason=found.reason,
-        needs=_IN_CONTAINER[name] if found.hint == isolation.IN_CONTAINER else found.hint,
+        needs=found.command or (_IN_CONTAINER[name] if found.hint == isolation.IN_CONTAINER else found.hint),
     )

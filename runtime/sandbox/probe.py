@@ -1,8 +1,8 @@
 """The program that `privileges.probe` runs: ``python -I -S probe.py RUNG TRIAL...``.
 
 It changes nothing outside of itself. With the rung ``userns`` or ``single`` it becomes root of a user namespace first;
-when it cannot, it prints a line "! REASON" and a line with the hint, and ends. Otherwise it prints a line for each
-TRIAL: the errno, 0 for success, and the name.
+when it cannot, it prints a line "! REASON", a line with the hint and one with the command for that, and ends. Otherwise
+it prints a line for each TRIAL: the errno, 0 for success, and the name.
 """
 
 import os
@@ -20,7 +20,7 @@ def _become_root() -> None:
     try:
         become_root()
     except SandboxUnavailable as error:
-        os.write(1, f"! {error}\n{error.hint}\n".encode())
+        os.write(1, f"! {error}\n{error.hint}\n{error.command}\n".encode())
         os._exit(0)
 
 

@@ -6,6 +6,7 @@ recorded (`runtime.ownership`), and a supervisor shows these to the processes of
 
 from collections.abc import Callable
 
+from pybuild.runtime.advice import permitting_namespaces
 from pybuild.runtime.errors import SandboxUnavailable, kernel_reason
 from pybuild.runtime.ownership import recording
 from pybuild.runtime.sandbox import isolation
@@ -77,4 +78,5 @@ def _write_maps(uid: int, gid: int) -> None:
                 file.write(text)
         except OSError as error:
             reason = f"the kernel maps no id of user {uid}: {kernel_reason(error)}"
-            raise SandboxUnavailable(reason, isolation.IN_CONTAINER) from None
+            command = permitting_namespaces()
+            raise SandboxUnavailable(reason, command or isolation.IN_CONTAINER, command) from None

@@ -16,7 +16,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.advice import as_root, installing, permitting_namespaces
+from pybuild.runtime.errors import SandboxUnavailable, kernel_reason
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.entering import enter, need_one_thread
 from pybuild.runtime.sandbox.single_id import map_own_id, map_own_id_if_supervised
@@ -79,10 +80,16 @@ def _become_root_of_many(user: int) -> None:
         os.waitpid(writer, 0)
     if refusal != _WRITTEN:
         raise _unmapped(user, refusal) if user else SandboxUnavailable(*_ROOT_UNMAPPED)
-    os.setresgid(0, 0, 0)
-    os.setresuid(0, 0, 0)
-    if user:
-        os.setgroups([])
+    try:
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        if user:
+            os.setgroups([])
+    except PermissionError as error:
+        # AppArmor can take the rights of root in a namespace away.
+        reason = f"root of a user namespace has no rights on this host ({kernel_reason(error)})"
+        command = permitting_namespaces()
+        raise SandboxUnavailable(reason, command or isolation.IN_CONTAINER, command) from None
     isolation.note_entered()
 
 
@@ -134,13 +141,17 @@ def _unmapped(user: int, refusal: str) -> SandboxUnavailable:
         )
     found = {name: shutil.which(name) or name for name, _ in _WRITERS}
     if not all(os.stat(path).st_mode & stat.S_ISUID or _has_capabilities(path) for path in found.values()):
-        return SandboxUnavailable(reason, f"as root: chmod u+s {' '.join(found.values())}")
+        return _to_change(reason, f"chmod u+s {' '.join(found.values())}")
     if "map failed" in refusal:
         # As root, by its set-user-ID bit, it would need CAP_SYS_ADMIN, which root in a container lacks. With file
         # capabilities it stays the user, who owns the namespace and needs no more (user_namespaces(7)).
         uid, gid = found.values()
-        return SandboxUnavailable(reason, f"as root: setcap cap_setuid=ep {uid} && setcap cap_setgid=ep {gid}")
+        return _to_change(reason, f"setcap cap_setuid=ep {uid} && setcap cap_setgid=ep {gid}")
     return SandboxUnavailable(reason, "compare /etc/subuid and /etc/subgid with that")
+
+
+def _to_change(reason: str, command: str) -> SandboxUnavailable:
+    return SandboxUnavailable(reason, f"as root: {command}", as_root(command))
 
 
 def _no_new_privileges() -> bool:
@@ -162,14 +173,13 @@ def _command(name: str, file: Path, own: int) -> list[str]:
         raise SandboxUnavailable(
             f"builds by user {os.geteuid()} need the program {name}",
             "install it (package uidmap on Debian and Ubuntu, shadow-utils on Fedora), or run the build as root",
+            installing("uidmap"),
         )
     maps = subordinate_ids(file, own)
     if sum(each.length for each in maps) < _LEAST:
         free = free_range(_LEAST, *(path for _, path in _WRITERS))
-        raise SandboxUnavailable(
-            f"user {os.geteuid()} has no {_LEAST - 1} subordinate ids in {file}",
-            f"as root: usermod --add-subuids {free} --add-subgids {free} {_name()}",
-        )
+        reason = f"user {os.geteuid()} has no {_LEAST - 1} subordinate ids in {file}"
+        raise _to_change(reason, f"usermod --add-subuids {free} --add-subgids {free} {_name()}")
     return [program, str(os.getpid()), *_numbers(maps)]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
-from tests.helpers.ordinary import ordinary_user
+from tests.helpers.ordinary import OrdinaryUser, ordinary_user
 from tests.helpers.program import Program
 from tests.helpers.restricted import COVERED_PROC, WITHOUT_MOUNTS, Restricted, refusing, restricted
 
@@ -163,12 +164,59 @@ def test_the_doctor_names_the_rung_that_a_build_has(program: Program) -> None:
         assert (bound.run("run", "small", "true", check=False).returncode == 0) is (rung != "none")
 
 
+_OWN_PROGRAMS = """d=$(mktemp -d) && mount -t tmpfs none $d && mkdir $d/upper $d/work && \\
+mount -t overlay -o lowerdir=/usr/bin,upperdir=$d/upper,workdir=$d/work none /usr/bin && """
+_WITHOUT_BIT = "chmod u-s /usr/bin/newuidmap /usr/bin/newgidmap"
+_REMOVED = "rm /usr/bin/newuidmap /usr/bin/newgidmap"
+
+
+def _doctor_after(user: OrdinaryUser, script: str) -> dict[str, object]:
+    """What doctor tells *user* where *script* has changed the programs of the host."""
+    words = user.command("doctor", "--format=json")
+    ahead = ["unshare", "--mount", "sh", "-c", f'{_OWN_PROGRAMS}{script} && exec "$@"', "sh"]
+    done = subprocess.run([*ahead, *words], env=user.environment, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def _needs(found: dict[str, object], name: str) -> str:
+    return next(str(rung["needs"]) for rung in found["rungs"] if rung["name"] == name)  # type: ignore[attr-defined]
+
+
 def test_the_advice_of_the_doctor_leads_to_the_rung_that_it_names(tmp_path: Path) -> None:
     need_programs(["newuidmap", "setpriv", "unshare"])
     user = ordinary_user(tmp_path / "home", subordinate="")
     before = _doctor(user)
     assert before["isolation"] == {"wanted": "auto", "used": "single"}
-    advice = next(rung["needs"] for rung in before["rungs"] if rung["name"] == "userns")  # type: ignore[attr-defined]
-    first, last = map(int, re.search(r"--add-subuids (\d+)-(\d+) ", advice).groups())  # type: ignore[union-attr]
+    advice = re.search(r"sudo usermod --add-subuids (\d+)-(\d+) ", _needs(before, "userns"))
+    assert advice is not None
+    first, last = map(int, advice.groups())
     followed = replace(user, variables=(("SUBORDINATE", f"tester:{first}:{last - first + 1}"),))
     assert _doctor(followed)["isolation"] == {"wanted": "auto", "used": "userns"}
+
+
+def test_a_program_without_its_bit_gets_it_by_the_command_of_the_doctor(tmp_path: Path) -> None:
+    need_programs(["newuidmap", "setpriv", "unshare"])
+    user = ordinary_user(tmp_path / "home")
+    before = _doctor_after(user, _WITHOUT_BIT)
+    assert before["isolation"] == {"wanted": "auto", "used": "single"}
+    command = _needs(before, "userns").removeprefix("sudo ")
+    assert _doctor_after(user, f"{_WITHOUT_BIT} && {command}")["isolation"] == {"wanted": "auto", "used": "userns"}
+
+
+def test_a_missing_program_is_to_be_installed(tmp_path: Path) -> None:
+    need_programs(["apt-get", "newuidmap", "setpriv", "unshare"])
+    found = _doctor_after(ordinary_user(tmp_path / "home"), _REMOVED)
+    assert found["isolation"] == {"wanted": "auto", "used": "single"}
+    assert _needs(found, "userns") == "sudo apt-get install uidmap"
+
+
+def test_a_covered_proc_is_to_be_uncovered(tmp_path: Path) -> None:
+    need_programs(["setpriv", "unshare"])
+    user = ordinary_user(tmp_path / "home", subordinate="")
+    words = [*COVERED_PROC, *user.command("doctor", "--format=json")]
+    done = subprocess.run(words, env=user.environment, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["isolation"]["used"]) == (3, "none")
+    assert "systempaths=unconfined" in _needs(found, "single")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.sandbox import entering, user_namespace
+from pybuild.runtime.sandbox import entering, isolation, user_namespace
 from pybuild.runtime.sandbox.user_namespace import become_root
 
 
@@ -44,6 +44,7 @@ def test_a_missing_program_is_named_with_its_package(ordinary: Path, monkeypatch
     with pytest.raises(SandboxUnavailable, match="user 4242 need the program newuidmap") as caught:
         become_root()
     assert "package uidmap" in caught.value.hint
+    assert caught.value.command == "sudo apt-get install uidmap"
 
 
 def test_too_few_ids_are_refused_before_anything_is_done(ordinary: Path) -> None:
@@ -51,6 +52,7 @@ def test_too_few_ids_are_refused_before_anything_is_done(ordinary: Path) -> None
     with pytest.raises(SandboxUnavailable, match=r"no 65535 subordinate ids in .*subgid") as caught:
         become_root()
     # From the first multiple of 65536 that is past what anybody has.
+    assert caught.value.command == caught.value.hint.replace("as root:", "sudo")
     assert caught.value.hint.endswith("usermod --add-subuids 589824-655359 --add-subgids 589824-655359 4242")
 
 
@@ -59,6 +61,26 @@ def test_ids_that_reach_up_to_nobody_are_enough(ordinary: Path) -> None:
     assert user_namespace._command("newgidmap", ordinary / "subgid", 4243)[-1] == "65535"
     (ordinary / "subgid").write_text("4242:500000:30000\n4242:700000:35535\n")
     assert user_namespace._command("newgidmap", ordinary / "subgid", 4243)[-3:] == ["30001", "700000", "35535"]
+
+
+@pytest.mark.parametrize("setting", ["", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"])
+def test_a_root_without_rights_is_told_which_setting_takes_them(
+    ordinary: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """AppArmor lets a user make a namespace, but not be root of it."""
+
+    def refuse(*_: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    assert ordinary
+    monkeypatch.setattr(user_namespace, "need_one_thread", lambda: None)
+    monkeypatch.setattr(user_namespace, "enter", lambda: None)
+    monkeypatch.setattr(user_namespace, "_run", lambda _: "")
+    monkeypatch.setattr(user_namespace, "permitting_namespaces", lambda: setting)
+    monkeypatch.setattr(os, "setresgid", refuse)
+    with pytest.raises(SandboxUnavailable, match=r"has no rights on this host \(operation not permitted\)") as caught:
+        become_root()
+    assert (caught.value.hint, caught.value.command) == (setting or isolation.IN_CONTAINER, setting)
 
 
 def test_root_has_all_ids_that_it_had(tmp_path: Path) -> None:
@@ -94,7 +116,7 @@ def test_a_map_that_was_refused_names_what_is_missing(
     ("number", "reason", "hint"),
     [
         (errno.ENOSPC, "switched off", "max_user_namespaces"),
-        (errno.EPERM, r"lets user 4242 make no user namespace \(operation not permitted\)", "apparmor_restrict"),
+        (errno.EPERM, r"lets user 4242 make no user namespace \(operation not permitted\)", "seccomp profile off"),
         (errno.EINVAL, "several threads", "at the start"),
     ],
 )
@@ -127,7 +149,7 @@ def test_a_map_that_is_refused_is_an_error(ordinary: Path) -> None:
     script = f"""
 import os
 from pathlib import Path
-from pybuild.runtime.sandbox import entering, user_namespace
+from pybuild.runtime.sandbox import entering, isolation, user_namespace
 os.geteuid = lambda: 4242
 user_namespace._WRITERS = (("false", Path({str(ordinary / "subuid")!r})),) * 2
 try:

@@ -29,7 +29,7 @@ _OVERLAYFS = 0x794C7630
 _ON_OVERLAY = "it is on an overlay, where overlayfs cannot be used: every snapshot is a full copy"
 _VOLUME = "docker run -v pybuild:/store -e PYBUILD_ROOT=/store"
 _NO_LIMITS = "--memory and other limits are not enforced: no cgroup can be created"
-_CGROUPS = {True: "docker run -v /sys/fs/cgroup:/sys/fs/cgroup", False: "systemd-run --user --scope -p Delegate=yes"}
+_CGROUPS = {True: "docker run -v /sys/fs/cgroup:/sys/fs/cgroup ...", False: "systemd-run --user --scope pybuild ..."}
 
 
 @click.command("doctor", cls=Command)
@@ -134,7 +134,11 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield from _advice(found["network"])
     yield f"limits     {', '.join(found['limits']) or 'none'}"
     if not found["limits"]:
-        yield from _advice({"reason": _NO_LIMITS, "needs": _CGROUPS[found["user"] == 0]})
+        # Without cgroup v2 systemd gives an ordinary user no group.
+        older = found["user"] != 0 and not Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        yield from _advice(
+            {"reason": _NO_LIMITS, "needs": "sudo pybuild ..." if older else _CGROUPS[found["user"] == 0]}
+        )
 
 
 def _networks(program: str) -> str:
