@@ -56,11 +56,20 @@ def start_in_foreground(
         code = show_until_exit(channel, container, typed=typed, keys=keys, shown=shown, relayed=relayed)
     if code is None:
         return 0
+    _note_memory(container)
     if removes:
         remove(containers, container, force=True, volumes=True)
     else:
         let_go(container)
     return code
+
+
+def _note_memory(container: StoredContainer) -> None:
+    """Say that the kernel killed a process of it, which its exit code, that of any kill, does not."""
+    if container.state.oom_killed:
+        memory = container.config.host.limits.memory
+        limit = f": memory is limited to {memory} bytes" if memory else ", for lack of memory"
+        note(f"note: the kernel killed a process{limit}")
 
 
 def show_until_exit(

@@ -73,6 +73,7 @@ def test_limits_are_held_and_memory_kills_are_told(pen: Shop) -> None:
     script = "x=$(head -c 200000000 /dev/zero | tr '\\0' y); echo done"
     result = pen.run("run", "--name", "one", "-m", "32m", "box", "sh", "-c", script)
     assert result.code in {137, 2, 1}
+    assert result.err.endswith("note: the kernel killed a process: memory is limited to 33554432 bytes\n")
     assert pen.run("inspect", "-f", "{{.State.OOMKilled}} {{.HostConfig.Memory}}", "one").out == "true 33554432\n"
 
 
