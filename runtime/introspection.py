@@ -44,7 +44,7 @@ def field_doc(cls: Any, name: str) -> str:
     """
     try:
         (found,) = ast.parse(textwrap.dedent(getsource(cls))).body
-    except (OSError, TypeError, SyntaxError, ValueError):
+    except (OSError, TypeError, SyntaxError, ValueError):  # no source, or one that is not a class statement alone
         return ""
     for field, text in pairwise(found.body if isinstance(found, ast.ClassDef) else ()):
         match field, text:

@@ -31,7 +31,7 @@ def register_own(programs: Mapping[str, str]) -> bool:
             return False
         try:
             tree = filesystem("binfmt_misc")
-        except OSError:
+        except OSError:  # before Linux 6.7 no user namespace may mount it, nor may a container
             return False
         _kept.append(tree)
         for architecture, program in programs.items():

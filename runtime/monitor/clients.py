@@ -74,38 +74,35 @@ class MonitorClient:
         self._clients.loop.watch(self._socket.fileno(), wanted, self._ready)
 
     def _ready(self, _fd: int, events: int) -> None:
-        if events & OUT and not self._flushed():
-            self.leave()
-        elif events & IN and self._reads:
+        if events & OUT:
+            self._flush()
+        if events & IN and self._reads:
             self._take()
         elif events & ~(IN | OUT):
             self.leave()
 
-    def _flushed(self) -> bool:
+    def _flush(self) -> None:
         while self._waiting:
-            try:
-                if not self._sent(self._waiting[0]):
-                    return True
-            except OSError:
-                return False
+            if not self._sent(self._waiting[0]):
+                return
             self.size -= len(self._waiting.pop(0))
         self._watch()
         self._clients.drained()
-        return True
 
     def _sent(self, message: bytes) -> bool:
+        """Send *message* if that is possible without waiting; return False if it must be sent later."""
         try:
             self._socket.send(message, MSG_NOSIGNAL | MSG_DONTWAIT)
         except BlockingIOError:
             return False
-        except OSError:  # the loop reports its end
+        except OSError:  # the client has ended, which the loop reports
             return True
         return True
 
     def _take(self) -> None:
         try:
             message, extra, _, _ = self._socket.recvmsg(PIECE + 1, CMSG_SPACE(DESCRIPTORS * _WORD), MSG_CMSG_CLOEXEC)
-        except OSError:
+        except OSError:  # the client has ended, which is handled like the end of the stream
             message, extra = b"", []
         fds = tuple(
             int.from_bytes(data[at : at + _WORD], sys.byteorder)

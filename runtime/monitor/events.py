@@ -32,7 +32,7 @@ def append(  # noqa: PLR0917 - the members of an event
     }
     try:
         _append(os.path.join(root, os.fsencode(EVENTS)), as_json(document).encode() + b"\n")
-    except OSError:
+    except OSError:  # the disk is full, or not writable: an event is lost, which must not end a container
         return
 
 

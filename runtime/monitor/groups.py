@@ -55,7 +55,7 @@ def remove(groups: tuple[bytes, ...]) -> None:
                 os.rmdir(group)
             except FileNotFoundError:
                 break
-            except OSError:
+            except OSError:  # EBUSY: its last processes have been killed, but not reaped yet
                 time.sleep(_PAUSE)
             else:
                 break
@@ -79,7 +79,7 @@ def _read(group: bytes, name: str) -> bytes:
     try:
         with open(os.path.join(group, os.fsencode(name)), "rb", buffering=0) as file:
             return file.read(4096) or b""
-    except OSError:
+    except OSError:  # the file is one of another cgroup version, or the group has been removed
         return b""
 
 
@@ -87,5 +87,5 @@ def _write(group: bytes, name: str, text: bytes) -> None:
     try:
         with open(os.path.join(group, os.fsencode(name)), "wb", buffering=0) as file:
             file.write(text)
-    except OSError:
+    except OSError:  # as in `_read`
         return

@@ -154,7 +154,7 @@ def ask(directory: Path, message: bytes) -> None:
         try:
             channel.send(message)
             said = received(channel)
-        except OSError:
+        except OSError:  # the monitor has ended before it answered
             said = b""
     if said[:1] == messages.FAILED:
         raise RuntimeHostError(said[1:].decode(errors="replace"))

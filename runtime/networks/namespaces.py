@@ -79,7 +79,7 @@ def pinned(name: str) -> int | None:
 def unpin(name: str) -> None:
     """Remove the name of a namespace, which ends with the last process in it. Does nothing when there is none."""
     path = pin_path(name)
-    with suppress(OSError):
+    with suppress(OSError):  # nothing is mounted there: the host was booted since, or it is missing
         umount2(os.fspath(path), MNT_DETACH)
     path.unlink(missing_ok=True)
 

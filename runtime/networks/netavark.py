@@ -173,7 +173,7 @@ def _await_server_end() -> None:
 def _remove_empty() -> None:
     """Remove the directories of pybuild when nothing is connected any more."""
     directory = place()
-    with suppress(OSError):
+    with suppress(OSError):  # ENOTEMPTY: there are pins of namespaces, so something is connected
         (directory / "pins").rmdir()
         for path in sorted(directory.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()

@@ -87,10 +87,10 @@ def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
 
 
 def _inherited() -> list[int]:
-    """Return the descriptors that a program of ours would have from who started us, such as a lock of a script."""
+    """Return the descriptors that a program would inherit from whoever started pybuild, such as a lock of a script."""
     found = []
     for name in os.listdir("/proc/self/fd"):
-        with suppress(OSError):
+        with suppress(OSError):  # EBADF: it was the descriptor of the directory, or another thread has closed it
             if int(name) > _STREAMS and os.get_inheritable(int(name)):
                 found.append(int(name))
     return found
@@ -125,5 +125,5 @@ def executable_of(pid: int) -> Path | None:
     """Return the program of a process, None when there is none."""
     try:
         return Path(os.readlink(f"/proc/{pid}/exe"))
-    except OSError:
+    except OSError:  # it has ended
         return None

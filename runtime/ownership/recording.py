@@ -81,7 +81,7 @@ def _owner(found: os.stat_result, place: bytes, *, follow: bool) -> FileOwner | 
         with suppress(FileNotFoundError):
             return record.read(place, follow=follow)
     if kind in SPECIAL and not _Recording.table.is_empty():
-        with suppress(OSError):
+        with suppress(OSError):  # it was removed meanwhile, or the file system records no time of birth
             return _Recording.table.owner(_birth(place, follow=follow))
     return None
 

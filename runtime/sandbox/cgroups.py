@@ -201,7 +201,7 @@ def set_limits(group: Path, hierarchy: Hierarchy, limits: ResourceLimits) -> set
             try:
                 (group / name).write_text(value)
                 kept.add(limit_of(name))
-            except OSError:
+            except OSError:  # the kernel refuses the value, or lacks the file
                 refused.add(limit_of(name))
     return kept - refused
 

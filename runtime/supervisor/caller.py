@@ -94,7 +94,7 @@ class Caller:
             raise OSError(EFAULT, os.strerror(EFAULT))
         try:
             written = os.pwrite(self._open_memory(), data, address)
-        except OSError:
+        except OSError:  # no memory is mapped there
             written = 0
         if written < len(data):
             raise OSError(EFAULT, os.strerror(EFAULT))

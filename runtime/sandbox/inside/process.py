@@ -158,20 +158,20 @@ def _give_streams(uid: int) -> None:
 
 
 def _join_new_keyring() -> None:
-    # A kernel without keyrings has none to protect. A container's filter that refuses this call refuses the program
-    # the calls to read one, too.
     try:
         keyctl_join_session_keyring()
     except OSError:
+        # A kernel without keyrings has none to protect. A container's filter that refuses this call also refuses the
+        # program the calls to read a keyring.
         return
 
 
 def _hide_abstract_sockets() -> None:
-    # Abstract sockets belong to a network namespace, and daemons of the host listen on some (CVE-2020-15257). Kernels
-    # before 6.12, or without Landlock, cannot hide them: that is documented, and no reason to fail.
+    # Abstract sockets belong to a network namespace, and daemons of the host listen on some (CVE-2020-15257).
     try:
         scope_abstract_sockets()
     except OSError:
+        # Linux before 6.12, or without Landlock, cannot hide them. That is documented, and no reason to fail.
         return
 
 
