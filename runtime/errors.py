@@ -1,8 +1,8 @@
-"""What can go wrong on the host side."""
+"""The exceptions of this package."""
 
 
 class RuntimeHostError(Exception):
-    """Root of the failures of this package."""
+    """Base class of the exceptions of this package."""
 
 
 def kernel_reason(error: OSError) -> str:
@@ -11,9 +11,9 @@ def kernel_reason(error: OSError) -> str:
 
 
 class SandboxError(RuntimeHostError):
-    """A sandbox could not be set up: which operation, on what, and the errno that the kernel gave.
+    """A sandbox could not be set up: the operation that failed, its path, and the errno.
 
-    Never raised for the exit status of the process that runs inside.
+    It is never raised for the exit status of the process inside.
     """
 
     def __init__(self, operation: str, path: str, errno: int, detail: str = "") -> None:
@@ -25,7 +25,7 @@ class SandboxError(RuntimeHostError):
 
 
 class SandboxUnavailable(RuntimeHostError):
-    """This host permits no sandbox. *hint* says which setting to change, and *command* is one that changes it."""
+    """This host permits no sandbox. *hint* says what to change, *command* is a command that changes it."""
 
     def __init__(self, reason: str, hint: str = "", command: str = "") -> None:
         super().__init__(reason)
@@ -34,7 +34,7 @@ class SandboxUnavailable(RuntimeHostError):
 
 
 class TreesNeeded(SandboxUnavailable):
-    """This process would have to unpack an image, which one that is root of a user namespace can do."""
+    """This process cannot unpack an image, but one that is root of a user namespace could."""
 
     def __init__(self) -> None:
         import os
@@ -46,13 +46,13 @@ class UnknownUser(RuntimeHostError):
     """A user or group (*kind*) is not in the files of its root, or its number is out of range."""
 
     def __init__(self, kind: str, name: bytes, reason: str) -> None:
-        # A number of any length may be asked for; its beginning is enough to recognise it.
+        # An image may have a name of any length, of which a message shows the beginning.
         self.kind, self.name, self.reason = kind, name[:64], reason
         super().__init__(f"unable to find {kind} {self.name.decode(errors='surrogateescape')}: {reason}")
 
 
 class SnapshotError(RuntimeHostError):
-    """A snapshot is missing, has no committed parent, or cannot be changed in this state."""
+    """A snapshot is missing, has no committed parent, or is in the wrong state for the operation."""
 
 
 class NoSuchSnapshot(SnapshotError):
@@ -63,13 +63,13 @@ class NoSuchSnapshot(SnapshotError):
 
 
 class TooManyLayers(SnapshotError):
-    """More snapshots on top of each other than the kernel mounts at once."""
+    """A chain of snapshots is longer than the kernel can mount."""
 
     hint = "join steps, or copy what they made to a new stage with COPY --from"
 
 
 class UnmappedOwner(RuntimeHostError):
-    """A file is to belong to a user or group (*kind*) for which this process has no id; they go up to *last*."""
+    """The owner of a file, a user or a group (*kind*), is beyond *last*, the last id that this process has."""
 
     hint = "give the user more subordinate ids, as root: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST NAME"
 

@@ -1,4 +1,4 @@
-"""Runs a process on a rootfs, isolated in the way that this host permits."""
+"""Runs a process on a rootfs, with the isolation that `runtime.sandbox.isolation` chooses."""
 
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.child import CancelFlag, Output
@@ -9,7 +9,7 @@ from pybuild.runtime.sandbox.relay import SignalRelay
 def run(
     what: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
 ) -> spec.ExitStatus:
-    """Run the process of *what* and return how it ended: `runtime.sandbox.launcher.run` says more."""
+    """Run the process of *what* and return how it ended: see `runtime.sandbox.launcher.run`."""
     if is_chroot():
         from pybuild.runtime.chrooted.run import run as run_chrooted
 

@@ -1,7 +1,7 @@
-"""Stopping long work: every loop over bytes or files asks `check`, which raises when its thread is to stop.
+"""Stopping long operations: every loop over bytes or files calls `check`, which raises when its thread is to stop.
 
-Whoever begins the work says with `stoppable` what ends it. A parameter through every copier, packer and unpacker was
-rejected: one that is forgotten on the way would be noticed by nobody.
+`stoppable` sets what `check` calls in a thread. A parameter of every function that copies, packs or unpacks was
+rejected, because nobody would notice if one call on the way did not pass it on.
 """
 
 import threading
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 _thread = threading.local()
-_GLANCE = 0.1  # seconds; what a user does not notice, and costs nothing beside waiting for a server
+_INTERVAL = 0.1  # seconds between two checks: short enough for a user, and rare enough to cost nothing
 
 
 @contextmanager
 def stoppable(stop: Callable[[], None]) -> Iterator[None]:
-    """Let `check` call *stop* in this thread, which raises when the work is not wanted any more."""
+    """Have `check` call *stop* in this thread for a block. *stop* raises when the work is to end."""
     outer = getattr(_thread, "stop", None)
     _thread.stop = stop
     try:
@@ -29,24 +29,24 @@ def stoppable(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def asked() -> Callable[[], None]:
-    """Return what `check` calls in this thread, for a block that adds to what ends it."""
+    """Return what `check` calls in this thread, for a caller of `stoppable` that wants to keep it."""
     stop: Callable[[], None] | None = getattr(_thread, "stop", None)
     return stop or _nothing
 
 
 def pool(threads: int) -> "ThreadPoolExecutor":
-    """Return a pool of at most so many *threads*, in which `check` raises when it would in this one."""
+    """Return a pool of at most so many *threads*, in which `check` does the same as in this one."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(threads, initializer=setattr, initargs=(_thread, "stop", asked()))
 
 
 def _nothing() -> None:
-    """Let the work go on."""
+    """Do not stop."""
 
 
 def check() -> None:
-    """Raise what the caller of `stoppable` wants raised; nothing happens in a thread without one."""
+    """Call what `stoppable` has set in this thread, if anything, which raises when the work is to end."""
     stop = getattr(_thread, "stop", None)
     if stop is not None:
         stop()
@@ -54,9 +54,10 @@ def check() -> None:
 
 @contextmanager
 def ending(end: Callable[[], None]) -> Iterator[None]:
-    """Call *end* in another thread when this one is to stop, for a block that waits where it cannot call `check`.
+    """Call *end* from another thread when this one is to stop, for a block that waits and cannot call `check`.
 
-    *end* makes the block fail, for example by closing its connection; then what `check` raises is raised.
+    *end* must make the block fail, for example by closing its connection. That failure is replaced by what `check`
+    raises.
     """
     stop = asked()
     if stop is _nothing:
@@ -66,7 +67,7 @@ def ending(end: Callable[[], None]) -> Iterator[None]:
         with _watched(stop, end):
             yield
     except Exception:
-        # The failure that *end* made is not what is to be reported.
+        # If *end* has caused this exception, `check` raises the right one.
         check()
         raise
     check()
@@ -81,21 +82,21 @@ def _watched(stop: Callable[[], None], end: Callable[[], None]) -> Iterator[None
         yield
     finally:
         done.set()
-        # It must not end what is used after the block.
+        # Joined, so that *end* is never called after the block.
         watcher.join()
 
 
 def _watch(stop: Callable[[], None], done: threading.Event, end: Callable[[], None]) -> None:
-    while not done.wait(_GLANCE):
+    while not done.wait(_INTERVAL):
         try:
             stop()
-        except BaseException:  # noqa: BLE001 - it is for the thread of the block, which meets it in `check`
+        except BaseException:  # noqa: BLE001 - `check` raises it in the thread of the block
             end()
             return
 
 
 def pause(seconds: float, event: threading.Event) -> None:
-    """Wait for *seconds*, until *event* is set, or until this thread is to stop: then what `check` raises is raised."""
+    """Wait for *seconds*, or until *event* is set. Calls `check` meanwhile."""
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0 and not event.wait(min(left, _GLANCE)):
+    while (left := end - time.monotonic()) > 0 and not event.wait(min(left, _INTERVAL)):
         check()

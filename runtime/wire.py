@@ -1,7 +1,7 @@
 """Records: values that the builder sends to the child of the sandbox, and their encoding.
 
-The child must start in milliseconds, so its values are neither dataclasses nor named tuples, whose modules take longer
-to import than the child takes to build a sandbox. All texts are bytes, as the kernel has them.
+The child must start in milliseconds, so its values are neither dataclasses nor named tuples: to import their modules
+takes longer than to make a sandbox. All texts are bytes, as the kernel takes them.
 """
 
 import marshal
@@ -27,7 +27,7 @@ def encode(record: Record) -> bytes:
 
 def decode(data: bytes) -> Record:
     """Return the record that `encode` made *data* from."""
-    # Only ever read from a file that this user's own builder sealed, never from the network or an image.
+    # Safe, because the data comes from a process of this user, by a descriptor that nobody else has.
     record = _restore(marshal.loads(data))  # noqa: S302
     if not isinstance(record, Record):
         raise TypeError(type(record))
@@ -36,7 +36,7 @@ def decode(data: bytes) -> Record:
 
 def _flatten(value: object) -> object:
     if isinstance(value, Record):
-        # A text in the first place marks a record: fields hold bytes and numbers, never str.
+        # A str as the first item marks a record, since fields hold bytes and numbers, but no str.
         return (type(value).__name__, *(_flatten(getattr(value, name)) for name in value.__slots__))
     if isinstance(value, tuple):
         return tuple(_flatten(item) for item in value)
@@ -53,7 +53,7 @@ def _restore(value: object) -> object:
 
 
 class Operation:
-    """A named operation: an OSError in the block becomes a `SandboxError` with this name and path."""
+    """The name of an operation and its path. An OSError in a ``with`` block becomes a `SandboxError` with them."""
 
     __slots__ = ("name", "path")
 

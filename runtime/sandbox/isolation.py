@@ -1,19 +1,19 @@
-"""How far steps are set apart from the host: the rungs of a ladder, of which the first that works is taken.
+"""How well steps are isolated from the host: the rungs of a ladder, of which the first one that works is used.
 
 root
-    All namespaces and mounts, by root of the host or of a container that lets it.
+    All namespaces and mounts, for root of the host, or of a container that permits them.
 userns
-    The same inside a user namespace: of an ordinary user with subordinate ids, or of a root that may not mount.
+    The same inside a user namespace, for an ordinary user with subordinate ids, or for root without CAP_SYS_ADMIN.
 single
-    The same in a user namespace that has the id of the user alone; a supervisor answers calls that tell of owners, or
-    change them (`runtime.supervisor`).
+    The same in a user namespace with the user's own id only. A supervisor answers the system calls by which programs
+    ask for owners of files, or change them (`runtime.supervisor`).
 chroot
-    A chroot alone, of root in a container that lets it neither make namespaces nor mount (`runtime.chrooted`).
+    Only a chroot, for root in a container that permits neither namespaces nor mounts (`runtime.chrooted`).
     Experimental.
 none
-    No commands. Images are unpacked by root alone, and made of files by everybody.
+    No commands. Root can unpack images; every user can make images of copied files.
 
-$PYBUILD_ISOLATION, which the flag ``--isolation`` sets, says what is wanted. What works is found out by trying.
+$PYBUILD_ISOLATION, which the flag ``--isolation`` sets, says what the user wants. Whether a rung works is tried.
 """
 
 import os
@@ -27,7 +27,7 @@ VARIABLE = "PYBUILD_ISOLATION"
 AUTO, ROOT, USERNS, SINGLE, NONE, STRICT = "auto", "root", "userns", "single", "none", "strict"
 CHROOT = "chroot"
 CHOICES = (AUTO, ROOT, USERNS, SINGLE, CHROOT, NONE, STRICT)
-"""``strict`` is ``auto`` without anything that is less than what a host without restrictions has."""
+"""``strict`` is ``auto``, but refuses every restriction that a container may impose: see runtime/README.md."""
 _ALIASES = {"": AUTO, "default": AUTO, "oci": AUTO, "rootless": USERNS}
 _CAP_SYS_ADMIN = 1 << 21
 _LEAVE_OUT = f"leave out --isolation, and unset ${VARIABLE}"
@@ -43,7 +43,7 @@ class UnknownIsolation(ValueError):
 
 
 def parse(text: str) -> str:
-    """Return the one of CHOICES that *text* means, also in Buildah's words. Raises UnknownIsolation."""
+    """Return the member of CHOICES that *text* means. Buildah's names are accepted. Raises UnknownIsolation."""
     found = _ALIASES.get(text, text)
     if found not in CHOICES:
         raise UnknownIsolation(f"unknown isolation {text!r}: use one of {', '.join(CHOICES)}")
@@ -51,7 +51,7 @@ def parse(text: str) -> str:
 
 
 def wanted(environment: Mapping[str, str] = os.environ) -> str:
-    """Return what the user wants. Raises SandboxUnavailable when $PYBUILD_ISOLATION is nothing that can be wanted."""
+    """Return the member of CHOICES that the user wants. Raises SandboxUnavailable for another $PYBUILD_ISOLATION."""
     try:
         return parse(environment.get(VARIABLE, ""))
     except UnknownIsolation as error:
@@ -59,49 +59,49 @@ def wanted(environment: Mapping[str, str] = os.environ) -> str:
 
 
 class _State:
-    """The level of this process, set once it is known."""
+    """What is known about the isolation of this process. Set once; forks inherit it."""
 
     inside = False
-    """In a user namespace that was made for this purpose."""
+    """Whether it is root of a user namespace that pybuild has made."""
     refusal: SandboxUnavailable | None = None
-    """Why no such namespace could be made."""
+    """Why such a namespace cannot be made."""
     single_id_reason = ""
-    """Why it has one id only, when nobody asked for that."""
+    """Why that namespace has one id only, "" if it has more, or if the user wanted one."""
 
 
 def note_entered() -> None:
-    """Note that this process, and those forked from it, are root of a user namespace of pybuild's."""
+    """Note that this process is root of a user namespace that pybuild has made."""
     _State.inside = True
 
 
 def note_single_id(error: SandboxUnavailable) -> None:
-    """Note why this process has one id only."""
+    """Note that this process has one id only, because of *error*."""
     _State.single_id_reason = str(error)
 
 
 def single_id_reason() -> str:
-    """Return why this process has one id only; "" when it has others, or that was asked for."""
+    """Return why this process has one id only; "" if it has more, or if the user wanted one."""
     return _State.single_id_reason
 
 
 def is_single() -> bool:
-    """Tell whether this process has one id only, so that owners of files are recorded (`runtime.ownership`)."""
+    """Return whether this process has one id only, so that owners of files are recorded (`runtime.ownership`)."""
     return is_begun()
 
 
 def is_chroot() -> bool:
-    """Tell whether commands of this process run after a chroot alone: it is asked for, or all that is left to root."""
+    """Return whether commands run in a chroot only: the user wants that, or nothing better works for root."""
     choice = wanted()
     return choice == CHROOT or (choice == AUTO and _State.refusal is not None and not may_mount())
 
 
 def note_refused(error: SandboxUnavailable) -> None:
-    """Note that no user namespace can be had here."""
+    """Note that no user namespace can be made here, because of *error*."""
     _State.refusal = error
 
 
 def is_direct() -> bool:
-    """Return whether this process works on trees and runs commands itself; else one in a user namespace does."""
+    """Return whether this process works on rootfs trees and runs commands itself, and not in a user namespace."""
     if os.geteuid() != 0:
         return False
     if _State.inside:
@@ -113,7 +113,7 @@ def is_direct() -> bool:
 
 
 def check_namespace() -> None:
-    """Raise SandboxUnavailable when the user does not want a user namespace to be made."""
+    """Raise SandboxUnavailable if the wanted isolation has no user namespace."""
     choice = wanted()
     if choice in {ROOT, CHROOT}:
         raise SandboxUnavailable(f"isolation {choice} is for root, and this is user {os.geteuid()}", _LEAVE_OUT)
@@ -122,7 +122,7 @@ def check_namespace() -> None:
 
 
 def check_commands() -> None:
-    """Raise SandboxUnavailable when the user wants no commands to run, or none can."""
+    """Raise SandboxUnavailable if the user wants no commands to run, or if none can."""
     if wanted() == NONE:
         raise SandboxUnavailable("isolation none runs no commands", _LEAVE_OUT)
     if _State.refusal is not None and not may_mount() and not is_chroot():
@@ -130,7 +130,7 @@ def check_commands() -> None:
 
 
 def not_permitted(more: str = "") -> SandboxUnavailable:
-    """Return the error for a root that can neither mount nor make user namespaces; *more* is what it cannot do, too."""
+    """Return the error for root that can neither mount nor make user namespaces. *more* is another reason."""
     reasons = [f"{_State.refusal}", *([more] if more else [])]
     return SandboxUnavailable(
         f"no command can run here: root has no CAP_SYS_ADMIN, and {', '.join(reasons)}", IN_CONTAINER

@@ -1,4 +1,4 @@
-"""What this host permits: whether a sandbox can be made, by which means, and what to change when it cannot."""
+"""What this host permits: which isolation works, and what to change so that a better one does."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -15,18 +15,16 @@ from pybuild.runtime.sandbox.subordinate_ids import IdMap, subordinate_ids
 from pybuild.runtime.values import frozen
 
 TRIALS = ("namespaces", "overlay", "user", "root", "proc", "host name", "loopback")
-"""Beside these ``supervisor``: whether a process may hear of the system calls of another one."""
-
-
+"""The trials that `probe` makes by default. There is also ``supervisor``, for a filter with a listener."""
 _CORE = frozenset({"namespaces", "overlay", "user"})
 
 
 @frozen
 class Privileges:
-    """The answer of `probe`. What was not asked for is False.
+    """The result of `probe`. What was not tried is False.
 
-    *rootful* is what `launcher.run` needs: namespaces and mounts, by root of the host or of the user namespace that the
-    caller is in. The id maps are those that `user_namespace.become_root` would get.
+    *rootful* is what `launcher.run` needs: namespaces and mounts, for root of the host or of the caller's user
+    namespace. The id maps are those that `user_namespace.become_root` would use.
     """
 
     euid: int
@@ -34,7 +32,7 @@ class Privileges:
     overlay: bool = False
     user_namespaces: bool = False
     missing: tuple[str, ...] = ()
-    """What was tried beside these, and is refused: ``root`` (pivot_root), ``proc``, ``host name``, ``loopback``."""
+    """The other trials that failed: ``root`` (pivot_root), ``proc``, ``host name``, ``loopback``, ``supervisor``."""
     uid_map: tuple[IdMap, ...] = ()
     gid_map: tuple[IdMap, ...] = ()
     controllers: frozenset[str] = frozenset()
@@ -45,14 +43,15 @@ class Privileges:
 
     @property
     def sandbox(self) -> bool:
-        """Whether a sandbox can be made; if not, *reason* and *hint* say more."""
+        """Whether a sandbox can be made. If not, *reason* and *hint* say why."""
         return self.rootful
 
 
 def probe(ask: Collection[str] = TRIALS, *, rung: str = "root") -> Privileges:
-    """Try out what is in *ask* (see TRIALS) in a child process, and read what id ranges and cgroups there are.
+    """Make the trials *ask* in a child process, and look up the id ranges and cgroup controllers of this user.
 
-    With the *rung* ``userns`` it is tried as root of a user namespace; *reason* is why there can be none.
+    With the *rung* ``userns`` or ``single`` the child becomes root of a user namespace first; if it cannot, *reason* of
+    the result says why.
     """
     errors, failure = _try(ask, rung)
     if failure is None and errors.get("namespaces"):
@@ -85,11 +84,11 @@ def _errors(lines: list[str]) -> dict[str, int]:
 
 
 def _printed(script: Path, *arguments: str, **variables: str) -> list[str]:
-    """Return the lines that a script of trials prints."""
+    """Return the lines that a program of trials prints."""
     import subprocess
 
     command = [program(), "-I", "-S", str(script), *arguments]
-    # What maps ids is found by PATH, and a user namespace is made although root may need none.
+    # newuidmap is looked up in PATH. $PYBUILD_ISOLATION has the child make a user namespace even if it can mount.
     environment = {**child_environment(), "PATH": os.environ.get("PATH", os.defpath), **variables}
     null = subprocess.DEVNULL
     done = subprocess.run(command, env=environment, cwd="/", stdin=null, capture_output=True, text=True, check=True)
@@ -111,7 +110,7 @@ _NEEDED_BY_CHROOT = {
 
 
 def chroot_refusal(directory: Path) -> SandboxUnavailable | None:
-    """Return why steps cannot run after a chroot alone on trees in *directory*, None when they can. All is tried."""
+    """Try isolation chroot on trees in *directory*; return why it does not work, None if it does."""
     if os.geteuid() != 0:
         return SandboxUnavailable(f"this is user {os.geteuid()}", "sudo pybuild ...")
     errors = _errors(_printed(_CHROOT, os.fspath(directory), *_NEEDED_BY_CHROOT))
@@ -122,7 +121,7 @@ def chroot_refusal(directory: Path) -> SandboxUnavailable | None:
 
 
 def explain(errno: int) -> SandboxUnavailable:
-    """Return the error for a host that refuses namespaces or mounts with *errno*."""
+    """Return the error for the *errno* with which this host refuses namespaces or mounts."""
     if os.geteuid() != 0:
         reason = f"sandboxes need root, and this is user {os.geteuid()}"
         return SandboxUnavailable(reason, "sudo pybuild ...")
@@ -145,12 +144,12 @@ _IN_CONTAINER = {
     isolation.USERNS: isolation.UNCONFINED,
     isolation.SINGLE: isolation.UNCONFINED,
 }
-"""What each needs where a container refuses it; the hint of an error has both."""
+"""The option of docker run that each rung needs in a container. The hint of an error names all of them."""
 
 
 @frozen
 class Rung:
-    """One rung: *missing* is what its sandboxes do without, *reason* why it does not work, *needs* what to do then."""
+    """One rung: what its sandboxes lack here (*missing*), or *reason* and hint (*needs*) if it does not work."""
 
     name: str
     works: bool
@@ -161,19 +160,19 @@ class Rung:
 
 
 class Ladder:
-    """The rungs of this host, each tried out once."""
+    """The rungs of the ladder on this host. They are tried when `rungs` is read first."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ, directory: Path | None = None) -> None:
-        """Trees are to lie in *directory*, by default where temporary files do.
+        """Isolation chroot is tried in *directory*, by default that of temporary files.
 
-        Raises SandboxUnavailable when *environment* asks for an isolation that there is not.
+        Raises SandboxUnavailable if *environment* wants an unknown isolation.
         """
         self.wanted = isolation.wanted(environment)
         self._directory = directory
 
     @cached_property
     def rungs(self) -> tuple[Rung, ...]:
-        """All of them, the best one first."""
+        """All rungs, the best one first."""
         return (
             _root(),
             _tried(isolation.USERNS, probe(_OF_A_RUNG, rung=isolation.USERNS)),
@@ -190,7 +189,7 @@ class Ladder:
 
     @property
     def used(self) -> Rung | None:
-        """The rung that commands run on, None when what is wanted does not work."""
+        """The rung on which commands run, None if what the user wants does not work."""
         automatic = ("root", "userns", "single", "chroot", "none")
         names = {isolation.AUTO: automatic, isolation.STRICT: ("root", "userns")}
         allowed = names.get(self.wanted, (self.wanted,))

@@ -1,4 +1,4 @@
-"""System-call filters that a user brings: profiles in the JSON of Docker. `seccomp_rules.py` compiles them."""
+"""System-call filters of users: reads profiles in Docker's JSON format. `seccomp_rules.py` compiles them."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _OPERATORS = frozenset(f"SCMP_CMP_{name}" for name in ("EQ", "NE", "LT", "LE", "
 
 
 class InvalidProfile(ValueError):
-    """The text is no profile."""
+    """The text is no seccomp profile, or one with parts that are not supported."""
 
 
 @frozen
@@ -38,7 +38,7 @@ class Condition:
 
 @frozen
 class CallRule:
-    """The verdict on calls, if the conditions on their arguments hold, in the circumstances *when* and not *unless*."""
+    """A verdict on calls whose arguments meet the conditions. *when* and *unless* are ``includes`` and ``excludes``."""
 
     names: tuple[str, ...]
     verdict: int
@@ -49,7 +49,7 @@ class CallRule:
 
 @frozen
 class Profile:
-    """What a text says. *architectures* is empty for that of the machine alone."""
+    """The content of a profile. *architectures* is empty for the machine's native one only."""
 
     default: int
     rules: tuple[CallRule, ...]
@@ -57,7 +57,7 @@ class Profile:
 
 
 def parse_profile(text: str) -> Profile:
-    """Return the profile that a JSON text is. Raises InvalidProfile."""
+    """Return the profile in a JSON text. Raises InvalidProfile."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -131,7 +131,7 @@ def _condition(given: Mapping[str, Any]) -> Condition:
 
 
 def kernel_version(text: str) -> tuple[int, ...]:
-    """Return the first two numbers of a version. Raises InvalidProfile."""
+    """Return the first two numbers of a kernel version. Raises InvalidProfile."""
     try:
         return tuple(int(part) for part in text.partition("-")[0].split(".")[:2])
     except ValueError as error:

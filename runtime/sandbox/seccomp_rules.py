@@ -1,8 +1,9 @@
-"""A profile of system calls as BPF, without a library.
+"""Compiles a seccomp profile to BPF, without libseccomp.
 
-The verdict on a call is that of the rules with its name. One without conditions on arguments counts before those with
-conditions; among these the first whose conditions all hold. Otherwise the default of the profile counts. Conditions
-compare all 64 bits of an argument, and two on the same argument are alternatives. Both is as libseccomp and runc do it.
+The verdict on a call is decided by the rules with its name. A rule without conditions on arguments takes precedence;
+among the others, the first one whose conditions all hold. If there is none, it is the default of the profile.
+Conditions compare all 64 bits of an argument, and two on the same argument are alternatives. libseccomp and runc do the
+same.
 """
 
 import os
@@ -26,7 +27,7 @@ _ARCHITECTURES = {
 _OF_MACHINES = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
 _JGT, _AND = 0x25, 0x54
 _FAIL = -1
-"""A jump to the next rule; `_linked` puts the distance in its place."""
+"""A jump to the end of a piece, where the next rule begins. `_linked` replaces it by the distance."""
 
 
 def compile_profile(
@@ -71,7 +72,7 @@ def _intervals(table: Table, rules: Iterable[CallRule], default: int) -> list[tu
         for name in rule.names:
             by_name.setdefault(name, []).append(rule)
     codes = {table[name]: _judged(found, default) for name, found in by_name.items() if name in table}
-    # Of a call that is newer than the profile a C library has to hear that it does not exist, to use an older one.
+    # For calls that are newer than the profile: with ENOSYS, C libraries fall back to older calls, as with runc.
     beyond = returning(seccomp.ENOSYS if default & 0xFFFF0000 == ERRNO else default)
     return seccomp.intervals(codes, gaps=returning(default), beyond=beyond)
 
@@ -85,7 +86,7 @@ def _judged(rules: list[CallRule], default: int) -> Code:
 
 
 def _alternatives(rule: CallRule) -> Iterable[Code]:
-    """Return a piece for each set of conditions that all have to hold; a piece that fails leads to its end."""
+    """Yield a piece of code for each set of conditions that must all hold; if they do not, it falls through."""
     places = [condition.index for condition in rule.conditions]
     together = [rule.conditions] if len(set(places)) == len(places) else [(each,) for each in rule.conditions]
     for conditions in together:
@@ -106,7 +107,7 @@ def _linked(steps: list[Instruction]) -> Code:
 
 
 def _halves(condition: Condition) -> tuple[Instruction, Instruction, int, int]:
-    """Return how the high and the low half are loaded, and those of the value."""
+    """Return the loads of the high and the low half of the argument, and the halves of the value."""
     place = ARGUMENTS_OFFSET + 8 * condition.index
     high, low = divmod(condition.value, 1 << 32)
     return Instruction(LOAD, place + 4), Instruction(LOAD, place), high, low
@@ -123,7 +124,7 @@ def _not_equal(condition: Condition) -> Code:
 
 
 def _above(jump: int) -> "Callable[[Condition], Code]":
-    """Return the test for arguments above the value, and with JGE for equal ones as well."""
+    """Return the test for arguments above the value; with the *jump* JGE also for equal ones."""
 
     def test(condition: Condition) -> Code:
         load_high, load_low, high, low = _halves(condition)
@@ -134,7 +135,7 @@ def _above(jump: int) -> "Callable[[Condition], Code]":
 
 
 def _below(jump: int) -> "Callable[[Condition], Code]":
-    """Return the test for arguments below the value, and with JGT for equal ones as well."""
+    """Return the test for arguments below the value; with the *jump* JGT also for equal ones."""
 
     def test(condition: Condition) -> Code:
         load_high, load_low, high, low = _halves(condition)

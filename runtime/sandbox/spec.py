@@ -1,7 +1,7 @@
-"""What to run and in which surroundings: frozen values, no behaviour.
+"""What to run in a sandbox, and in which environment: frozen values without behaviour.
 
-The sandbox takes one `Spec`. Host paths are opened by the parent or by the child before the root changes; targets are
-paths inside the image and are resolved there, never on the host.
+A sandbox is described by one `Spec`. Paths of the host are opened before the root changes. Targets are paths inside the
+image and are resolved there, never on the host.
 """
 
 from enum import Enum
@@ -13,9 +13,10 @@ from pybuild.runtime.values import frozen, positional
 
 
 class Network(Enum):
-    """The network of a process: the host's, none but a loopback, one that is handed over to a monitor, or its own.
+    """The network of a process.
 
-    The last one is carried by a program of user space: `runtime.private_networks`.
+    HOST is that of the host, NONE has only a loopback interface, GIVEN is a namespace that a monitor gets, PRIVATE is
+    one whose connections a program in user space carries: `runtime.private_networks`.
     """
 
     HOST = "host"
@@ -33,7 +34,7 @@ class ExitStatus:
 
     @property
     def shell_code(self) -> int:
-        """The number a shell would show: the exit code, or 128 plus the signal."""
+        """The status as a shell shows it: the exit code, or 128 plus the signal."""
         return self.code if self.code is not None else 128 + (self.signal or 0)
 
 
@@ -41,8 +42,8 @@ class ExitStatus:
 class Process:
     """A program to start inside a root file system.
 
-    *user* is ``name|uid[:name|gid]`` as an image config has it, "" for root; it is resolved with the root's own
-    /etc/passwd and /etc/group. *cwd* is created by nobody: it must exist.
+    *user* is ``name|uid[:name|gid]`` as in an image config, "" for root. It is looked up in /etc/passwd and /etc/group
+    of the root. A missing *cwd* is created, for this user.
     """
 
     args: tuple[str, ...]
@@ -50,13 +51,13 @@ class Process:
     cwd: str = "/"
     user: str = ""
     groups: tuple[str, ...] = ()
-    """Names and numbers of groups beside those of the user."""
+    """Names or numbers of groups, in addition to those of the user."""
     oom_score_adj: int = 0
-    """From -1,000, never killed for lack of memory, to 1,000, killed first."""
+    """From -1,000 (never killed for lack of memory) to 1,000 (killed first): see proc(5)."""
 
 
 SHM_SIZE = 64 << 20
-"""Bytes of ``/dev/shm`` unless something else is asked for, as in Docker."""
+"""The default size of ``/dev/shm`` in bytes, as in Docker."""
 
 
 @frozen
@@ -75,7 +76,7 @@ class ResourceLimits:
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
     cgroup_parent: str = ""
-    """Path of the control group to make the sandbox's own in, "" for that of this process."""
+    """The path of the parent of the sandbox's control group, "" for the control group of this process."""
     pids: int | None = None
     nano_cpus: int | None = None
     """Processors in billionths, in place of a quota."""
@@ -85,20 +86,20 @@ class ResourceLimits:
     """From 10 to 1,000."""
     oom_kill_disable: bool = False
     throttles: tuple[tuple[str, str, int, str], ...] = ()
-    """(``read_bps`` and the like, "MAJOR:MINOR" of a disk, a number for each second, its path)."""
+    """(``read_bps``, ``write_iops`` and so on, "MAJOR:MINOR" of a disk, the limit per second, the disk's path)."""
 
 
 @frozen
 class Bind:
-    """A host file or directory at *target*. *host_path* must already be safe to open by its name."""
+    """A host file or directory at *target*. No part of *host_path* may be controlled by an image or a step."""
 
     host_path: Path
     target: PurePosixPath
     read_only: bool = True
     recursive: bool = True
-    """With what is mounted below it."""
+    """Whether the mounts below it are included."""
     movable: bool = False
-    """It may be moved for the time of the run, where no mounts can be had: nobody else uses it meanwhile."""
+    """Whether isolation chroot may move it into the tree for the time of the run, since nobody else uses it."""
 
 
 @frozen
@@ -113,9 +114,9 @@ class BindRoot:
 
 @frozen
 class Tmpfs:
-    """An empty tmpfs at *target*; *size* in bytes, 0 for the kernel's default. *uid* and *gid* are of the sandbox.
+    """An empty tmpfs at *target*; *size* in bytes, 0 for the kernel's default. *uid* and *gid* are ids inside.
 
-    Without a *mode* it has that of the directory that it hides, as with runc, and 1777 where there is none.
+    Without a *mode* it has the mode of the directory below it, or 1777 if there is none, as with runc.
     """
 
     target: PurePosixPath
@@ -125,7 +126,7 @@ class Tmpfs:
     gid: int = 0
     read_only: bool = False
     executable: bool = True
-    """Programs on it may be run, as those that builds make under /tmp."""
+    """Whether programs on it can be executed, as builds do under /tmp."""
 
 
 @frozen
@@ -138,12 +139,12 @@ class FileMount:
     uid: int = 0
     gid: int = 0
     secret: bool = False
-    """Its content must not be on a disk, also where no mounts can be had."""
+    """Whether isolation chroot, which has no mounts, must keep the content off the disk, too."""
 
 
 @frozen
 class DeviceNode:
-    """The device node *host_path* of the host at *target*; it can be read and written, and not be changed."""
+    """The device node *host_path* of the host at *target*. The device can be read and written; chmod fails."""
 
     host_path: Path
     target: PurePosixPath
@@ -167,20 +168,22 @@ class Spec:
     insecure: bool = False
     """All capabilities, no seccomp filter, no masked paths."""
     capabilities: int = DEFAULT
-    """Those that it has unless it is *insecure*, as far as this process has them."""
+    """The capabilities that it gets, as far as this process has them, unless it is *insecure*."""
     seccomp: bytes | None = None
-    """The program of the system-call filter: None for the usual one, b"" for none."""
+    """The system-call filter as a BPF program: None for the default one, b"" for none."""
     no_new_privileges: bool = False
     shared: tuple[str, ...] = ()
-    """Namespaces of the host that the process is in: ipc, uts, cgroup."""
+    """The namespaces that stay those of the host: ipc, uts, cgroup."""
     sysctls: tuple[tuple[str, str], ...] = ()
-    """Parameters of its own namespaces, by their names with dots or slashes, and their values."""
+    """(name, value) of kernel parameters of its own namespaces. Names have dots or slashes."""
     read_only: bool = False
-    """Nothing can be written in the root, but in what is mounted there."""
+    """Whether the root is read-only. What is mounted in it is not affected."""
     init: bool = False
-    """The program is the child of an init, which reaps what it leaves behind; otherwise it is pid 1 itself."""
+    """Whether pid 1 is an init that starts the program and reaps orphans. Otherwise the program is pid 1."""
     interactive: bool = False
-    """The process reads what the caller has as standard input, instead of nothing."""
+    """Whether the process reads the standard input of the caller, and not /dev/null."""
     terminal: bool = False
-    """The process gets a terminal of its own. With *interactive*, what the caller has as standard input is typed into
-    it, and a terminal that the caller has there is raw meanwhile."""
+    """Whether the process gets a new terminal.
+
+    With *interactive*, the standard input of the caller is typed into it; a terminal there is in raw mode then.
+    """

@@ -1,7 +1,7 @@
-"""The system-call filter of a sandbox, compiled to BPF; what it permits is what Docker's default permits.
+"""The default system-call filter of a sandbox, compiled to BPF. It permits what Docker's default filter permits.
 
-The rule is stated as what is *refused*: every call that the kernel has is allowed, except those below. A number that
-the tables do not know gets ENOSYS, never EPERM, because C libraries fall back to an older call on ENOSYS only.
+All calls in the tables are allowed, except those that are listed here. Numbers that are not in the tables fail with
+ENOSYS, not with EPERM, because only then C libraries fall back to an older call.
 """
 
 import os
@@ -60,7 +60,7 @@ _REFUSED = _names(
     """
 )
 
-# What one has to have a capability for, which the kernel asks for as well: given it, the call is allowed, as by Docker.
+# Calls for which the kernel requires a capability: as in Docker's profile, they are allowed to who has it.
 _UNLOCKED = (
     (
         mask("SYS_ADMIN"),
@@ -87,10 +87,10 @@ _UNLOCKED = (
 # Every namespace that clone(2) can make: a new user namespace gives all capabilities over the others.
 _CLONE_NAMESPACES = 0x7E020000
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
-# (first, last) of the socket families that programs use. Refused are, beside the kernel's cryptography (38, AF_ALG) and
-# the hypervisor (40, AF_VSOCK), networks of the past whose code nobody looks after any more.
+# (first, last) of allowed socket families. Refused are the kernel's cryptography (38, AF_ALG), the hypervisor (40,
+# AF_VSOCK), and obsolete network protocols, whose code is hardly maintained.
 _FAMILIES = ((0, 11), (13, 18), (21, 22), (24, 24), (26, 33), (35, 36), (39, 39), (41, 45))
-# Both push input into a terminal, which may be that of whoever started the build.
+# Both put input into a terminal, which a shell of the caller would then execute (CVE-2017-5226).
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 LOAD, JEQ, JGE, JSET = 0x20, 0x15, 0x35, 0x45
@@ -117,13 +117,13 @@ Code = tuple[Instruction, ...]
 
 @cache
 def returning(verdict: int) -> Code:
-    """Return the program that has this verdict on everything."""
+    """Return the program with this verdict on every call."""
     return (Instruction(_RET, verdict),)
 
 
 def argument(index: int) -> Instruction:
     """Return the instruction that loads an argument of the call."""
-    # The low half only: the kernel truncates these arguments to int, so the filter must as well.
+    # The low half only: the kernel truncates these arguments to int, so with both halves a caller could evade the test.
     return Instruction(LOAD, ARGUMENTS_OFFSET + 8 * index)
 
 
@@ -134,7 +134,7 @@ def _one_of(index: int, values: Iterable[int], *, then: int, otherwise: int) -> 
 
 
 def _within(index: int, ranges: Iterable[tuple[int, int]]) -> Code:
-    """Allow an argument that is in one of *ranges*, which come in rising order."""
+    """Allow calls whose argument is in one of the sorted *ranges* (first, last)."""
     steps = [step for first, last in ranges for step in ((first, returning(ALLOW)), (last + 1, returning(EPERM)))]
     return (argument(index), *search(steps))
 
@@ -154,7 +154,7 @@ _CONDITIONAL: dict[str, Callable[[], Code]] = {
 
 
 def _unlocked(capabilities: int) -> frozenset[str]:
-    """Return the calls that are allowed for the sake of *capabilities*."""
+    """Return the names of calls that *capabilities* allow."""
     return frozenset(name for unlocking, names in _UNLOCKED if unlocking & capabilities for name in names.split())
 
 
@@ -167,7 +167,7 @@ def _verdict(name: str, unlocked: frozenset[str]) -> Code:
 
 
 def intervals(codes: Mapping[int, Code], gaps: Code, beyond: Code) -> list[tuple[int, Code]]:
-    """Return (first number, what to do) pairs in rising order; each holds up to the next one's first number.
+    """Return sorted pairs (first number, code), each of which is valid up to the number of the next one.
 
     *codes* are those of known calls, *gaps* is for numbers between them, *beyond* for those after the last one.
     """
@@ -186,22 +186,21 @@ def _intervals(table: Table, unlocked: frozenset[str]) -> list[tuple[int, Code]]
 
 
 def search(steps: Sequence[tuple[int, Code]]) -> Code:
-    """Return a binary search over *steps*; every path through it ends in a return."""
+    """Return a binary search for the number of a call over *steps*, pairs as from `intervals`."""
     if len(steps) == 1:
         return steps[0][1]
     middle = len(steps) // 2
     left, right, boundary = search(steps[:middle]), search(steps[middle:]), steps[middle][0]
     if len(left) <= 255:
         return (Instruction(JGE, boundary, jt=len(left)), *left, *right)
-    # A conditional jump reaches 255 instructions, an unconditional one any number.
+    # The distance of a conditional jump has 8 bits, that of an unconditional one 32.
     return (Instruction(JGE, boundary, jf=1), Instruction(_JA, len(left)), *left, *right)
 
 
 def whole(blocks: Iterable[tuple[int, Sequence[tuple[int, Code]]]]) -> Code:
-    """Return the filter that judges the calls of each (architecture, intervals); other architectures end the process.
+    """Return the filter made of an (architecture, `intervals`) for each. Other architectures kill the process.
 
-    Each interval is its first number and what to do, up to the first number of the next one. The numbers of x32, which
-    have bit 30 set, are above the end of the table of x86_64, so they get its last interval.
+    The calls of x32 have the architecture of x86_64 and bit 30 set, so they are in the last interval of that.
     """
     code: list[Instruction] = [Instruction(LOAD, ARCH_OFFSET)]
     for arch, intervals in blocks:
@@ -211,7 +210,7 @@ def whole(blocks: Iterable[tuple[int, Sequence[tuple[int, Code]]]]) -> Code:
 
 
 def packed(code: Code) -> bytes:
-    """Return the program as the kernel takes it."""
+    """Return the program in the format of the kernel."""
     return b"".join(instruction.pack() for instruction in code)
 
 
@@ -222,7 +221,7 @@ MACHINES: dict[str, tuple[tuple[int, Table], ...]] = {
 
 
 def compile_filter(machine: str, capabilities: int = DEFAULT) -> Code:
-    """Return the filter of a process with *capabilities* on *machine* as instructions.
+    """Return the instructions of the filter for a process with *capabilities* on *machine*.
 
     Raises KeyError for a machine without a table.
     """
@@ -232,9 +231,9 @@ def compile_filter(machine: str, capabilities: int = DEFAULT) -> Code:
 
 @lru_cache(maxsize=1)
 def default_filter(capabilities: int = DEFAULT) -> bytes:
-    """Return the program of a process with *capabilities* for this machine.
+    """Return the filter of a process with *capabilities* for this machine.
 
-    Raises SandboxUnavailable when there is no table for it: running without a filter has to be asked for.
+    Raises SandboxUnavailable if there is no table for it: a process only runs without a filter if the user wants that.
     """
     machine = os.uname().machine
     if machine not in MACHINES:
