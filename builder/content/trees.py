@@ -11,6 +11,7 @@ from enum import StrEnum
 from posixpath import dirname
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from pybuild.builder.content.layer_stack import stack_of
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.store.cache import BuiltLayer
@@ -94,8 +95,10 @@ class IndexTree:
         self, layers: Sequence[BuiltLayer], names: Sequence[str], database: Database, blobs: BlobStore, below: Tree
     ) -> None:
         self._database, self._below, self._known = database, below, database.found()
-        self._layers = [_layer_number(layer, self._known, database, blobs) for layer in reversed(layers)]
         self._names = names[::-1]
+        self._stack = stack_of(
+            names, lambda place: _layer_number(layers[place], self._known, database, blobs), self._known, database
+        )
 
     def lstat(self, path: str) -> TreeNode | None:
         """Search the layers from the top, until one has the path or hides it, or it is known what is there."""
@@ -112,8 +115,9 @@ class IndexTree:
         opaque = [f"{directory}/{_OPAQUE_NAME}".lstrip("/") for directory in above]
         hiding = [_whiteout(name) for name in (path, *above) if name]
         names = [os.fsencode(name) for name in (path, *above, *opaque, *hiding)]
+        end = len(self._names)
         implied = None
-        for found in self._found(names, self._layers[:count]):
+        for found in self._found(names, self._stack.layers(names[0], names[1:], end - count, end)):
             node = found.get(names[0])
             if node is not None and node.kind != NodeKind.IMPLIED:
                 return node if node.kind == NodeKind.DIRECTORY else implied or node

@@ -7,6 +7,7 @@ are gone is a miss. A miss is None, never an error.
 import json
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +19,7 @@ from pybuild.runtime.values import positional
 
 if TYPE_CHECKING:
     from pybuild.builder.oci.image import Image
+    from pybuild.builder.store.layer_lists import LayerLists, Row
 
 
 @positional
@@ -91,7 +93,6 @@ class Cache:
     def __init__(self, database: Database, imported: ImportedCaches | None = None) -> None:
         self._database = database
         self._imported = imported
-        self._latest: tuple[Layers, str] = Layers(), "[]"
 
     @property
     def imported(self) -> ImportedCaches | None:
@@ -101,7 +102,20 @@ class Cache:
     def record(self, key: Digest) -> Layers | None:
         """Return the record under *key*. The caller checks whether its blobs still exist."""
         row = self._database.one("SELECT layers FROM records WHERE key = ?", (str(key),))
-        return None if row is None else _from_row(row[0])
+        rows = None if row is None else self._rows(row[0])
+        return None if rows is None else Layers(map(_layer, rows))
+
+    def _rows(self, text: object, parts: dict[str, list[list[Any]]] | None = None) -> list[list[Any]] | None:
+        """Return the fields of the layers in a row; None when a part of a long list is missing."""
+        found: dict[str, Any] | list[list[Any]] = json.loads(str(text))
+        return found if isinstance(found, list) else self._lists.joined(found, parts)
+
+    @cached_property
+    def _lists(self) -> "LayerLists":
+        # Imported here: a build in which nothing changed reads one record, most often a short one.
+        from pybuild.builder.store.layer_lists import LayerLists
+
+        return LayerLists(self._database)
 
     def imported_record(self, key: Digest) -> Layers | None:
         """Return the record of an imported cache under *key*, which is added to this store."""
@@ -112,18 +126,7 @@ class Cache:
 
     def put_record(self, key: Digest, layers: Layers) -> None:
         """Record *layers*, whose blobs must be on disk, under *key*."""
-        self._database.run("REPLACE INTO records VALUES (?, ?, ?)", (str(key), self._row(layers), time.time()))
-
-    def _row(self, layers: Layers) -> str:
-        """Return the row of *layers*, which are most often those of the last record and one more."""
-        known, text = self._latest
-        if known and layers[: len(known)] == known:
-            more = _to_row(layers[len(known) :])
-            text = f"{text[:-1]},{more[1:]}" if len(layers) > len(known) else text
-        else:
-            text = _to_row(layers)
-        self._latest = layers, text
-        return text
+        self._lists.put(str(key), layers, _row)
 
     def touch(self, key: Digest) -> None:
         """Note that the record under *key* was used now, unless that was noted within the last minute."""
@@ -138,10 +141,12 @@ class Cache:
         """
         query = "SELECT key, layers, used FROM records WHERE key > ? ORDER BY key LIMIT ?"
         known: dict[tuple[object, ...], BuiltLayer] = {}
+        parts: dict[str, list[list[Any]]] = {}
         last = ""
         while rows := self._database.all(query, (last, _READ_AT_ONCE)):
             for key, text, used in rows:
-                yield str(key), _from_row(text, known), float(str(used))
+                if (layers := self._rows(text, parts)) is not None:
+                    yield str(key), _shared(layers, known), float(str(used))
             last = str(rows[-1][0])
 
     def forget(self, keys: Iterator[str] | list[str]) -> None:
@@ -150,6 +155,7 @@ class Cache:
         waiting = iter(keys)
         while some := [(key,) for key in islice(waiting, _FORGOTTEN_AT_ONCE)]:
             self._database.run_all("", (), "DELETE FROM records WHERE key = ?", some)
+        self._lists.drop_unused()
 
     def selection(self, key: Digest) -> Digest | None:
         """Return the content digest that is recorded for the definition of a selection."""
@@ -188,20 +194,12 @@ class Cache:
         self._database.clear()
 
 
-def _to_row(layers: Sequence[BuiltLayer]) -> str:
-    """Return *layers* for a row: a list of fields for each."""
-    rows = [
-        (str(layer.diff_id), str(layer.digest), layer.size, layer.media_type, layer.created, layer.made)
-        for layer in layers
-    ]
-    return json.dumps(rows, separators=(",", ":"))
+def _row(layer: BuiltLayer) -> "Row":
+    return str(layer.diff_id), str(layer.digest), layer.size, layer.media_type, layer.created, layer.made
 
 
-def _from_row(text: object, known: dict[tuple[object, ...], BuiltLayer] | None = None) -> Layers:
-    """Return the layers of a row; those in *known* are taken from there, and others are added."""
-    rows = json.loads(str(text))
-    if known is None:
-        return Layers(map(_layer, rows))
+def _shared(rows: Sequence[Sequence[Any]], known: dict[tuple[object, ...], BuiltLayer]) -> Layers:
+    """Return the layers of *rows*; those in *known* are taken from there, and others are added."""
     return Layers(known.get(row) or known.setdefault(row, _layer(row)) for row in map(tuple, rows))
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from pybuild.builder.errors import StoreError
 
-VERSION = 4
+VERSION = 5
 APPLICATION = 0x70796264
 """``pybd``, in the header of every database since schema 4."""
 _TABLES = {
     "records": (1, "key TEXT PRIMARY KEY, layers TEXT NOT NULL, used REAL NOT NULL"),
+    "layer_lists": (5, "id TEXT PRIMARY KEY, below TEXT NOT NULL, layers TEXT NOT NULL"),
     "selections": (1, "key TEXT PRIMARY KEY, content TEXT NOT NULL"),
     "plans": (1, "key TEXT PRIMARY KEY, document TEXT NOT NULL, used REAL NOT NULL"),
     "downloads": (2, "url TEXT PRIMARY KEY, document TEXT NOT NULL"),

@@ -5,7 +5,7 @@ import pytest
 
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.database import Database
-from pybuild.builder.store.schema import VERSION
+from pybuild.builder.store.schema import APPLICATION, VERSION
 
 OLD = """
 CREATE TABLE records (key TEXT PRIMARY KEY, layers TEXT NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
@@ -43,6 +43,15 @@ def test_tables_whose_rows_kept_their_form_keep_them(tmp_path: Path, version: in
     again = Database(tmp_path / "db")
     assert counts(again) == kept
     again.close()
+
+
+def test_a_store_of_the_schema_before_keeps_all_and_gets_lists_of_layers(tmp_path: Path) -> None:
+    pragmas = f"PRAGMA user_version=4; PRAGMA application_id={APPLICATION};"
+    database = made(tmp_path / "db", f"{OLD} {pragmas}")
+    assert counts(database) == [1, 1, 1, 1, 0]
+    assert database.all("SELECT * FROM layer_lists") == []
+    assert database.one("PRAGMA user_version") == (VERSION,)
+    database.close()
 
 
 def test_a_migration_that_is_cut_off_leaves_the_old_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

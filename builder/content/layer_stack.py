@@ -1,0 +1,93 @@
+"""Which layers of a tree have something at a path: a step asks this for every directory that it goes through.
+
+Each step of a stage has the layers of the one before it and one more. So one *stack* serves all of them: it grows by
+the layers that the steps add, and knows their paths. Asking the database about all layers of a tree for each path
+would make a step of a long Dockerfile as much slower as there are steps below it.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from pybuild.builder.store.database import Database
+
+_MOST_OF_LAYER, _MOST = 256, 100_000
+"""Paths that are kept of one layer, and of all: the database is asked about layers with more."""
+
+
+class LayerStack:
+    """Layers on top of each other, counted from the bottom. Several threads may look into it while one adds."""
+
+    def __init__(self, names: Sequence[str], numbers: Sequence[int]) -> None:
+        """*names* are those of the trees, *numbers* those of the layers in the database. Their paths are not kept."""
+        self._names, self._numbers = list(names), list(numbers)
+        self._unread = list(range(len(names)))
+        self._having: dict[bytes, list[int]] = {}
+        self._hiding: dict[bytes, list[int]] = {}
+        self._kept = 0
+        self._lock = threading.Lock()
+
+    def grow(self, names: Sequence[str], number: Callable[[], int], database: Database) -> bool:
+        """Add the topmost layer of the tree *names*; return False if this stack does not end right below it."""
+        with self._lock:
+            count = len(self._names)
+            if len(names) != count + 1 or self._names[-1] != names[-2] or self._names[0] != names[0]:
+                return False
+            new = number()
+            self._note(count, self._paths(new, database))
+            self._numbers.append(new)
+            self._names.append(names[-1])
+            return True
+
+    def _paths(self, number: int, database: Database) -> list[tuple[bytes, str]] | None:
+        query = f"SELECT path, kind FROM layer_paths WHERE layer = ? LIMIT {_MOST_OF_LAYER + 1}"  # noqa: S608
+        rows = database.all(query, (number,)) if self._kept < _MOST else []
+        return rows if 0 < len(rows) <= _MOST_OF_LAYER else None
+
+    def _note(self, place: int, paths: list[tuple[bytes, str]] | None) -> None:
+        if paths is None:
+            self._unread.append(place)
+            return
+        self._kept += len(paths)
+        for path, kind in paths:
+            self._having.setdefault(path, []).append(place)
+            if kind not in {"directory", "implied"}:
+                self._hiding.setdefault(path, []).append(place)
+
+    def layers(self, path: bytes, others: Iterable[bytes], first: int, end: int) -> list[int]:
+        """Return the numbers of the layers from *first* on and below *end*, topmost first, that may matter for *path*.
+
+        Those are the layers that have *path*, or anything but a directory at one of *others*.
+        """
+        found = set(_between(self._unread, first, end))
+        found.update(_between(self._having.get(path, ()), first, end))
+        for other in others:
+            found.update(_between(self._hiding.get(other, ()), first, end))
+        return [self._numbers[place] for place in sorted(found, reverse=True)]
+
+
+def _between(places: Sequence[int], first: int, end: int) -> Iterator[int]:
+    """Yield those of *places*, which are in order, from *first* on and below *end*."""
+    for at in range(bisect_left(places, first), len(places)):
+        if places[at] >= end:
+            return
+        yield places[at]
+
+
+def stack_of(
+    names: Sequence[str], number: Callable[[int], int], known: dict[object, Any], database: Database
+) -> LayerStack:
+    """Return a stack with the layers of the tree *names*: the one that *known* keeps for the tree below, or a new one.
+
+    *number* returns that of the layer at a place.
+    """
+    stack: LayerStack | None = known.get((LayerStack, names[0], names[-1]))
+    if stack is None and len(names) > 1:
+        stack = known.get((LayerStack, names[0], names[-2]))
+        if stack is not None and not stack.grow(names, lambda: number(len(names) - 1), database):
+            stack = None  # another stage has gone on from there
+    if stack is None:
+        stack = LayerStack(names, [number(place) for place in range(len(names))])
+    known[LayerStack, names[0], names[-1]] = stack
+    return stack
