@@ -102,12 +102,11 @@ class Structure:
         }
 
     def arguments(self) -> dict[str, int]:
-        """The number of arguments of each function, by module and name; those of commands are click's and left out."""
+        """The number of arguments of each function, by module and name."""
         return {
             f"{module.name}.{node.name}:{node.lineno}": sum(map(len, (each.posonlyargs, each.args, each.kwonlyargs)))
             - bool(each.args and each.args[0].arg in {"self", "cls"})
             for module in self.modules.values()
-            if not module.directory.startswith("builder/cli/commands")
             for node in ast.walk(module.tree)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             for each in (node.args,)

@@ -16,8 +16,8 @@ LIMITS = {
     "lines of the longest file": 349,
     "files of more than 250 lines": 18,
     "lines of the longest function": 60,
-    # The constructors of records of the child have one argument for each slot.
-    "functions of more than five arguments": 40,
+    # Commands count, too. The constructors of records of the child have one argument for each slot.
+    "functions of more than five arguments": 44,
     "fields of the largest value": 22,
     "importers of a large value": 18,
     "importers of its module": 70,

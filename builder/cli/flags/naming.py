@@ -1,4 +1,4 @@
-"""The names that commands give to the images they make."""
+"""Flags about a new image that several commands make: its names, its platform, its history entry and compression."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.model import Descriptor, ImageConfig
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -43,15 +45,37 @@ def platform_option(function: _F) -> _F:
     return click.option("--platform", metavar="OS/ARCH[/VARIANT]", help=text)(function)
 
 
-def entry_options(function: _F) -> _F:
-    """Add ``-c`` and ``-m``: what is said of a new layer; *function* gets ``changes`` and ``message``."""
-    text = 'Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.'
-    change = click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help=text)
-    message = click.option("-m", "--message", default="", metavar="TEXT", help="Comment for the history entry.")
-    return change(message(function))
+@frozen
+class EntryFlags:
+    """The config and the history entry of an image with a new layer. An empty value is one."""
+
+    changes: tuple[str, ...] = option(
+        "-c",
+        "--change",
+        empty=True,
+        multiple=True,
+        metavar="INSTRUCTION",
+        help='Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.',
+    )
+    message: str = option(
+        "-m", "--message", empty=True, default="", metavar="TEXT", help="Comment for the history entry."
+    )
+
+    def changed(self, config: ImageConfig) -> ImageConfig:
+        """Return *config* after the instructions of ``--change``."""
+        if not self.changes:
+            return config
+        from pybuild.builder.cli.flags.changes import changed
+
+        return changed(config, self.changes)
 
 
-def compression_option(function: _F) -> _F:
-    """Add ``--compression``; *function* gets it as ``packed``."""
-    text = "Compression of the new layer: gzip (default), zstd or uncompressed."
-    return click.option("--compression", "packed", default="gzip", metavar="TYPE[,LEVEL]", help=text)(function)
+def compression_flag() -> Any:
+    """Declare a field for ``--compression`` of a new layer."""
+    return option(
+        "--compression",
+        empty=True,
+        default="gzip",
+        metavar="TYPE[,LEVEL]",
+        help="Compression of the new layer: gzip (default), zstd or uncompressed.",
+    )

@@ -11,7 +11,8 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
-from pybuild.builder.cli.flags.naming import compression_option, entry_options, name_image, platform_option
+from pybuild.builder.cli.flags.group import option, part, takes
+from pybuild.builder.cli.flags.naming import EntryFlags, compression_flag, name_image, platform_option
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
 from pybuild.builder.cli.tools import binary_stdin, say, store
@@ -30,33 +31,42 @@ from pybuild.builder.request.checks import full_names
 from pybuild.builder.request.values import Compression
 from pybuild.builder.store.inside import Tell, inside_with
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class CommitFlags:
+    """The image that is made, and whether a container stands still meanwhile."""
+
+    entry: EntryFlags = part(EntryFlags)
+    author: str = option("-a", "--author", empty=True, default="", metavar="TEXT", help="Author of the image.")
+    packed: str = compression_flag()
+    iidfile: str | None = option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
+    pause: bool = option(
+        "-p", "--pause/--no-pause", default=True, help="Pause a running container during the commit (default)."
+    )
+
+    def compression(self) -> Compression:
+        """Return the compression of the new layer. Raises RequestError."""
+        return parse_compression(self.packed or "gzip")
+
+    def history_entry(self) -> dict[str, str]:
+        """Return the members of the new history entry."""
+        epoch = source_date_epoch(os.environ)
+        now = timestamp(None if epoch is None else epoch * 1_000_000_000)
+        entry = {"created": now, "created_by": "pybuild commit", "author": self.author, "comment": self.entry.message}
+        return {key: value for key, value in entry.items() if value}
 
 
 @click.command("commit", cls=Command)
 @click.argument("image", type=IMAGE)
 @click.argument("tree", metavar="[DIR|FILE|-]", type=FILE, required=False)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
-@entry_options
-@click.option("-a", "--author", default="", metavar="TEXT", help="Author of the image.")
-@compression_option
-@click.option("--iidfile", metavar="FILE", help="Write the image ID to FILE.")
-@click.option("-p", "--pause/--no-pause", default=True, help="Pause a running container during the commit (default).")
+@takes(CommitFlags, "flags")
 @taken("-q/--quiet")
 @platform_option
 @root_option
-def command(
-    image: str,
-    tree: str | None,
-    name: str | None,
-    *,
-    changes: tuple[str, ...],
-    message: str,
-    author: str,
-    packed: str,
-    iidfile: str | None,
-    platform: str | None,
-    pause: bool,
-) -> None:
+def command(image: str, tree: str | None, name: str | None, *, flags: CommitFlags, platform: str | None) -> None:
     """Create an image from IMAGE and one layer with the changes of a root file system, and print its ID.
 
     "commit CONTAINER [NAME[:TAG]]" takes the config and the files of a container, like docker commit. Otherwise IMAGE
@@ -66,25 +76,24 @@ def command(
     """
     names = full_names((name,)) if name else ()
     wanted = given_platform(platform)
-    compression = parse_compression(packed or "gzip")
-    entry = _entry(message, author)
+    compression = flags.compression()
     opened = store()
     try:
         if name is None and lookup(opened, image) is not None:
-            made = _of_container(image, full_names((tree,)) if tree else (), changes, entry, compression, pauses=pause)
-            _tell(made, iidfile)
+            _tell(_of_container(image, full_names((tree,)) if tree else (), flags), flags.iidfile)
             return
         if tree is None:
             raise RequestError(f"No such container: {image}", hint="for an image, also name a directory or an archive")
         with opened.in_use(), _stream(tree) as stream:
             source = find_image(opened, image, wanted)
-            documents = _changed(ImageDocuments.read(opened.blobs, source), source, changes)
+            documents = ImageDocuments.read(opened.blobs, source)
+            documents = documents.with_config(source.config, flags.entry.changed(source.config))
             layer = inside_with((stream,), _layer, opened, silent, source, stream, compression)
-            made = with_difference(documents, layer, entry).write(opened.blobs, source)
+            made = with_difference(documents, layer, flags.history_entry()).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
         opened.close()
-    _tell(made, iidfile)
+    _tell(made, flags.iidfile)
 
 
 def _tell(made: Image, iidfile: str | None) -> None:
@@ -93,41 +102,23 @@ def _tell(made: Image, iidfile: str | None) -> None:
     say(str(made.id))
 
 
-def _of_container(
-    name: str,
-    names: tuple[str, ...],
-    changes: tuple[str, ...],
-    entry: dict[str, str],
-    compression: Compression,
-    *,
-    pauses: bool,
-) -> Image:
+def _of_container(name: str, names: tuple[str, ...], flags: CommitFlags) -> Image:
     from pybuild.builder.cli.commands.container.access.diff import committed, config_of, image_of
     from pybuild.builder.cli.commands.container.common import opened_containers
-    from pybuild.builder.cli.flags.changes import changed
 
     with opened_containers() as containers:
         container = containers.find(name)
         config = config_of(container.config.program, image_of(containers, container).config)
-        config = changed(config, changes) if changes else config
-        made = committed(containers, container, config, entry, compression=compression, pauses=pauses)
+        made = committed(
+            containers,
+            container,
+            flags.entry.changed(config),
+            flags.history_entry(),
+            compression=flags.compression(),
+            pauses=flags.pause,
+        )
         name_image(containers.store, made.descriptor, names)
     return made
-
-
-def _changed(documents: ImageDocuments, source: Image, changes: tuple[str, ...]) -> ImageDocuments:
-    if not changes:
-        return documents
-    from pybuild.builder.cli.flags.changes import changed
-
-    return documents.with_config(source.config, changed(source.config, changes))
-
-
-def _entry(message: str | None, author: str | None) -> dict[str, str]:
-    epoch = source_date_epoch(os.environ)
-    now = timestamp(None if epoch is None else epoch * 1_000_000_000)
-    entry = {"created": now, "created_by": "pybuild commit", "author": author, "comment": message}
-    return {key: value for key, value in entry.items() if value}
 
 
 @contextmanager

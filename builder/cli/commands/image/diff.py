@@ -11,6 +11,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.image.images import short_id
 from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.naming import platform_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import say, store
@@ -26,6 +27,7 @@ from pybuild.builder.progress import silent
 from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 _PARTS = ("config", "layers", "files")
 _SHOWN = 200
@@ -44,28 +46,29 @@ class _Differences:
         return bool(self.config or self.files or (self.layers and (self.layers.before or self.layers.after)))
 
 
+@frozen
+class DiffFlags:
+    """What is compared, and how differences are shown."""
+
+    only: str | None = option(
+        "--only",
+        type=click.Choice(_PARTS),
+        help="Compare one part only. Files alone are printed as docker diff prints them.",
+    )
+    times: bool = option("--times", is_flag=True, help="Also list files of which only the time differs.")
+    form: str = option(
+        "--format", type=click.Choice(["text", "json"]), default="text", help="Format of the output (default: text)."
+    )
+    exit_code: bool = option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
+
+
 @click.command("diff", cls=Command)
 @click.argument("before", metavar="A", type=IMAGE)
 @click.argument("after", metavar="[B]", type=IMAGE, required=False)
-@click.option(
-    "--only",
-    type=click.Choice(_PARTS),
-    help="Compare one part only. Files alone are printed as docker diff prints them.",
-)
-@click.option("--times", is_flag=True, help="Also list files of which only the time differs.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="Format of the output (default: text).",
-)
-@click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
+@takes(DiffFlags, "flags")
 @platform_option
 @root_option
-def command(
-    before: str, after: str | None, *, only: str | None, times: bool, form: str, exit_code: bool, platform: str | None
-) -> int | None:
+def command(before: str, after: str | None, *, flags: DiffFlags, platform: str | None) -> int | None:
     """Show how image B differs from image A: config and annotations, layers, and files; or what a container changed.
 
     A alone is a container: each path that it added (A), changed (C) or deleted (D) is printed, as by docker diff.
@@ -80,20 +83,20 @@ def command(
         show_changes(before)
         return None
     wanted = given_platform(platform)
-    parts = (only,) if only else _PARTS
+    parts = (flags.only,) if flags.only else _PARTS
     opened = store()
     try:
         with opened.in_use():
             images = find_image(opened, before, wanted), find_image(opened, after, wanted)
-            found = _differences(opened, images, parts, digests=form == "json", times=times)
+            found = _differences(opened, images, parts, digests=flags.form == "json", times=flags.times)
     finally:
         opened.close()
-    if form == "json":
+    if flags.form == "json":
         say(json.dumps(_document(found), indent=2))
     else:
         for line in _lines(found, titles=len(parts) > 1):
             say(line)
-    return FAILED if exit_code and found else None
+    return FAILED if flags.exit_code and found else None
 
 
 def _differences(

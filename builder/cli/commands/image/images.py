@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.image_filters import KEYS, created, image_filter, named
 from pybuild.builder.cli.format.listing import Row, listing
@@ -16,6 +17,7 @@ from pybuild.builder.image.catalog import Listed, catalog, familiar, image_of
 from pybuild.builder.oci import media
 from pybuild.builder.oci.present import disk_size, listed_manifests
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 NONE = "<none>"
 _HEADERS = {
@@ -33,29 +35,31 @@ _HEADERS = {
 }
 
 
+@frozen
+class ImagesFlags:
+    """Which images are listed, and how."""
+
+    everything: bool = option("-a", "--all", is_flag=True, help="No effect: there are no intermediate images.")
+    digests: bool = option("--digests", is_flag=True, help="Show digests.")
+    filters: tuple[str, ...] = option(
+        "-f",
+        "--filter",
+        empty=True,
+        multiple=True,
+        metavar="KEY=VALUE",
+        help=f"Filter the list. Keys: {', '.join(KEYS)}.",
+    )
+    no_trunc: bool = option("--no-trunc", is_flag=True, help="Do not truncate the output.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Show only image IDs.")
+    tree: bool = option("--tree", is_flag=True, help="List the images of a multi-platform image below it.")
+
+
 @click.command("images", cls=Command)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False, type=IMAGE)
-@click.option("-a", "--all", "everything", is_flag=True, help="No effect: there are no intermediate images.")
-@click.option("--digests", is_flag=True, help="Show digests.")
-@click.option(
-    "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help=f"Filter the list. Keys: {', '.join(KEYS)}."
-)
-@click.option("--no-trunc", is_flag=True, help="Do not truncate the output.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only image IDs.")
-@click.option("--tree", is_flag=True, help="List the images of a multi-platform image below it.")
+@takes(ImagesFlags, "flags")
 @format_option
 @root_option
-def command(
-    name: str | None,
-    *,
-    everything: bool,
-    digests: bool,
-    filters: tuple[str, ...],
-    no_trunc: bool,
-    quiet: bool,
-    tree: bool,
-    template: str | None,
-) -> None:
+def command(name: str | None, *, flags: ImagesFlags, template: str | None) -> None:
     """List the images of the store, the newest first.
 
     SIZE is the size of an image in the store, with its layers compressed. For a multi-platform image it is the size of
@@ -64,19 +68,19 @@ def command(
     Filters: before=IMAGE and since=IMAGE compare creation times; until=TIME takes a duration such as 24h, a date or
     seconds since 1970; label=NAME[=VALUE]; dangling=true; reference=PATTERN, where one of several must match.
     """
-    del everything
     opened = store()
     try:
-        passes = image_filter(opened, filters)
+        passes = image_filter(opened, flags.filters)
         entries = [entry for entry in catalog(opened) if (name is None or named(entry, name)) and passes(entry)]
         entries.sort(key=lambda entry: created(entry) or 0.0, reverse=True)
-        rows = [row for entry in entries for row in _rows(opened, entry, whole=no_trunc, tree=tree and not quiet)]
+        tree = flags.tree and not flags.quiet
+        rows = [row for entry in entries for row in _rows(opened, entry, whole=flags.no_trunc, tree=tree)]
     finally:
         opened.close()
-    if quiet and template in {None, "", "table"}:
+    if flags.quiet and template in {None, "", "table"}:
         _print("\n".join(dict.fromkeys(row["ID"] for row in rows)))
         return
-    columns = ["Repository", "Tag", *(["Digest"] if digests else []), "ID", "CreatedSince", "Size"]
+    columns = ["Repository", "Tag", *(["Digest"] if flags.digests else []), "ID", "CreatedSince", "Size"]
     _print(listing(rows, _HEADERS, columns, template))
 
 

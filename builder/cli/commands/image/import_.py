@@ -9,7 +9,8 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
-from pybuild.builder.cli.flags.naming import compression_option, entry_options, loading, name_image
+from pybuild.builder.cli.flags.group import option, part, takes
+from pybuild.builder.cli.flags.naming import EntryFlags, compression_flag, loading, name_image
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE
 from pybuild.builder.cli.image_events import tell_image
@@ -25,35 +26,38 @@ from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.request import Execution
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class ImportFlags:
+    """The image that is made of the files."""
+
+    entry: EntryFlags = part(EntryFlags)
+    platform: str | None = option(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        envvar="DOCKER_DEFAULT_PLATFORM",
+        help="Platform of the files (default: this host's).",
+    )
+    packed: str = compression_flag()
 
 
 @click.command("import", cls=Command)
 @click.argument("source", metavar="FILE|URL|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
-@entry_options
-@click.option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    envvar="DOCKER_DEFAULT_PLATFORM",
-    help="Platform of the files (default: this host's).",
-)
-@compression_option
+@takes(ImportFlags, "flags")
 @taken("-q/--quiet")
 @root_option
-def command(
-    source: str, name: str | None, *, changes: tuple[str, ...], message: str, platform: str | None, packed: str
-) -> None:
+def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
     """Create an image with one layer from a tar archive, plain or compressed, and print its ID.
 
     The archive is a file, an HTTP or HTTPS URL, or standard input (-).
     """
     names = full_names((name,)) if name else ()
-    config = _config(wanted_platform(platform), message or f"Imported from {source}")
-    if changes:
-        from pybuild.builder.cli.flags.changes import changed
-
-        config = changed(config, changes)
-    compression = parse_compression(packed)
+    comment = flags.entry.message or f"Imported from {source}"
+    config = flags.entry.changed(_config(wanted_platform(flags.platform), comment))
+    compression = parse_compression(flags.packed)
     opened = store()
     try:
         with opened.in_use(), _opened(opened, source) as stream, loading(None if source == "-" else source):

@@ -11,7 +11,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build import compression as parse_compression
 from pybuild.builder.cli.flags.build import source_date_epoch
-from pybuild.builder.cli.flags.group import option, takes
+from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import binary_stdin, say, store
@@ -75,53 +75,64 @@ class EditFlags:
         return ConfigEdits(**{each.name: getattr(self, each.name) for each in fields(ConfigEdits)})
 
 
+@frozen
+class MutateFlags:
+    """Changes of the image besides the defaults of the container. An empty value is one."""
+
+    edits: EditFlags = part(EditFlags)
+    annotations: tuple[str, ...] = option(
+        "--annotation",
+        empty=True,
+        multiple=True,
+        metavar="NAME=VALUE|NAME-",
+        help="Set or remove an annotation of the manifest.",
+    )
+    set_platform: str | None = option(
+        "--set-platform", metavar="OS/ARCH[/VARIANT]", help="Platform that the config of the image names."
+    )
+    append: tuple[str, ...] = option(
+        "--append",
+        empty=True,
+        multiple=True,
+        metavar="FILE|-",
+        help="Append a tar archive as a layer, plain or compressed by gzip or zstd.",
+    )
+    packed: str = option(
+        "--compression",
+        empty=True,
+        default="gzip",
+        metavar="TYPE[,LEVEL]",
+        help="Compression of appended layers: gzip (default), zstd or uncompressed.",
+    )
+    changes: tuple[str, ...] = option(
+        "-c",
+        "--change",
+        empty=True,
+        multiple=True,
+        metavar="INSTRUCTION",
+        help='Apply a Dockerfile instruction, such as "SHELL [...]".',
+    )
+
+    def config(self, config: ImageConfig) -> ImageConfig:
+        """Return *config* with the changes that the flags ask for."""
+        config = replace(config, config=configured(config.config, self.edits.edits()))
+        if self.set_platform:
+            target = parse_platform(self.set_platform)
+            config = replace(config, os=target.os, architecture=target.architecture, variant=target.variant)
+        if self.changes:
+            from pybuild.builder.cli.flags.changes import changed
+
+            config = changed(config, self.changes)
+        return config
+
+
 @click.command("mutate", cls=Command, epilog=_EPILOG)
 @click.argument("image", type=IMAGE)
 @tag_option
-@takes(EditFlags, "edits", EditFlags.edits)
-@click.option(
-    "--annotation",
-    "annotations",
-    multiple=True,
-    metavar="NAME=VALUE|NAME-",
-    help="Set or remove an annotation of the manifest.",
-)
-@click.option("--set-platform", metavar="OS/ARCH[/VARIANT]", help="Platform that the config of the image names.")
-@click.option(
-    "--append",
-    multiple=True,
-    metavar="FILE|-",
-    help="Append a tar archive as a layer, plain or compressed by gzip or zstd.",
-)
-@click.option(
-    "--compression",
-    "packed",
-    default="gzip",
-    metavar="TYPE[,LEVEL]",
-    help="Compression of appended layers: gzip (default), zstd or uncompressed.",
-)
-@click.option(
-    "-c",
-    "--change",
-    "changes",
-    multiple=True,
-    metavar="INSTRUCTION",
-    help='Apply a Dockerfile instruction, such as "SHELL [...]".',
-)
+@takes(MutateFlags, "flags")
 @platform_option
 @root_option
-def command(
-    image: str,
-    *,
-    tags: tuple[str, ...],
-    annotations: tuple[str, ...],
-    set_platform: str | None,
-    append: tuple[str, ...],
-    packed: str,
-    changes: tuple[str, ...],
-    platform: str | None,
-    edits: ConfigEdits,
-) -> None:
+def command(image: str, *, tags: tuple[str, ...], flags: MutateFlags, platform: str | None) -> None:
     """Create an image from IMAGE with the changes that the flags ask for, and print its ID.
 
     IMAGE itself is not changed; nothing is unpacked or run. Everything else is kept, including the creation time and
@@ -135,31 +146,17 @@ def command(
     try:
         with opened.in_use():
             source = find_image(opened, image, wanted)
-            after = _config(source.config, edits, set_platform, changes)
+            after = flags.config(source.config)
             documents = ImageDocuments.read(opened.blobs, source).with_config(source.config, after)
-            if annotations:
-                own = edited(source.manifest.annotations, annotations, "--annotation")
+            if flags.annotations:
+                own = edited(source.manifest.annotations, flags.annotations, "--annotation")
                 documents = documents.with_annotations(own)
-            documents = _appended(opened, documents, append, packed)
+            documents = _appended(opened, documents, flags.append, flags.packed)
             made = documents.write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
         opened.close()
     say(str(made.id))
-
-
-def _config(
-    config: ImageConfig, settings: ConfigEdits, set_platform: str | None, changes: tuple[str, ...]
-) -> ImageConfig:
-    config = replace(config, config=configured(config.config, settings))
-    if set_platform:
-        target = parse_platform(set_platform)
-        config = replace(config, os=target.os, architecture=target.architecture, variant=target.variant)
-    if changes:
-        from pybuild.builder.cli.flags.changes import changed
-
-        config = changed(config, changes)
-    return config
 
 
 def _appended(opened: Store, documents: ImageDocuments, append: tuple[str, ...], packed: str) -> ImageDocuments:

@@ -12,7 +12,7 @@ from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
 from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags, foreign_container_flags
 from pybuild.builder.cli.flags.container.network import NetworkFlags
-from pybuild.builder.cli.flags.group import option, takes
+from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
@@ -58,6 +58,21 @@ class DetachFlags:
     )
 
 
+@frozen
+class RunOwnFlags:
+    """The flags that ``create`` does not have, and the platform of the image."""
+
+    once: OnceFlags = part(OnceFlags)
+    detaching: DetachFlags = part(DetachFlags)
+    platform: str | None = option(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        envvar="DOCKER_DEFAULT_PLATFORM",
+        help="Platform to take from a multi-platform image.",
+    )
+    isolation: str | None = option("--isolation", empty=True, metavar="MODE", help=ISOLATION_HELP)
+
+
 @click.command(
     "run",
     cls=Command,
@@ -68,36 +83,20 @@ class DetachFlags:
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
 @foreign_container_flags
 @takes(ContainerFlags, "flags")
-@takes(OnceFlags, "once")
-@takes(DetachFlags, "detaching")
-@click.option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    envvar="DOCKER_DEFAULT_PLATFORM",
-    help="Platform to take from a multi-platform image.",
-)
-@click.option("--isolation", metavar="MODE", help=ISOLATION_HELP)
+@takes(RunOwnFlags, "own")
 @root_option
-def command(  # noqa: PLR0917 - click hands them over by name
-    image: str,
-    words: tuple[str, ...],
-    flags: ContainerFlags,
-    once: OnceFlags,
-    detaching: DetachFlags,
-    platform: str | None,
-    isolation: str | None,
-) -> int:
+def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, own: RunOwnFlags) -> int:
     """Run COMMAND, or the default command of IMAGE, in a sandbox with the files of IMAGE."""
     try:
-        _check(flags, detaching)
-        choose_isolation(isolation)
-        passing = _passing(image, words, flags, once, platform or None) if detaching == DetachFlags() else None
+        _check(flags, own.detaching)
+        choose_isolation(own.isolation)
+        passing = _passing(image, words, flags, own) if own.detaching == DetachFlags() else None
         if passing is not None:
             return run_once(passing)
-        _check_once(once)
+        _check_once(own.once)
         from pybuild.builder.cli.commands.container.lifecycle.run import run_container
 
-        return run_container(image, words, flags, detaching, platform=platform or None)
+        return run_container(image, words, flags, own.detaching, platform=own.platform)
     except (PybuildError, OciError, RuntimeHostError, OSError) as error:
         raise Described(Failure(describe(error).text, getattr(error, "run_code", OUR_FAULT))) from error
 
@@ -115,24 +114,22 @@ def _check_once(once: OnceFlags) -> None:
             raise RequestError(f"{name} is for a command without a container", hint=hint)
 
 
-def _passing(
-    image: str, words: tuple[str, ...], flags: ContainerFlags, once: OnceFlags, platform: str | None
-) -> RunFlags | None:
-    """Return what to run when nothing is asked for that only a container has; else None."""
+def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, own: RunOwnFlags) -> RunFlags | None:
+    """Return what to run without a container; None when a flag needs one."""
     given, host, networks = flags.program, flags.host, flags.network
     if networks.network not in {(), ("host",), ("none",), ("private",)}:
         return None
     ours = RunFlags(
         image=image,
         words=words,
-        platform=platform,
+        platform=own.platform,
         pull=flags.pull,
         quiet=flags.quiet,
         network=networks.network[0] if networks.network else "host",
         add_hosts=networks.add_hosts,
         hostname=given.hostname or "pybuild",
         confined=flags.confined,
-        once=once,
+        once=own.once,
         stop_timeout=10 if given.stop_timeout is None else given.stop_timeout,
         **{name: getattr(given, name) for name in _OF_PROGRAM},
         **{name: getattr(host, name) for name in _OF_HOST},

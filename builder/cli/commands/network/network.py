@@ -8,6 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import every, opened_containers
 from pybuild.builder.cli.commands.network.joined import joined, left
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row
 from pybuild.builder.cli.tools import is_terminal, say
@@ -18,6 +19,7 @@ from pybuild.builder.networks.document import network_document
 from pybuild.builder.networks.membership import all_live
 from pybuild.builder.networks.subnets import checked
 from pybuild.builder.networks.values import BRIDGE, NetworkConfig
+from pybuild.runtime.values import frozen
 
 _OPTIONS = {
     BRIDGE: {"mtu": "mtu", "com.docker.network.driver.mtu": "mtu"},
@@ -34,54 +36,67 @@ def command() -> None:
     """
 
 
-@command.command("create", cls=Command)
-@click.argument("name")
-@click.option("-d", "--driver", default=BRIDGE, metavar="DRIVER", help="bridge (default), macvlan or ipvlan.")
-@click.option("--subnet", "subnets", multiple=True, metavar="CIDR", help="Subnet (default: one that is free).")
-@click.option("--gateway", metavar="ADDRESS", help="Address of the host in it (default: the first one).")
-@click.option("--ip-range", metavar="CIDR", help="Part of the subnet that addresses are taken from.")
-@click.option("--internal", is_flag=True, help="Let nothing in or out but between its containers, and publish no port.")
-@click.option("--attachable", is_flag=True, help="Accepted for Docker's sake; all networks are.")
-@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label of the network; repeatable.")
-@click.option(
-    "-o",
-    "--opt",
-    "options",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Option of the driver: mtu; parent, macvlan_mode, ipvlan_mode. Repeatable.",
-)
-@root_option
-def _create(  # noqa: PLR0917 - click hands them over by name
-    name: str,
-    driver: str,
-    subnets: tuple[str, ...],
-    gateway: str | None,
-    ip_range: str | None,
-    internal: bool,
-    attachable: bool,
-    labels: tuple[str, ...],
-    options: tuple[str, ...],
-) -> None:
-    """Create the network NAME, and print its ID. Addresses are IPv4 only."""
-    with opened_containers() as containers:
-        if len(subnets) > 1:
+@frozen
+class CreateFlags:
+    """The configuration of a new network."""
+
+    driver: str = option(
+        "-d", "--driver", empty=True, default=BRIDGE, metavar="DRIVER", help="bridge (default), macvlan or ipvlan."
+    )
+    subnets: tuple[str, ...] = option(
+        "--subnet", empty=True, multiple=True, metavar="CIDR", help="Subnet (default: one that is free)."
+    )
+    gateway: str | None = option(
+        "--gateway", metavar="ADDRESS", help="Address of the host in it (default: the first one)."
+    )
+    ip_range: str | None = option(
+        "--ip-range", metavar="CIDR", help="Part of the subnet that addresses are taken from."
+    )
+    internal: bool = option(
+        "--internal", is_flag=True, help="Let nothing in or out but between its containers, and publish no port."
+    )
+    attachable: bool = option("--attachable", is_flag=True, help="Accepted for Docker's sake; all networks are.")
+    labels: tuple[str, ...] = option(
+        "--label", empty=True, multiple=True, metavar="KEY[=VALUE]", help="Set a label of the network; repeatable."
+    )
+    options: tuple[str, ...] = option(
+        "-o",
+        "--opt",
+        empty=True,
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Option of the driver: mtu; parent, macvlan_mode, ipvlan_mode. Repeatable.",
+    )
+
+    def wanted(self, name: str) -> NetworkConfig:
+        """Return the configuration, without an id, of a network called *name*. Raises RequestError, NetworkError."""
+        if len(self.subnets) > 1:
             raise RequestError("a network has one subnet", hint="IPv6 is not supported yet")
-        subnet, chosen, within = checked(subnets[0] if subnets else "", gateway or "", ip_range or "")
-        wanted = NetworkConfig(
+        subnet = self.subnets[0] if self.subnets else ""
+        subnet, gateway, ip_range = checked(subnet, self.gateway or "", self.ip_range or "")
+        return NetworkConfig(
             id="",
             created="",
             name=name,
-            driver=check_driver(driver),
+            driver=check_driver(self.driver),
             subnet=subnet,
-            gateway=chosen,
-            ip_range=within,
-            internal=internal,
-            attachable=attachable,
-            labels=tuple((key, value) for key, _, value in (label.partition("=") for label in labels)),
-            options=_options(driver, options),
+            gateway=gateway,
+            ip_range=ip_range,
+            internal=self.internal,
+            attachable=self.attachable,
+            labels=tuple((key, value) for key, _, value in (label.partition("=") for label in self.labels)),
+            options=_options(self.driver, self.options),
         )
-        say(Networks(containers.store.root).create(wanted).id)
+
+
+@command.command("create", cls=Command)
+@click.argument("name")
+@takes(CreateFlags, "flags")
+@root_option
+def _create(name: str, *, flags: CreateFlags) -> None:
+    """Create the network NAME, and print its ID. Addresses are IPv4 only."""
+    with opened_containers() as containers:
+        say(Networks(containers.store.root).create(flags.wanted(name)).id)
 
 
 def _options(driver: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:

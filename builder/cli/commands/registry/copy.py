@@ -7,6 +7,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import Sides, two_sides_options
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.tools import say, store
@@ -18,35 +19,42 @@ from pybuild.builder.transports.copy import copy
 from pybuild.builder.transports.places import parse_place
 from pybuild.builder.transports.source import Choice, ReadOptions
 from pybuild.builder.transports.target import WriteOptions
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class CopyFlags:
+    """Which of the images at the source is copied, and where its digest is written."""
+
+    everything: bool = option("-a", "--all", is_flag=True, help="Copy a multi-platform image as a whole.")
+    platform: str | None = option(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        help="Platform to take from a multi-platform image (default: this host's).",
+    )
+    digestfile: Path | None = option(
+        "--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the copied image to FILE."
+    )
+    multi_arch: str | None = option("--multi-arch", type=click.Choice(["system", "all"]), hidden=True)
+
+    def choice(self) -> Choice:
+        """Return which images are copied. Raises RequestError when the flags contradict each other."""
+        everything = self.everything or self.multi_arch == "all"
+        if everything and self.platform:
+            raise RequestError("--platform can't be used with --all")
+        return Choice(everything=everything, platform=given_platform(self.platform))
 
 
 @click.command("copy", cls=Command)
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
-@click.option("-a", "--all", "everything", is_flag=True, help="Copy a multi-platform image as a whole.")
-@click.option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    help="Platform to take from a multi-platform image (default: this host's).",
-)
-@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the copied image to FILE.")
-@click.option("--multi-arch", type=click.Choice(["system", "all"]), hidden=True)
+@takes(CopyFlags, "flags")
 @click.option("--preserve-digests", is_flag=True, expose_value=False, hidden=True)
 @click.option("--retry-times", type=int, expose_value=False, hidden=True)
 @two_sides_options
 @click.option("-q", "--quiet", is_flag=True, help="Suppress all output.")
 @root_option
-def command(
-    source: str,
-    target: str,
-    platform: str | None,
-    digestfile: Path | None,
-    multi_arch: str | None,
-    *,
-    everything: bool,
-    sides: Sides,
-    quiet: bool,
-) -> None:
+def command(source: str, target: str, *, flags: CopyFlags, sides: Sides, quiet: bool) -> None:
     """Copy an image unchanged from SOURCE to TARGET.
 
     \b
@@ -65,12 +73,9 @@ def command(
     copy between registries keeps nothing in the store, and within one registry it mounts the layers. An interrupted
     copy is resumed when the same command is run again.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines
-    everything = everything or multi_arch == "all"
-    if everything and platform:
-        raise RequestError("--platform can't be used with --all")
+    choice = flags.choice()
     before, after = parse_place(source), parse_place(target)
     sides.check([before], after)
-    choice = Choice(everything=everything, platform=given_platform(platform))
     opened = store()
     meter = Meter("copying", quiet=quiet)
     try:
@@ -81,8 +86,8 @@ def command(
     finally:
         meter.clear()
         opened.close()
-    if digestfile is not None:
-        replace_file(digestfile, f"{copied.digest}\n".encode())
+    if flags.digestfile is not None:
+        replace_file(flags.digestfile, f"{copied.digest}\n".encode())
     if not quiet:
         say(f"Copied {source} to {target}")
         say(f"Digest: {copied.digest}")

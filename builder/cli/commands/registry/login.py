@@ -8,7 +8,7 @@ import click
 
 from pybuild.builder.cli.command import Command
 from pybuild.builder.cli.flags.access import TlsFlags, auth_file_option
-from pybuild.builder.cli.flags.group import takes
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.tools import is_terminal, note, say
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.errors import CredentialsError, RegistryDenied
@@ -19,6 +19,7 @@ from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.registry import open_registry
 from pybuild.builder.store.room import writing
 from pybuild.grammar.reference import DEFAULT_REGISTRY
+from pybuild.runtime.values import frozen
 
 _UNENCRYPTED = """
 WARNING! Your credentials are stored unencrypted in '{path}'.
@@ -26,37 +27,39 @@ Configure a credential helper (credsStore) to remove this warning.
 """
 
 
+@frozen
+class LoginFlags:
+    """The credentials. An empty user name or password is one."""
+
+    username: str | None = option("-u", "--username", empty=True, metavar="NAME", help="User name.")
+    password: str | None = option(
+        "-p", "--password", empty=True, metavar="PASSWORD", help="Password or token; --password-stdin is safer."
+    )
+    password_stdin: bool = option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+    get_login: bool = option(
+        "--get-login", is_flag=True, help="Print the name of the user that is logged in to SERVER."
+    )
+
+
 @click.command("login", cls=Command)
 @click.argument("server", required=False, metavar="[SERVER]")
-@click.option("-u", "--username", metavar="NAME", help="User name.")
-@click.option("-p", "--password", metavar="PASSWORD", help="Password or token; --password-stdin is safer.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--get-login", is_flag=True, help="Print the name of the user that is logged in to SERVER.")
+@takes(LoginFlags, "flags")
 @auth_file_option
 @takes(TlsFlags, "tls")
-def command(
-    server: str | None,
-    *,
-    username: str | None,
-    password: str | None,
-    password_stdin: bool,
-    get_login: bool,
-    authfile: Path | None,
-    tls: TlsFlags,
-) -> None:
+def command(server: str | None, *, flags: LoginFlags, authfile: Path | None, tls: TlsFlags) -> None:
     """Log in to the registry SERVER (default: Docker Hub) and store the credentials for pull, push and build.
 
     They are stored where Docker stores them: in the credential helper that config.json names, else in config.json.
     """
     registry = registry_of(server)
     files = credential_files(authfile)
-    if get_login:
+    if flags.get_login:
         say(_who(files, registry))
         return
-    if password is not None:
+    if flags.password is not None:
         click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
-    credentials = _given(username, password, stdin=password_stdin)
-    credentials = credentials or (None if username else _known(files, registry)) or _asked(username)
+    credentials = _given(flags.username, flags.password, stdin=flags.password_stdin)
+    credentials = credentials or (None if flags.username else _known(files, registry)) or _asked(flags.username)
     access = Access(credentials=credentials, verify=tls.tls_verify, certificates=tls.cert_dir, tell=note)
     with open_registry(registry, access) as opened:
         try:

@@ -4,6 +4,7 @@ import click
 
 from pybuild.builder.cli.command import Command, is_written, root_option
 from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.image_events import tell_image
@@ -18,57 +19,63 @@ from pybuild.builder.platforms import given_platform
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.pull import Pulling, pull
 from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class PullFlags:
+    """What is downloaded, and when the registry is asked."""
+
+    all_tags: bool = option("-a", "--all-tags", is_flag=True, help="Download all tags of the repository.")
+    platform: str | None = option(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        envvar="DOCKER_DEFAULT_PLATFORM",
+        help="Platform to take from a multi-platform image (default: $DOCKER_DEFAULT_PLATFORM, else this host's).",
+    )
+    all_platforms: bool = option("--all-platforms", is_flag=True, help="Download a multi-platform image as a whole.")
+    policy: str = option(
+        "--policy",
+        type=click.Choice(["always", "missing", "never", "newer"]),
+        default="always",
+        help="When to ask the registry (default: always); newer uses the store when the registry does not answer.",
+    )
 
 
 @click.command("pull", cls=Command)
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
-@click.option("-a", "--all-tags", is_flag=True, help="Download all tags of the repository.")
-@click.option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    envvar="DOCKER_DEFAULT_PLATFORM",
-    help="Platform to take from a multi-platform image (default: $DOCKER_DEFAULT_PLATFORM, else this host's).",
-)
-@click.option("--all-platforms", is_flag=True, help="Download a multi-platform image as a whole.")
-@click.option(
-    "--policy",
-    type=click.Choice(["always", "missing", "never", "newer"]),
-    default="always",
-    help="When to ask the registry (default: always); newer uses the store when the registry does not answer.",
-)
+@takes(PullFlags, "flags")
 @taken(*RETRY, *TRUST)
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")
 @root_option
-def command(
-    name: str, platform: str | None, policy: str, *, all_tags: bool, all_platforms: bool, access: Access, quiet: bool
-) -> None:
+def command(name: str, *, flags: PullFlags, access: Access, quiet: bool) -> None:
     """Download an image and keep it in the store under its name.
 
     Layers that the store has are not downloaded again, and interrupted downloads are resumed. Mirrors, certificates
     and credentials are read from the configuration files of Docker and Podman.
     """
     reference = parse_reference(name)
-    if all_tags and (reference.digest or _has_tag(name, reference)):
+    if flags.all_tags and (reference.digest or _has_tag(name, reference)):
         raise RequestError("tag can't be used with --all-tags/-a")
-    if all_platforms and platform and is_written("platform"):
+    if flags.all_platforms and flags.platform and is_written("platform"):
         raise RequestError("--platform can't be used with --all-platforms")
-    platform = None if all_platforms else platform
+    platform = None if flags.all_platforms else flags.platform
     opened = store()
     try:
-        if not all_tags and _is_enough(opened, reference, policy):
+        if not flags.all_tags and _is_enough(opened, reference, flags.policy):
             say(str(reference))
             return
         with opened.in_use(), open_registry(reference.registry, access) as registry:
-            tags = registry.tags(reference.repository) if all_tags else ()
-            if not all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
+            tags = registry.tags(reference.repository) if flags.all_tags else ()
+            if not flags.all_tags and not reference.digest and not _has_tag(name, reference) and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
             for wanted in [reference._replace(tag=tag) for tag in tags] or [reference]:
                 one = _Pull(opened, registry, wanted, quiet=quiet)
                 try:
-                    one.run(given_platform(platform), everything=all_platforms)
+                    one.run(given_platform(platform), everything=flags.all_platforms)
                 except PullFailed as error:
-                    if policy != "newer" or opened.layout.resolve(str(wanted)) is None:
+                    if flags.policy != "newer" or opened.layout.resolve(str(wanted)) is None:
                         raise
                     warn(f"{error}; the store has one")
             for text in registry.warnings:

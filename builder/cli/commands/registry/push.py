@@ -6,6 +6,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.push_form import PushForm, form_options
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.flags.values import FilePath
@@ -24,28 +25,31 @@ from pybuild.builder.outputs.push import Watch, push, pushable, selected
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class PushFlags:
+    """What is uploaded, and where its digest is written."""
+
+    all_tags: bool = option("-a", "--all-tags", is_flag=True, help="Upload all tags of the repository.")
+    platform: str | None = option(
+        "--platform", metavar="OS/ARCH[/VARIANT]", help="Upload this platform only of a multi-platform image."
+    )
+    digestfile: Path | None = option(
+        "--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the pushed image to FILE."
+    )
 
 
 @click.command("push", cls=Command)
 @click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
-@click.option("-a", "--all-tags", is_flag=True, help="Upload all tags of the repository.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Upload this platform only of a multi-platform image.")
-@click.option("--digestfile", type=FilePath(), metavar="FILE", help="Write the digest of the pushed image to FILE.")
+@takes(PushFlags, "flags")
 @taken(*RETRY, *TRUST, "--remove-signatures")
 @form_options
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")
 @root_option
-def command(
-    name: str,
-    *,
-    all_tags: bool,
-    platform: str | None,
-    digestfile: Path | None,
-    form: PushForm,
-    access: Access,
-    quiet: bool,
-) -> None:
+def command(name: str, *, flags: PushFlags, form: PushForm, access: Access, quiet: bool) -> None:
     """Upload the image NAME to the registry that its name begins with (default: Docker Hub).
 
     Layers that the registry has are not uploaded again. The tag appears when the upload is complete. A multi-platform
@@ -53,20 +57,20 @@ def command(
     """
     reference = pushable(name)
     tagged = name.endswith(f":{reference.tag}")
-    if all_tags and tagged:
+    if flags.all_tags and tagged:
         raise RequestError("tag can't be used with --all-tags/-a")
     opened = store()
     try:
         with opened.in_use():
-            if not all_tags and not tagged and not quiet:
+            if not flags.all_tags and not tagged and not quiet:
                 say(f"Using default tag: {DEFAULT_TAG}")
-            wanted = given_platform(platform)
-            for item in _tags(opened, reference) if all_tags else [reference]:
+            wanted = given_platform(flags.platform)
+            for item in _tags(opened, reference) if flags.all_tags else [reference]:
                 digest = _push(opened, item, wanted, form=form, access=access, quiet=quiet)
     finally:
         opened.close()
-    if digestfile is not None:
-        replace_file(digestfile, f"{digest}\n".encode())
+    if flags.digestfile is not None:
+        replace_file(flags.digestfile, f"{digest}\n".encode())
 
 
 def _tags(opened: Store, reference: Reference) -> list[Reference]:

@@ -6,6 +6,7 @@ import click
 
 from pybuild.builder.cli.command import Command, format_option
 from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.tools import note, say
 from pybuild.builder.errors import RequestError
@@ -13,38 +14,46 @@ from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.registry import open_registry
 from pybuild.builder.oci.registry.search import HUB, FoundRepository, search
 from pybuild.builder.options import boolean
+from pybuild.runtime.values import frozen
 
 _HEADERS = {"Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", "IsOfficial": "OFFICIAL"}
 _LIMITS = range(1, 101)
 _LONGEST, _LONGEST_NUMBER = 45, 18
 
 
+@frozen
+class SearchFlags:
+    """Which results are shown, and how."""
+
+    filters: tuple[str, ...] = option(
+        "-f", "--filter", empty=True, multiple=True, metavar="KEY=VALUE", help="stars=NUMBER, is-official=BOOL."
+    )
+    limit: int = option(
+        "--limit", type=int, default=25, metavar="NUMBER", help="Maximum number of results, 1 to 100 (default: 25)."
+    )
+    no_trunc: bool = option("--no-trunc", is_flag=True, help="Do not truncate descriptions.")
+
+
 @click.command("search", cls=Command)
 @click.argument("term", metavar="[SERVER/]TERM")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE", help="stars=NUMBER, is-official=BOOL.")
-@click.option(
-    "--limit", type=int, default=25, metavar="NUMBER", help="Maximum number of results, 1 to 100 (default: 25)."
-)
-@click.option("--no-trunc", is_flag=True, help="Do not truncate descriptions.")
+@takes(SearchFlags, "flags")
 @format_option
 @access_options
-def command(
-    term: str, *, filters: tuple[str, ...], limit: int, no_trunc: bool, template: str | None, access: Access
-) -> None:
+def command(term: str, *, flags: SearchFlags, template: str | None, access: Access) -> None:
     """Search a registry (default: Docker Hub) for repositories, those with the most stars first.
 
     Of a registry without a search the catalog is read, and the names that contain TERM are shown.
     """
-    passes = [_filter(item) for item in filters]
-    if limit not in _LIMITS:
-        raise RequestError(f"limit {limit} is outside the range of [1, 100]")
+    passes = [_filter(item) for item in flags.filters]
+    if flags.limit not in _LIMITS:
+        raise RequestError(f"limit {flags.limit} is outside the range of [1, 100]")
     server, text = _split(term)
     with open_registry(server, access) as registry:
-        found = search(registry, server, text, limit)
+        found = search(registry, server, text, flags.limit)
         for warning in registry.warnings:
             note(warning)
     rows = [
-        _row(server, each, whole=no_trunc)
+        _row(server, each, whole=flags.no_trunc)
         for each in sorted(found, key=lambda each: -each.stars)
         if all(test(each) for test in passes)
     ]

@@ -8,7 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.store.df import reclaimable
 from pybuild.builder.cli.failures import FAILED
-from pybuild.builder.cli.flags.group import takes
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.prune import PruneFlags
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
@@ -19,6 +19,7 @@ from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy, limits
 from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
 
 _WARNING = {
     False: "all dangling images, and everything that neither an image nor the build cache needs",
@@ -28,25 +29,25 @@ _WARNING = {
 _LIMITED = "all dangling images, and the build cache beyond the given limits"
 
 
+@frozen
+class ScopeFlags:
+    """The kinds of data that are removed, and how that is confirmed and shown."""
+
+    everything: bool = option(
+        "-a", "--all", is_flag=True, help="Also remove the whole build cache and all cache mounts."
+    )
+    force: bool = option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")
+    only_cache: bool = option("--build-cache", is_flag=True, help="Remove build cache only, no dangling images.")
+    volumes: bool = option("--volumes", is_flag=True, help="Also remove anonymous volumes that no container uses.")
+    containers: bool = option("--containers", is_flag=True, help="First remove stopped containers.")
+
+
 @click.command("prune", cls=Command)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also remove the whole build cache and all cache mounts.")
-@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only how much space was reclaimed.")
-@click.option("--build-cache", "only_cache", is_flag=True, help="Remove build cache only, no dangling images.")
-@click.option("--volumes", "with_volumes", is_flag=True, help="Also remove anonymous volumes that no container uses.")
-@click.option("--containers", "with_containers", is_flag=True, help="First remove stopped containers.")
+@takes(ScopeFlags, "scope")
 @takes(PruneFlags, "wanted", PruneFlags.policy)
 @root_option
-def command(
-    *,
-    everything: bool,
-    force: bool,
-    quiet: bool,
-    only_cache: bool,
-    with_volumes: bool,
-    with_containers: bool,
-    wanted: Policy,
-) -> int | None:
+def command(*, scope: ScopeFlags, wanted: Policy) -> int | None:
     """Remove dangling images and everything else in the store that is not used.
 
     Images with a name always stay, and so do containers ("container prune" removes those that have ended), but not with
@@ -61,22 +62,22 @@ def command(
     opened = store()
     age = wanted.until  # that of the limits is one of the build cache
     try:
-        if wanted.is_empty and not everything:
+        if wanted.is_empty and not scope.everything:
             wanted = limits(opened.root)
         # As in Docker, -a selects what may be removed; limits of size or age then decide how much of it is.
-        everything = everything and wanted.is_empty
+        everything = scope.everything and wanted.is_empty
         what = _WARNING[everything] if wanted.is_empty else _LIMITED
-        if not force and not _agreed(f"all stopped containers, {what}" if with_containers else what):
+        if not scope.force and not _agreed(f"all stopped containers, {what}" if scope.containers else what):
             return FAILED
-        containers, removed = _prune_containers(opened, age) if with_containers else ([], 0)
-        networks = _prune_networks(opened, age) if with_containers else []
-        images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not only_cache)
-        left = 0 if everything or quiet else among_trees(_left, opened, silent)
-        volumes = _prune_volumes(opened, freed) if with_volumes else []
+        containers, removed = _prune_containers(opened, age) if scope.containers else ([], 0)
+        networks = _prune_networks(opened, age) if scope.containers else []
+        images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not scope.only_cache)
+        left = 0 if everything or scope.quiet else among_trees(_left, opened, silent)
+        volumes = _prune_volumes(opened, freed) if scope.volumes else []
         freed.size += removed
     finally:
         opened.close()
-    if not quiet:
+    if not scope.quiet:
         _list("Deleted Containers", containers)
         _list("Deleted Networks", networks)
         _list("Deleted Volumes", volumes)

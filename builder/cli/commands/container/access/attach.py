@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, show_until_exit
+from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, Foreground, show_until_exit
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.errors import ContainerError
@@ -31,4 +31,5 @@ def command(name: str, *, no_stdin: bool, sig_proxy: bool, detach_keys: str | No
         typed = container.config.program.open_stdin and not no_stdin
         with connected(container.directory) as channel:
             channel.send(messages.ATTACH + (b"i" if typed else b""))
-            return show_until_exit(channel, container, typed=typed, keys=keys, relayed=sig_proxy) or 0
+            foreground = Foreground(typed=typed, keys=keys, relayed=sig_proxy)
+            return show_until_exit(channel, container, foreground) or 0

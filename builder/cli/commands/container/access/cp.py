@@ -13,14 +13,26 @@ from pybuild.builder.containers.archives import pack, unpack_into
 from pybuild.builder.containers.copying import Copier, copy
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.files import place_in, whole_tree
-from pybuild.builder.containers.namespace import within_with
+from pybuild.builder.containers.namespace import within, within_with
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.values import frozen
 
 _TOP = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@frozen
+class _Copying:
+    """A copy between *container* and the host: either *source* or *target* is a path in the container."""
+
+    container: StoredContainer
+    source: str
+    target: str
+    archive: bool
+    follow: bool
 
 
 @click.command("cp", cls=Command)
@@ -44,49 +56,38 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
     with opened_containers() as containers:
         container = containers.find(name or other)
         if name:
-            within_with((), containers.store, _out, container, path, target, owners=archive, follow=follow_link)
+            copying = _Copying(container=container, source=path, target=target, archive=archive, follow=follow_link)
+            within(containers.store, _out, copying)
             container.tell("archive-path", path=path)
             return
+        copying = _Copying(container=container, source=source, target=place, archive=archive, follow=follow_link)
         with binary_stdin() if source == "-" else Path(os.devnull).open("rb") as stream:
-            fd, places = stream.fileno(), (source, place)
-            within_with((fd,), containers.store, _into, container, places, fd, owners=archive, follow=follow_link)
+            within_with((stream.fileno(),), containers.store, _into, copying, stream.fileno())
         container.tell("extract-to-dir", path=place)
 
 
-def _out(
-    store: Store, _tell: Tell, container: StoredContainer, source: str, target: str, *, owners: bool, follow: bool
-) -> None:
-    copier = Copier(None if owners else (os.getuid(), os.getgid()))
-    with whole_tree(Containers(store), container) as tree, _host() as host:
-        place, path = place_in(container, tree, source)
+def _out(store: Store, _tell: Tell, copying: _Copying) -> None:
+    copier = Copier(None if copying.archive else (os.getuid(), os.getgid()))
+    with whole_tree(Containers(store), copying.container) as tree, _host() as host:
+        place, path = place_in(copying.container, tree, copying.source)
         with place:
-            if target == "-":
+            if copying.target == "-":
                 with destination(None) as file:
-                    pack(place, path, sink(file), follow=follow)
+                    pack(place, path, sink(file), follow=copying.follow)
             else:
-                copy((place, path), (host, _absolute(target)), copier, follow=follow)
+                copy((place, path), (host, _absolute(copying.target)), copier, follow=copying.follow)
 
 
-def _into(
-    store: Store,
-    _tell: Tell,
-    container: StoredContainer,
-    places: tuple[str, str],
-    stdin: int,
-    *,
-    owners: bool,
-    follow: bool,
-) -> None:
-    source, target = places
-    copier = Copier(None if owners else (0, 0))
-    with whole_tree(Containers(store), container) as tree, _host() as host:
-        place, path = place_in(container, tree, target)
+def _into(store: Store, _tell: Tell, copying: _Copying, stdin: int) -> None:
+    copier = Copier(None if copying.archive else (0, 0))
+    with whole_tree(Containers(store), copying.container) as tree, _host() as host:
+        place, path = place_in(copying.container, tree, copying.target)
         with place:
-            if source == "-":
+            if copying.source == "-":
                 with open(stdin, "rb", closefd=False) as stream:
                     unpack_into(place, path, stream)
             else:
-                copy((host, _absolute(source)), (place, path), copier, follow=follow)
+                copy((host, _absolute(copying.source)), (place, path), copier, follow=copying.follow)
 
 
 def _host() -> Root:

@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 
 from pybuild.builder.cli.tools import note, pass_on
-from pybuild.builder.containers.attached import Attachment
+from pybuild.builder.containers.attached import DETACH_KEYS, Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import let_go, remove, wait
@@ -14,21 +14,28 @@ from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import ask
 from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.values import frozen
 
 KEYS_HELP = "Keys that leave the container running (default: ctrl-p,ctrl-q)."
 _NEVER = -1
 
 
-def start_in_foreground(
-    containers: Containers,
-    container: StoredContainer,
-    *,
-    typed: bool,
-    keys: bytes,
-    shown: frozenset[int] = frozenset({1, 2}),
-    relayed: bool = True,
-) -> int:
-    """Start *container*, show its output streams *shown*, and return its exit code; 0 when the user detached.
+@frozen
+class Foreground:
+    """How a container is shown.
+
+    With *typed* standard input is passed to it, and with *relayed* the signals that this process gets. *keys* detach
+    from it. *shown* are the streams that are shown: 1 is standard output, 2 standard error.
+    """
+
+    typed: bool
+    keys: bytes = DETACH_KEYS
+    shown: frozenset[int] = frozenset({1, 2})
+    relayed: bool = True
+
+
+def start_in_foreground(containers: Containers, container: StoredContainer, foreground: Foreground) -> int:
+    """Start *container*, show it until it exits, and return its exit code; 0 when the user detached.
 
     A container with ``--rm`` is removed when it exits. The monitor is asked to do so as well, in case that this process
     is killed before.
@@ -40,7 +47,7 @@ def start_in_foreground(
     container.tell("attach")
 
     def prepare(channel: socket.socket) -> None:
-        channel.send(messages.ATTACH + (b"i" if typed else b""))
+        channel.send(messages.ATTACH + (b"i" if foreground.typed else b""))
         if removes:
             channel.send(messages.REMOVES)
 
@@ -53,7 +60,7 @@ def start_in_foreground(
     if channel is None:
         raise ContainerError(f"cannot attach to container {container.name}: it runs already", hint="pybuild attach")
     with channel:
-        code = show_until_exit(channel, container, typed=typed, keys=keys, shown=shown, relayed=relayed)
+        code = show_until_exit(channel, container, foreground)
     if code is None:
         return 0
     _note_memory(container)
@@ -72,32 +79,23 @@ def _note_memory(container: StoredContainer) -> None:
         note(f"note: the kernel killed a process{limit}")
 
 
-def show_until_exit(
-    channel: socket.socket,
-    container: StoredContainer,
-    *,
-    typed: bool,
-    keys: bytes,
-    shown: frozenset[int] = frozenset({1, 2}),
-    relayed: bool = True,
-) -> int | None:
-    """Show the output of *container* until it exits, and return its exit code; None when the user detached.
+def show_until_exit(channel: socket.socket, container: StoredContainer, foreground: Foreground) -> int | None:
+    """Show *container* until it exits, and return its exit code; None when the user detached.
 
-    *channel* is the connection to the monitor of the container. With *relayed* the signals that this process gets are
-    sent to the container, and *typed* passes standard input.
+    *channel* is the connection to the monitor of the container.
     """
-    terminal = container.config.program.tty
+    typed, keys, terminal = foreground.typed, foreground.keys, container.config.program.tty
 
     def send(number: int) -> None:
         with suppress(RuntimeHostError):
             ask(container.directory, messages.SIGNAL + str(number).encode())
 
     def output(stream: int, data: bytes) -> None:
-        if stream in shown:
+        if stream in foreground.shown:
             pass_on(stream, data)
 
     with SignalRelay(_NEVER) as signals, Attachment(channel, output, typed=typed, terminal=terminal, keys=keys) as it:
-        if relayed:
+        if foreground.relayed:
             signals.connect(send)
         try:
             code = it.pump()

@@ -6,28 +6,41 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
+from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.usual.logs import WITHOUT, show
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.logs import moment
 from pybuild.builder.errors import RequestError
+from pybuild.runtime.values import frozen
+
+
+@frozen
+class LogFlags:
+    """Which part of the output is shown, and how."""
+
+    follow: bool = option("-f", "--follow", is_flag=True, help="Follow the output until the container exits.")
+    tail: str = option(
+        "-n",
+        "--tail",
+        empty=True,
+        default="all",
+        metavar="LINES",
+        help="Number of lines to show from the end (default: all).",
+    )
+    since: str | None = option(
+        "--since", metavar="TIME", help="Show output since a time such as 2023-01-31T20:00:00, or 10m ago."
+    )
+    until: str | None = option("--until", metavar="TIME", help="Show output before a time.")
+    timestamps: bool = option("-t", "--timestamps", is_flag=True, help="Show the time of each line.")
+    details: bool = option("--details", is_flag=True, help="No effect: there are no extra details.")
 
 
 @click.command("logs", cls=Command)
 @click.argument("name", metavar="CONTAINER")
-@click.option("-f", "--follow", is_flag=True, help="Follow the output until the container exits.")
-@click.option(
-    "-n", "--tail", default="all", metavar="LINES", help="Number of lines to show from the end (default: all)."
-)
-@click.option("--since", metavar="TIME", help="Show output since a time such as 2023-01-31T20:00:00, or 10m ago.")
-@click.option("--until", metavar="TIME", help="Show output before a time.")
-@click.option("-t", "--timestamps", is_flag=True, help="Show the time of each line.")
-@click.option("--details", is_flag=True, help="No effect: there are no extra details.")
+@takes(LogFlags, "flags")
 @root_option
-def command(
-    name: str, *, follow: bool, tail: str, since: str | None, until: str | None, timestamps: bool, details: bool
-) -> None:
+def command(name: str, *, flags: LogFlags) -> None:
     """Show the output of a container, on standard output and standard error like the container itself."""
-    del details
     now = time.time()
     with opened_containers() as containers:
         container = containers.find(name)
@@ -35,11 +48,11 @@ def command(
             raise ContainerError("configured logging driver does not support reading")
         show(
             container,
-            tail=_count(tail),
-            since=moment(since, now) if since else None,
-            until=moment(until, now) if until else None,
-            follow=follow,
-            timestamps=timestamps,
+            tail=_count(flags.tail),
+            since=moment(flags.since, now) if flags.since else None,
+            until=moment(flags.until, now) if flags.until else None,
+            follow=flags.follow,
+            timestamps=flags.timestamps,
         )
 
 

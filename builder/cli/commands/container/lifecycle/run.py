@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from pybuild.builder.cli.commands.container.access.foreground import start_in_foreground
+from pybuild.builder.cli.commands.container.access.foreground import Foreground, start_in_foreground
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.create import created
 from pybuild.builder.cli.commands.container.lifecycle.start import begin
@@ -52,9 +52,8 @@ def run_container(
         container = created(containers, image, words, flags, platform, attached=attached)
         if not showing.detach:
             shown = frozenset(number for number, name in ((1, "stdout"), (2, "stderr")) if name in attached)
-            return start_in_foreground(
-                containers, container, typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy
-            )
+            foreground = Foreground(typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)
+            return start_in_foreground(containers, container, foreground)
         try:
             begin(containers, container)
         except (BuildError, RuntimeHostError):

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, start_in_foreground
+from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, Foreground, start_in_foreground
 from pybuild.builder.cli.commands.container.common import each, opened_containers
 from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.directory import Containers, StoredContainer
@@ -41,7 +41,8 @@ def command(
             names = tuple(each.name for each in containers.all() if _is_due(each))
         if attach or interactive:
             keys = parse_keys(detach_keys) if detach_keys else DETACH_KEYS
-            return start_in_foreground(containers, containers.find(names[0]), typed=interactive, keys=keys)
+            foreground = Foreground(typed=interactive, keys=keys)
+            return start_in_foreground(containers, containers.find(names[0]), foreground)
         return each(names, lambda container: begin(containers, container), containers)
 
 
