@@ -127,8 +127,6 @@ def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, 
     if there is None and place.endswith("/") and not S_ISDIR(status.st_mode):
         raise ContainerError(f"no such directory: /{place}")
     into = there is not None and S_ISDIR(there.st_mode)
-    if not into and place.endswith("/") and there is not None:
-        raise ContainerError(f"/{place}: not a directory")
     name = last_name(path)
     where = f"{place.rstrip('/')}/{name}" if into and not (contents and S_ISDIR(status.st_mode)) else place.rstrip("/")
     real = old.real(path) if follow or S_ISDIR(status.st_mode) else path
