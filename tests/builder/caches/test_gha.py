@@ -31,13 +31,6 @@ def server() -> Iterator[GhaServer]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def other(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(tmp_path / "other")
     yield opened

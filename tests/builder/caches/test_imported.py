@@ -16,26 +16,12 @@ from pybuild.builder.oci.model import Manifest
 from pybuild.builder.progress import Event, StepOutput, Warned
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
-from pybuild.builder.store.cache import BuiltLayer, Layers, image_layers
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.store import Store
 from tests.helpers.images import tiny_image
 
 KEY, OTHER = Digest.of(b"key"), Digest.of(b"other")
 NAME = "cache mount /c"
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def layer(tmp_path: Path) -> BuiltLayer:
-    """A layer that only the directory of the cache has."""
-    (made,) = image_layers(tiny_image(BlobStore(tmp_path / "cache"), {"f": b"content"}))
-    return replace(made, created="2024-01-02T03:04:05Z")
 
 
 def spec(tmp_path: Path) -> LocalCache:

@@ -22,18 +22,6 @@ def records(shop: Shop) -> int:
     return len(list(shop.store.cache.records()))
 
 
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
-    """Give the disk of the store another size, and so much of it that is free."""
-
-    def pretend(size: int, free: int) -> None:
-        blocks, left = size // 512, free // 512
-        status = os.statvfs_result((512, 512, blocks, left, left, 9, 9, 9, 0, 255))
-        monkeypatch.setattr(os, "statvfs", lambda _path: status)
-
-    return pretend
-
-
 def test_the_cache_is_limited_by_default_which_is_said_once(
     shop: Shop, disk: Callable[[int, int], None], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,15 +5,7 @@ import pytest
 from pybuild.builder.content.context import Sources, open_context
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Files
-from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def ignored(store, tmp_path, files, dockerfile=None):

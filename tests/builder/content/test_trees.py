@@ -10,7 +10,6 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.database import Database
-from pybuild.builder.store.store import open_store
 from pybuild.runtime.paths.safepath import Root
 
 
@@ -110,13 +109,6 @@ def layer_of(store, *members):
 
 def directory(name, **fields):
     return member(name, tarfile.DIRTYPE, **fields)
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def index_of(store, *layers):

@@ -1,8 +1,5 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from pybuild.builder.definition.epoch import with_epoch
 from pybuild.builder.dockerfile import defined
@@ -11,16 +8,9 @@ from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.store import Store
 from tests.helpers.repositories import MOMENT, Repository, daemon
 from tests.helpers.web import MTIME, Web
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def settled(store: Store, request: Request, text: str = "FROM scratch\n") -> Request:

@@ -16,25 +16,10 @@ from pybuild.builder.progress import StepFinished, StepStarted, silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request, Secret
 from pybuild.builder.sources.pins import Remotes
-from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
 from tests.helpers.repositories import Repository, daemon
-from tests.helpers.web import Web
 
 TEXT = "FROM scratch\nCOPY . /c/\n"
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def web():
-    with Web() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,18 +1,10 @@
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pybuild.builder.edit.compare import Setting, layers, settings
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.oci.blobs import BlobStore
 from tests.helpers.images import tiny_image
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
 
 
 def documents(config: dict[str, Any], annotations: dict[str, str] | None = None, **top: Any) -> ImageDocuments:

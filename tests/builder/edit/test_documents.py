@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +10,6 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.validate import validate
 from tests.helpers.images import tiny_image
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
 
 
 def foreign(blobs: BlobStore, config: dict[str, Any], manifest: dict[str, Any], kind: str) -> Image:

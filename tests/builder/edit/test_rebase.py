@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,6 @@ from tests.helpers.images import Files, tiny_image
 OLD: tuple[Files, ...] = ({"base": b"1"}, {"base2": b"1"})
 NEW: tuple[Files, ...] = ({"base": b"2"},)
 OWN: tuple[Files, ...] = ({"app": b"x"}, {"app2": b"y"})
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
 
 
 def base(blobs: BlobStore, layers: tuple[Files, ...], name: str = "docker.io/library/b:1", **config: Any) -> BaseImage:

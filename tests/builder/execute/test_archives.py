@@ -8,11 +8,9 @@ import pytest
 import zstandard
 
 from pybuild.builder.errors import BuildError, StepFailed
-from pybuild.builder.store.store import open_store
 from tests.builder.content.test_trees import directory, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
 from tests.helpers import rawtar
-from tests.helpers.fake_execute import Site
 from tests.helpers.images import tar_of
 from tests.helpers.rawtar import archive, file, hardlink, padded, pax, symlink
 
@@ -23,15 +21,6 @@ COMPRESSORS = {
     "xz": lzma.compress,
     "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
 }
-
-
-@pytest.fixture
-def site(tmp_path):
-    store = open_store(tmp_path / "store")
-    context = tmp_path / "context"
-    context.mkdir()
-    yield Site(store=store, context=context)
-    store.close()
 
 
 def added(site, content, instruction="ADD a /d/", base="scratch"):

@@ -12,20 +12,9 @@ from pybuild.builder.execute.ops import execute
 from pybuild.builder.oci.image import write_image
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Copy
-from pybuild.builder.store.store import open_store
 from tests.builder.content.test_trees import directory, layer_of, member
-from tests.helpers.fake_execute import Site
 from tests.helpers.images import tiny_config
 from tests.helpers.rawtar import archive, file, pax
-
-
-@pytest.fixture
-def site(tmp_path):
-    store = open_store(tmp_path / "store")
-    context = tmp_path / "context"
-    context.mkdir()
-    yield Site(store=store, context=context)
-    store.close()
 
 
 def base_of(site, *members):

@@ -1,19 +1,8 @@
 import pytest
 
 from pybuild.builder.errors import StepFailed
-from pybuild.builder.store.store import open_store
 from tests.builder.execute.test_copy import made, text_of
-from tests.helpers.fake_execute import Site
 from tests.helpers.repositories import MOMENT, Repository, daemon
-
-
-@pytest.fixture
-def site(tmp_path):
-    store = open_store(tmp_path / "store")
-    context = tmp_path / "context"
-    context.mkdir()
-    yield Site(store=store, context=context)
-    store.close()
 
 
 @pytest.fixture

@@ -6,19 +6,8 @@ import pytest
 
 from pybuild.builder.errors import BuildError, StepFailed
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.store import open_store
 from tests.builder.execute.test_copy import archive_of, made, text_of
-from tests.helpers.fake_execute import Site
 from tests.helpers.web import MTIME, Web
-
-
-@pytest.fixture
-def site(tmp_path):
-    store = open_store(tmp_path / "store")
-    context = tmp_path / "context"
-    context.mkdir()
-    yield Site(store=store, context=context)
-    store.close()
 
 
 @pytest.fixture

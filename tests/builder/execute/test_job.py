@@ -5,20 +5,11 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path, PurePath
 from types import NoneType
 
-import pytest
-
 from pybuild.builder.execute.job import Job, SlowFiles
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.store import Store
 from tests.helpers.fake_execute import FakeExecute, Site
 
 PLAIN = (str, int, float, bytes, NoneType, PurePath)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def leaves(value: object) -> Iterator[object]:

@@ -1,19 +1,8 @@
 import pytest
 
 from pybuild.builder.errors import StepFailed
-from pybuild.builder.store.store import open_store
 from tests.builder.content.test_trees import directory, member
 from tests.builder.execute.test_copy import archive_of, base_of, owner
-from tests.helpers.fake_execute import Site
-
-
-@pytest.fixture
-def site(tmp_path):
-    store = open_store(tmp_path / "store")
-    context = tmp_path / "context"
-    context.mkdir()
-    yield Site(store=store, context=context)
-    store.close()
 
 
 def made(site, instructions, base="base"):

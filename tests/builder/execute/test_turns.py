@@ -5,20 +5,9 @@ import pytest
 
 from pybuild.builder.execute import turns
 from pybuild.builder.execute.turns import Turns
-from pybuild.builder.store.store import open_store
 from pybuild.runtime.stopping import stoppable
-from tests.helpers.fake_execute import Site
 
 PATIENCE = 20
-
-
-@pytest.fixture
-def site(tmp_path):
-    store = open_store(tmp_path / "store")
-    context = tmp_path / "context"
-    context.mkdir()
-    yield Site(store=store, context=context)
-    store.close()
 
 
 def test_no_more_threads_than_there_are_turns():

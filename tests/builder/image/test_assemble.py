@@ -4,7 +4,6 @@ import pytest
 
 from pybuild.builder.image.assemble import assemble, timestamp
 from pybuild.builder.oci import media
-from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import History, ImageConfig
 from pybuild.builder.store.cache import BuiltLayer, Layers
@@ -12,11 +11,6 @@ from pybuild.builder.store.cache import BuiltLayer, Layers
 CONFIG = ImageConfig(architecture="amd64", os="linux")
 T0, T1, T2, T3 = (f"2024-01-0{day}T00:00:00Z" for day in range(1, 5))
 PLANNED = "2030-01-01T00:00:00Z"
-
-
-@pytest.fixture
-def blobs(tmp_path):
-    return BlobStore(tmp_path)
 
 
 def layer(number, created=""):

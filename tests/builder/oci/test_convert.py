@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +9,6 @@ from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
 
 
 def converted(blobs: BlobStore, descriptor: Descriptor, form: Form) -> Image:

@@ -1,6 +1,5 @@
 import gzip
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +16,6 @@ from tests.helpers.images import AMD64, ARM64, tar_of, tiny_config, tiny_image, 
 def platform(text: str) -> Platform:
     os_name, architecture, variant = (*text.split("/"), "")[:3]
     return Platform(os=os_name, architecture=architecture, variant=variant)
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
 
 
 def test_an_image_that_was_written_can_be_read(blobs: BlobStore) -> None:

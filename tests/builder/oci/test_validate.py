@@ -1,6 +1,5 @@
 import gzip
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Descriptor, History, Index, Manifest
 from pybuild.builder.oci.validate import validate, validate_store
 from tests.helpers.images import ARM64, tar_of, tiny_config, tiny_image, tiny_index
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
 
 
 @pytest.fixture
@@ -108,5 +102,6 @@ def test_a_store_shows_a_name_that_leads_nowhere(blobs: BlobStore, image: Image)
 
 
 def test_a_store_with_a_broken_table_is_one_problem(blobs: BlobStore) -> None:
+    blobs.root.mkdir(exist_ok=True)
     (blobs.root / "index.json").write_bytes(b"{")
     assert len(validate_store(blobs.root)) == 1

@@ -2,7 +2,6 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,18 +21,10 @@ from pybuild.builder.outputs.options import read
 from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.outputs.tar import TarOutput
 from pybuild.builder.request import Output, Shape
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.store import Store
 from tests.helpers.images import tiny_image
 
 NAMES = ("docker.io/library/tiny:1",)
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
-    store = open_store(tmp_path / "store")
-    yield store
-    store.close()
 
 
 @pytest.fixture

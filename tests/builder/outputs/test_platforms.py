@@ -1,22 +1,11 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.store import Store
 from tests.helpers.images import ARM64, tiny_image, tiny_index
 from tests.helpers.leftovers import descriptors_below
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "copying")
-    store = open_store(tmp_path / "store")
-    yield store
-    store.close()
 
 
 def index_of(store: Store, second: str) -> Descriptor:

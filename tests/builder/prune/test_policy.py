@@ -1,6 +1,5 @@
 """What a policy permits, and how much it leaves."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,18 +38,6 @@ def test_what_is_asked_for_is_known() -> None:
     assert not Policy(until=1.0).is_empty
     assert not Policy(until=1.0).is_sized
     assert Policy(reserved_space=1).is_sized
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
-    """Give the disk of the store another size, and so much of it that is free."""
-
-    def pretend(size: int, free: int) -> None:
-        blocks, left = size // 512, free // 512
-        status = os.statvfs_result((512, 512, blocks, left, left, 9, 9, 9, 0, 255))
-        monkeypatch.setattr(os, "statvfs", lambda _path: status)
-
-    return pretend
 
 
 def test_the_limits_of_a_store_are_those_of_prune(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -13,16 +12,9 @@ from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.progress import Event, StepFinished, StepStarted
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.sources import bases
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.store import Store
 
 NAME = "docker.io/library/base:latest"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def image(store: Store, author: str) -> Image:

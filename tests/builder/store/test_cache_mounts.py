@@ -1,10 +1,7 @@
 """Cache mounts as the store has them, whoever made them."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from pybuild.builder.store.cache_mounts import (
     StoredMount,
@@ -15,16 +12,9 @@ from pybuild.builder.store.cache_mounts import (
     remove,
     sweep,
 )
-from pybuild.builder.store.store import Store, open_store
+from pybuild.builder.store.store import Store
 
 NAME = "cache mount /c 493 0:0"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def one(store: Store) -> StoredMount:

@@ -35,13 +35,6 @@ with opened.in_use():
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def image(store: Store) -> Image:
     made = tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"})
     store.layout.tag("image", made.descriptor)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.oci.image import Image
+from tests.builder.cli.commands.image.conftest import multi
 from tests.builder.cli.conftest import BASE, Shop
-from tests.helpers.images import AMD64, ARM64, docker_archive, tiny_image, tiny_index
+from tests.helpers.images import docker_archive
 
 
 def test_archives_of_docker_are_loaded_compressed_or_not(shop: Shop, tmp_path: Path) -> None:
@@ -38,13 +38,6 @@ def test_what_is_no_archive_is_refused_and_a_missing_file_is_told(shop: Shop, tm
     missing = shop.run("load", "-i", str(tmp_path / "missing"))
     assert missing.code == 3
     assert missing.err.endswith("missing: no such file or directory\n")
-
-
-def multi(shop: Shop) -> list[Image]:
-    """An index of the store under the name ``multi:1``."""
-    images = [tiny_image(shop.store.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
-    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, *images))
-    return images
 
 
 def test_one_platform_of_an_archive_can_be_loaded(shop: Shop, tmp_path: Path) -> None:

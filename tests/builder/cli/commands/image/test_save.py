@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.oci.image import Image
+from tests.builder.cli.commands.image.conftest import multi
 from tests.builder.cli.conftest import Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 
@@ -80,13 +80,6 @@ def test_archives_go_through_pipes(shop: Shop) -> None:
     loaded = subprocess.run([*command, "load"], input=saved.stdout, capture_output=True, check=True, timeout=60)
     assert loaded.stdout == b"Loaded image: tiny:1\n"
     assert shop.run("images", "-q", "--no-trunc").lines == [str(image.id)]
-
-
-def multi(shop: Shop) -> list[Image]:
-    """An index of the store under the name ``multi:1``."""
-    images = [tiny_image(shop.store.blobs, {"x": p.architecture.encode()}, platform=p) for p in (AMD64, ARM64)]
-    shop.store.layout.tag("docker.io/library/multi:1", tiny_index(shop.store.blobs, *images))
-    return images
 
 
 @pytest.mark.parametrize("kept", [0, 1])

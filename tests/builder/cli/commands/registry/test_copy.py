@@ -33,11 +33,6 @@ def other() -> Iterator[FakeRegistry]:
         yield fake
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "source")
-
-
 def place(kind: str, directory: Path, server: FakeRegistry, label: str) -> str:
     """A place of a kind that is called *label*."""
     return {

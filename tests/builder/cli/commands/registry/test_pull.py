@@ -1,7 +1,5 @@
 """``pybuild pull``: an image from its registry."""
 
-from pathlib import Path
-
 import pytest
 
 from pybuild.builder.oci.blobs import BlobStore
@@ -12,11 +10,6 @@ from tests.helpers.registry import Answer, FakeRegistry
 
 pytestmark = pytest.mark.usefixtures("no_registry_settings")
 APP = "team/app"
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "source")
 
 
 def test_a_pull_prints_what_scripts_know(shop: Shop, server: FakeRegistry, source: BlobStore) -> None:

@@ -14,11 +14,6 @@ pytestmark = pytest.mark.usefixtures("no_registry_settings")
 APP = "team/app"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path / "source")
-
-
 def test_a_push_prints_what_scripts_know(shop: Shop, server: FakeRegistry) -> None:
     image = shop.image("tiny:1")
     name = f"{server.name}/{APP}:1"
