@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pybuild.builder.networks.membership import is_live
-from pybuild.runtime.kernel.pidfd import open_process
-from pybuild.runtime.monitor.state import NEVER, STATE, StateFile, boot_id
+from pybuild.runtime.kernel.pidfd import boot_id, open_process
+from pybuild.runtime.monitor.state import NEVER, STATE, StateFile
 from pybuild.runtime.values import frozen, replace
 
 MONITOR = "monitor"

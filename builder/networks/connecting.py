@@ -17,7 +17,7 @@ from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import all_live, forget_live, read_live, write_live
 from pybuild.builder.networks.values import Endpoint, Live, Membership, NetworkConfig
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.monitor.state import boot_id
+from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.networks import namespaces, netavark
 from pybuild.runtime.networks.programs import need
 from pybuild.runtime.values import replace

@@ -5,7 +5,7 @@ from pybuild.builder.networks.endpoints import Allocation, Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import all_live, write_live
 from pybuild.builder.networks.values import Live, PublishedPort
-from pybuild.runtime.monitor.state import boot_id
+from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.networks import namespaces
 from pybuild.runtime.private_networks.private import PrivateNetwork, begin, may_listen
 from pybuild.runtime.private_networks.programs import Forward

@@ -1,4 +1,7 @@
-"""Processes by descriptor, because a number may belong to another process by now, and children that have ended."""
+"""Processes by descriptor, because a number may belong to another process by now, and children that have ended.
+
+Number, start time and boot together identify a process in a file.
+"""
 
 import ctypes
 import os
@@ -49,7 +52,7 @@ def number_of(pidfd: int) -> int:
 def start_time(pid: int) -> int:
     """Return when process *pid* was started, in clock ticks since the boot, 0 when there is no such process.
 
-    Number, start time and boot together belong to one process only.
+    It is the same for as long as the process lives, and differs from that of a later process with its number.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -58,6 +61,12 @@ def start_time(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(fields[_FIELDS_BEFORE_START])
+
+
+def boot_id() -> str:
+    """Return the text by which the kernel identifies the time since the host was booted."""
+    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        return file.read().decode().strip()
 
 
 def open_process(pid: int, started: int) -> int | None:

@@ -7,6 +7,8 @@ import os
 import time
 from _json import encode_basestring_ascii
 
+from pybuild.runtime.kernel.pidfd import boot_id
+
 STATE = "state.json"
 NEVER = "0001-01-01T00:00:00Z"
 """The time of what has not happened."""
@@ -75,9 +77,3 @@ class StateFile:
                 file.flush()
                 os.fsync(file.fileno())
         os.rename(_NEW, STATE, src_dir_fd=directory, dst_dir_fd=directory)
-
-
-def boot_id() -> str:
-    """Return the kernel's name for the time since it was started."""
-    with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-        return file.read().decode().strip()

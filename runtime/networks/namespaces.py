@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, MNT_DETACH, MS_BIND, mount, setns, umount2, unshare
-from pybuild.runtime.monitor.state import boot_id
 from pybuild.runtime.paths.filelock import exclusive
 
 RUN = Path("/run/pybuild")

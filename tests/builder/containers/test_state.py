@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.containers.state import State, is_watched, read_state, write_state
-from pybuild.runtime.kernel.pidfd import start_time
-from pybuild.runtime.monitor.state import boot_id
+from pybuild.runtime.kernel.pidfd import boot_id, start_time
 
 
 def test_a_state_is_believed_while_it_is_watched(tmp_path: Path) -> None:
