@@ -5,6 +5,7 @@ takes longer than to make a sandbox. All texts are bytes, as the kernel takes th
 """
 
 import marshal
+import os
 
 from pybuild.runtime.errors import SandboxError
 
@@ -23,6 +24,14 @@ class Record:
 def encode(record: Record) -> bytes:
     """Return *record* as bytes."""
     return marshal.dumps(_flatten(record))  # type: ignore[arg-type]
+
+
+def memory_file(data: bytes) -> int:
+    """Return a descriptor of a file in memory with *data*, an encoded record. Nothing of it is written to a disk."""
+    fd = os.memfd_create("record", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    return fd
 
 
 def decode(data: bytes) -> Record:

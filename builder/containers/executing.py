@@ -15,7 +15,7 @@ from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.values import frozen
-from pybuild.runtime.wire import encode
+from pybuild.runtime.wire import encode, memory_file
 
 _NOT_THERE = 127
 
@@ -90,10 +90,9 @@ def _child(data: bytes, fork: Fork, inside: Inside) -> Child:
 
 def _leave(data: bytes, fork: Fork) -> None:
     """Start the command in the background, with all streams on /dev/null."""
-    plan = os.memfd_create("command", os.MFD_CLOEXEC)
+    plan = memory_file(data)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.write(plan, data)
         os.close(fork((plan, null, null, null, null)))
     finally:
         os.close(plan)

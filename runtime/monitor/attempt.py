@@ -116,14 +116,6 @@ class Attempt:
         return (code if code >= 0 else 128 - code), ""
 
 
-def plan_file(data: bytes) -> int:
-    """Return a file in memory that holds *data*, an encoded plan."""
-    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(data)
-    return fd
-
-
 def _be_keeper(plan: int, status: int, exec_channel: int, network: int, streams: tuple[int, ...]) -> None:
     """Run as the keeper, in a fork of the monitor. Never returns."""
     try:

@@ -11,7 +11,7 @@ from functools import partial
 from pybuild.runtime.kernel.pidfd import number_of, send_signal, start_time
 from pybuild.runtime.kernel.syscalls import SIGKILL
 from pybuild.runtime.monitor import groups, messages
-from pybuild.runtime.monitor.attempt import KILLED, Attempt, plan_file
+from pybuild.runtime.monitor.attempt import KILLED, Attempt
 from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
 from pybuild.runtime.monitor.entry import Entries, fork_into
 from pybuild.runtime.monitor.events import Teller
@@ -23,7 +23,7 @@ from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
 from pybuild.runtime.monitor.streams import Streams
 from pybuild.runtime.monitor.watch import Health, Restart, WatchOrder
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
-from pybuild.runtime.wire import decode
+from pybuild.runtime.wire import decode, memory_file
 
 CHANNEL, WATCH, LOCK, NETWORK, LIFELINE = 3, 4, 5, 6, 7
 """The descriptors of a monitor: the channel to who started it, its `WatchOrder`, its lock, the network namespace of its
@@ -41,7 +41,7 @@ class Monitor:
         if not isinstance(plan, SandboxPlan):
             raise TypeError(type(plan))
         self._plan = plan
-        self._plan_file = plan_file(watch.plan)
+        self._plan_file = memory_file(watch.plan)
         self._log = JsonLog(self._directory, watch.log.files, watch.log.size)
         self._clients = Clients(self._loop, self._directory, self._said, self._left, self._drained)
         self._starter = self._clients.add(CHANNEL)

@@ -10,6 +10,7 @@ from typing import Protocol
 from pybuild.runtime.sandbox.forking import fork_child
 from pybuild.runtime.sandbox.inside import plan
 from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.wire import memory_file
 
 Output = Callable[[int, bytes], None]
 Fork = Callable[[tuple[int, int, int, int, int]], int]
@@ -51,7 +52,7 @@ class Child:
         self._status, *streams = (reader for reader, _ in pipes)
         self._streams = dict(zip(streams, (1, 2), strict=False))
         written = [writer for _, writer in pipes]
-        given = [_memory(data), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+        given = [memory_file(data), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         try:
             plan_fd, null = given
             status, out, err = written
@@ -139,13 +140,6 @@ class Child:
     def _close_pipes(self) -> None:
         for fd in (self._status, *self._streams):
             os.close(fd)
-
-
-def _memory(data: bytes) -> int:
-    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
-    with open(fd, "wb", closefd=False) as file:
-        file.write(data)
-    return fd
 
 
 def read_available(fd: int) -> bytes | None:

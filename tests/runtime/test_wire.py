@@ -2,6 +2,7 @@
 
 import errno
 import inspect
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.monitor import watch
 from pybuild.runtime.sandbox.inside import plan, process
 from pybuild.runtime.sandbox.inside.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
-from pybuild.runtime.wire import Operation, Record, decode, encode
+from pybuild.runtime.wire import Operation, Record, decode, encode, memory_file
 
 
 def same(one: object, other: object) -> bool:
@@ -64,3 +65,13 @@ def test_an_os_error_becomes_one_that_says_what_was_being_done_and_keeps_its_wor
     assert caught.value.errno == errno.ENOSPC
     with pytest.raises(ZeroDivisionError), Operation("anything"):
         raise ZeroDivisionError
+
+
+def test_a_record_in_memory_is_read_by_its_descriptor_which_no_program_inherits() -> None:
+    record = DirectoryRoot(b"/a", True)
+    fd = memory_file(encode(record))
+    try:
+        assert not os.get_inheritable(fd)
+        assert same(plan.read_record(fd), record)
+    finally:
+        os.close(fd)
