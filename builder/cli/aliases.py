@@ -1,4 +1,4 @@
-"""How commands are found by name: Docker's longer names, such as ``image ls``, and the error for an unknown one."""
+"""Docker's longer names of commands, such as ``image ls``, and the error for an unknown command."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("system", "events"): ("events",),
 }
 FAMILIES = frozenset(family for family, _ in ALIASES)
-"""First words that need a second one."""
+"""The first words of these names, which need a second word."""
 _SHORT = 4
 _ELSEWHERE: Mapping[str, str] = {
     "untag": "'pybuild rmi NAME' removes an image",
@@ -62,7 +62,7 @@ def _suggestion(name: str) -> str:
 
     names = (*COMMANDS, *(" ".join(alias) for alias in ALIASES))
     if len(name) < _SHORT:
-        # Any two words of two letters are near each other.
+        # Any two short words are similar, so the first letter must be the same.
         names = tuple(each for each in names if each[0] == name[:1])
     near = None if name in _ELSEWHERE else closest(name, names)
     return f'did you mean "pybuild {near}"?' if near else ""

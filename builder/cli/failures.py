@@ -1,6 +1,6 @@
-"""What an exception means to the user: a text without a traceback, and an exit code.
+"""The text and the exit code of a failure.
 
-Imports the modules that define the errors only here, when something has failed.
+The modules that define the errors are imported inside the functions: they are needed only when something has failed.
 """
 
 import errno
@@ -94,7 +94,7 @@ def _nearest_option(error: click.NoSuchOption) -> str:
         context = context.parent
     word = error.option_name
     if not word.startswith("--"):
-        return ""  # any two letters are near each other
+        return ""  # any two letters are similar
     near = word if word in names else closest(word, names)
     # click's own list is sorted, its best first, and also has options that are farther away.
     return names[near] if near else next(iter(error.possibilities or ()), "")

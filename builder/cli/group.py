@@ -1,7 +1,4 @@
-"""The commands by name, as click sees them.
-
-Commands live in `builder.cli.commands`, one module each, imported when used: none pays for what others need.
-"""
+"""The program as a click group, whose commands are imported when they are used, so that each starts fast."""
 
 import importlib
 from collections.abc import Sequence
@@ -22,7 +19,7 @@ _GROUP_ONLY = (*_HELP, "--version")
 
 
 class Commands(click.Group):
-    """The commands by name. What begins with an option, a path or an address is a build: ``pybuild -t name .``."""
+    """The commands by name. A command line that begins with an option, a path or a URL is a build: ``pybuild .``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
@@ -62,7 +59,11 @@ class Commands(click.Group):
 
 
 def _understood(words: list[str], *, refuse: bool) -> list[str]:
-    """Return what *words* without a command mean: help, or a build. Raises RequestError when *refuse* and neither."""
+    """Return *words*, which name no command, as a command line for ``help`` or ``build``.
+
+    Raises:
+        RequestError: they look like a misspelt command, and *refuse* is true.
+    """
     first = words[0]
     if first in FAMILIES and (len(words) == 1 or words[1] in _HELP):
         return ["help", first]
@@ -75,7 +76,7 @@ def _understood(words: list[str], *, refuse: bool) -> list[str]:
 
 
 def _leading_flags(args: Sequence[str]) -> int:
-    """Return how many of *args* are flags of the program itself."""
+    """Return the number of leading words that are flags of the program itself, or their values."""
     at = 0
     while at < len(args):
         if args[at] in GLOBAL_FLAGS or args[at].startswith("--root="):

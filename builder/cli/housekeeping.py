@@ -1,7 +1,7 @@
-"""What is done after a build: the limits of the build cache are enforced.
+"""Enforcing the limits of the build cache after a build.
 
-At most once an hour, and only when no other process removes data from the store. The limits are those that
-`builder.prune.policy` reads.
+That is done at most once an hour, and only when no other process removes data from the store. `builder.prune.policy`
+reads the limits.
 """
 
 import os
@@ -22,7 +22,7 @@ _EVERY = 3600
 
 
 def tidy(store: Store) -> None:
-    """Enforce the limits of the store after a build. A mistake in the file is a warning, as the image exists."""
+    """Enforce the limits of the store after a build. A mistake in config.toml is a warning: the build succeeded."""
     stamp = store.root / "locks" / "tidied"
     if _is_recent(stamp) or (not (store.root / "config.toml").exists() and not _may_be_exceeded(store.root)):
         return

@@ -1,4 +1,4 @@
-"""Notes what commands do to images in the log of events, which ``events`` shows."""
+"""Events about images: what commands do to images, as ``events`` shows it."""
 
 import os
 import time
@@ -8,6 +8,6 @@ from pybuild.runtime.monitor.events import append
 
 
 def tell_image(opened: Store, action: str, identity: str, name: str = "") -> None:
-    """Note that *action* was done to the image *identity*, called *name* or like its identity."""
+    """Write an event: *action* happened to the image *identity*, whose name is *name* or else its identity."""
     attributes = {"name": name or identity}
     append(os.fsencode(opened.root), "image", action, identity, attributes, time.time_ns())

@@ -1,7 +1,8 @@
-"""From the command line to a command, and from a failure to a message and an exit code.
+"""Running the command of a command line, and turning a failure into a message and an exit code.
 
-The usual build is read by `usual.py`, everything else by click, from `group.py` on: a build whose steps are all cached
-must not pay for what others need. Nothing but this directory prints, and nothing but this module ends the process.
+The most common builds, and commands about containers, are read without click, because loading it takes longer than a
+build from the cache. Everything else is read by click, from `group.py` on. Only the modules below `builder.cli` print,
+and only this one ends the process.
 
     0 success   1 a step failed, the time was over, or an image does not exist   2 wrong usage or Dockerfile
     3 the host lacks something   4 a pull failed   5 a push failed   70 a bug   130 interrupted
@@ -51,7 +52,7 @@ def main() -> NoReturn:
     except OSError:
         # Otherwise the interpreter would try to flush again when it ends, and print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    # Otherwise the interpreter collects garbage once more before it ends: a sixth of the time of a cached build.
+    # Without this the interpreter collects garbage before it ends, which takes a sixth of the time of a cached build.
     gc.freeze()
     sys.exit(exit_code)
 
@@ -81,10 +82,10 @@ def _is_open(number: int) -> bool:
 
 
 def _run_to_its_end() -> int:
-    """Return the exit code of this process. Once it was interrupted, no further signal changes that."""
+    """Run the command line of this process and return its exit code. After an interrupt further signals are ignored."""
     try:
         with Interrupts():
-            # Under this name it takes the place of Kaniko's program, which has the command version, too.
+            # Called as "executor" it replaces Kaniko's program, which also has a command "version".
             kaniko = os.path.basename(sys.argv[0]) == "executor" and sys.argv[1:] != ["version"]
             name = ["executor"] if kaniko else []
             return run([*name, *sys.argv[1:]])
@@ -93,7 +94,7 @@ def _run_to_its_end() -> int:
 
 
 def run(arguments: Sequence[str], given: Tools | None = None) -> int:
-    """Carry out *arguments* and return the exit code. *given* replaces what commands work with, for tests."""
+    """Run the command line *arguments* and return the exit code. Tests pass replacements in *given*."""
     current = begin(given or Tools())
     try:
         return _carried_out(arguments, current)
@@ -112,7 +113,7 @@ def _carried_out(arguments: Sequence[str], current: Session) -> int:
         try:
             return carry_out(request, Reported(mode=mode))
         except KeyboardInterrupt:
-            sys.stderr.write("\n")  # behind the ^C that a terminal shows; click does the same
+            sys.stderr.write("\n")  # after the ^C that a terminal shows, as click does
             raise
     done = _about_containers(arguments, current)
     if done is not None:
@@ -152,7 +153,7 @@ def _failed(error: BaseException, current: Session, *, debug: bool) -> int:
     from pybuild.builder.cli.failures import describe
     from pybuild.builder.store.room import store_failure
 
-    # What the disk of the store refuses is said of the store.
+    # An error of the disk that the store is on names the store.
     known = store_failure(error, current.opened) if isinstance(error, OSError) and current.opened else None
     failure = describe(known or error, debug=debug)
     sys.stderr.write(failure.text)

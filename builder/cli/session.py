@@ -1,4 +1,4 @@
-"""The command that this process carries out: what it works with, and the store that its command line names."""
+"""The command that this process carries out: the store that its command line names, and replacements for tests."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Tools:
-    """The ports of the commands; tests hand in others. None stands for the program's own."""
+    """Replacements for tests of the functions that open a store and build; None stands for the real one."""
 
     def __init__(
         self, open_store: Callable[[Path | None, Any], Any] | None = None, build: Callable[..., Any] | None = None
@@ -16,7 +16,7 @@ class Tools:
 
 
 class Session:
-    """One command."""
+    """The command that is carried out."""
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
@@ -30,12 +30,12 @@ _session: ContextVar[Session] = ContextVar("session")
 
 
 def begin(tools: Tools) -> Session:
-    """Begin a command that works with *tools*."""
+    """Start the session of a command that works with *tools*, and return it."""
     begun = Session(tools)
     _session.set(begun)
     return begun
 
 
 def session() -> Session:
-    """Return what was begun last."""
+    """Return the current session."""
     return _session.get(None) or begin(Tools())

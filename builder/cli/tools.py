@@ -1,6 +1,6 @@
-"""What every command works with: the store that the user named, and its standard streams.
+"""Functions that every command uses: opening the store, printing, and reading standard input.
 
-Without click: the usual build is read without it (`builder.cli.flags.usual`).
+This module does not import click, because the most common command lines are read without it.
 """
 
 import os
@@ -21,9 +21,7 @@ _HANDLES = "/proc/self/fd"
 
 
 def store(registries: "RegistryAccess | None" = None) -> "Store":
-    """Open the store that the command line names. What has to be root is done in `builder.store.inside`.
-
-    *registries* is as for `Store.open`.
+    """Open the store that the command line names; *registries* is as for `Store.open`.
 
     Raises:
         SandboxUnavailable: /proc is missing, without which no file of a store is opened.

@@ -1,4 +1,4 @@
-"""Values of the flags of ``build``: from what the user wrote to what a `Request` holds. Raises RequestError."""
+"""Parsing the values of flags of ``build`` into the fields of a `Request`. Mistakes are RequestErrors."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ _MULTI = "BUILDKIT_MULTI_PLATFORM"
 def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return ``NAME=value`` pairs; a NAME alone takes its value from *env* and is left out when it has none there.
 
-    SOURCE_DATE_EPOCH of *env* is handed on unless given, and so are the proxies of Docker's ``config.json``.
+    SOURCE_DATE_EPOCH of *env* is passed on unless it is given, and so are the proxies of Docker's ``config.json``.
     """
     own = {name: env[name] for name in (EPOCH,) if name in env}
     named = variables(given, env, "--build-arg")
@@ -22,7 +22,7 @@ def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple
 
 
 def _proxies(given: Mapping[str, str], env: Mapping[str, str]) -> Mapping[str, str]:
-    # Those who do not use Docker as well have no such file.
+    # Without this file, which only users of Docker have, the module need not be imported.
     if "DOCKER_CONFIG" not in env and not os.path.exists(f"{env.get('HOME', '')}/.docker/config.json"):
         return {}
     from pybuild.builder.cli.flags.proxy_config import proxy_arguments
@@ -45,7 +45,10 @@ def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[s
 
 
 def lines_of(flag: str, path: Path) -> list[str]:
-    """Return the lines of the file of *flag* but for comments and empty ones; as in Docker, spaces at an end stay."""
+    """Return the lines of a file without comments and empty lines. As in Docker, trailing spaces stay.
+
+    *flag* is the flag that names the file, for errors.
+    """
     try:
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except OSError as error:
@@ -58,12 +61,12 @@ def lines_of(flag: str, path: Path) -> list[str]:
 
 
 def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
-    """Return the time that SOURCE_DATE_EPOCH sets, in seconds; a name in it is looked up by the build."""
+    """Return the seconds of SOURCE_DATE_EPOCH; None when it is missing, or is a word that the build resolves."""
     return seconds_of(arguments.get(EPOCH, ""))
 
 
 def dockerfile_address(given: str | None) -> str:
-    """Return the URL that ``-f`` names, "" for a path."""
+    """Return the URL that ``-f`` names; "" when it names a path."""
     return given if given and given.lower().startswith(("http://", "https://")) else ""
 
 
@@ -120,7 +123,7 @@ def hosts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
 def _host(item: str) -> tuple[str, str]:
     name, _, address = item.partition("=" if "=" in item else ":")
     address = address.removeprefix("[").removesuffix("]")
-    # Steps share the network of the host, so the host is reached by the loopback address.
+    # Steps share the network of the host, so its address is that of the loopback interface.
     return name, "127.0.0.1" if address == "host-gateway" else address
 
 
@@ -162,13 +165,13 @@ def _boolean(text: str) -> bool:
 
 
 def compression(given: str) -> Compression:
-    """Return the compression that ``TYPE[,LEVEL]`` asks for."""
+    """Parse ``TYPE[,LEVEL]``. Raises RequestError."""
     algorithm, comma, level = given.partition(",")
     return checked_compression(algorithm, level if comma else None)
 
 
 def checked_compression(algorithm: str, level: str | None) -> Compression:
-    """Return a compression; *level* None is the default of each. Raises RequestError."""
+    """Return a compression; *level* None means the default of the algorithm. Raises RequestError."""
     if level is None:
         return Compression(algorithm=algorithm)
     if not (level.isascii() and level.isdigit()):

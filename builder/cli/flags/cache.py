@@ -52,7 +52,7 @@ class CacheFlags:
 
 
 def inline_cache(build_args: Mapping[str, str]) -> tuple[CacheSpec, ...]:
-    """Return the cache that a build argument asks for."""
+    """Return the inline cache if the build argument BUILDKIT_INLINE_CACHE is true, else nothing."""
     if not is_true(build_args.get(_INLINE, "")):
         return ()
     from pybuild.builder.caches.places import InlineCache

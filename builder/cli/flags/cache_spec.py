@@ -1,4 +1,4 @@
-"""One ``--cache-from`` or ``--cache-to``: from its text to the cache that it names. Raises RequestError."""
+"""Parsing ``--cache-from`` and ``--cache-to``. Mistakes are RequestErrors."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ def read_to(given: Iterable[str]) -> tuple[CacheSpec, ...]:
 
 
 def _specs(given: Iterable[str], flag: str, types: Mapping[str, tuple[str, ...]]) -> tuple[CacheSpec, ...]:
-    # An empty value is what a script passes when its variable is not set.
+    # A script passes an empty value when its variable is not set.
     return tuple(_spec(text, flag, types) for text in given if text)
 
 
@@ -127,7 +127,7 @@ def _gha(options: Mapping[str, str], flag: str) -> CacheSpec:
 
 @contextmanager
 def _blaming(flag: str) -> Iterator[None]:
-    """Let what a value refuses be the mistake of *flag*."""
+    """Let a RequestError of the block name *flag*."""
     try:
         yield
     except RequestError as error:

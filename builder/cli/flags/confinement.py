@@ -1,4 +1,4 @@
-"""What ``--cap-add``, ``--security-opt``, ``--device`` and the like say, for steps and for containers alike."""
+"""Parsing ``--cap-add``, ``--security-opt``, ``--device`` and the like, for steps and for containers."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ _GPU = "nvidia.com/gpu"
 _GPU_KEYS = frozenset({"count", "device", "driver", "capabilities", "options"})
 _LIMIT = 1 << 20
 _OFF = frozenset({"apparmor=unconfined", "label=disable"})
-"""What is so anyway: pybuild sets no labels of security modules."""
+"""Options that change nothing, because pybuild sets no labels of security modules."""
 _KNOWN = "there are no-new-privileges, seccomp=FILE and seccomp=unconfined"
 
 
@@ -28,7 +28,7 @@ def confinement(
     devices: Sequence[str] = (),
     security: Sequence[str] = (),
 ) -> Rights:
-    """Return what these flags say together. Raises RequestError."""
+    """Return the rights that these flags give. Raises RequestError."""
     added, dropped = named(cap_add, cap_drop)
     seccomp, no_new_privileges = _security(security)
     by_name, nodes = _devices(devices)
@@ -47,7 +47,7 @@ def confinement(
 def _security(given: Iterable[str]) -> tuple[str | None, bool]:
     seccomp, no_new_privileges = None, False
     for text in given:
-        # Docker also takes a colon, which it took alone once.
+        # Docker also accepts a colon, its older notation.
         name, _, value = (text if "=" in text else text.replace(":", "=", 1)).partition("=")
         if name == "no-new-privileges":
             no_new_privileges = _switch(text, value)
@@ -66,7 +66,7 @@ def _switch(text: str, value: str) -> bool:
 
 
 def _profile(value: str) -> str | None:
-    """Return the text of a profile, checked; "" for no filter, None for the usual one."""
+    """Return the text of a valid profile; "" for no filter, None for the default one."""
     if value in {"unconfined", "builtin"}:
         return "" if value == "unconfined" else None
     if not value:

@@ -50,10 +50,10 @@ class Outputs:
 def read_outputs(
     texts: Sequence[str], form: str, compression: Compression | None, *, annotated: bool = False
 ) -> Outputs:
-    """Return what *texts* ask for; *form* is that of ``--format``, *compression* that of ``--compression``.
+    """Return the outputs that the arguments *texts* of ``-o`` describe.
 
-    zstd and annotations (*annotated* says that there are any) need OCI media types: as in Docker, an output that asks
-    for others gets these, and a warning.
+    *form* is the value of ``--format``, *compression* that of ``--compression``. zstd and annotations (*annotated* says
+    that there are any) need OCI media types. As in Docker, an output that asks for others gets these, and a warning.
 
     Raises:
         RequestError: an option is wrong, or two outputs ask for different compressions and neither has
@@ -79,7 +79,7 @@ def read_outputs(
 
 
 def given_output(text: str) -> Given:
-    """Return what one ``-o`` asks for. Raises RequestError."""
+    """Parse one ``-o``. Raises RequestError."""
     from pybuild.builder.outputs.kinds import parse
     from pybuild.builder.outputs.options import read
 

@@ -14,7 +14,7 @@ _DOCKER = {"oci": False, "v2s2": True, "docker": True}
 
 @frozen
 class PushForm:
-    """What to convert. *docker* None keeps the media types, *algorithm* "" keeps the layers."""
+    """How an image is converted. *docker* None keeps its media types, *algorithm* "" keeps its layers."""
 
     docker: bool | None = None
     algorithm: str = ""

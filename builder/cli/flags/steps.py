@@ -1,4 +1,4 @@
-"""Flags of ``build`` about what RUN steps get: secrets, SSH agents, entitlements. Raises RequestError."""
+"""Flags of ``build`` that give RUN steps something: secrets, SSH agents, entitlements. Mistakes are RequestErrors."""
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ _FIELDS = "use id=, src=, env= and type="
 
 @frozen
 class StepFlags:
-    """Flags about what RUN steps get."""
+    """Flags that give RUN steps something."""
 
     secrets: tuple[str, ...] = option(
         "--secret",

@@ -3,10 +3,10 @@
     [--root DIR] [build] [-t NAME]... [-f PATH] [--build-arg NAME=VALUE]... [--label NAME=VALUE]... [--target STAGE]
     [--network MODE] [--no-cache] [--progress MODE] [-q] DIRECTORY
 
-Loading click and declaring the hundred flags of `build` takes as long as all the rest of a build in which nothing
-changed. A command line with any other word, or with a mistake, is left to click, which has the messages. The names of
-the flags are declared here, and the groups of flags take them from here. That click makes the same request of the same
-words is tested (`tests/builder/cli/flags/test_usual.py`).
+Loading click and declaring the hundred flags of `build` takes as long as the rest of a build in which nothing changed.
+A command line with any other word, or with a mistake, is left to click, which has the messages. The names of the flags
+are declared here, and the groups of flags use them. `tests/builder/cli/flags/test_usual.py` tests that click makes the
+same request from the same words.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Types of words on the command line that a shell can complete: images, stages, directories and Dockerfiles."""
+"""Types of command-line words that a shell can complete: images, stages, directories and Dockerfiles."""
 
 import re
 from collections.abc import Iterable

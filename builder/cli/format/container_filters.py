@@ -32,7 +32,7 @@ _KEYS = (
 
 
 def container_filter(containers: Containers, given: Iterable[str]) -> tuple[Passes, bool]:
-    """Return what *given* asks for, and whether it tells the state, so that all containers are asked.
+    """Return the test for the filters *given*, and whether they select states, so that all containers are tested.
 
     Raises:
         RequestError: there is no such filter, or no such container.
@@ -43,7 +43,7 @@ def container_filter(containers: Containers, given: Iterable[str]) -> tuple[Pass
 
 
 def prune_filter(given: Iterable[str]) -> Passes:
-    """Return what *given* asks for: ``until``, ``label`` and ``label!``. Raises RequestError."""
+    """Return the test for the filters *given*: ``until``, ``label`` and ``label!``. Raises RequestError."""
     now = time.time()
 
     def test(key: str, value: str) -> Passes:
@@ -100,7 +100,7 @@ def _networks(container: StoredContainer) -> set[str]:
 
 
 def _port(value: str, *, published: bool) -> Passes:
-    """Return the test for a port or a range of a container: one that is published, or one that is exposed."""
+    """Return the test for a port or a range of ports of a container, for published or for exposed ones."""
     wanted = {*parse_exposed(value)}
 
     def passes(container: StoredContainer) -> bool:

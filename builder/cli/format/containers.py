@@ -1,4 +1,4 @@
-"""Containers as rows of a listing, in the words of ``docker ps``."""
+"""Containers as rows of a listing, in the format of ``docker ps``."""
 
 import time
 from datetime import datetime
@@ -35,7 +35,7 @@ _COMMAND, _MOUNT = 20, 15
 
 
 def container_row(container: StoredContainer, state: State, *, whole: bool, size: int = 0) -> Row:
-    """Return the fields of a container in *state*; *whole*: nothing is shortened, *size*: what it takes on the disk."""
+    """Return the fields of a container in *state*. With *whole* nothing is shortened; *size* is its disk usage."""
     config = container.config
     created = moment_of(config.created)
     first, *others = config.program.args

@@ -1,4 +1,4 @@
-"""The filters of ``events``. Those with one key need only fit one; of labels all."""
+"""The filters of ``events``: of several with the same key one must match, of labels all."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,7 +10,7 @@ _KEYS = ("container", "daemon", "event", "image", "label", "network", "scope", "
 
 
 def event_filter(given: Iterable[str]) -> Passes:
-    """Return what *given* asks for. Raises RequestError."""
+    """Return the test for the filters *given*. Raises RequestError."""
     wanted = by_key(given, _KEYS)
     return lambda event: all(_fits(event, key, values) for key, values in wanted.items())
 
@@ -21,7 +21,7 @@ def _fits(event: Event, key: str, values: list[str]) -> bool:
         return all(has_label(event.attributes, value) for value in values)
     match key:
         case "event":
-            # What follows a colon says more of the same, such as the words of an exec.
+            # After a colon an action has details, such as the command of an exec.
             known = {event.action, event.action.partition(":")[0]}
         case "type":
             known = {event.kind}

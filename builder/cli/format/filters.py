@@ -1,4 +1,4 @@
-"""What ``--filter`` of listings has in common. Of several values of one key one must fit, of labels and times all."""
+"""``--filter`` of listings: of several values of one key one must match, of labels and times all."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
@@ -27,7 +27,7 @@ def by_key(given: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
 def passing(
     wanted: Mapping[str, Iterable[str]], test: Callable[[str, str], Callable[[_Item], bool]]
 ) -> Callable[[_Item], bool]:
-    """Return the test for all that is *wanted*; *test* returns that for one key and value."""
+    """Return the test for all filters in *wanted*; *test* returns that for one key and value."""
     tests = [(all if key in _ALL else any, [test(key, each) for each in values]) for key, values in wanted.items()]
     return lambda item: all(enough(fits(item) for fits in some) for enough, some in tests)
 

@@ -1,4 +1,4 @@
-"""Networks as rows of a listing, in the words of ``docker network ls``, and its filters. Raises RequestError."""
+"""Networks as rows of a listing, in the format of ``docker network ls``, and the filters of the listing."""
 
 from collections.abc import Callable, Iterable
 
@@ -25,7 +25,7 @@ HEADERS = {
 
 
 def network_row(each: NetworkConfig, *, whole: bool) -> Row:
-    """Return the fields of a network; *whole*: its id is not cut off."""
+    """Return the fields of a network. With *whole* its id is not shortened."""
     return {
         "ID": each.id if whole else each.id[:_SHORT],
         "Name": each.name,
@@ -39,7 +39,7 @@ def network_row(each: NetworkConfig, *, whole: bool) -> Row:
 
 
 def network_filter(given: Iterable[str], networks: Networks) -> _Test:
-    """Return the test for a network that *given* makes."""
+    """Return the test for the filters *given*. Raises RequestError."""
     return passing(by_key(given, _KEYS), lambda key, value: _test(key, value, networks))
 
 

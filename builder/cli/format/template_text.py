@@ -1,4 +1,4 @@
-"""From the text of a template to its parts: texts, actions and blocks."""
+"""Parsing a template into its parts: texts, actions and blocks."""
 
 import re
 from collections.abc import Sequence

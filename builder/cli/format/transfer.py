@@ -1,4 +1,4 @@
-"""Progress of pull and push: on a terminal one line that changes, elsewhere only results."""
+"""The progress of pull and push: one line that changes on a terminal, and only the results elsewhere."""
 
 import sys
 import threading
@@ -45,5 +45,5 @@ class Meter:
 
 
 def short(digest: str) -> str:
-    """Return the twelve letters by which people know a blob."""
+    """Return the first twelve digits of the digest of a blob."""
     return digest.partition(":")[2][:12]

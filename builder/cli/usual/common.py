@@ -1,4 +1,4 @@
-"""What usual commands share: reading the words, of which few flags are known, and finding the container they name."""
+"""What these commands share: reading a command line with few known flags, and finding the container that it names."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,10 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class KnownFlags:
-    """The flags that a command knows, by each of their names: with one value, with several, without any.
+    """The flags that a command knows, by each of their names.
 
-    *interspersed*: flags may also follow the first word that is none.
+    *ones* have one value, *many* are repeated, *switches* have none. With *interspersed* flags may also follow the
+    first word that is not a flag.
     """
 
     ones: Mapping[str, str] = {}
@@ -28,7 +29,7 @@ class KnownFlags:
 
 @frozen
 class UsualWords:
-    """What was given: the values of the flags by the names that `KnownFlags` gives them, and the words behind them."""
+    """A command line: the values of its flags, by the names that `KnownFlags` gives them, and its other words."""
 
     values: Mapping[str, Sequence[str]]
     words: Sequence[str]
@@ -47,7 +48,7 @@ class UsualWords:
 
 
 def read(words: Sequence[str], known: KnownFlags) -> UsualWords | None:
-    """Return what *words* say; None when one of them is not known here, or could be a mistake."""
+    """Read the command line *words*; return None when it has an unknown flag, or could be a mistake."""
     values: dict[str, list[str]] = {}
     plain: list[str] = []
     rest = list(words)[::-1]
@@ -82,9 +83,9 @@ def _switches(word: str, known: KnownFlags) -> list[str] | None:
 
 
 def own_root() -> Path | None:
-    """Return the directory of the store; None unless it is there, and this user's alone.
+    """Return the directory of the store; None when it is missing, or others may access it.
 
-    `Store.open` explains what is wrong with another one. With a chosen isolation click's commands check that.
+    `Store.open` then has the message. None is also returned when an isolation was chosen, which click's commands check.
     """
     if VARIABLE in os.environ:
         return None
@@ -98,7 +99,7 @@ def own_root() -> Path | None:
 
 
 def found_container(name: str) -> StoredContainer | None:
-    """Return the container that *name* names; None when there is none, or not here: others have the messages."""
+    """Return the container that *name* names; None when it is not found: click's commands have the message."""
     root = own_root()
     if root is None:
         return None

@@ -1,4 +1,4 @@
-"""``pybuild exec`` without click: the command in a container of which most is known to be right."""
+"""``pybuild exec`` without click, for a running container and the most common flags."""
 
 import os
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _variable(item: str) -> tuple[str, str] | None:
 
 
 def run_inside(container: StoredContainer, inside: Inside, *, detach: bool) -> int:
-    """Run a command inside and return its exit code, 0 at once with *detach*. Raises what `execute` raises."""
+    """Run a command in a container and return its exit code, with *detach* 0 at once. Raises as `execute` does."""
     try:
         return execute(container, inside, None if detach else pass_on)
     except NotStarted as error:

@@ -1,4 +1,4 @@
-"""``pybuild logs`` without click: what a container printed, or the last lines of it."""
+"""``pybuild logs`` without click: the output of a container, or its last lines."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -16,7 +16,7 @@ _KNOWN = KnownFlags(
     interspersed=True,
 )
 WITHOUT = "none"
-"""The driver that keeps nothing."""
+"""The log driver that keeps no output."""
 
 
 def command(words: Sequence[str]) -> int | None:
@@ -48,7 +48,7 @@ def show(
     follow: bool = False,
     timestamps: bool = False,
 ) -> None:
-    """Print what a container printed, on the same streams, as `batches` finds it."""
+    """Print the output of a container on the streams that it was written to; the arguments are those of `batches`."""
     found = batches(
         container.directory,
         tail=tail,

@@ -1,4 +1,4 @@
-"""``pybuild ps`` without click: the plain table, or the ids."""
+"""``pybuild ps`` without click: the table with the default columns, or the ids."""
 
 from collections.abc import Sequence
 

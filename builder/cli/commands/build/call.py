@@ -44,7 +44,7 @@ _IMAGE_FORMATS = frozenset({"oci", "docker"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question: *method* is one of `_FORMATS`; with *ignore_status* warnings are no failure."""
+    """A question about a Dockerfile. *method* is one of `_FORMATS`; with *ignore_status* warnings are no failure."""
 
     method: str
     format: str = _TEXT

@@ -1,4 +1,7 @@
-"""From a request to an image, and to what is shown of it. Without click: see `usual.py`."""
+"""Carrying out a build request: the progress display, the build, and the files that its result is written to.
+
+This module does not import click: the most common builds are read without it (`builder.cli.flags.usual`).
+"""
 
 import os
 import sys
@@ -67,7 +70,7 @@ def carry_out(
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
     if (reported.iidfile, reported.iidfile_raw, reported.metadata_file) != (None, None, None):
         _write_files(reported, ids, outcome, watched)
-    # What went to standard output is all that is wanted there.
+    # When an output is written to standard output, nothing else may be.
     if reported.mode == "quiet" and not any(output.streams for output in request.result.outputs):
         say(ids)
     return 0

@@ -1,4 +1,4 @@
-"""Preflight checks: what would make a build fail at its end is found before it starts. Raises RequestError."""
+"""Preflight checks: mistakes that would make a build fail at its end are found before it starts."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,11 @@ from pybuild.builder.request import Output, Request, Secret
 
 
 def check_beforehand(request: Request, files: Iterable[Path | None]) -> None:
-    """Check what *request* will read and write, and the *files* that the image ID is written to."""
+    """Check the files and directories that *request* reads and writes, and *files*, to which results are written.
+
+    Raises:
+        RequestError: one of them cannot be used.
+    """
     _check_outputs(request)
     check_secrets(request.execution.secrets)
     for path in files:

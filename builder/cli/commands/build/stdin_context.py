@@ -64,7 +64,7 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
         return
     if request.files.context == request.files.dockerfile:
         raise RequestError("invalid argument: can't use stdin for both build context and dockerfile")
-    # Imported here because it brings random, shutil and three compressors.
+    # Imported here because it imports random, shutil and three compressors.
     from pybuild.runtime.paths.scratch import temporary
 
     with temporary() as directory:

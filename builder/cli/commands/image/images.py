@@ -1,4 +1,4 @@
-"""``pybuild images``: what the store has."""
+"""``pybuild images``: the images of the store."""
 
 import time
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ def _print(text: str) -> None:
 
 
 def short_id(identity: str) -> str:
-    """Return the twelve digits by which people know an image."""
+    """Return the first twelve digits of an image ID, as listings show it."""
     return identity.partition(":")[2][:12]
 
 

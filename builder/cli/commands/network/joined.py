@@ -1,4 +1,4 @@
-"""A container is connected to one more network, or disconnected."""
+"""``network connect`` and ``network disconnect``: changing the networks of a container, which may run."""
 
 from pybuild.builder.cli.flags.container.network import checked_address, checked_alias
 from pybuild.builder.containers.directory import Containers, StoredContainer, held
@@ -12,7 +12,11 @@ from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVA
 
 
 def joined(containers: Containers, container: StoredContainer, name: str, aliases: tuple[str, ...], ip: str) -> None:
-    """Put *container* on the network *name* from now on. Raises ContainerError, NetworkError, RequestError."""
+    """Connect *container* to the network *name*, now if it runs, and at each start.
+
+    Raises:
+        ContainerError, NetworkError, RequestError: it cannot be connected.
+    """
     networks = Networks(containers.store.root)
     network = networks.find(name)
     _check(container, network.name)
@@ -34,7 +38,7 @@ def joined(containers: Containers, container: StoredContainer, name: str, aliase
 
 
 def left(containers: Containers, container: StoredContainer, name: str, *, force: bool) -> None:
-    """Take *container* off the network *name* from now on. Raises ContainerError, NetworkError."""
+    """Disconnect *container* from the network *name*, now and at each start. Raises ContainerError, NetworkError."""
     networks = Networks(containers.store.root)
     network = networks.find(name)
     with held(container):

@@ -52,7 +52,7 @@ class _Usage(NamedTuple):
 
 
 class _MeasuredMount(NamedTuple):
-    """A cache mount, what it takes on the disk, and whether a step uses it right now."""
+    """A cache mount, its disk usage, and whether a step uses it right now."""
 
     mount: StoredMount
     size: int
@@ -90,7 +90,7 @@ def command(*, template: str | None, verbose: bool) -> None:
 
 
 _Table = tuple[list[Row], Mapping[str, str], tuple[str, ...]]
-"""Rows, the titles of their fields, and the fields that are shown."""
+"""The rows of a table, the titles of their fields, and the fields that are shown."""
 
 
 def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
@@ -165,7 +165,7 @@ def _cache(opened: Store, held: set[Digest], needed: set[Digest]) -> _Usage:
 
 
 def _measured_mounts(opened: Store) -> list[_MeasuredMount]:
-    """Measure each cache mount, which reads its whole tree: so it is done once for all that is shown."""
+    """Measure each cache mount. That reads its whole tree, so it is done only once."""
     return [_MeasuredMount(mount, disk_usage(mount.directory), in_use(mount, opened)) for mount in cache_mounts(opened)]
 
 

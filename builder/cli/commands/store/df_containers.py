@@ -1,4 +1,4 @@
-"""The part of ``df`` about containers and volumes: their number, how many are in use, and their size on the disk."""
+"""The part of ``df`` about containers and volumes: how many there are and are in use, and their disk usage."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ VOLUME_HEADERS = {"Name": "VOLUME NAME", "Links": "LINKS", "Size": "SIZE"}
 
 
 class MeasuredContainer(NamedTuple):
-    """A container, and the bytes on the disk of what it has written."""
+    """A container, and the disk usage of what it wrote, in bytes."""
 
     container: StoredContainer
     size: int
@@ -33,7 +33,7 @@ class MeasuredContainer(NamedTuple):
 
 
 class MeasuredVolume(NamedTuple):
-    """A volume, the number of containers that have it, and the bytes on the disk of what is in it."""
+    """A volume, the number of containers that use it, and its disk usage in bytes."""
 
     name: str
     links: int
@@ -41,7 +41,7 @@ class MeasuredVolume(NamedTuple):
 
     @property
     def is_active(self) -> bool:
-        """Whether a container has it."""
+        """Whether a container uses it."""
         return self.links > 0
 
     def row(self) -> Row:

@@ -95,7 +95,7 @@ def command(*, scope: ScopeFlags, wanted: Policy) -> int | None:
 def _pruned(
     opened: Store, _tell: Tell, wanted: Policy, *, everything: bool, images: bool
 ) -> tuple[list[str], gc.Freed]:
-    """Remove what is asked for; return the images that had no name, and what was freed."""
+    """Remove data as *wanted*; return the IDs of dangling images that were removed, and what was freed."""
     with opened.collecting():
         unnamed = gc.drop_unnamed(opened) if images else []
         evicted = gc.Freed() if wanted.is_empty else evict(opened, wanted)
@@ -105,7 +105,7 @@ def _pruned(
 
 
 def _prune_containers(opened: Store, age: float | None) -> tuple[list[str], int]:
-    """Remove the containers that have ended, with an age only those that are as old. Return ids and bytes."""
+    """Remove the stopped containers, with an *age* only older ones; return their ids and the bytes that were freed."""
     from pybuild.builder.cli.commands.container.lifecycle.prune import remove_stopped
     from pybuild.builder.cli.format.container_filters import prune_filter
     from pybuild.builder.containers.directory import all_containers
@@ -116,7 +116,7 @@ def _prune_containers(opened: Store, age: float | None) -> tuple[list[str], int]
 
 
 def _prune_networks(opened: Store, age: float | None) -> list[str]:
-    """Remove the networks on which no container runs, with an age only those that are as old. Return their names."""
+    """Remove the networks that no running container uses, with an *age* only older ones; return their names."""
     from pybuild.builder.containers.logs import moment_of
     from pybuild.builder.networks.directory import Networks
 
@@ -125,7 +125,7 @@ def _prune_networks(opened: Store, age: float | None) -> list[str]:
 
 
 def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:
-    """Remove the anonymous volumes that no container has. Return their names, and add their size to *freed*."""
+    """Remove the anonymous volumes that no container uses; return their names, and add their size to *freed*."""
     from pybuild.builder.containers.files import size_of
     from pybuild.builder.containers.volumes import Volumes
 

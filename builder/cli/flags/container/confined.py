@@ -1,4 +1,4 @@
-"""Flags about what the processes of a container may do. Raises RequestError."""
+"""Flags about the rights of the processes of a container."""
 
 from pybuild.builder.cli.flags.confinement import confinement, gpu_names
 from pybuild.builder.cli.flags.group import option
@@ -8,7 +8,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class ConfinedFlags:
-    """What they may do."""
+    """The rights of the processes of a container."""
 
     group_add: tuple[str, ...] = option(
         "--group-add", multiple=True, metavar="GROUP", help="Name or GID of a group to join as well; repeatable."
@@ -39,7 +39,7 @@ class ConfinedFlags:
     )
 
     def confinement(self) -> Rights:
-        """Return what they say together. Raises RequestError."""
+        """Return the rights. Raises RequestError."""
         return confinement(
             cap_add=self.cap_add,
             cap_drop=self.cap_drop,

@@ -22,7 +22,7 @@ from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
-    # All that knows of containers on disk: a command without one is spared it.
+    # Imported for types only: `run` without a container does not need the modules about containers.
     from pybuild.builder.containers.creating import Wish
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
@@ -33,7 +33,7 @@ _LOG_OPTIONS = frozenset({"max-size", "max-file"})
 
 @frozen
 class ProgramFlags:
-    """What runs."""
+    """The program of a container."""
 
     variables: tuple[str, ...] = option(
         "-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set an environment variable; repeatable."
@@ -67,7 +67,7 @@ class ProgramFlags:
 
 @frozen
 class AroundFlags:
-    """What is around it."""
+    """The settings that Docker keeps in its host config."""
 
     volumes: tuple[str, ...] = option(
         "-v", "--volume", multiple=True, metavar="[SOURCE:]TARGET[:ro]", help="Mount a volume or a path; repeatable."
@@ -107,7 +107,7 @@ class AroundFlags:
 
 @frozen
 class ContainerFlags:
-    """All of them."""
+    """All flags of ``create``, but for ``--platform``."""
 
     name: str | None = option("--name", metavar="NAME", help="Name of the container (default: two random words).")
     pull: str | None = option(
@@ -122,7 +122,10 @@ class ContainerFlags:
     namespaces: NamespaceFlags = part(NamespaceFlags)
 
     def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> "Wish":
-        """Return what is wanted of *image*; *attached* are the streams that whoever makes it looks at."""
+        """Return the requested settings of a container of *image*.
+
+        *words* replace the command of the image. *attached* are the streams that the creating command is attached to.
+        """
         from pybuild.builder.containers.creating import Wish
 
         given = self.program
@@ -150,7 +153,7 @@ class ContainerFlags:
         )
 
     def host_config(self) -> HostConfig:
-        """Return what is around the container."""
+        """Return the host config of the container. Raises RequestError when flags contradict each other."""
         given = self.host
         restart, most = restart_policy(given.restart or "no")
         if given.rm and restart != "no":
