@@ -91,7 +91,7 @@ class FileDigests:
         large = (item for group in groups for item in group.items if item.stat.st_size >= _LARGE)
         wanted = [item for item in large if stat.S_ISREG(item.stat.st_mode) and not self._remembered(item)]
         if len(wanted) > 1:
-            from pybuild.builder.content.readahead import ReadAhead
+            from pybuild.builder.content.large_files import ReadAhead
 
             threads = self._ahead.enter_context(ReadAhead())
             for item in wanted:

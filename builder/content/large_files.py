@@ -1,12 +1,17 @@
-"""Reading a large file without its holes; a module of its own, because only a new large file needs it."""
+"""Reading large files: without their holes, and several at a time. Imported only when there is a new large file."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
 
 from pybuild.runtime.paths.sparse import data_ranges, has_holes
 from pybuild.runtime.stopping import check
 
 _PIECE = 1 << 20
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def pieces(fd: int, status: os.stat_result) -> Iterator[bytes | memoryview]:
@@ -30,3 +35,20 @@ def _ranges(fd: int, status: os.stat_result) -> Iterator[tuple[int, int]]:
         yield size, size
     else:
         yield 0, size + 1  # one byte more, to notice a file that has grown
+
+
+class ReadAhead:
+    """A few threads that read files ahead. A context manager: calls that have not started when it ends are dropped."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def begin(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Callable[[], _T]:
+        """Start the call, and return a function that waits for its result, or raises its exception."""
+        return self._pool.submit(function, *args, **kwargs).result
