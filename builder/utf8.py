@@ -24,7 +24,7 @@ def _arguments() -> list[bytes] | list[str]:
     """Return what this interpreter was started with, as bytes: not every codec can encode what mbstowcs(3) decoded."""
     try:
         given = Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]
-    except OSError:
+    except OSError:  # no /proc
         given = []
     return given[1:] if len(given) == len(sys.orig_argv) else sys.orig_argv[1:]
 

@@ -77,7 +77,7 @@ def _sweep(blobs: BlobStore, tagged: list[Descriptor]) -> None:
 def _layout_directory(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
     yield
-    with suppress(OSError):
+    with suppress(OSError):  # ENOTEMPTY: another build writes to the same directory
         (directory / "tmp").rmdir()
 
 

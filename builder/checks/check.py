@@ -80,7 +80,7 @@ def _defined(dockerfile: Definition, request: Request) -> Definition:
     """Return the whole definition; a build reports what is wrong with the ignore file."""
     try:
         ignored = ignored_by(request.files)
-    except (BuildError, OSError):
+    except (BuildError, OSError):  # a check is about the Dockerfile, so a build reports this
         ignored = ""
     return defined(dockerfile, request.files, ignored)
 

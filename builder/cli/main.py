@@ -76,7 +76,7 @@ def _open_missing() -> None:
 def _is_open(number: int) -> bool:
     try:
         os.fstat(number)
-    except OSError:
+    except OSError:  # EBADF
         return False
     return True
 

@@ -93,7 +93,7 @@ def is_terminal(fd: int) -> bool:
     """Return whether the standard stream *fd* is a terminal."""
     try:
         return os.isatty(fd)
-    except OSError:
+    except OSError:  # it is closed
         return False
 
 

@@ -65,7 +65,7 @@ class Attachment:
         if window is not None:
             size = fcntl.ioctl(window, termios.TIOCGWINSZ, b"\0" * 8)
             rows, columns = (int.from_bytes(size[at : at + 2], "little") for at in (0, 2))
-            with suppress(OSError):
+            with suppress(OSError):  # the monitor has ended
                 self._channel.send(messages.SIZE + f"{rows} {columns}".encode())
 
     def pump(self) -> int | None:
@@ -94,7 +94,7 @@ class Attachment:
         """Read a piece of standard input and send it; return False at the end of the input."""
         try:
             data = os.read(_STDIN, messages.PIECE)
-        except OSError:
+        except OSError:  # EIO: the terminal is closed, or belongs to another process group now
             data = b""
         typed = self._without_keys(data) if self._terminal else data
         # The monitor may have ended. What it sent before that is still to be shown, so this is no error.

@@ -193,6 +193,7 @@ def _make_directory(containers: Containers, container: StoredContainer, snapshot
     if any(f"/{path}/".startswith(f"{each.target}/") for each in container.config.host.mounts):
         return
     tree = open_root(store.snapshots.lasting_root(container.directory / ROOTFS, snapshot or None), store.root / "tmp")
+    # If it cannot be made, because a file is in the way, the start of the container fails and says why.
     with Root(tree) as root, suppress(RuntimeHostError, OSError):
         root.make_directories(path)
 

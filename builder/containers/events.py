@@ -54,7 +54,7 @@ def tell(root: Path, kind: str, action: str, identity: str, attributes: dict[str
 
 def is_first(root: Path, what: str) -> bool:
     """Return True for the first call with the word *what* in the store at *root*, and False for later ones."""
-    with suppress(OSError):
+    with suppress(OSError):  # EEXIST, or the store is not writable, and it could not be noted
         (root / EVENTS).mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(root / EVENTS / f"told-{what}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         return True

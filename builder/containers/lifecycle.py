@@ -90,7 +90,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
                     return int(said[1:])
     except TimeoutError:
         return None
-    except (NoMonitor, OSError):
+    except (NoMonitor, OSError):  # the monitor has ended: the state on disk has the exit code
         pass
     if not container.directory.exists():
         raise NoSuchContainer(f"No such container: {container.id}")

@@ -52,7 +52,7 @@ class State:
         with suppress(FileNotFoundError, ProcessLookupError):
             wanted = os.stat(f"/proc/{self.pid}/ns/pid")
             for name in filter(str.isdigit, os.listdir("/proc")):
-                with suppress(OSError):
+                with suppress(OSError):  # it has ended, or this user may not see its namespaces
                     if os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), wanted):
                         found.add(int(name))
         return frozenset(found)

@@ -51,7 +51,7 @@ def _text(groups: tuple[Path, ...], name: str) -> str:
     for group in groups:
         try:
             return (group / name).read_text(encoding="ascii")
-        except OSError:
+        except OSError:  # the file belongs to another controller, or to the other version of cgroups
             continue
     return ""
 

@@ -137,6 +137,6 @@ def newest(digest: Digest, store: Store) -> int | None:
             return None
         try:
             times = [int(entry.mtime) for entry, _ in TarReader(stream) if entry.kind is EntryKind.FILE]
-        except (LayerError, OSError, EOFError, lzma.LZMAError):
+        except (LayerError, OSError, EOFError, lzma.LZMAError):  # damaged, or compressed data that is no archive
             return None
     return max((time for time in times if time > 0), default=None)

@@ -69,7 +69,7 @@ class WholeLog:
 
     def _told(self) -> str:
         path = ""
-        with suppress(OSError):
+        with suppress(OSError):  # the disk is full: the message says that the lines are lost
             path = self._kept_file()
         where = f"are in {path}" if path else "are lost: --log-file FILE keeps all of them"
         return f"[{self._dropped} lines before these {where}]"

@@ -212,6 +212,6 @@ def terminal_size(stream: TextIO) -> tuple[int, int]:
     """Return (columns, lines) of the terminal behind *stream*, 80 by 24 when it is unknown."""
     try:
         size = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # no terminal, or a closed stream
         return 80, 24
     return size.columns or 80, size.lines or 24

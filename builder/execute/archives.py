@@ -35,7 +35,7 @@ def opened_archive(file: BinaryIO) -> Iterator[BinaryIO | None]:
 def _is_tar(file: BinaryIO) -> bool:
     """Return whether the first block of the content is the header of a tar member."""
     head = b""
-    with suppress(LayerError, OSError):
+    with suppress(LayerError, OSError):  # damaged compressed data is no archive
         head = decompressing(file).read(_BLOCK)
     file.seek(0)
     if len(head) < _BLOCK or not any(head):

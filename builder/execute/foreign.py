@@ -88,6 +88,6 @@ def _with_module(text: str, file_systems: Path) -> str:
     """Return the hint *text*; where the kernel module is not loaded, loading it comes first."""
     try:
         known = "binfmt_misc" in file_systems.read_text(encoding="ascii")
-    except OSError:
+    except OSError:  # no /proc: without knowing, the hint does not name the module
         known = True
     return text if known else _MODULE.format(text)

@@ -137,7 +137,7 @@ def _is_free(number: int, port: PublishedPort, used: set[tuple[str, int, str]]) 
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((port.host_ip, number))
-        except OSError:
+        except OSError:  # it is in use, or not permitted
             return False
     return True
 

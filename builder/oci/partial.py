@@ -42,7 +42,7 @@ def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
 
 def _lock(fd: int, path: Path) -> bool:
     """Lock the file; False when another process holds it, or has just committed or removed it."""
-    with suppress(OSError):
+    with suppress(OSError):  # EWOULDBLOCK from flock, ENOENT from stat
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     return False

@@ -24,7 +24,7 @@ def added_to(dest: Path) -> Iterator[tuple[BlobStore, Layout]]:
         dest.mkdir(parents=True, exist_ok=True)
         _refuse_links(dest)
         yield BlobStore(dest), Layout(dest, exported=True)
-    with suppress(OSError):
+    with suppress(OSError):  # ENOTEMPTY: another build writes to the same directory
         (dest / "tmp").rmdir()
 
 

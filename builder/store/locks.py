@@ -77,7 +77,7 @@ class Locks:
         """Create the permanent file while the disk has a free inode."""
         path = self._path(LASTING)
         if not path.exists():
-            with suppress(OSError):
+            with suppress(OSError):  # no free inode: the next command tries again
                 path.touch(mode=0o600)
 
     def sweep(self) -> None:
@@ -87,7 +87,7 @@ class Locks:
                 self._remove_free(self._directory / name)
 
     def _remove_free(self, path: Path) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # the lock is held, or the file has been removed
             handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

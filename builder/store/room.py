@@ -54,7 +54,7 @@ def _can_grow(root: Path) -> bool:
     except OSError as error:
         return error.errno not in FULL
     finally:
-        with suppress(OSError):
+        with suppress(OSError):  # some file systems need space to remove a file
             path.unlink(missing_ok=True)
     return True
 

@@ -49,7 +49,7 @@ class _Stage(_Text):
         path = Path(given) if given else Path(context) / "Dockerfile"
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        except OSError:  # no such Dockerfile: there is nothing to complete
             return []
         return _beginning(incomplete, dict.fromkeys(re.findall(_STAGE, text)))
 

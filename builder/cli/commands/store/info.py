@@ -85,7 +85,7 @@ def _system() -> str:
     for path in map(Path, _RELEASE):
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
+        except OSError:  # not every system has the file
             continue
         for line in lines:
             name, _, value = line.partition("=")
