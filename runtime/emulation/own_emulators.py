@@ -13,18 +13,19 @@ from pybuild.runtime.emulation.smallest import smallest_program
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.sandbox.inside.scratch import filesystem
 
-_FIRST = threading.Lock()
+_LOCK = threading.Lock()
 _kept: list[int] = []
 """The descriptor of the file system, which exists as long as it is open."""
 
 
 def register_own(programs: Mapping[str, str]) -> bool:
-    """Register emulators (architecture as OCI names it -> path of a static program) for this process and its children.
+    """Register emulators for this process and its children; return whether they are registered.
 
-    Returns whether they are registered. In the user namespace of the host nothing is registered, because that would
-    affect all its processes, nor where the kernel is too old. Only the first call has an effect.
+    *programs* maps an architecture, as OCI names it, to the path of a static program. Nothing is registered in the
+    user namespace of the host, where it would affect all processes, or if the kernel is too old. Only the first
+    successful call has an effect.
     """
-    with _FIRST:
+    with _LOCK:
         if _kept:
             return True
         if not programs or in_initial_namespace():
@@ -35,8 +36,7 @@ def register_own(programs: Mapping[str, str]) -> bool:
             return False
         _kept.append(tree)
         for architecture, program in programs.items():
-            # A rule that this kernel refuses does not affect the others.
-            with suppress(OSError):
+            with suppress(OSError):  # this kernel refuses the rule, or the program is missing: the others still work
                 _register(tree, architecture, program)
         return True
 
@@ -56,7 +56,7 @@ def rule(architecture: str, program: str) -> bytes:
     emulated program was called.
     """
     head = (smallest_program(architecture) or b"")[:20]
-    # Any system that a file is for, and programs at fixed or at any addresses.
+    # The rule ignores the OS ABI, and matches both ET_EXEC and ET_DYN.
     mask = bytearray(b"\xff" * 20)
     mask[7] = 0
     mask[16 if head[5] == 1 else 17] = 0xFE

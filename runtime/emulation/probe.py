@@ -1,8 +1,7 @@
-"""Whether programs for another machine run in a sandbox here: found out by running one.
+"""Finds out whether programs for another architecture run in a sandbox here, by running one.
 
-The kernel hands such a program to an emulator that is registered with binfmt_misc. What is registered can be read only
-where that file system is mounted, which it is not in most containers, though it counts there, too; so the answer is the
-kernel's own.
+The kernel runs such a program by an emulator that is registered with binfmt_misc. That file system shows what is
+registered, but it is not mounted in most containers, although the registrations are in effect there.
 """
 
 import os
@@ -18,7 +17,7 @@ from pybuild.runtime.sandbox.interpreter import child_environment, program
 
 
 class Emulation(Enum):
-    """What becomes of a program for another machine."""
+    """What happens when a program for another architecture is executed."""
 
     RUNS = "it runs"
     UNKNOWN = "no emulator is registered with binfmt_misc"
@@ -30,9 +29,9 @@ class Emulation(Enum):
 
 @lru_cache
 def emulation(architecture: str, directory: Path) -> Emulation:
-    """Return what becomes of a program for *architecture*, as OCI names it; *directory* is for a file of some bytes.
+    """Return what happens to programs for *architecture*, as OCI names it. A small file is written to *directory*.
 
-    Asked once for each in the life of this process; the first time costs the start of an interpreter.
+    It is tried once in each process, which takes the start of an interpreter.
     """
     code = smallest_program(architecture)
     if code is None:
@@ -43,7 +42,7 @@ def emulation(architecture: str, directory: Path) -> Emulation:
         path.chmod(0o700)
         command = [program(), "-I", "-S", os.fspath(Path(__file__).with_name("trial.py")), root]
         done = subprocess.run(command, env=child_environment(), cwd="/", capture_output=True, check=False)
-    # An errno is of the exec itself: there is no interpreter in the file or the directory that could be missing.
+    # The errno is about the emulator: the program itself is there, and it is static, so it needs no other file.
     match done.stdout:
         case b"" if done.returncode == 0:
             return Emulation.RUNS

@@ -1,6 +1,6 @@
-"""The smallest program of each machine: an ELF file of one segment that ends at once with exit code 0.
+"""The smallest program for each architecture: an ELF file of one segment that exits at once with code 0.
 
-The kernel chooses an emulator by the head of a file, so this is enough to learn whether it has one.
+The kernel chooses an emulator by the ELF header, so such a program shows whether there is one.
 """
 
 import struct
@@ -37,7 +37,7 @@ _MACHINES = {
 
 
 def smallest_program(architecture: str) -> bytes | None:
-    """Return the program for an architecture as OCI names it; None for one that is not known here."""
+    """Return the program for *architecture*, as OCI names it; None for an unknown one."""
     machine = _MACHINES.get(architecture)
     if machine is None:
         return None
@@ -48,7 +48,8 @@ def smallest_program(architecture: str) -> bytes | None:
     identity = b"\x7fELF" + bytes([2 if wide else 1, 1 if machine.order == "<" else 2, 1]) + bytes(9)
     fields = (2, machine.number, 1, _BASE + start, header, 0, machine.flags, header, segment, 1, 0, 0, 0)
     size = start + len(machine.code)
-    # In the wide form the permissions (read, execute) come before the offset, in the narrow one after the sizes.
+    # In a 64-bit program header the permissions (5: read, execute) are before the offset, in a 32-bit one after the
+    # sizes.
     place, length, align = (0, _BASE, _BASE), (size, size), 0x10000
     numbers = (1, 5, *place, *length, align) if wide else (1, *place, *length, 5, align)
     return b"".join(

@@ -1,6 +1,6 @@
-"""The program by which `emulation.emulation` tries another one out: ``python -I -S trial.py DIRECTORY``.
+"""The program that `probe.emulation` starts: ``python -I -S trial.py DIRECTORY``.
 
-It becomes ``/program`` of DIRECTORY, with DIRECTORY as its root as in a sandbox. When it cannot, it prints the errno.
+It changes its root to DIRECTORY and executes ``/program`` there. If that fails, it prints the errno.
 """
 
 import os
@@ -10,6 +10,6 @@ if __name__ == "__main__":
     try:
         os.chroot(sys.argv[1])
         os.chdir("/")
-        os.execve("/program", ["/program"], {})  # noqa: S606 - nothing but our own few bytes
+        os.execve("/program", ["/program"], {})  # noqa: S606 - the program of `smallest`
     except OSError as error:
         os.write(1, str(error.errno).encode())

@@ -6,7 +6,7 @@
         dns/                                 the files of netavark and aardvark-dns
         running                              held while netavark runs (see `netavark`)
 
-The number is the cookie of the network namespace. The kernel uses each cookie once between two boots.
+The number is the cookie of the network namespace, which the kernel does not reuse until the next boot.
 """
 
 import os
@@ -35,7 +35,7 @@ def locked() -> Iterator[None]:
 
 
 def own_name() -> str:
-    """Return a name for the network namespace of this process, which no other one has or had since the boot."""
+    """Return a name for the network namespace of this process that no other one has had since the boot."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             number = int.from_bytes(any_socket.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
@@ -70,7 +70,7 @@ def pinned(name: str) -> int | None:
     """Return a descriptor of the namespace *name*, None when there is none."""
     path = pin_path(name)
     with suppress(FileNotFoundError):
-        # Where nothing is mounted on it, the file is on the file system of its directory.
+        # If nothing is mounted on the file, it is on the file system of its directory.
         if os.stat(path).st_dev != os.stat(path.parent).st_dev:
             return os.open(path, _READ)
     return None

@@ -1,7 +1,7 @@
-"""``os`` in a process that has one id only: files get, and show, the owners that they have in the image.
+"""Functions of ``os`` for a process that has one id only: by them files have the owners that they have in the image.
 
-`start` puts functions in the place of those of `os` that tell of owners or change them; all that works on trees then
-does what it does as root. They are for trees that nobody else changes meanwhile.
+`start` replaces the functions of `os` that return or change owners, so that code which works on trees does the same as
+for root. They are not safe in trees that another process changes meanwhile.
 """
 
 import os
@@ -27,7 +27,7 @@ class _Recording:
 
 
 def start() -> None:
-    """Record and show owners in this process from now on. Does nothing the second time."""
+    """Replace the functions in this process. Does nothing the second time."""
     if record.is_begun():
         return
     record.begin()
@@ -47,12 +47,12 @@ def start() -> None:
 
 
 def use_table(path: Path) -> None:
-    """Keep the owners of what can have no attribute in the file *path* from now on."""
+    """Use the file *path* for owners of files that can have no attribute."""
     _Recording.table = OwnerTable(path)
 
 
 def table() -> OwnerTable:
-    """Return the owners of what can have no attribute."""
+    """Return the owners of files that can have no attribute."""
     return _Recording.table
 
 
@@ -68,7 +68,7 @@ class _Kernel:
 
 
 def _place(path: Target, dir_fd: int | None) -> bytes:
-    """Return a name of what *path* means, by which `record` can reach it."""
+    """Return a path for *path* and *dir_fd*, since extended attributes have no calls with a ``dir_fd``."""
     if isinstance(path, int):
         return b"/proc/self/fd/%d" % path
     name = os.fsencode(path)
@@ -108,7 +108,7 @@ def _shown(found: os.stat_result, owner: FileOwner | None) -> os.stat_result:
 
 def _stat(kernel: _Kernel, path: Target, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> os.stat_result:
     found = kernel.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks)
-    # The name of a descriptor is a link, which has to be followed.
+    # The path of a descriptor in /proc is a symlink, which must be followed.
     follow = follow_symlinks or isinstance(path, int)
     return _shown(found, _owner(found, _place(path, dir_fd), follow=follow))
 
@@ -126,7 +126,7 @@ def _chown(
 ) -> None:
     place, follow = _place(path, dir_fd), follow_symlinks or isinstance(path, int)
     found = kernel.stat(place, follow_symlinks=follow)
-    # By that the kernel clears the set-id bits and file capabilities, and checks whether this may be done.
+    # The kernel checks whether this is permitted, and clears set-id bits and file capabilities.
     kernel.chown(place, 0, 0, follow_symlinks=follow)
     before = _owner(found, place, follow=follow) or record.ROOT
     new = (before.uid if uid in _SAME else uid), (before.gid if gid in _SAME else gid)
@@ -146,7 +146,7 @@ def _fchown(kernel: _Kernel, fd: int, uid: int, gid: int) -> None:
 
 def _mknod(kernel: _Kernel, path: Target, mode: int = 0o600, device: int = 0, *, dir_fd: int | None = None) -> None:
     kind = stat.S_IFMT(mode)
-    if kind not in DEVICES or (kind == stat.S_IFCHR and device == 0):  # the latter is a mark of overlayfs
+    if kind not in DEVICES or (kind == stat.S_IFCHR and device == 0):  # the latter is a whiteout of overlayfs
         kernel.mknod(path, mode, device, dir_fd=dir_fd)
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,7 +1,7 @@
-"""The owners of files that cannot have an attribute: symbolic links, FIFOs and sockets.
+"""The owners of files that can have no extended attribute: symlinks, FIFOs and sockets.
 
-They are lines of a file in the store. Inodes are identified by number and time of birth, because a number is used again
-after its file was removed. Lines are added and never changed; the last one for an inode is valid.
+They are lines of a file in the store. An inode is identified by its number and its time of birth, because numbers are
+reused. Lines are appended and never changed; the last one for an inode is valid.
 """
 
 import fcntl
@@ -92,6 +92,6 @@ def _append(path: Path, data: bytes) -> None:
     with open(path, "ab", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         end = os.fstat(file.fileno()).st_size
-        if file.write(data) < len(data):  # the disk is full: half a line must not stand before the next one
+        if file.write(data) < len(data):  # the disk is full: the next line must not be appended to a part of this one
             file.truncate(end)
             raise OSError(ENOSPC, os.strerror(ENOSPC), os.fspath(path))

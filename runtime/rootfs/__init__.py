@@ -1,1 +1,1 @@
-"""What a root file system says of itself: its layers, its users, its groups."""
+"""Layers, users and groups of a root file system."""

@@ -1,11 +1,11 @@
-"""Who a process runs as and who owns a copied file: Docker's rules, by the /etc/passwd and /etc/group of a root.
+"""The ids of a process and of the owner of a copied file, by the rules of Docker and the user database of a root.
 
-The sandbox child asks for the ids of a process, `runtime.rootfs.users` for owners. The files belong to the image, so
-they are hostile: nothing of the host's user database is asked, no code of libc's name service runs, and a file costs
-its own size in memory, whatever its lines are.
+The sandbox child looks up the ids of a process, `runtime.rootfs.users` owners. The files belong to the image and are
+untrusted: they are not read by the C library's name service, and whatever their lines are, they take no more memory
+than their size. The host's user database is not used.
 
-A number is always an id, never a name. Fields that a line lacks are empty, as Docker reads them; lines without a name,
-or with an id that is no number in range, are passed over.
+A number is always an id, never a name. Missing fields of a line are empty, as in Docker. Lines without a name, or with
+an id that is not a number in range, are ignored.
 """
 
 import os
@@ -18,9 +18,9 @@ from pybuild.runtime.paths.inside import open_inside
 from pybuild.runtime.wire import Operation
 
 FILE_LIMIT = 10 << 20
-"""How much of a user database is read; BuildKit has the same limit."""
+"""The longest file that is read, in bytes, as in BuildKit."""
 MAX_ID = (1 << 32) - 2
-"""The highest uid and gid; the one above means "leave as it is" to setuid and chown."""
+"""The highest uid and gid. The next one is -1, by which chown(2) leaves an id as it is."""
 
 
 class Identity:
@@ -42,9 +42,9 @@ class PasswdLine:
 
 
 def resolve_identity(root: int, user: bytes, more: tuple[bytes, ...] = ()) -> Identity:
-    """Return the ids for *user*, ``name|uid[:name|gid]`` or empty for root, who is in the groups *more*, too.
+    """Return the ids for *user*, ``name|uid[:name|gid]`` or b"" for root, with the additional groups *more*.
 
-    Raises SandboxError when a name is unknown, or a number out of range. A number need not be in the files.
+    Raises SandboxError for an unknown name, or a number out of range. A number need not be in the files.
     """
     name, _, group = user.partition(b":")
     with Operation("read users", b"/etc/passwd"):
@@ -60,10 +60,10 @@ def resolve_identity(root: int, user: bytes, more: tuple[bytes, ...] = ()) -> Id
 
 
 def match_identity(user: bytes, group: bytes, passwd: bytes, groups: bytes) -> Identity:
-    """Return the ids of *user* and *group* by the contents of the two files. Raises UnknownUser.
+    """Return the ids of *user* and *group* according to the contents of the two files. Raises UnknownUser.
 
-    A user that is in the files has its primary group, its home and the groups it is a member of. A number that is
-    not there gets group 0 and the home "/".
+    A user in the files has its primary group, its home, and the groups that it is a member of. A number that is not in
+    the files has group 0 and the home "/".
     """
     found = find_user(user or b"0", passwd)
     if group:
@@ -75,7 +75,10 @@ def match_identity(user: bytes, group: bytes, passwd: bytes, groups: bytes) -> I
 
 
 def find_user(user: bytes, passwd: bytes) -> PasswdLine:
-    """Return the first line for a name or number; a number needs none, then the name is empty. Raises UnknownUser."""
+    """Return the first line for a name or number; for a number without a line, one with an empty name.
+
+    Raises UnknownUser for a name without a line.
+    """
     number = number_of("user", user)
     for line in BytesIO(passwd):
         fields = _fields(line)
@@ -102,7 +105,7 @@ def find_group(group: bytes, groups: bytes) -> int:
 
 
 def number_of(kind: str, text: bytes) -> int | None:
-    """Return the id that *text* spells, None when it is a name. Raises UnknownUser for a number out of range."""
+    """Return *text* as an id, None if it is a name. Raises UnknownUser for a number out of range."""
     digits = text[1:] if text[:1] in {b"-", b"+"} else text
     if not digits.isdigit():
         return None
