@@ -1,8 +1,8 @@
-"""Which layers of a tree have something at a path: a step asks this for every directory that it goes through.
+"""Which layers of a tree may have something at a path: a step asks this for every directory that it goes through.
 
 Each step of a stage has the layers of the one before it and one more. So one *stack* serves all of them: it grows by
-the layers that the steps add, and knows their paths. Asking the database about all layers of a tree for each path
-would make a step of a long Dockerfile as much slower as there are steps below it.
+the layers that the steps add, and knows their paths and what was found. Asking the database about all layers of a tree
+for each path would make a step of a long Dockerfile as much slower as there are steps below it.
 """
 
 import threading
@@ -14,6 +14,7 @@ from pybuild.builder.store.database import Database
 
 _MOST_OF_LAYER, _MOST = 256, 100_000
 """Paths that are kept of one layer, and of all: the database is asked about layers with more."""
+_MOST_FOUND = 20_000
 
 
 class LayerStack:
@@ -25,7 +26,8 @@ class LayerStack:
         self._unread = list(range(len(names)))
         self._having: dict[bytes, list[int]] = {}
         self._hiding: dict[bytes, list[int]] = {}
-        self._kept = 0
+        self._found: dict[str, list[tuple[int, Any]]] = {}
+        self._kept = self._noted = 0
         self._lock = threading.Lock()
 
     def grow(self, names: Sequence[str], number: Callable[[], int], database: Database) -> bool:
@@ -39,6 +41,37 @@ class LayerStack:
             self._numbers.append(new)
             self._names.append(names[-1])
             return True
+
+    def lowest(self, count: int) -> "LayerStack":
+        """Return a stack of the lowest *count* layers, for another stage that goes on from there."""
+        with self._lock:
+            stack = LayerStack(self._names[:count], self._numbers[:count])
+            stack._unread = self._unread[: bisect_left(self._unread, count)]
+            stack._having = _all_below(self._having, count)
+            stack._hiding = _all_below(self._hiding, count)
+            stack._found = _all_below(self._found, (count,))
+            stack._kept, stack._noted = self._kept, self._noted
+            return stack
+
+    def found(self, path: str, end: int) -> tuple[int, Any]:
+        """Return the highest layer below *end* up to which it is known what is at *path*, and what that is.
+
+        The layer is -1 when nothing is known.
+        """
+        known = self._found.get(path, ())
+        at = bisect_left(known, (end,))
+        return known[at - 1] if at else (-1, None)
+
+    def note(self, path: str, layer: int, found: object) -> None:
+        """Note what was found at *path* in the tree up to *layer*, which has no such note."""
+        with self._lock:
+            if self._noted >= _MOST_FOUND:
+                self._found, self._noted = {}, 0
+            self._noted += 1
+            # Not in place: another thread may read it.
+            known = self._found.get(path, [])
+            at = bisect_left(known, (layer,))
+            self._found[path] = [*known[:at], (layer, found), *known[at:]]
 
     def _paths(self, number: int, database: Database) -> list[tuple[bytes, str]] | None:
         query = f"SELECT path, kind FROM layer_paths WHERE layer = ? LIMIT {_MOST_OF_LAYER + 1}"  # noqa: S608
@@ -75,18 +108,23 @@ def _between(places: Sequence[int], first: int, end: int) -> Iterator[int]:
         yield places[at]
 
 
-def stack_of(
-    names: Sequence[str], number: Callable[[int], int], known: dict[object, Any], database: Database
-) -> LayerStack:
-    """Return a stack with the layers of the tree *names*: the one that *known* keeps for the tree below, or a new one.
+def _all_below(of_paths: dict[Any, list[Any]], end: Any) -> dict[Any, list[Any]]:
+    return {path: kept for path, places in of_paths.items() if (kept := places[: bisect_left(places, end)])}
+
+
+def stack_of(names: Sequence[str], number: Callable[[int], int], database: Database) -> LayerStack:
+    """Return a stack with the layers of the tree *names*: the one that is kept for the tree below, or a new one.
 
     *number* returns that of the layer at a place.
     """
+    known = database.found()
     stack: LayerStack | None = known.get((LayerStack, names[0], names[-1]))
     if stack is None and len(names) > 1:
         stack = known.get((LayerStack, names[0], names[-2]))
         if stack is not None and not stack.grow(names, lambda: number(len(names) - 1), database):
-            stack = None  # another stage has gone on from there
+            # Another stage has gone on from there.
+            stack = stack.lowest(len(names) - 1)
+            stack.grow(names, lambda: number(len(names) - 1), database)
     if stack is None:
         stack = LayerStack(names, [number(place) for place in range(len(names))])
     known[LayerStack, names[0], names[-1]] = stack

@@ -8,8 +8,9 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 from posixpath import dirname
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from pybuild.builder.content.layer_stack import stack_of
 from pybuild.builder.errors import BuildError
@@ -20,8 +21,7 @@ from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.safepath import Root
 
 _OPAQUE_NAME = ".wh..wh..opq"
-_FIRST_LAYERS, _MOST_LAYERS, _MOST_KNOWN = 8, 512, 20_000
-T = TypeVar("T")
+_FIRST_LAYERS, _MOST_LAYERS = 8, 512
 
 
 class NodeKind(StrEnum):
@@ -87,37 +87,33 @@ class SnapshotTree:
 class IndexTree:
     """The tree of layers that are not unpacked, on top of the tree *below*. The index of a layer is made once.
 
-    A step asks for the paths of the one before it, with a layer more on top: what was found is kept by the name of the
-    tree. *names* has that of each layer with those below it.
+    A step asks for the paths of the one before it, with a layer more on top: what was found is kept in a `LayerStack`.
+    *names* has that of the tree of each layer with those below it.
     """
 
     def __init__(
         self, layers: Sequence[BuiltLayer], names: Sequence[str], database: Database, blobs: BlobStore, below: Tree
     ) -> None:
-        self._database, self._below, self._known = database, below, database.found()
-        self._names = names[::-1]
-        self._stack = stack_of(
-            names, lambda place: _layer_number(layers[place], self._known, database, blobs), self._known, database
-        )
+        self._database, self._below, self._top = database, below, len(names) - 1
+        number = partial(_layer_number, layers, database.found(), database, blobs)
+        self._stack = stack_of(names, number, database)
 
     def lstat(self, path: str) -> TreeNode | None:
         """Search the layers from the top, until one has the path or hides it, or it is known what is there."""
-        known, names = self._known, self._names
-        count = next((at for at, name in enumerate(names) if (name, path) in known), len(names))
-        found: TreeNode | None = self._searched(path, count) if count else known[names[0], path]
-        if len(known) < _MOST_KNOWN:
-            known[names[0], path] = found
+        layer, there = self._stack.found(path, self._top + 1)
+        found: TreeNode | None = self._searched(path, layer, there) if layer < self._top else there
+        if layer < self._top:
+            self._stack.note(path, self._top, found)
         return found
 
-    def _searched(self, path: str, count: int) -> TreeNode | None:
-        """Search *count* layers from the top, and then what is below them."""
+    def _searched(self, path: str, known: int, there: TreeNode | None) -> TreeNode | None:
+        """Search the layers above *known*, up to which the path is *there*; all and what is below them for -1."""
         above = list(_parents(path))
         opaque = [f"{directory}/{_OPAQUE_NAME}".lstrip("/") for directory in above]
         hiding = [_whiteout(name) for name in (path, *above) if name]
         names = [os.fsencode(name) for name in (path, *above, *opaque, *hiding)]
-        end = len(self._names)
         implied = None
-        for found in self._found(names, self._stack.layers(names[0], names[1:], end - count, end)):
+        for found in self._found(names, self._stack.layers(names[0], names[1:], known + 1, self._top + 1)):
             node = found.get(names[0])
             if node is not None and node.kind != NodeKind.IMPLIED:
                 return node if node.kind == NodeKind.DIRECTORY else implied or node
@@ -125,7 +121,7 @@ class IndexTree:
                 implied = TreeNode(NodeKind.DIRECTORY)
             if any(found[name].kind not in {NodeKind.DIRECTORY, NodeKind.IMPLIED} for name in found):
                 return implied
-        below = self._below.lstat(path) if count == len(self._names) else self._known[self._names[count], path]
+        below = self._below.lstat(path) if known < 0 else there
         return below if below is not None and below.kind == NodeKind.DIRECTORY else implied or below
 
     def _found(self, names: list[bytes], layers: Sequence[int]) -> Iterator[dict[bytes, TreeNode]]:
@@ -144,7 +140,7 @@ class IndexTree:
                 yield from (found[layer] for layer in some if layer in found)
 
 
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
     """Yield *values* in parts of growing length: most paths are found in the upper layers."""
     at, size = 0, _FIRST_LAYERS
     while at < len(values):
@@ -173,8 +169,11 @@ def _whiteout(path: str) -> str:
     return f"{directory}/.wh.{name}".lstrip("/")
 
 
-def _layer_number(layer: BuiltLayer, known: dict[object, Any], database: Database, blobs: BlobStore) -> int:
+def _layer_number(
+    layers: Sequence[BuiltLayer], known: dict[object, Any], database: Database, blobs: BlobStore, place: int
+) -> int:
     """Return the number of the index of a layer, which is created when it is missing; *known* keeps it."""
+    layer = layers[place]
     diff_id = str(layer.diff_id)
     if diff_id not in known:
         row = database.one("SELECT number FROM layers WHERE diff_id = ?", (diff_id,))

@@ -17,6 +17,7 @@ class Lookup:
     def __init__(self, plan: Plan, store: Store, keys: VertexKeys, freshness: Freshness) -> None:
         self._plan, self._store, self._keys, self._freshness = plan, store, keys, freshness
         self._bases: dict[Base, Layers] = {}
+        self._base_of: list[int] = []
         self.solved: dict[int, Layers] = {}
         """The layers of the solved vertices, by index, from the cache or newly made."""
 
@@ -120,6 +121,9 @@ class Lookup:
 
     def base_of(self, index: int) -> int:
         """Return the index of the base image, or of `scratch`, that the rootfs of *index* starts from."""
-        while self._plan.vertices[index].inputs:
-            index = self._plan.vertices[index].inputs[0]
-        return index
+        if not self._base_of:
+            bases: list[int] = []
+            for place, vertex in enumerate(self._plan.vertices):
+                bases.append(bases[vertex.inputs[0]] if vertex.inputs else place)
+            self._base_of = bases
+        return self._base_of[index]

@@ -18,6 +18,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pybuild.builder.oci.digest import Digest
+    from pybuild.builder.store.cache import BuiltLayer
 
 _NAME = re.compile(r"[a-z0-9]+:[0-9a-f]+\Z")
 _TYPE = "I"
@@ -38,6 +43,7 @@ class LayerTimes:
         self._digests: dict[str, str] = {}
         self._latest: tuple[tuple[object, ...], tuple[str, ...]] = (), ()
         """Diff IDs, and the names of their trees: the next step of a stage asks for the same, and one more."""
+        self._latest_layers: tuple[tuple[BuiltLayer, ...], tuple[Digest, ...]] = (), ()
 
     def put(self, diff_id: str, nanoseconds: Sequence[int]) -> bool:
         """Keep the set of a layer, unless it has one already; return whether its set is the same."""
@@ -68,10 +74,20 @@ class LayerTimes:
             found.frombytes(data[: len(data) - len(data) % found.itemsize])
         return found
 
+    def names_of(self, layers: "Sequence[BuiltLayer]") -> tuple[str, ...]:
+        """Return `snapshot_names` of *layers*, which are most often those of the last call, or these and one more."""
+        known, asked = self._latest_layers
+        same = len(known) if layers[: len(known)] == known else 0
+        diff_ids = (*asked[:same], *(layer.diff_id for layer in layers[same:]))
+        self._latest_layers = tuple(layers), diff_ids
+        return self.snapshot_names(diff_ids)
+
     def snapshot_names(self, diff_ids: Iterable[object]) -> tuple[str, ...]:
         """Return the name of the tree after each layer: the chain ID, if all layers so far have whole seconds."""
         asked = tuple(diff_ids)
         known, found = self._latest
+        if asked == known:
+            return found
         names = list(found) if asked[: len(known)] == known else []
         for diff_id in map(str, asked[len(names) :]):
             names.append(_name(names[-1] if names else "", diff_id, self._digest(diff_id)))

@@ -223,7 +223,7 @@ class Store:
 
     def snapshot_names(self, layers: Sequence[BuiltLayer]) -> tuple[str, ...]:
         """Return the name of the snapshot of each layer, together with those below it."""
-        return self.times.snapshot_names(layer.diff_id for layer in layers)
+        return self.times.names_of(layers)
 
     def snapshot(self, image: "Image") -> str | None:
         """Return the name of the snapshot of an image, unpacking missing layers; None for one without layers."""

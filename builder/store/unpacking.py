@@ -146,7 +146,7 @@ class Trees:
             self.snapshots.discard(active)
 
     def _names(self, layers: Sequence[BuiltLayer]) -> tuple[str, ...]:
-        return self.times.snapshot_names(layer.diff_id for layer in layers)
+        return self.times.names_of(layers)
 
     def _are_spare(self, layers: Sequence[BuiltLayer]) -> bool:
         """Return whether *layers* can be unpacked again."""

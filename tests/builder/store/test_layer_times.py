@@ -2,6 +2,7 @@ import pytest
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import chain_ids
+from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.layer_times import LayerTimes
 
 FIRST, SECOND = (str(Digest.of(text)) for text in (b"first", b"second"))
@@ -76,3 +77,11 @@ def test_only_the_sets_of_layers_that_are_needed_stay(times):
 def test_what_is_no_diff_id_leads_nowhere(times, name):
     with pytest.raises(ValueError, match="not a diff ID"):
         times.of(name)
+
+
+def test_layers_are_named_as_their_diff_ids_are(times):
+    layers = [BuiltLayer(Digest.of(text), Digest.of(b"blob"), 1, "t") for text in (b"a", b"b", b"c")]
+    for chosen in ([0], [0, 1], [0, 1], [0, 1, 2], [1], [], [0, 1, 2], [0, 2]):
+        named = Layers(layers[place] for place in chosen)
+        fresh = LayerTimes(times._directory, times._scratch)
+        assert times.names_of(named) == fresh.snapshot_names(named.diff_ids)
