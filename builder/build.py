@@ -147,7 +147,7 @@ def _solved(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> S
 
     held = held_descriptors(asked)
     solved, counted = inside_with(held, _solved_inside, store, reporter.progress, graph, asked, reporter.counted())
-    reporter.go_on(counted)
+    reporter.resume(counted)
     return solved
 
 

@@ -19,7 +19,7 @@ _PATIENCE = 3  # the docker command also gives up waiting after three interrupts
 
 
 class Interrupts:
-    """SIGINT, SIGTERM and SIGHUP of this process as long as it is entered. Only the main thread may."""
+    """Handles SIGINT, SIGTERM and SIGHUP of this process. A context manager, for the main thread only."""
 
     current: "Interrupts | None" = None
     """The one that is entered."""

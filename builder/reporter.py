@@ -47,8 +47,8 @@ class Reporter:
         steps = tuple((index, step.number, step.started, step.ended) for index, step in self._solved.items())
         return self._begun, self._planned, steps
 
-    def go_on(self, counted: Counted) -> None:
-        """Go on from where another one has come to."""
+    def resume(self, counted: Counted) -> None:
+        """Continue the numbers of steps from those of another reporter."""
         self._begun, self._planned, _ = counted
 
     def steps_of_plan(self) -> "dict[int, RunningStep]":

@@ -53,10 +53,10 @@ class Network:
 
 
 def create_network(name: str, store: Store, *, subnet: str = "", internal: bool = False) -> Network:
-    """Make a network, and return it. It outlives this program.
+    """Create a network, and return it. It outlives this program.
 
-    Without a *subnet*, such as ``10.1.2.0/24``, it gets one that nobody uses. What is on an *internal* network reaches
-    nothing outside of it.
+    Without a *subnet*, such as ``10.1.2.0/24``, it gets a free one. Containers on an *internal* network reach nothing
+    outside of it.
 
     Raises:
         errors.RequestError: the name or the subnet is invalid.

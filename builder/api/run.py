@@ -27,7 +27,7 @@ def discard(_stream: int, _data: bytes) -> None:
 
 @frozen
 class Command:
-    """What to run in an image, as far as it is not what the image says.
+    """The command to run in an image, as far as it differs from the defaults of the image.
 
     *words* replace the command of the image, if there are any; *entrypoint* replaces its entrypoint and command, ""
     means no entrypoint. *env* is added to the environment of the image. *network* is ``host``, or ``none`` for a

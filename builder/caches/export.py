@@ -27,7 +27,7 @@ _AT_ONCE = 4
 
 
 def export(finished: Finished, caches: Caches, store: Store, reporter: Reporter) -> None:
-    """Write the caches that were asked for, at the same time.
+    """Write all caches of ``--cache-to`` in parallel.
 
     Raises:
         BuildError: one could not be written, and ``ignore-error`` is not set for it. The image is in the store.
@@ -57,7 +57,7 @@ def _active(caches: Caches, reporter: Reporter) -> list[KeptCache]:
 
 
 def inline(finished: Finished, caches: Caches, store: Store) -> str:
-    """Return the document that goes into the config of the image, "" when ``type=inline`` is not asked for.
+    """Return the document of an inline cache for the config of the image; "" without ``type=inline``.
 
     In a build for several platforms *finished* has one target, that of this image.
     """

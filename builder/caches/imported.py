@@ -27,9 +27,9 @@ _AT_ONCE = 4
 
 
 def imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
-    """Return *store* as one build sees it: its cache consults those of ``--cache-from``, in their order, on a miss.
+    """Return *store* with a cache that, on a miss, consults the caches of ``--cache-from`` in their order.
 
-    That of other builds on the same store does not. For use within `Store.in_use`, which both share.
+    Other builds on the same store are not affected. The caller is within `Store.in_use`, which both values share.
     """
     places = [place_of(spec) for spec in kept(caches.cache_from)]
     return store.consulting(Imported(places, store, reporter))

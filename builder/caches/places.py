@@ -56,7 +56,7 @@ class Writing:
 class LocalCache(CacheSpec):
     """``type=local``: an OCI image layout in a directory. *digest* takes precedence over *tag*.
 
-    With *reset* blobs that are not reachable from a tag are removed, once nobody else writes to it.
+    With *reset* blobs that no tag reaches are removed, once no other process writes to the cache.
     """
 
     directory: Path

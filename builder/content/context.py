@@ -154,7 +154,7 @@ def useless_ignore_files(files: Files) -> Iterator[str]:
 
 
 def _remarks(path: Path, inside: Path | None) -> Iterator[str]:
-    """Return what is wrong with the ignore file at *path*; symlinks are not followed out of *inside*."""
+    """Yield remarks on problems of the ignore file at *path*; symlinks are not followed out of *inside*."""
     if path.is_symlink():
         target, real = os.readlink(path), path.resolve()
         if inside is not None and not real.is_relative_to(inside.resolve()):

@@ -51,11 +51,11 @@ class FileDigests:
         self._known: Remembered = self._load()
         self._has_learnt = False
         self._places: dict[int, bytes] = {}
-        """What stands for the identity of each file system, by device number; b"" for one without."""
+        """The identity of each file system in rows, by device number; b"" for one without an identity."""
         self._directories: dict[str, int] = {}
         self._ahead = ExitStack()
         self._stopped = False
-        """True when no caller waits for the threads any more."""
+        """Whether the threads should stop, because no caller waits for them any more."""
         self._large: dict[str, Begun] = {}
         """Digests that threads compute, by path; calling one waits for it."""
         self.racy = False
@@ -119,7 +119,7 @@ class FileDigests:
         return bool(state) and self._known.get(item.path, b"").startswith(state)
 
     def _state(self, item: Item) -> bytes:
-        """Return what changes with every write to a file; nothing where there is no such thing."""
+        """Return numbers that change with every write to a file; none on a file system without such numbers."""
         st = item.stat
         place = self._places.get(st.st_dev)
         if place is None:

@@ -1,4 +1,4 @@
-"""The items of a large tree in less memory."""
+"""Keeping the items of a large tree in less memory."""
 
 import os
 from collections.abc import Iterator

@@ -67,7 +67,7 @@ def _dangling(source: Searched, path: str) -> str:
 
 
 def _suggestion(source: Searched, path: str) -> str:
-    """Return a hint at what may have been meant by *path*, or at what is there instead."""
+    """Return a hint with a path that *path* may have been meant to be, or with what the directory contains."""
     try:
         if meant := _behind_a_root(source, path) or _near(source, path):
             return f'did you mean "{meant}"?'

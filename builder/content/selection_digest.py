@@ -52,7 +52,7 @@ def listing_digest(source: SourceTree, groups: Iterable[Group]) -> Digest | None
 
 
 def content_digest(source: SourceTree, groups: Iterable[Group], file_digest: FileDigest) -> Digest:
-    """Return the digest of the content of *groups*; *file_digest* stands for a regular file's bytes and xattrs."""
+    """Return the digest of the content of *groups*; *file_digest* returns that of a regular file's bytes and xattrs."""
     total = hashlib.sha256()
     for group in groups:
         head = f"group\0{'' if group.is_directory else group.base}\0{group.is_directory}\0{len(group.items)}\n"

@@ -99,7 +99,7 @@ class IndexTree:
         self._stack = stack_of(names, number, database)
 
     def lstat(self, path: str) -> TreeNode | None:
-        """Search the layers from the top, until one has the path or hides it, or it is known what is there."""
+        """Search the layers from the top, until one has the path or hides it, or the rest is remembered."""
         layer, there = self._stack.found(path, self._top + 1)
         found: TreeNode | None = self._searched(path, layer, there) if layer < self._top else there
         if layer < self._top:
@@ -135,7 +135,7 @@ class IndexTree:
             found: dict[int, dict[bytes, TreeNode]] = {}
             for row in self._database.all(query, (*some, *names)):
                 found.setdefault(row[7], {})[row[0]] = _node(row)
-            # Of a thousand layers few have any of the names, so the others are not looked at.
+            # Of a thousand layers few have any of the names, so the others are skipped.
             if found:
                 yield from (found[layer] for layer in some if layer in found)
 

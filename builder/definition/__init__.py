@@ -1,1 +1,1 @@
-"""From a request to the text of its Dockerfile, wherever that is."""
+"""Finding and reading the Dockerfile of a request, on this host or elsewhere."""

@@ -49,7 +49,7 @@ def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path
 
 
 def remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Caches) -> Layers:
-    """Fetch what a pin stands for, as the step *name*, and return its layers."""
+    """Fetch the pinned source *op* in a step called *name*, and return its layers."""
     from pybuild.builder.plan.plan import Graph, Plan
     from pybuild.builder.solve.solver import solve
     from pybuild.builder.sources.tree import tree_vertices

@@ -27,7 +27,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MARKS = (".dockerenv", "run/.containerenv")
 """Files at the top of an archive that comes from a container."""
 _FILES = frozenset({*_MARKS, "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
-"""What an engine puts into the rootfs of every container: `docker commit` does not include it, as it is on mounts."""
+"""Files that an engine mounts into every container, so that `docker commit` does not include them."""
 _MADE = frozenset({"dev", "dev/pts", "dev/shm", "etc/mtab", "proc", "sys"})
 _TOUCHED = frozenset({"dev", "etc", "run"})
 """Directories whose time changed because such a file was put into them."""

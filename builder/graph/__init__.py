@@ -1,1 +1,1 @@
-"""From stages to a plan: the graph of vertices, and plans that are remembered."""
+"""Planning: stages become a graph of vertices, or an earlier plan is used again."""

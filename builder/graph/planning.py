@@ -1,4 +1,4 @@
-"""From a request to its plan: parse, pin the bases, resolve, plan; or the remembered plan of an earlier build.
+"""The plan of a request: parse, pin the bases, resolve, plan; or the remembered plan of an earlier build.
 
 A remembered plan is valid while the text of the Dockerfile, the request and the pins of its references are the same.
 Looking it up imports neither the parser nor the graph.

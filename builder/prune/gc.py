@@ -107,7 +107,7 @@ def collect(store: Store, *, everything: bool = False) -> Freed:
 
 
 def _sweep_unused(store: Store) -> None:
-    """Remove leftovers if the store has no user; nobody becomes one meanwhile."""
+    """Remove leftovers if no process uses the store. No process can start to use it meanwhile."""
     with removing(store.root / "locks"):
         if not is_used(store.root / "locks"):
             store.times.keep_only(_mark_all(store).diff_ids)

@@ -1,1 +1,1 @@
-"""From a plan to layers: each vertex from the cache or by carrying it out."""
+"""Solving a plan: each vertex becomes a layer, from the cache or by executing its op."""

@@ -44,7 +44,7 @@ class Lookup:
                 return self._relinked(index) if found is None else found
 
     def _recorded(self, index: int) -> Layers | None:
-        """Return the layers that the record of a vertex names, with those of its base as the base is now.
+        """Return the layers that the record of a vertex names, on the current layers of its base.
 
         The base may have been pulled again in another compression since the record was written. Its layers have other
         digests then, and the same content.
@@ -59,7 +59,7 @@ class Lookup:
         return Layers((*below, *layers[len(below) :]))
 
     def _relinked(self, index: int) -> Layers | None:
-        """Return the independent layer of a vertex on top of its rootfs, once that is solved; this is recorded, too."""
+        """Return the independent layer of a vertex on top of its rootfs, once that is solved, and record the result."""
         rootfs = self.rootfs(index)
         layers = None if rootfs is None else self.independent_layer(index)
         if rootfs is None or layers is None:

@@ -1,7 +1,7 @@
-"""Working on the vertices of a plan in order of what they wait for, independent ones at the same time.
+"""Working on the vertices of a plan: each after its inputs, independent ones at the same time.
 
-Apart from the solver because a build that finds everything in the cache starts no thread, and what threads need takes
-a tenth of its time to import.
+This is not a part of `solver`, because a build that finds everything in the cache starts no threads, and importing what
+they need takes a tenth of its time.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,16 +24,16 @@ from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.stopping import check
 
 _MOST = 128
-"""Steps at the same time where nobody says how many: each command has processes of its own."""
+"""The number of steps at the same time without ``--jobs``: each command has processes of its own."""
 _WAKE_UP = 0.5
 _Ended = SimpleQueue["Future[None] | None"]
-"""What has ended, in order; None for a signal that wants the rest to end."""
+"""Calls in the order in which they ended; None for a signal that ends the build."""
 
 
 def run_in_order(
     waits_for: Mapping[int, Iterable[int]], work: Callable[[int], None], cancel: Event, jobs: int | None = None
 ) -> None:
-    """Call *work* for each key of *waits_for*, after it ended for the values, from several threads.
+    """Call *work* for each key of *waits_for*, in several threads, once the calls for its values have ended.
 
     All that wait for nothing run at once, at most *jobs* if that is given: most of them wait themselves, for a network
     or a command. What costs processor and memory has its bound elsewhere (`builder.execute.turns`). Where not all may
@@ -78,7 +78,7 @@ def _chains(waits_for: Mapping[int, Iterable[int]]) -> dict[int, int]:
 
 
 def _some(ended: _Ended) -> "list[Future[None]]":
-    """Wait for calls that end and return them. Raises what the most telling one of those that failed raised."""
+    """Wait until calls end, and return them. When some failed, raise the exception that says the most."""
     found: list[Future[None] | None] = []
     while not found:
         check()
@@ -95,7 +95,7 @@ def _some(ended: _Ended) -> "list[Future[None]]":
 
 
 def _raise_first_failure(done: "list[Future[None]]") -> None:
-    """Raise what one of these ended with; that a step was stopped says less than why another one failed."""
+    """Raise the exception of one of these, if there is any: a failure rather than that a step was stopped."""
     failures = [error for future in done if (error := future.exception()) is not None]
     for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
         raise error

@@ -126,7 +126,7 @@ class Remotes:
 
 
 def _question(source: "RemoteSource") -> str:
-    """Return the part of *source* that a server is asked for, as a key."""
+    """Return the part of *source* that determines the answer of its server, as a key."""
     from pybuild.builder.sources.address import HttpSource
 
     if isinstance(source, HttpSource):

@@ -1,1 +1,1 @@
-"""From a Dockerfile to stages with every name, variable and base settled."""
+"""Resolving a Dockerfile into stages in which every name, variable and base is known."""

@@ -1,4 +1,4 @@
-"""What each metadata instruction changes in an image config, and its text in the history.
+"""The changes that metadata instructions make to an image config, and their texts in the history.
 
 Pure functions over `ContainerConfig`. The rules and texts are those of BuildKit's Dockerfile frontend, because
 ``docker history`` and ``docker inspect`` of an image must read the same whoever built it.

@@ -1,4 +1,4 @@
-"""COPY and ADD: from the instruction to the op."""
+"""The ops of COPY and ADD."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What each instruction changes in the state of its stage.
+"""Applying instructions to the state of their stage.
 
 Metadata instructions change config, scope and history; RUN, COPY, ADD and WORKDIR also add a step. The texts of the
 history are BuildKit's.
@@ -28,7 +28,7 @@ _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STA
 
 @frozen
 class Surroundings:
-    """What instructions need besides the state of their own stage."""
+    """The values and functions that instructions need besides the state of their stage."""
 
     planning: Planning
     globals: Mapping[str, str]

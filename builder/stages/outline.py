@@ -59,7 +59,7 @@ class Outline:
         return found
 
     def input(self, word: Word | None, current: int) -> Input:
-        """Return what ``--from=`` or ``from=`` means in section *current*; without it, the build context."""
+        """Return the source that ``--from=`` or ``from=`` names in section *current*; without it, the build context."""
         return self.contexts.main if word is None else self._meant(FromReference(word=word), current)
 
     def _meant(self, reference: FromReference, current: int) -> Input:

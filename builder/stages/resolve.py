@@ -42,7 +42,7 @@ def global_scope(dockerfile: nodes.Dockerfile, planning: Planning) -> dict[str, 
 
 
 def _target_stage(dockerfile: nodes.Dockerfile, planning: Planning) -> str:
-    """Return the value of TARGETSTAGE: the target as it was asked for, else the name of the last stage."""
+    """Return the value of TARGETSTAGE: the target as the request names it, else the name of the last stage."""
     last = next((node for node in reversed(dockerfile.instructions) if isinstance(node, nodes.From)), None)
     return planning.target or (last and last.name) or "default"
 
@@ -116,7 +116,7 @@ class _Resolver:
         )
 
     def _from(self, section: Section) -> str:
-        """Return FROM as it is shown: with the image that it resolves to, perhaps by a named context."""
+        """Return the text of FROM for displays, with the image that it resolves to, perhaps by a named context."""
         if isinstance(section.base, FromImage):
             return f"FROM {section.base.reference}"
         return shown(section.head.original, self.outline.scope, escape=self.dockerfile.escape)

@@ -1,4 +1,4 @@
-"""RUN: from the instruction to the op."""
+"""The op of RUN."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never

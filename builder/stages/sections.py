@@ -86,7 +86,7 @@ class _Names:
             raise
 
     def base(self, head: From, text: str, platform: str) -> Input:
-        """Return what *text* means on *platform*: an earlier stage, nothing, a named context or an image."""
+        """Return the base that *text* names on *platform*: an earlier stage, scratch, a named context or an image."""
         found = last_named(heads_of(self.earlier), text)
         if found is not None:
             return FromStage(found)

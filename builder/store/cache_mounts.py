@@ -50,7 +50,7 @@ def check_map(name: str, store: Store) -> None:
     """Check that a cache mount was made under the id map of this process, so that steps see its owners.
 
     Raises:
-        StoreError: it was made under another id map. It is left as it is: all who use it put their work into it.
+        StoreError: it was made under another id map. It is kept, because it holds the work of many builds.
     """
     path, ours = mount_directory(name, store).with_suffix(_MAP), id_map()
     try:

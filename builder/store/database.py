@@ -85,7 +85,7 @@ class Database:
 
     def found(self) -> dict[object, Any]:
         """Return what readers keep in memory of these tables; it is empty again once another process has written."""
-        # The version is one of what others write; None when the connection is a new one.
+        # The version changes when another connection writes. It is None for a new connection.
         version = self.one("PRAGMA data_version")
         if version != self._found_at:
             self._found, self._found_at = {}, version

@@ -17,7 +17,7 @@ _MARKS = (_DATABASE, "locks")
 """Directories that every store has, and image layouts of other programs do not."""
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 _NOBODY = 65534
-"""Who owns what root writes to some network file systems."""
+"""The owner of files that root writes to some network file systems."""
 _PROBE = "probe-"
 _UNSUPPORTED = frozenset({EPERM, EOPNOTSUPP, ENOSYS})
 OVERLAY, COPYING = "snapshots", "trees"

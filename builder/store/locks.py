@@ -100,7 +100,7 @@ class Locks:
         return self._directory / hashlib.sha256(name.encode()).hexdigest()[:_NAME_LENGTH]
 
     def _taken(self, path: Path, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> int | None:
-        """Return the descriptor that holds the lock; None in a read-only store, which nobody changes."""
+        """Return the descriptor that holds the lock; None in a read-only store, where no lock is needed."""
         while True:
             handle = _opened(path, kind)
             if handle is None:

@@ -1,4 +1,4 @@
-"""What the user of a store is told once in its life: each topic leaves an empty file."""
+"""Messages that the user of a store gets only once: an empty file in the store marks each topic."""
 
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,6 @@ def tell_once(store: "Store", topic: str, text: str) -> None:
 
 
 def tell_isolation(store: "Store") -> None:
-    """Tell of an isolation that is weaker than the usual one and that nobody asked for."""
+    """Say that steps run in a weaker isolation than usual, unless the user chose it."""
     if reason := single_id_reason():
         tell_once(store, "single", f"{reason}: {_SINGLE}")

@@ -53,7 +53,7 @@ def present(root: Path) -> tuple[Snapshotter, ...]:
 
 
 def abandoned(root: Path) -> tuple[Snapshotter, ...]:
-    """Return those with trees that an ordinary user made before trees had a place for each id map: nobody uses them."""
+    """Return the snapshotters of an older layout without a directory for each id map: no build uses their trees."""
     return _present(root / OVERLAY, root / COPYING) if is_of_user(id_map()) else ()
 
 

@@ -56,7 +56,7 @@ class Trees:
     locks: Locks
     tell: Callable[[str], None]
     drawback: str = ""
-    """What is told when the first snapshot is made."""
+    """A message for the user when the first snapshot is made; "" for none."""
 
     def unpack(
         self,

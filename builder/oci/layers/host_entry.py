@@ -1,4 +1,4 @@
-"""From what lies in a file system of this host to the entries of an archive."""
+"""Entries of an archive for files of this host."""
 
 import os
 import stat
@@ -27,7 +27,7 @@ def entry_of(
     xattrs: Xattrs = (),
     owner: tuple[int, int] | None = None,
 ) -> Entry | None:
-    """Return the entry for what has the status *found*, with another *owner* if one is given.
+    """Return the entry for a file with the status *found*, and with another *owner* if one is given.
 
     None for what no layer can hold: a socket, and the character device 0:0, which overlayfs takes for the mark of
     something removed.

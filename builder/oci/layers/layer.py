@@ -107,7 +107,7 @@ class LayerWriter:
 
     @property
     def position(self) -> int:
-        """How long the archive is so far."""
+        """The length of the archive so far, in bytes."""
         return self._tar.position
 
     def splice(self, parts: Iterable[bytes | memoryview], times_ns: Iterable[int]) -> None:

@@ -27,10 +27,10 @@ def pack_changes(
 ) -> None:
     """Write *changes*, which must come parents first, as entries; content and status come from the tree at *root_fd*.
 
-    The directories above a change are written too, changed or not: tools that unpack a layer on its own (Docker's
-    overlay2 driver) would give them a status of their own making. Of several hard links the first in order is the file.
-    Sockets and character devices 0:0 are left out. With *clamp_tree* no time in the tree is later than ``latest`` of
-    *writer* either, so that who reads the tree sees what the layer has.
+    The directories above a change are written as well, also when they did not change: a tool that unpacks a layer on
+    its own, like Docker's overlay2 driver, would give them a default status. Of several hard links the first in order
+    is written as the file. Sockets and character devices 0:0 are left out. With *clamp_tree* times in the tree are
+    changed as well, so that none is later than ``latest`` of *writer* and the tree equals the layer.
 
     Raises:
         LayerError: a file changes while it is read, or has a name that no layer can hold.

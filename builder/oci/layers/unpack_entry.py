@@ -131,7 +131,7 @@ class Unpacker:
         directory.claim()
 
     def _replacing(self, directory: Directory, name: str, make: Callable[[], T]) -> T:
-        """Make something new called *name*; what is there gives way."""
+        """Call *make*, which creates *name*; if the name is taken, remove what has it and call *make* again."""
         try:
             return make()
         except FileExistsError:
@@ -150,7 +150,7 @@ class Unpacker:
             os.close(fd)
 
     def _write(self, fd: int, size: int, data: EntryData) -> None:
-        """Write the pieces to their places; what lies between them stays a hole."""
+        """Write the pieces at their offsets. What is between them stays a hole."""
         at = 0
         for offset, piece in written_parts(data.pieces()):
             check()

@@ -12,7 +12,7 @@ _TOO_LARGE = frozenset({errno.E2BIG, errno.ERANGE, errno.ENOSPC})
 
 
 def give(fd: int, uid: int, gid: int) -> None:
-    """Make an open file belong to *uid* and *gid*. An ordinary user, who unpacks contexts alone, keeps it."""
+    """Set the owner of an open file. Without root, where only build contexts are unpacked, the owner stays the user."""
     if os.geteuid() == 0:
         os.fchown(fd, uid, gid)
 
@@ -68,7 +68,7 @@ def copy_status(fd: int, found: os.stat_result, xattrs: Iterable[tuple[str, byte
 
 
 def set_default_status(fd: int) -> None:
-    """Give the open directory the status of one that nobody has described: the same at any time."""
+    """Give an open directory that no entry describes a fixed status, so that each unpacking makes the same tree."""
     give(fd, 0, 0)
     clear_xattrs(fd)
     os.fchmod(fd, 0o755)
@@ -92,7 +92,7 @@ def set_status_of_name(dir_fd: int, name: str, entry: Entry) -> None:
 def set_status_of_hard_link(dir_fd: int, name: str, entry: Entry) -> tuple[str, ...]:
     """Give the file that the hard link *name* leads to the status of the link's *entry*; return attributes left out.
 
-    A file has one status and the last header that tells it counts, as for Docker. Nearly always all of them agree.
+    A file has one status, and as in Docker that of the last header counts. In nearly all archives they agree.
     """
     found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     told = (entry.uid, entry.gid, time_pair(entry)[1])

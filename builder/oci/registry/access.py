@@ -26,7 +26,7 @@ class Access:
     tell: Callable[[str], None] = nobody
     """Takes messages for the user, such as that a request waits, and how long. Called by several threads."""
     passed_over: set[str] = field(default_factory=set, compare=False)
-    """Mirrors that did not answer; they are not asked again by those who share the set."""
+    """Mirrors that did not answer. Everything that shares this set skips them."""
 
 
 AS_CONFIGURED = Access()

@@ -39,7 +39,7 @@ from pybuild.builder.oci.registry.wire.retry import Retry
 
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
-# RFC 8288: other parameters may stand before and after the relation.
+# RFC 8288: other parameters may precede and follow the relation.
 _NEXT = re.compile(r"""<([^<>]*)>[^<>,]*?;\s*rel\s*=\s*["']?next["']?\s*(?:[,;]|\Z)""", re.IGNORECASE)
 _PAGES = 1000
 """A registry could link pages without end."""

@@ -26,7 +26,7 @@ class FoundRepository(NamedTuple):
 def search(registry: Registry, name: str, text: str, most: int) -> list[FoundRepository]:
     """Return at most *most* repositories of the registry called *name* that fit *text*, in its order.
 
-    A server without a search of its own is asked for its catalog, of which those with *text* in their names are taken.
+    A server without a search is asked for its catalog, and the repositories with *text* in their names are returned.
 
     Raises:
         RegistryError: it has neither, or failed.

@@ -101,9 +101,9 @@ def _once(
 
 
 def _plain(reply: Reply, limit: int) -> Iterator[bytes]:
-    """Yield the body as it was before the server compressed it for the way: gzip alone, as Go's client takes it off.
+    """Yield the body without a compression of the transfer. Only gzip is removed, as by Go's client.
 
-    None was asked for, but storage services send back what a file was uploaded with.
+    The request permits none, but storage services send back the encoding that a file was uploaded with.
     """
     if reply.headers.get("Content-Encoding", "").strip().lower() != "gzip":
         return reply.pieces()

@@ -165,7 +165,7 @@ def _deflate_block(level: int) -> Callable[[bytes | memoryview], _Parts]:
         shrinks = sum(map(len, compress(probe))) < len(probe) * _WORTH_IT
         return compress(block) if shrinks else _stored(view)
 
-    # Who asks for zlib's levels asks for the last bytes.
+    # Levels of zlib are chosen for the smallest size, so there every block is compressed.
     return _recalling(compress_or_store if fast else compress, zero_block(PIECE))
 
 

@@ -68,7 +68,7 @@ class PipeStage(Generic[T]):
             self._thread = None
 
     def _run(self) -> None:
-        # After a failure the queue is still emptied, so that who puts never waits for ever.
+        # After a failure the queue is still emptied, so that a thread that puts into it never waits for ever.
         while (item := self._queue.get()) is not None:
             if self._stopped or self._failure is not None:
                 continue

@@ -14,7 +14,7 @@ PIECE = 1024 * 1024
 
 
 class Verifier:
-    """Takes content piece by piece and tells whether it is what *digest* and *size* name."""
+    """Takes content piece by piece and checks it against *digest* and *size*."""
 
     def __init__(self, digest: Digest, size: int | None) -> None:
         self._expected, self._size = digest, size

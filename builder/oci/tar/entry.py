@@ -93,10 +93,10 @@ def kept_xattr(name: str) -> bool:
 
 
 def portable_xattr(name: str, value: bytes) -> bytes:
-    """Return *value* as it should stand in an archive: file capabilities without the user id of this host.
+    """Return *value* as an archive should have it: file capabilities without the user id of this host.
 
-    A kernel gives revision 3 of the structure (24 bytes, the last 4 name the root user of a namespace) to who looks
-    from outside that namespace, revision 2 (20 bytes) to who looks from inside.
+    A kernel returns revision 3 of the structure (24 bytes, of which the last 4 name the root user of a namespace) to
+    processes outside of that namespace, and revision 2 (20 bytes) to those inside.
     """
     if name == "security.capability" and len(value) == 24 and value[3] == 3:
         return value[:3] + b"\x02" + value[4:20]

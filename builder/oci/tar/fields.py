@@ -88,7 +88,7 @@ def number(field: bytes, what: str, limit: int) -> int:
 
 @lru_cache(_REMEMBERED)
 def _signed_number(field: bytes, what: str) -> int:
-    """Octal digits, or GNU's base 256: the top bit set, then a number in two's complement of the other bits."""
+    """Parse octal digits, or GNU's base 256: the top bit is set, the others are a number in two's complement."""
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
         return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value

@@ -37,7 +37,7 @@ _ZEROS = memoryview(bytes(PIECE))
 
 
 class EntryData:
-    """The data of the entry that was yielded with it; gone as soon as the next entry is asked for."""
+    """The data of the entry that was yielded with it. It can be read until the next entry is requested."""
 
     def __init__(self, source: BufferedSource, stored: int, segments: Segments, size: int) -> None:
         self._source, self._segments, self._size = source, segments, size

@@ -66,7 +66,7 @@ class TarWriter:
             self._watch(entry.path, size, size)
             return
         check()
-        # One byte more than expected is asked for, to notice a file that has grown.
+        # One byte more than expected is requested, to notice a file that has grown.
         content = os.read(data, size + 1) if isinstance(data, int) else data or b""
         if len(content) != size:
             raise _changed(entry)
@@ -74,7 +74,7 @@ class TarWriter:
 
     @property
     def position(self) -> int:
-        """How long the archive is so far."""
+        """The length of the archive so far, in bytes."""
         return self._blocks.position
 
     def splice(self, parts: Iterable[bytes | memoryview]) -> None:

@@ -34,7 +34,7 @@ class Daemon:
 
     @property
     def name(self) -> str:
-        """What a user is told that the image went to."""
+        """The name of the engine for messages."""
         return f"docker at {self.address.text}"
 
     def load(self, images: Sequence[Named], store: Store, status: Status) -> None:

@@ -8,7 +8,7 @@ HEADER_LIMIT = 8192
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Beyond the RFC, values without quotes may be URLs, and semicolons separate as commas do: some servers write so. The
-# data of Negotiate, which may end in "=", is taken for a scheme that nobody knows.
+# data of Negotiate, which may end in "=", is read as an unknown scheme.
 # One step through the header: a parameter, or else a word that starts a challenge. Both start with a word and each
 # position is tried once, so the time is linear in the length.
 _PARAMETER = rf'(?P<key>{_WORD})[ \t]*=[ \t]*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,;"]+))'

@@ -128,7 +128,7 @@ class Upload:
         return PUSHED
 
     def _exists(self) -> bool:
-        """Ask whether the registry has the blob, with the right length if it tells one."""
+        """Ask whether the registry has the blob; if the answer has a length, it must be right."""
         try:
             with self._remote.get(f"blobs/{self._wanted.digest}", method="HEAD") as reply:
                 length = reply.headers.get("Content-Length", "")

@@ -44,7 +44,7 @@ def use(manager: urllib3.PoolManager, tell: TellPeer | None = None) -> None:
 
 
 def _end(connected: Any) -> None:
-    """End a connection: whoever waits for it in another thread wakes up."""
+    """Shut down a connection, so that a thread that waits for it wakes up."""
     with suppress(OSError):
-        # Not that of an SSLSocket, which first takes away what the other thread reads with.
+        # The method of SSLSocket would first remove the SSL object that the other thread reads with.
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
