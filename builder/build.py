@@ -53,11 +53,16 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         BuildError: RequestError, ResolveError, StepFailed, Cancelled, TimedOut and the like.
         OciError, RuntimeHostError: the store or the host failed.
     """
-    if (timeout := request.execution.timeout) is not None:
-        from pybuild.builder.deadline import in_time
+    if (timeout := request.execution.timeout) is None:
+        return _built(request, store, progress)
+    from pybuild.builder.deadline import in_time
 
-        with in_time(timeout) as deadline:
-            return build(request.changed(timeout=None), store, deadline.watched(progress))
+    with in_time(timeout) as deadline:
+        return _built(request, store, deadline.watched(progress))
+
+
+def _built(request: Request, store: Store, progress: Progress) -> Outcome:
+    """Do as `build` does, without a time limit: each line is a phase, and takes its part of *request*."""
     check_wanted(request.result)
     check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
     reporter = Reporter(progress)
