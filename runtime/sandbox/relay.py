@@ -28,11 +28,14 @@ class SignalRelay:
 
     `killed` is set when the program is to be killed: at the third SIGINT or SIGTERM, or *stop_timeout* seconds after
     a SIGTERM; a negative number is no timeout. With *all_pass* it is never set, for a receiver that is a relay itself.
+    *give_up* is called, in the handler of that third signal, for a caller that waits where it cannot look at `killed`.
     """
 
-    def __init__(self, stop_timeout: float, *, all_pass: bool = False) -> None:
+    def __init__(
+        self, stop_timeout: float, *, all_pass: bool = False, give_up: Callable[[], None] | None = None
+    ) -> None:
         self.killed = threading.Event()
-        self._all_pass = all_pass
+        self._all_pass, self._give_up = all_pass, give_up
         self._stop_timeout = -1 if all_pass else stop_timeout
         self._timer: threading.Timer | None = None
         self._requests = 0
@@ -66,6 +69,8 @@ class SignalRelay:
         self._requests += number in _REQUESTS_TO_END
         if self._requests >= _PATIENCE and not self._all_pass:
             self.killed.set()
+            if self._give_up is not None:
+                self._give_up()
         elif self._send is None:
             self._early.append(number)
         else:

@@ -3,6 +3,7 @@
 import socket
 from contextlib import suppress
 
+from pybuild.builder.cli.failures import FAILED, Described, Failure
 from pybuild.builder.cli.tools import note, pass_on
 from pybuild.builder.containers.attached import DETACH_KEYS, Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
@@ -82,7 +83,10 @@ def _note_memory(container: StoredContainer) -> None:
 def show_until_exit(channel: socket.socket, container: StoredContainer, foreground: Foreground) -> int | None:
     """Show *container* until it exits, and return its exit code; None when the user detached.
 
-    *channel* is the connection to the monitor of the container.
+    *channel* is the connection to the monitor of the container. The third request to end leaves the container running.
+
+    Raises:
+        Described: there was such a request.
     """
     typed, keys, terminal = foreground.typed, foreground.keys, container.config.program.tty
 
@@ -94,7 +98,10 @@ def show_until_exit(channel: socket.socket, container: StoredContainer, foregrou
         if stream in foreground.shown:
             pass_on(stream, data)
 
-    with SignalRelay(_NEVER) as signals, Attachment(channel, output, typed=typed, terminal=terminal, keys=keys) as it:
+    with (
+        SignalRelay(_NEVER, give_up=_give_up) as signals,
+        Attachment(channel, output, typed=typed, terminal=terminal, keys=keys) as it,
+    ):
         if foreground.relayed:
             signals.connect(send)
         try:
@@ -104,3 +111,8 @@ def show_until_exit(channel: socket.socket, container: StoredContainer, foregrou
     if code is None:
         note("read escape sequence")
     return code
+
+
+def _give_up() -> None:
+    # The container may handle the signals that were passed on for good reasons: as in Docker, only the command ends.
+    raise Described(Failure("\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n", FAILED))
