@@ -44,6 +44,8 @@ class MountPoint:
     options: str = ""
     recursive: bool = True
     """Whether mounts of the host below *source* are included."""
+    propagation: str = ""
+    """As `sandbox.spec.Bind` has it; "" is rprivate."""
     labels: tuple[tuple[str, str], ...] = ()
     driver_options: tuple[tuple[str, str], ...] = ()
     """The labels and driver options of a volume that is created for this mount."""

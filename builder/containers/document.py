@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pybuild.builder.containers.config import VOLUME, Config, HostConfig, MountPoint
+from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint
 from pybuild.builder.containers.directory import ROOTFS, StoredContainer
 from pybuild.builder.containers.state import State
 from pybuild.builder.networks.document import bindings_document, settings_document
@@ -214,5 +214,5 @@ def _mount(each: MountPoint) -> dict[str, Any]:
         "Destination": each.target,
         "Mode": "ro" if each.read_only else "",
         "RW": not each.read_only,
-        "Propagation": "" if each.kind == VOLUME else "rprivate",
+        "Propagation": (each.propagation or "rprivate") if each.kind == BIND else "",
     }

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, MountPoint, Namespaces
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.propagation import check_propagation
 from pybuild.builder.containers.volume_options import tmpfs_at
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.confined import confined
@@ -17,6 +18,7 @@ from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec
 FILES = ("hosts", "hostname", "resolv.conf")
 """The files of the container's directory that are mounted in its /etc, unless the user mounts something else there."""
 
+_MAKES_DEVICES = frozenset({"CAP_MKNOD", "ALL"})
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 
 
@@ -61,13 +63,24 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path |
 def _confinement(around: HostConfig) -> Rights:
     return Rights(
         cap_add=around.cap_add,
-        cap_drop=around.cap_drop,
+        cap_drop=(*around.cap_drop, *_unsafe_capabilities(around)),
         groups=around.group_add,
         devices=tuple(Device(host_path=Path(host), target=PurePosixPath(target)) for host, target in around.devices),
         seccomp=around.seccomp,
         env=around.device_env,
         no_new_privileges=around.no_new_privileges,
     )
+
+
+def _unsafe_capabilities(around: HostConfig) -> tuple[str, ...]:
+    """Return capabilities that are not safe here, unless they are asked for.
+
+    Our binds are nodev, so device nodes that a process makes cannot be opened. What the host mounts below one later is
+    not.
+    """
+    propagated = any(each.propagation for each in around.mounts)
+    asked = around.privileged or not _MAKES_DEVICES.isdisjoint(around.cap_add)
+    return ("CAP_MKNOD",) if propagated and not asked else ()
 
 
 def _sysctls(given: Namespaces) -> tuple[tuple[str, str], ...]:
@@ -105,4 +118,12 @@ def _mount(each: MountPoint, volumes: Mapping[str, Path | MountPoint]) -> Mount:
         return tmpfs_at(target, each, read_only=each.read_only)
     if each.kind not in {BIND, VOLUME}:
         raise ValueError(each.kind)
-    return Bind(host_path=place, target=target, read_only=each.read_only, recursive=each.recursive)
+    if each.propagation:
+        check_propagation(place, each.propagation)
+    return Bind(
+        host_path=place,
+        target=target,
+        read_only=each.read_only,
+        recursive=each.recursive,
+        propagation=each.propagation,
+    )

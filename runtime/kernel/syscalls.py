@@ -179,9 +179,9 @@ def open_tree(dirfd: int, path: str | bytes = "", flags: int = 0) -> int:
     return _call(_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
 
 
-def mount_setattr(fd: int, attributes: int, *, clear: int = 0, recursive: bool = False) -> None:
-    """Set *attributes* of the mount whose root *fd* is, and clear those of *clear*."""
-    attr = _MountAttr(attributes, clear, 0, 0)
+def mount_setattr(fd: int, attributes: int, *, clear: int = 0, propagation: int = 0, recursive: bool = False) -> None:
+    """Set *attributes* of the mount whose root *fd* is, clear those of *clear*; *propagation* is a flag of mount(2)."""
+    attr = _MountAttr(attributes, clear, propagation, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     _call(_MOUNT_SETATTR, fd, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
 

@@ -186,7 +186,8 @@ def _mount(mount: spec.Mount) -> mounts.Mount:
     target = os.fsencode(normpath("/" + str(mount.target).lstrip("/")))
     match mount:
         case spec.Bind():
-            return mounts.Bind(os.fsencode(mount.host_path), mount.read_only, target, mount.recursive)
+            source, propagation = os.fsencode(mount.host_path), os.fsencode(mount.propagation)
+            return mounts.Bind(source, mount.read_only, target, mount.recursive, propagation)
         case spec.BindRoot():
             return mounts.BindRoot(mount.read_only, _root(mount.root), os.fsencode(mount.source), target)
         case spec.Tmpfs():

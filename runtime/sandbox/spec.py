@@ -98,6 +98,9 @@ class Bind:
     read_only: bool = True
     recursive: bool = True
     """Whether the mounts below it are included."""
+    propagation: str = ""
+    """What is mounted below it later is seen on the other side, too: ``shared``, ``slave``, or ``rshared`` and
+    ``rslave`` for the mounts below as well; "" for private."""
     movable: bool = False
     """Whether isolation chroot may move it into the tree for the time of the run, since nobody else uses it."""
 

@@ -50,15 +50,21 @@ class DetachedRoot:
 
     __slots__ = ("_devices", "_insecure", "_place", "_stubs", "dev", "proc", "root")
 
-    def __init__(self, plan: SandboxPlan, stubs: Stubs, system: SystemMounts) -> None:
-        """Mount everything but /proc, which the first process must mount. *stubs* gets the mount points made."""
+    def __init__(self, plan: SandboxPlan, stubs: Stubs, system: SystemMounts, made: dict[bytes, int]) -> None:
+        """Mount everything but /proc, which the first process must mount. *stubs* gets the mount points made.
+
+        *made* are detached mounts, by their targets, that are there already.
+        """
         scratch = system.scratch
         self._insecure = plan.world.insecure
         self._stubs = stubs
         for mount in plan.mounts:
             refuse_system_directory(_attaching(mount), mount.target, ())
         # Sources come first, because a mount point must be a directory or a file as its source is.
-        trees = [(mount, mount.make(scratch)) for mount in sorted(plan.mounts, key=_depth)]
+        trees = [
+            (mount, made[mount.target] if mount.target in made else mount.make(scratch))
+            for mount in sorted(plan.mounts, key=_depth)
+        ]
         planted = scratch.directory("stubs")
         directories = tuple((path, True) for path in SYSTEM_DIRECTORIES)
         upper = plan.root.upper if isinstance(plan.root, OverlayRoot) else b""

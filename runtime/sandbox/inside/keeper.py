@@ -22,6 +22,7 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot
 from pybuild.runtime.sandbox.inside.devices import open_terminal
 from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
+from pybuild.runtime.sandbox.inside.mounts import Bind
 from pybuild.runtime.sandbox.inside.plan import (
     DEFAULT_WORLD,
     HOST_NAME,
@@ -46,7 +47,8 @@ def keep(plan_fd: int, status_fd: int, parent: int, exec_channel: int = -1, netw
     with Status(status_fd, exec_channel) as status:
         depend_on(parent)
         plan = read_plan(plan_fd)
-        _keep(plan, plan_fd, status, Preparation(plan.world, network=network))
+        propagated = _made_on_the_host(plan)
+        _keep(plan, plan_fd, status, Preparation(plan.world, network=network), propagated)
 
 
 def keep_spare(channel: int, parent: int) -> None:
@@ -90,14 +92,24 @@ def depend_on(parent: int) -> None:
         os._exit(0)
 
 
-def _keep(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparation) -> None:
-    """Run as the keeper: mount the root, let the guard continue, wait, clean up."""
+def _made_on_the_host(plan: SandboxPlan) -> dict[bytes, int]:
+    """Return the detached mounts, by their targets, that are to have the propagation of the host's.
+
+    Mounts of the sandbox's own namespace are private from its beginning, so these must be made before.
+    """
+    return {each.target: each.make(None) for each in plan.mounts if isinstance(each, Bind) and each.propagation}
+
+
+def _keep(
+    plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparation, made: dict[bytes, int] | None = None
+) -> None:
+    """Run as the keeper: mount the root, let the guard continue, wait, clean up. Some mounts are *made* already."""
     stubs = Stubs()
     try:
         try:
             prepared.check(plan.world)
             _set_up_namespaces(plan.world, status)
-            _start(plan, plan_fd, status, prepared, DetachedRoot(plan, stubs, prepared.system))
+            _start(plan, plan_fd, status, prepared, DetachedRoot(plan, stubs, prepared.system, made or {}))
         finally:
             # rmdir(2) fails for a directory on which something is mounted in the caller's own mount namespace, so mount
             # points can only be removed from the host's.

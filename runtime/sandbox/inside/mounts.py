@@ -22,6 +22,9 @@ from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, f
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.wire import Operation, Record
 
+_PROPAGATION = {b"slave": 1 << 19, b"shared": 1 << 20}
+"""The flags MS_SLAVE and MS_SHARED of mount(2)."""
+
 
 class OverlayRoot(Record):
     """An overlay of *lowers*, the bottom one first; read-only when *upper* is b"".
@@ -119,19 +122,26 @@ class DirectoryRoot(Record):
 
 
 class Bind(Record):
-    """A file or directory of the host, and if *recursive* the mounts below it."""
+    """A file or directory of the host, and if *recursive* the mounts below it. *propagation* is b"" for private."""
 
     # In the order of the constructor.
-    __slots__ = ("host_path", "read_only", "target", "recursive")  # noqa: RUF023
+    __slots__ = ("host_path", "read_only", "target", "recursive", "propagation")  # noqa: RUF023
 
-    def __init__(self, host_path: bytes, read_only: bool, target: bytes, recursive: bool = True) -> None:
+    def __init__(
+        self, host_path: bytes, read_only: bool, target: bytes, recursive: bool = True, propagation: bytes = b""
+    ) -> None:
         self.host_path, self.target, self.read_only, self.recursive = host_path, target, read_only, recursive
+        self.propagation = propagation
 
-    def make(self, _scratch: ScratchSpace) -> int:
+    def make(self, _scratch: ScratchSpace | None) -> int:
         """Return the detached mount."""
         attributes = MOUNT_ATTR_NODEV | (MOUNT_ATTR_RDONLY if self.read_only else 0)
         with Operation("bind", self.host_path):
-            return clone(AT_FDCWD, self.host_path, attributes, recursive=self.recursive)
+            tree = clone(AT_FDCWD, self.host_path, attributes, recursive=self.recursive)
+            if self.propagation:
+                flag, below = _PROPAGATION[self.propagation.removeprefix(b"r")], self.propagation.startswith(b"r")
+                mount_setattr(tree, 0, propagation=flag, recursive=below)
+            return tree
 
     def describe(self) -> str:
         """Return the kind of mount, for messages."""

@@ -16,6 +16,7 @@ from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.containers.propagation import PROPAGATED
 from pybuild.builder.errors import PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
 from pybuild.runtime.errors import RuntimeHostError
@@ -150,6 +151,7 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, own: Run
 
 
 def _is_managed(text: str) -> bool:
-    """Return whether ``-v`` asks for a volume, with a name or without one, and not for a path of the host."""
-    source, colon, _ = text.partition(":")
-    return not colon or (source != "" and not source.startswith(("/", ".")))
+    """Return whether ``-v`` asks for more than a path of the host: for a volume, or for propagation."""
+    source, colon, rest = text.partition(":")
+    propagated = not PROPAGATED.isdisjoint(rest.partition(":")[2].split(","))
+    return not colon or propagated or (source != "" and not source.startswith(("/", ".")))

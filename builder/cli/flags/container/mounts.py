@@ -7,16 +7,15 @@ from pathlib import Path
 from posixpath import normpath
 
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, MountPoint
+from pybuild.builder.containers.propagation import PRIVATE, PROPAGATED
 from pybuild.builder.containers.volume_options import tmpfs_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
 from pybuild.grammar.golang import parse_bool, parse_size
 from pybuild.runtime.values import replace
 
-_MODES = frozenset({"ro", "rw", "z", "Z", "nocopy", "rprivate", "private"})
-"""Labels of SELinux, ``z`` and ``Z``, are left as they are; nothing is propagated, as without a mode."""
-_PROPAGATED = frozenset({"shared", "rshared", "slave", "rslave"})
-_PRIVATE = "what is mounted later, inside or on the host, is not passed on: mounts of containers are private"
+_MODES = frozenset({"ro", "rw", "z", "Z", "nocopy"})
+"""Labels of SELinux, ``z`` and ``Z``, are left as they are."""
 _REPEATED = ("volume-label", "volume-opt")
 _KEYS = {
     BIND: {"bind-propagation", "bind-nonrecursive", "bind-recursive"},
@@ -52,15 +51,21 @@ def _volume(text: str) -> MountPoint:
     if len(parts) == 1:
         return MountPoint(kind=VOLUME, target=_target(parts[0], text))
     modes = frozenset(parts[2].split(",")) if len(parts) == 3 else frozenset()
-    if modes & _PROPAGATED:
-        raise RequestError(f"mode {parts[2]} is not supported: {_PRIVATE}", hint="leave it out")
-    if modes - _MODES:
-        raise RequestError(f"invalid mode: {parts[2]}", hint="use ro, rw or nocopy")
+    propagation = modes & (PRIVATE | PROPAGATED)
+    if modes - _MODES - propagation or len(propagation) > 1:
+        raise RequestError(f"invalid mode: {parts[2]}", hint="use ro, rw, nocopy, or rshared, rslave and the like")
     target, read_only = _target(parts[1], text), "ro" in modes
     if not parts[0].startswith(("/", ".")):  # as in Docker, which then refuses a name with a slash
+        if propagation:
+            raise RequestError(
+                f"invalid volume specification: '{text}': invalid mount config for type \"volume\": field BindOptions"
+                " must not be specified",
+                hint="propagation is for directories of the host",
+            )
         return MountPoint(kind=VOLUME, name=parts[0], target=target, read_only=read_only, copies="nocopy" not in modes)
     place = Path(parts[0]).absolute()
-    return MountPoint(kind=BIND, source=os.fspath(place), target=target, read_only=read_only)
+    passed_on = "".join(propagation & PROPAGATED)
+    return MountPoint(kind=BIND, source=os.fspath(place), target=target, read_only=read_only, propagation=passed_on)
 
 
 def _mount(text: str) -> MountPoint:
@@ -88,15 +93,19 @@ def _mount(text: str) -> MountPoint:
             labels=several["volume-label"],
             driver_options=several["volume-opt"],
         )
-    if given.get("bind-propagation", "rprivate") not in {"private", "rprivate"}:
-        raise RequestError(f"--mount: bind-propagation={given['bind-propagation']} is not supported: {_PRIVATE}")
+    propagation = given.get("bind-propagation", "rprivate")
+    if propagation not in PRIVATE | PROPAGATED:
+        raise RequestError(f'invalid mount config for type "bind": invalid propagation mode: {propagation}')
     if not source.startswith("/") or not os.path.exists(source):
         raise RequestError(
             f'invalid mount config for type "bind": bind source path does not exist: {source}',
             hint="give an absolute path that exists",
         )
     recursive = given.get("bind-recursive", "enabled") != "disabled" and not _flag(given, "bind-nonrecursive")
-    return MountPoint(kind=BIND, source=source, target=target, read_only=read_only, recursive=recursive)
+    passed_on = propagation if propagation in PROPAGATED else ""
+    return MountPoint(
+        kind=BIND, source=source, target=target, read_only=read_only, recursive=recursive, propagation=passed_on
+    )
 
 
 def _fields(text: str) -> tuple[dict[str, str], dict[str, tuple[tuple[str, str], ...]]]:
