@@ -66,7 +66,7 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
     check_wanted(request.result)
     check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
     reporter = Reporter(progress)
-    with _read_once(request) as readable, store.in_use():
+    with _with_pipes(request) as readable, store.in_use():
         files, planning, caches = readable.files, readable.planning, readable.caches
         remotes = Remotes(readable.execution, store, reporter)
         dockerfile = load_definition(files, planning, remotes, caches)
@@ -86,13 +86,13 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
     return outcome
 
 
-def _read_once(request: Request) -> AbstractContextManager[Request]:
+def _with_pipes(request: Request) -> AbstractContextManager[Request]:
     """Yield *request* with files that can be read more than once: secrets and the ignore file may be pipes."""
     if request.files.ignore_file is None and not request.execution.secrets:
         return nullcontext(request)
-    from pybuild.builder.definition.once import read_once
+    from pybuild.builder.definition.pipes import read_pipes
 
-    return read_once(request)
+    return read_pipes(request)
 
 
 def _timed(definition: Definition, request: Request, remotes: Remotes) -> Request:
@@ -147,7 +147,7 @@ def _solved(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> S
     """Solve *graph*: in this process, or in one that may unpack images if a step needs them unpacked."""
     with suppress(TreesNeeded):
         return _solved_here(graph, asked, store, reporter)
-    from pybuild.builder.definition.once import held_descriptors
+    from pybuild.builder.definition.pipes import held_descriptors
     from pybuild.builder.store.inside import inside_with
 
     held = held_descriptors(asked)

@@ -14,7 +14,7 @@ from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
-    from pybuild.builder.execute.in_image import ImageCommand
+    from pybuild.builder.execute.image_command import ImageCommand
     from pybuild.builder.oci.image import Image
 
 Output = Callable[[int, bytes], None]
@@ -95,7 +95,7 @@ def run(
 def _run(
     store: Store, tell: Tell, command: "ImageCommand", image: "Image", cancel: threading.Event | None = None
 ) -> int:
-    from pybuild.builder.execute.in_image import rootfs_of, spec_of
+    from pybuild.builder.execute.image_command import rootfs_of, spec_of
     from pybuild.runtime import running
 
     with store.in_use(), rootfs_of(image, store) as root:
@@ -112,7 +112,7 @@ def command_of(given: Command | Iterable[str]) -> Command:
 
 def _in_image(command: Command, image: "Image") -> "ImageCommand":
     from pybuild.builder.execute.confined import binds
-    from pybuild.builder.execute.in_image import ImageCommand
+    from pybuild.builder.execute.image_command import ImageCommand
     from pybuild.runtime.sandbox.spec import Network
 
     own = (line.partition("=") for line in image.config.config.env)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.confined import binds, confined
-from pybuild.builder.execute.in_image import mistake
+from pybuild.builder.execute.image_command import mistake
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mounts import agent_env, mounts
 from pybuild.builder.execute.networks import prepared

@@ -14,7 +14,7 @@ from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import store
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute import in_image
+from pybuild.builder.execute import image_command
 from pybuild.builder.execute.confined import confined
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
@@ -122,10 +122,10 @@ def _opened(store: Store, image: Image | None, flags: RunFlags) -> Iterator[tupl
         path = Path(flags.image).absolute()
         if not path.is_dir():
             raise RequestError(f"--rootfs {flags.image}: not a directory")
-        with in_image.blaming():
+        with image_command.blaming():
             yield ContainerConfig(), DirectoryRoot(path=path)
         return
-    with in_image.rootfs_of(image, store) as root:
+    with image_command.rootfs_of(image, store) as root:
         yield image.config.config, root
 
 
@@ -146,7 +146,7 @@ def _ending(seconds: int, killed: threading.Event) -> Iterator[None]:
 
 def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str, str]) -> Spec:
     """Return the description of the sandbox. Raises RequestError."""
-    command = in_image.ImageCommand(
+    command = image_command.ImageCommand(
         words=flags.words,
         entrypoint=flags.entrypoint,
         env=_environment(config, flags, env),
@@ -160,7 +160,7 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
         interactive=flags.interactive,
         terminal=flags.tty,
     )
-    made = in_image.spec_of(command, config, root)
+    made = image_command.spec_of(command, config, root)
     if flags.confined == ConfinedFlags():
         return made
     return replace(confined(made, flags.confined.confinement()), read_only=flags.confined.read_only)

@@ -7,7 +7,7 @@ import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import every, opened_containers
-from pybuild.builder.cli.commands.network.joined import joined, left
+from pybuild.builder.cli.commands.network.connections import connect_to, disconnect_from
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row
@@ -173,7 +173,7 @@ def _connect(network: str, container: str, *, aliases: tuple[str, ...], ip: str 
     if links:
         raise RequestError("network connect --link is not supported", hint="use --alias of the other container")
     with opened_containers() as containers:
-        joined(containers, containers.find(container), network, aliases, ip or "")
+        connect_to(containers, containers.find(container), network, aliases, ip or "")
 
 
 @command.command("disconnect", cls=Command)
@@ -184,7 +184,7 @@ def _connect(network: str, container: str, *, aliases: tuple[str, ...], ip: str 
 def _disconnect(network: str, container: str, *, force: bool) -> None:
     """Disconnect a container from a network."""
     with opened_containers() as containers:
-        left(containers, containers.find(container), network, force=force)
+        disconnect_from(containers, containers.find(container), network, force=force)
 
 
 @command.command("rm", cls=Command)

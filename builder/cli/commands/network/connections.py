@@ -11,7 +11,9 @@ from pybuild.builder.networks.membership import is_live, read_attached, write_at
 from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVATE, Membership
 
 
-def joined(containers: Containers, container: StoredContainer, name: str, aliases: tuple[str, ...], ip: str) -> None:
+def connect_to(
+    containers: Containers, container: StoredContainer, name: str, aliases: tuple[str, ...], ip: str
+) -> None:
     """Connect *container* to the network *name*, now if it runs, and at each start.
 
     Raises:
@@ -37,7 +39,7 @@ def joined(containers: Containers, container: StoredContainer, name: str, aliase
         write_attached(container.directory, (*there, attachment))
 
 
-def left(containers: Containers, container: StoredContainer, name: str, *, force: bool) -> None:
+def disconnect_from(containers: Containers, container: StoredContainer, name: str, *, force: bool) -> None:
     """Disconnect *container* from the network *name*, now and at each start. Raises ContainerError, NetworkError."""
     networks = Networks(containers.store.root)
     network = networks.find(name)

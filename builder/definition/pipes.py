@@ -20,7 +20,7 @@ _MEMORY = "/proc/self/fd/"
 
 
 @contextmanager
-def read_once(request: Request) -> Iterator[Request]:
+def read_pipes(request: Request) -> Iterator[Request]:
     """Yield *request* with files that can be read again; regular files are left alone.
 
     Raises:

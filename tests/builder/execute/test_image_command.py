@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pybuild.builder.errors import BuildError, RequestError
-from pybuild.builder.execute.in_image import ImageCommand, rootfs_of, spec_of
+from pybuild.builder.execute.image_command import ImageCommand, rootfs_of, spec_of
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxError
