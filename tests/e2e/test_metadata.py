@@ -39,6 +39,7 @@ def test_one_image_is_described_as_buildx_does(program: Program, context: Path, 
             "mediaType": entry["mediaType"],
             "digest": entry["digest"],
             "size": entry["size"],
+            "platform": entry["platform"],
         },
         "image.name": "docker.io/library/second:2,docker.io/library/built:latest",
     }
@@ -52,6 +53,7 @@ def test_an_index_has_the_configs_by_platform(program: Program, tmp_path: Path) 
         "containerimage.config.digest/linux/arm64",
     }
     assert found["containerimage.descriptor"]["annotations"] == CREATED
+    assert "platform" not in found["containerimage.descriptor"]
     assert found["containerimage.descriptor"]["digest"] == found["containerimage.digest"]
 
 

@@ -42,10 +42,19 @@ def _image(outcome: Any) -> dict[str, Any]:
             "mediaType": descriptor.media_type,
             "digest": str(descriptor.digest),
             "size": descriptor.size,
+            **_platform(descriptor.platform),
         },
         "containerimage.digest": str(descriptor.digest),
         **({"image.name": ",".join(outcome.names)} if outcome.names else {}),
     }
+
+
+def _platform(platform: Any) -> dict[str, Any]:
+    """Return the member of the descriptor, whose platform is None for an index."""
+    if platform is None:
+        return {}
+    names = {"architecture": platform.architecture, "os": platform.os, "variant": platform.variant}
+    return {"platform": {name: value for name, value in names.items() if value}}
 
 
 def _warning(warning: Warned) -> dict[str, Any]:
