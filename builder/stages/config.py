@@ -10,7 +10,7 @@ from posixpath import join, normpath
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig, Healthcheck
-from pybuild.builder.stages import golang
+from pybuild.builder.stages import golang, windows
 from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
 from pybuild.runtime.values import replace
 
@@ -74,13 +74,13 @@ def without(config: ContainerConfig, variables: Collection[str], labels: Collect
     return replace(config, env=env, labels=tuple(pair for pair in config.labels if pair[0] not in labels))
 
 
-def command_args(config: ContainerConfig, command: CommandLine) -> tuple[str, ...]:
+def command_args(config: ContainerConfig, command: CommandLine, *, is_windows: bool = False) -> tuple[str, ...]:
     """Return the arguments of *command*: as written in exec form, after the shell in shell form."""
     match command:
         case ExecForm(args):
             return args
         case ShellForm(text):
-            return (*(config.shell or _DEFAULT_SHELL), text)
+            return (*(config.shell or (windows.SHELL if is_windows else _DEFAULT_SHELL)), text)
 
 
 def healthcheck_test(command: CommandLine | None) -> tuple[str, ...]:

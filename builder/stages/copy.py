@@ -25,7 +25,7 @@ def copy_step(node: nodes.Copy | nodes.Add, state: StageState, resolve: Callable
     target = state.expand(node.destination)
     op = Copy(
         sources=picks,
-        destination=destination(state.config.working_dir, target),
+        destination=destination(state.config.working_dir, state.path(target)),
         chown=_flag(node.chown, state),
         chmod=_mode(node.chmod, state),
         link=node.link,
@@ -71,7 +71,7 @@ class _Sources:
         return expand_body(item.body, self.state.scope, item.span) if item.expand else item.body
 
     def _file(self, path: str) -> Pick:
-        node = self.node
+        node, path = self.node, self.state.path(path)
         if isinstance(node, nodes.Copy):
             return Pick(path=path, input=self._number(self.resolve(node.from_)))
         if node.checksum is not None:

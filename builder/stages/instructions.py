@@ -17,6 +17,7 @@ from pybuild.builder.stages.copy import copy_step
 from pybuild.builder.stages.run import run_step
 from pybuild.builder.stages.stages import Input, Step
 from pybuild.builder.stages.state import StageState
+from pybuild.builder.stages.windows import is_windows
 from pybuild.grammar import nodes
 from pybuild.grammar.words.expand import expand_all
 from pybuild.grammar.words.shown import shown
@@ -140,7 +141,7 @@ def _pairs(keyword: str, pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state
 
 
 def _workdir(node: nodes.Workdir, state: StageState, around: Surroundings) -> None:
-    written = rules.working_dir(state.config.working_dir, state.expand(node.path))
+    written = rules.working_dir(state.config.working_dir, state.path(state.expand(node.path)))
     state.configure(replace(state.config, working_dir=written))
     path = rules.absolute("/", written)
     if path != "/":
@@ -156,14 +157,14 @@ def _user(node: nodes.User, state: StageState) -> None:
 
 
 def _cmd(node: nodes.Cmd, state: StageState) -> None:
-    args = rules.command_args(state.config, node.command)
+    args = rules.command_args(state.config, node.command, is_windows=is_windows(state.image))
     state.configure(replace(state.config, cmd=args, args_escaped=True))
     state.cmd_is_set = True
     state.record(f"CMD {golang.quoted_list(args)}")
 
 
 def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
-    args = rules.command_args(state.config, node.command)
+    args = rules.command_args(state.config, node.command, is_windows=is_windows(state.image))
     cmd = state.config.cmd if state.cmd_is_set else None
     state.configure(replace(state.config, entrypoint=args, cmd=cmd))
     state.record(f"ENTRYPOINT {golang.quoted_list(args)}")

@@ -16,6 +16,7 @@ from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage, FromScratch, FromStage, Stage, Stages
 from pybuild.builder.stages.state import StageState
 from pybuild.builder.stages.triggers import named
+from pybuild.builder.stages.windows import internal, is_windows, written
 from pybuild.grammar import nodes
 from pybuild.grammar.source import Source
 from pybuild.grammar.words.expand import expand
@@ -112,7 +113,7 @@ class _Resolver:
             base_lines=self._lines(section.head),
             base_name=self._prefix(section, body)() + self._from(section),
             steps=tuple(state.steps),
-            config=self._labelled(state.image, section),
+            config=written(self._labelled(state.image, section)),
         )
 
     def _from(self, section: Section) -> str:
@@ -137,7 +138,7 @@ class _Resolver:
                 image = replace(self.bases[key], created="")
             case _:
                 image = _empty_image(self._platform(section))
-        config = with_default_path(image.config)
+        config = internal(image.config) if is_windows(image) else with_default_path(image.config)
         for name, value in self.planning.environment:
             config = with_env(config, name, value)
         if config.working_dir and not config.working_dir.startswith("/"):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pybuild.builder.oci.model import ContainerConfig, History, ImageConfig
 from pybuild.builder.stages.config import split_env
 from pybuild.builder.stages.stages import Step
+from pybuild.builder.stages.windows import is_windows, posix_path
 from pybuild.grammar.nodes import Word
 from pybuild.grammar.words.expand import expand
 from pybuild.runtime.values import replace
@@ -50,6 +51,10 @@ class StageState:
     def expand(self, word: Word) -> str:
         """Return *word* with this stage's variables in it."""
         return expand(word, self.scope, escape=self.escape)
+
+    def path(self, text: str) -> str:
+        """Return a path of the image, or of a source of COPY, with slashes. Raises ResolveError."""
+        return posix_path(text) if is_windows(self.image) else text
 
     def record(self, text: str, *, layer: bool = False) -> None:
         """Add a history entry; its time is filled in when the image is assembled."""
