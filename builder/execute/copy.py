@@ -186,14 +186,15 @@ class _Copier:
                 error.hint = error.hint or self._way_round(item, path)
                 raise
             return
-        first = self._links.get((item.stat.st_dev, item.stat.st_ino)) if item.stat.st_nlink > 1 else None
+        status = item.stat  # made at each look in a large tree
+        first = self._links.get((status.st_dev, status.st_ino)) if status.st_nlink > 1 else None
         if first is not None:
             self.writer.put(entry._replace(kind=EntryKind.HARDLINK, size=0, linkname=first, xattrs=()))
             return
-        if item.stat.st_nlink > 1:
-            self._links[item.stat.st_dev, item.stat.st_ino] = path
+        if status.st_nlink > 1:
+            self._links[status.st_dev, status.st_ino] = path
         data = item.data
-        if data is None and source is not None and item.stat.st_size <= _SMALL:
+        if data is None and source is not None and status.st_size <= _SMALL:
             data = read_small(source, *self._place(item, source), item)
         if data is not None or source is None:
             self.writer.put(entry._replace(xattrs=item.xattrs) if item.xattrs else entry, data)
@@ -202,7 +203,7 @@ class _Copier:
         try:
             xattrs = source.xattrs(handle) if item.xattrs is None else item.xattrs
             self.writer.put(entry._replace(xattrs=xattrs) if xattrs else entry, handle)
-            if state_of(os.fstat(handle)) != state_of(item.stat):
+            if state_of(os.fstat(handle)) != state_of(status):
                 raise changed(item)
         finally:
             os.close(handle)
@@ -224,10 +225,11 @@ class _Copier:
         return self._directory[1], name
 
     def _entry(self, item: Item, source: SourceTree | None, path: str) -> Entry | None:
-        is_link = stat.S_ISLNK(item.stat.st_mode)
+        status = item.stat
+        is_link = stat.S_ISLNK(status.st_mode)
         link = (source.root.readlink(item.path) or "") if is_link and source else ""
-        owner = self.owner or (source.owner(item.stat) if source else (0, 0))
-        entry = entry_of(path, item.stat, linkname=link, owner=owner)
+        owner = self.owner or (source.owner(status) if source else (0, 0))
+        entry = entry_of(path, status, linkname=link, owner=owner)
         if entry is None:
             return None
         if self.mode is not None and not is_link:

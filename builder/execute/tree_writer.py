@@ -41,6 +41,8 @@ class TreeWriter:
     repeated: bool = False
     """Whether a path was added a second time."""
     _written: dict[str, TreeNode] = field(default_factory=dict)
+    _last: TreeNode = _FILE
+    """The node of the last entry that is not a file."""
     _new: set[str] = field(default_factory=set)
     """Directories that this layer created or replaced: the tree has nothing below them."""
 
@@ -155,7 +157,7 @@ class TreeWriter:
         self.layer.splice(parts, times_ns)
         for entry in directories:
             self._new.add(entry.path)
-            self._written[entry.path] = TreeNode(NodeKind.DIRECTORY, entry.mode, entry.uid, entry.gid, entry.mtime)
+            self._note(entry, NodeKind.DIRECTORY)
 
     def _forget_below(self, path: str) -> None:
         for below in [name for name in self._written if name.startswith(f"{path}/")]:
@@ -170,5 +172,11 @@ class TreeWriter:
             # Only its kind is needed later. One value for all saves memory: a tree may have a million files.
             self._written[entry.path] = _FILE
             return
-        kind = _KINDS.get(entry.kind, NodeKind.OTHER)
-        self._written[entry.path] = TreeNode(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)
+        self._note(entry, _KINDS.get(entry.kind, NodeKind.OTHER))
+
+    def _note(self, entry: Entry, kind: NodeKind) -> None:
+        node = TreeNode(kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname)
+        # Many directories of a large tree are alike, and made within one second.
+        if node != self._last:
+            self._last = node
+        self._written[entry.path] = self._last
