@@ -1,13 +1,11 @@
 """What a hostile step tries in vain, on each rung of isolation that runs steps: one build tries all of it."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import bases
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
 from tests.helpers.ordinary import ordinary_user
@@ -56,8 +54,7 @@ def place(request: pytest.FixtureRequest, program: Program, tmp_path: Path) -> t
     need_programs(["setpriv", "unshare", *(["newuidmap"] if request.param == "userns" else [])])
     ids = "tester:500000:65536" if request.param == "userns" else "nobody-here:1:1"
     user = ordinary_user(tmp_path / "home", subordinate=ids)
-    shutil.copy(bases.small(), user.directory / "small.tar")
-    user.import_tar(user.seen(user.directory / "small.tar"), "small")
+    user.import_small()
     return user, user.directory, user.seen(user.directory)
 
 

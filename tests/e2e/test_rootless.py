@@ -43,8 +43,7 @@ def _cases() -> list[str]:
 def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     need_programs(["busybox", "newuidmap", "setpriv", "unshare"])
     made = ordinary_user(tmp_path_factory.mktemp("ordinary") / "home")
-    shutil.copy(bases.small(), made.directory / "small.tar")
-    made.import_tar(made.seen(made.directory / "small.tar"), "small")
+    made.import_small()
     return made
 
 
@@ -90,8 +89,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     """A user without subordinate ids, who has the image "small"."""
     need_programs(["busybox", "setpriv", "unshare"])
     made = ordinary_user(tmp_path_factory.mktemp("stranger") / "home", subordinate="")
-    shutil.copy(bases.small(), made.directory / "small.tar")
-    made.import_tar(made.seen(made.directory / "small.tar"), "small")
+    made.import_small()
     return made
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -28,8 +27,7 @@ pytestmark = pytest.mark.xdist_group("cases")
 def home(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     need_programs(["busybox", "newuidmap", "setpriv", "unshare"])
     made = ordinary_user(tmp_path_factory.mktemp("containers") / "home")
-    shutil.copy(bases.small(), made.directory / "small.tar")
-    made.import_tar(made.seen(made.directory / "small.tar"), "small")
+    made.import_small()
     return made
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import bases, cases, owners
+from tests.helpers import cases, owners
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
@@ -41,8 +41,7 @@ def _cases() -> list[str]:
 def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     need_programs(["busybox", "setpriv", "unshare"])
     alone = ordinary_user(tmp_path_factory.mktemp("alone") / "home", subordinate="nobody-here:1:1")
-    shutil.copy(bases.small(), alone.directory / "small.tar")
-    alone.import_tar(alone.seen(alone.directory / "small.tar"), "small")
+    alone.import_small()
     return alone
 
 

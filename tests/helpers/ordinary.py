@@ -1,13 +1,14 @@
 """pybuild as a user of no privilege has it, with subordinate ids and a home that exist for its processes alone."""
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.helpers import configs, trees
+from tests.helpers import bases, configs, trees
 from tests.helpers.lab import Lab
 from tests.helpers.program import Program
 
@@ -39,6 +40,12 @@ class OrdinaryUser(Program):
         with suppress(OSError):
             return os.path.samefile(f"/proc/{process}/root{HOME}", self.directory)
         return False
+
+    def import_small(self) -> None:
+        """Import the base "small" from the home."""
+        archive = self.directory / "small.tar"
+        shutil.copy(bases.small(), archive)
+        self.import_tar(self.seen(archive), "small")
 
     def seen(self, path: Path) -> Path:
         """What the user calls *path*, which is below the home."""

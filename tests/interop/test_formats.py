@@ -1,10 +1,8 @@
 """skopeo, podman and Docker read images in Docker's media types, and zstd layers, that pybuild writes and pushes."""
 
 import json
-import os
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.helpers.contexts import write_context
 from tests.helpers.docker_registry import DockerRegistry, docker_registry
+from tests.helpers.elsewhere import Elsewhere
 from tests.helpers.hosts import need_programs, need_root, need_small_base
 from tests.helpers.peers import Docker
 from tests.helpers.program import Program
@@ -22,29 +21,13 @@ TEXT = 'FROM small\nCOPY f /f\nCMD ["cat", "/f"]\n'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Elsewhere):
     """A registry, a store with a base, a context, and a home of their own for the other tools."""
 
     registry: DockerRegistry
     program: Program
     context: Path
-    directory: Path
     run_root: str
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {
-            **os.environ,
-            "HOME": str(self.directory),
-            "CONTAINERS_REGISTRIES_CONF": str(self.directory / "none.conf"),
-        }
-
-    def output(self, *command: str) -> str:
-        done = subprocess.run(
-            command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-        return done.stdout
 
     def podman(self, *command: str) -> str:
         flags = ("--root", str(self.directory / "podman"), "--runroot", self.run_root, "--storage-driver=vfs")

@@ -3,9 +3,8 @@ both images run."""
 
 import json
 import os
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from tests.helpers.bases import small_arm64
 from tests.helpers.contexts import write_context
 from tests.helpers.docker_registry import docker_registry
+from tests.helpers.elsewhere import Elsewhere
 from tests.helpers.emulator import registered
 from tests.helpers.hosts import need_emulator, need_programs, need_root, need_small_base
 from tests.helpers.peers import Docker
@@ -34,27 +34,11 @@ CMD ["program"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Elsewhere):
     """What pybuild has built and pushed; *name* is that of the index in the registry, *archive* one of it."""
 
     name: str
     archive: Path
-    directory: Path
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {
-            **os.environ,
-            "HOME": str(self.directory),
-            "CONTAINERS_REGISTRIES_CONF": str(self.directory / "none.conf"),
-        }
-
-    def output(self, *command: str) -> str:
-        done = subprocess.run(
-            command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
-        return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
 import os
-import pickle
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,23 +11,17 @@ from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.paths.safepath import scan_directory
 from pybuild.runtime.snapshots.copies import copy_tree
 from pybuild.runtime.snapshots.id_map import check_owner
+from tests.runtime.forked import returned
 
 
 def _recorded(function: Callable[[], Any]) -> Any:
     """Return what *function* returns in a process that records owners."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            recording.start()
-            os.write(writer, pickle.dumps(function()))
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        data = file.read()
-    os.waitpid(child, 0)
-    return pickle.loads(data)
+
+    def work() -> Any:
+        recording.start()
+        return function()
+
+    return returned(work)
 
 
 @pytest.fixture

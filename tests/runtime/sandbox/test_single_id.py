@@ -1,5 +1,4 @@
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -9,31 +8,23 @@ from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, prctl
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.user_namespace import become_root
 from tests.helpers.restricted import COVERED_PROC
+from tests.runtime.forked import returned
 
 
 def _alone(uid: int) -> Any:
     """Return what a process of *uid* finds after it became root with its own id alone."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([77])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            prctl(PR_SET_DUMPABLE, 1)  # as after an exec: /proc/self is the user's again
-            os.environ[isolation.VARIABLE] = "single"
-            become_root()
-            maps = [Path("/proc/self", name).read_text(encoding="ascii").split() for name in ("uid_map", "gid_map")]
-            os.write(writer, pickle.dumps((os.getresuid(), maps, isolation.is_single(), isolation.is_direct())))
-        except Exception as error:
-            os.write(writer, pickle.dumps(error))
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        data = file.read()
-    os.waitpid(child, 0)
-    return pickle.loads(data)
+
+    def work() -> Any:
+        os.setgroups([77])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        prctl(PR_SET_DUMPABLE, 1)  # as after an exec: /proc/self is the user's again
+        os.environ[isolation.VARIABLE] = "single"
+        become_root()
+        maps = [Path("/proc/self", name).read_text(encoding="ascii").split() for name in ("uid_map", "gid_map")]
+        return os.getresuid(), maps, isolation.is_single(), isolation.is_direct()
+
+    return returned(work)
 
 
 def test_a_user_without_other_ids_is_root_and_knows_that_it_has_one() -> None:
