@@ -47,6 +47,6 @@ def more_namespaces(settings: Path = Path("/proc/sys")) -> str:
 
 
 def _read(path: Path) -> str:
-    with suppress(OSError):
+    with suppress(OSError):  # this kernel has no such setting
         return path.read_text(encoding="ascii").strip()
     return ""

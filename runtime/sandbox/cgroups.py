@@ -88,7 +88,7 @@ def _may_give(group: Path) -> bool:
 def _words(path: Path) -> frozenset[str]:
     try:
         return frozenset(path.read_text(encoding="ascii").split())
-    except OSError:
+    except OSError:  # the file belongs to the other version of cgroups, or may not be read
         return frozenset()
 
 

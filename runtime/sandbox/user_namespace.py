@@ -35,8 +35,9 @@ _WRITERS = (("newuidmap", Path("/etc/subuid")), ("newgidmap", Path("/etc/subgid"
 def become_root(*, may_be_single: bool = False) -> None:
     """Move this process, which must have one thread only, to a user namespace in which it is root, irrevocably.
 
-    Does nothing if it can mount already. With *may_be_single* the namespace has the user's own id only when others are
-    not to be had and `isolation` is ``auto``; functions of `os` then show recorded owners (`runtime.ownership`).
+    Does nothing if it can mount already. With *may_be_single*, if the user cannot have other ids and `isolation` is
+    ``auto``, the namespace has the user's own id only; functions of `os` then show recorded owners
+    (`runtime.ownership`).
 
     Raises:
         SandboxUnavailable: there is another thread or an event loop, too few ids, a program is missing, or the kernel

@@ -124,7 +124,7 @@ def _record_owner(fd: int, uid: int, gid: int) -> None:
 
 
 def enter_root(root: int, world: World, status: Status) -> None:
-    """Make *root* the root of this process, the first one inside, and take the host's mounts off.
+    """Make *root* the root of this process, which must be the first one inside, and unmount everything else.
 
     Where the host refuses pivot_root(2), the root is moved over the old one and entered by chroot(2), OWN_ROOT is
     reported to *status*, and CAP_SYS_CHROOT is dropped, because with it the process could leave.

@@ -53,7 +53,7 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
     try:
         if not os.read(alive, 1):  # the keeper died before PR_SET_PDEATHSIG
             return
-    except BlockingIOError:
+    except BlockingIOError:  # the pipe is still open, so the keeper lives
         pass
     process = 0
     supervisor: Supervised | None = None
