@@ -131,8 +131,7 @@ class RunningStep:
 
     def fail(self, error: BaseException) -> None:
         """Report that the step ended with *error*, or was cancelled."""
-        stopped = isinstance(error, Cancelled | KeyboardInterrupt)
-        text = "" if stopped else reason(error)
+        text = "" if (stopped := isinstance(error, Cancelled | KeyboardInterrupt)) else reason(error)
         self._end(StepFinished(step=self.number, error=text, cancelled=stopped, at=time.monotonic()))
 
     def _end(self, event: StepFinished) -> None:
@@ -238,6 +237,7 @@ class Steps:
     def failed(self, index: int, error: Exception) -> StepFailed:
         """Return *error* as the failure of a vertex, with its name, its lines and the end of its output."""
         blamed = self._blamed(index)
+        self._step(blamed).fail(error)  # which is announced first, if what it selects was missing
         vertex, trigger = self._plan.vertices[blamed], self._plan.trigger(blamed)
         hints = (trigger_phrase(*trigger) if trigger else "", str(getattr(error, "hint", "")))
         return StepFailed(

@@ -73,8 +73,10 @@ class VertexKeys:
 
     def _context_content(self, index: int, number: int, source: int) -> Digest | None:
         """Return the digest of what a vertex selects from the context. A missing path is an error of the vertex."""
+        failure: Exception
         with self._steps.running(source):
             try:
                 return self._found.of_context(index, number)
             except (BuildError, RuntimeHostError, OSError) as error:
-                raise self._steps.failed(index, error) from error
+                failure = error
+        raise self._steps.failed(index, failure) from failure

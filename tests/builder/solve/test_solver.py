@@ -215,6 +215,10 @@ def test_a_missing_source_is_the_fault_of_the_step_that_names_it(site, text, lin
     with pytest.raises(StepFailed, match='"/nowhere": not found') as caught:
         site.solve(text)
     assert caught.value.lines == (line, line)
+    # It begins, and is the only one that ends with an error, not the context or the stage that was searched.
+    names = {event.step: event.name for event in site.events if isinstance(event, StepStarted)}
+    ended = [names[event.step] for event in site.events if isinstance(event, StepFinished) and event.error]
+    assert ended == [caught.value.step]
 
 
 def test_a_mount_of_the_context_makes_its_content_count(site):
