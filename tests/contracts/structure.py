@@ -222,7 +222,7 @@ def figures(structure: Structure) -> dict[str, int]:
         "importers of the most imported value": max(importers.values()),
         "modules of less than 40 lines": len(structure.small()),
         "modules with one importer": len(structure.with_one_importer()),
-        "of these, of less than 40 lines": len(structure.with_one_importer(below=SMALL)),
+        "modules with one importer, of less than 40 lines": len(structure.with_one_importer(below=SMALL)),
         "modules without a test of their name": len(structure.without_test()),
         "modules that a warm build loads": len(structure.warm_modules()),
         "directories in import cycles": sum(len(cycle) for cycle in structure.cycles()),

@@ -1,4 +1,4 @@
-"""``pybuild commit``: an image and a changed root file system become a new image."""
+"""``pybuild commit``: create an image from an image and a changed root file system, or from a container."""
 
 import os
 import stat
@@ -36,7 +36,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class CommitFlags:
-    """The image that is made, and whether a container stands still meanwhile."""
+    """The new image, and whether the container is paused meanwhile."""
 
     entry: EntryFlags = part(EntryFlags)
     author: str = option("-a", "--author", empty=True, default="", metavar="TEXT", help="Author of the image.")
@@ -123,7 +123,7 @@ def _of_container(name: str, names: tuple[str, ...], flags: CommitFlags) -> Imag
 
 @contextmanager
 def _stream(place: str) -> Iterator[int]:
-    """Yield a directory or an archive, open."""
+    """Yield the descriptor of an open directory or archive."""
     if place != "-" and Path(place).is_dir():
         fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -136,7 +136,7 @@ def _stream(place: str) -> Iterator[int]:
 
 
 def _layer(store: Store, _tell: Tell, source: Image, given: int, compression: Compression) -> Layer | None:
-    """Return what the open directory or archive *given* changes."""
+    """Return the layer with the differences of the open directory or archive *given* from the image."""
     with store.in_use():
         if stat.S_ISDIR(os.fstat(given).st_mode):
             return difference(store, source, given, compression)

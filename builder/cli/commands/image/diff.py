@@ -1,4 +1,4 @@
-"""``pybuild diff``: what differs between two images."""
+"""``pybuild diff``: the differences between two images."""
 
 import json
 import os
@@ -35,7 +35,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Differences:
-    """The parts that were asked for; the others are None."""
+    """The differences in the requested parts; the other parts are None."""
 
     images: tuple[Image, Image]
     config: list[Setting] | None = None

@@ -1,4 +1,4 @@
-"""``pybuild export``: the root file system of an image as a tar archive."""
+"""``pybuild export``: write the root file system of an image or a container as a tar archive."""
 
 from pathlib import Path
 

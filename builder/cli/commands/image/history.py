@@ -67,7 +67,7 @@ def _rows(image: Image, *, human: bool, whole: bool) -> Iterator[Row]:
     sizes = [layer.size for layer in image.manifest.layers]
     identity = str(image.id) if whole else short_id(str(image.id))
     for entry in reversed(image.config.history):
-        # A history may name fewer layers than there are, or more: such an entry has no size.
+        # A history may have more entries than there are layers, or fewer. An entry without a layer has no size.
         size = sizes.pop() if not entry.empty_layer and sizes else 0
         by = clean_line(entry.created_by)
         yield {

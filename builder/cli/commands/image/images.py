@@ -127,6 +127,6 @@ def image_row(entry: Listed, size: int | None, *, whole: bool) -> Row:
         "CreatedAt": at,
         "Size": shown_size,
         "VirtualSize": shown_size,
-        # Like Docker's, this listing does not compute them.
+        # As in Docker, this listing does not compute them.
         **dict.fromkeys(("Containers", "SharedSize", "UniqueSize"), "N/A"),
     }

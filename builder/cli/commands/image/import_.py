@@ -31,7 +31,7 @@ from pybuild.runtime.values import frozen
 
 @frozen
 class ImportFlags:
-    """The image that is made of the files."""
+    """The config and the compression of the new image."""
 
     entry: EntryFlags = part(EntryFlags)
     platform: str | None = option(

@@ -46,7 +46,7 @@ Values:
 
 @frozen
 class EditFlags:
-    """Changes of the container's defaults. An empty value is one."""
+    """Changes of the defaults of containers. An empty value removes the setting."""
 
     env: tuple[str, ...] = option(
         "-e", "--env", empty=True, multiple=True, metavar="NAME=VALUE|NAME-", help="Set or remove a variable."
@@ -71,13 +71,13 @@ class EditFlags:
     )
 
     def edits(self) -> ConfigEdits:
-        """Return what is changed."""
+        """Return the changes."""
         return ConfigEdits(**{each.name: getattr(self, each.name) for each in fields(ConfigEdits)})
 
 
 @frozen
 class MutateFlags:
-    """Changes of the image besides the defaults of the container. An empty value is one."""
+    """All changes of an image."""
 
     edits: EditFlags = part(EditFlags)
     annotations: tuple[str, ...] = option(

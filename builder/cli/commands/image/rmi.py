@@ -66,7 +66,7 @@ def _remove_platform(opened: Store, found: Listed, platform: Platform) -> bool:
 
 
 def _refuse_used(root: Path, found: Listed, text: str, *, force: bool, last: bool) -> None:
-    """Raise RequestError when the image that *text* names is one that a container of the store at *root* has.
+    """Raise RequestError when a container of the store at *root* uses the image that *text* names.
 
     *last*: it has no other name. What a container needs stays in any case, until it is removed itself.
     """

@@ -1,4 +1,4 @@
-"""``pybuild run``: a command in the sandbox, with the files of an image; its changes are discarded."""
+"""``pybuild run``: run a command in a sandbox with the files of an image, or in a container."""
 
 import os
 
@@ -47,7 +47,7 @@ Differences from docker run:
 
 @frozen
 class DetachFlags:
-    """How much of a container is shown."""
+    """The flags about the foreground and the background of a container."""
 
     detach: bool = option("-d", "--detach", is_flag=True, help="Leave it running in a container; print its id.")
     attach: tuple[str, ...] = option(

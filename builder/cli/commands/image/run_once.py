@@ -1,4 +1,4 @@
-"""A command in the sandbox with the files of an image, of which nothing is kept: `run` without a container."""
+"""``run`` without a container: a command in a sandbox with the files of an image, whose changes are discarded."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ _NEVER = -1
 
 @frozen
 class OnceFlags:
-    """What only a command that nothing is kept of can have."""
+    """Flags of a command without a container."""
 
     rootfs: bool = option(
         "--rootfs",
@@ -48,7 +48,7 @@ class OnceFlags:
 
 @frozen
 class RunFlags:
-    """What a command that nothing is kept of needs. An *entrypoint* that is empty means that there is none."""
+    """The settings of a command without a container. An empty *entrypoint* means no entrypoint."""
 
     image: str
     words: tuple[str, ...]
@@ -86,7 +86,8 @@ def run_once(flags: RunFlags) -> int:
         with opened.in_use(), ExitStack() as stack:
 
             def told(process: int) -> None:
-                # Until now a signal has ended this command, and what it waited for.
+                # Until here a signal ends this command. From here on it is passed to the process that runs the other
+                # one.
                 if process != os.getpid():
                     signals = stack.enter_context(SignalRelay(_NEVER, all_pass=True))
                     signals.connect(partial(os.kill, process))
@@ -103,7 +104,7 @@ def _image(opened: Store, flags: RunFlags) -> Image:
 
 
 def _run(store: Store, tell: Tell, image: Image | None, flags: RunFlags, stdin: int) -> int:
-    """Run the command with the input *stdin*; tell, when all is ready, the process that takes its signals: this one."""
+    """Run the command with the input *stdin*; *tell* gets the number of this process, which passes signals on."""
     from pybuild.runtime.running import run
     from pybuild.runtime.sandbox.relay import SignalRelay
 
@@ -117,7 +118,7 @@ def _run(store: Store, tell: Tell, image: Image | None, flags: RunFlags, stdin: 
 
 @contextmanager
 def _opened(store: Store, image: Image | None, flags: RunFlags) -> Iterator[tuple[ContainerConfig, Root]]:
-    """Yield what the image says, and its root; nothing and the directory for ``--rootfs``."""
+    """Yield the config of the image and its rootfs; an empty config and the directory for ``--rootfs``."""
     if image is None:
         path = Path(flags.image).absolute()
         if not path.is_dir():
@@ -131,7 +132,7 @@ def _opened(store: Store, image: Image | None, flags: RunFlags) -> Iterator[tupl
 
 @contextmanager
 def _ending(seconds: int, killed: threading.Event) -> Iterator[None]:
-    """Set *killed* after these *seconds*, unless the block has ended; 0 is never."""
+    """Set *killed* after *seconds*, unless the block has ended before; 0 means no limit."""
     if not 0 <= seconds <= threading.TIMEOUT_MAX:
         raise RequestError(f"invalid --timeout {seconds}", hint="give seconds, or 0 for none")
     timer = threading.Timer(seconds, killed.set)
@@ -167,7 +168,7 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
 
 
 def _mounts(flags: RunFlags) -> tuple[Mount, ...]:
-    """Return what ``-v`` and ``--tmpfs`` mount, by the rules that containers have."""
+    """Return the mounts of ``-v`` and ``--tmpfs``, by the rules of containers."""
     if not flags.volumes and not flags.tmpfs:
         return ()
     from pybuild.builder.cli.flags.container.mounts import mount_points

@@ -29,7 +29,7 @@ Configure a credential helper (credsStore) to remove this warning.
 
 @frozen
 class LoginFlags:
-    """The credentials. An empty user name or password is one."""
+    """The credentials of the command line. An empty user name or password counts as given."""
 
     username: str | None = option("-u", "--username", empty=True, metavar="NAME", help="User name.")
     password: str | None = option(
@@ -76,7 +76,7 @@ def command(server: str | None, *, flags: LoginFlags, authfile: Path | None, tls
 
 
 def registry_of(server: str | None) -> str:
-    """Return the name of a registry as it is in references; users may also write the URL of its API."""
+    """Return the name of a registry as in references. Users may also write the URL of its API."""
     if not server:
         return DEFAULT_REGISTRY
     host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
@@ -84,7 +84,7 @@ def registry_of(server: str | None) -> str:
 
 
 def credential_files(chosen: Path | None) -> CredentialFiles:
-    """Return the files of the user who runs this, or the one that the command line names."""
+    """Return the credential files of the user, or the file that the command line names."""
     return CredentialFiles(env=os.environ, home=Path.home(), chosen=chosen)
 
 

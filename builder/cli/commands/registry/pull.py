@@ -85,7 +85,7 @@ def command(name: str, *, flags: PullFlags, access: Access, quiet: bool) -> None
 
 
 def _is_enough(opened: Store, reference: Reference, policy: str) -> bool:
-    """Return whether the image in the store will do, so that no registry is asked. Raises ImageNotFound."""
+    """Return whether the image of the store is used without asking a registry. Raises ImageNotFound."""
     found = opened.layout.resolve(str(reference)) is not None
     if policy == "never" and not found:
         raise ImageNotFound(f"No such image: {familiar(str(reference))}", hint="--policy=never asks no registry")

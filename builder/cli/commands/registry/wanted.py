@@ -1,4 +1,4 @@
-"""The image of ``run`` and ``create``: pulled before, if ``--pull`` says so."""
+"""Finding the image of ``run`` and ``create``, and pulling it as ``--pull`` says."""
 
 from pybuild.builder.cli.format.transfer import Meter
 from pybuild.builder.cli.tools import note
@@ -37,7 +37,7 @@ def find_wanted(store: Store, name: str, policy: str, platform: str | None, *, q
 
 
 def _pull(store: Store, name: str, platform: str | None, *, quiet: bool) -> None:
-    # A command that pulls nothing is spared all that knows of registries.
+    # Imported here because a command that pulls nothing does not need the modules about registries.
     from pybuild.builder.oci.registry.access import Access
     from pybuild.builder.oci.registry.registry import open_registry
     from pybuild.builder.transports.pull import Pulling, pull

@@ -68,7 +68,7 @@ def _list(*, filters: tuple[str, ...], quiet: bool, template: str | None) -> Non
 
 
 def _filter(given: Iterable[str], used: Container[str]) -> _Test:
-    """Return the test for a volume that *given* makes; *used* has the names of volumes that containers mount."""
+    """Return the test for the filters *given*; *used* has the names of volumes that containers mount."""
     return passing(by_key(given, _KEYS), lambda key, value: _test(key, value, used))
 
 

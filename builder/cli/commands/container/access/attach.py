@@ -1,4 +1,4 @@
-"""``pybuild attach``: the output of a container that runs, and its input."""
+"""``pybuild attach``: connect the terminal to a running container."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``pybuild cp``: files into containers and out of them."""
+"""``pybuild cp``: copy files between a container and the host."""
 
 import os
 from pathlib import Path
@@ -95,12 +95,12 @@ def _host() -> Root:
 
 
 def _absolute(path: str) -> str:
-    """Return a path of the host without its first slash; a slash, or a slash and a dot, at its end count."""
+    """Return a path of the host without its first slash. A slash, or a slash and a dot, at its end is kept."""
     end = "/." if path.endswith("/.") else "/" if path.endswith("/") else ""
     return os.fspath(Path(path).absolute()).lstrip("/") + end or "."
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Return the container and the path, "" and the path for one of the host, which begins with a slash or a dot."""
+    """Return the container and the path. The container is "" for a path of the host, such as one with a slash first."""
     name, colon, path = text.partition(":")
     return (name, path) if colon and not text.startswith(("/", ".")) else ("", text)

@@ -1,4 +1,4 @@
-"""``pybuild diff CONTAINER``, ``export CONTAINER`` and ``commit CONTAINER``: what a container wrote."""
+"""``diff``, ``export`` and ``commit`` of a container: the files that it wrote."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +28,7 @@ from pybuild.runtime.values import replace
 
 
 def show_changes(name: str) -> None:
-    """Print what a container changed."""
+    """Print the files that a container added, changed and deleted."""
     with opened_containers() as containers:
         for letter, path in changes(containers, containers.find(name)):
             say(f"{letter} {path}")
@@ -59,11 +59,11 @@ def committed(
     compression: Compression,
     pauses: bool,
 ) -> Image:
-    """Return the image of what a container wrote, with *config*; with *pauses* it stands still meanwhile."""
+    """Create an image of the files of a container, with *config*; with *pauses* it is paused meanwhile."""
     source = image_of(containers, container)
     stopped = False
     if pauses and container.state.status == "running":
-        # Without a control group it cannot be paused, and the image is what was read, as with --no-pause.
+        # A container without a control group cannot be paused. It is read while it runs, as with --no-pause.
         with suppress(ContainerError, RuntimeHostError):
             pause(container)
             stopped = True
@@ -87,7 +87,7 @@ def _layer(
 
 
 def config_of(program: Program, config: ImageConfig) -> ImageConfig:
-    """Return the config of an image whose containers are like one of *program*."""
+    """Return *config* with the settings of *program*, so that containers of the image have the same settings."""
     own: ContainerConfig = replace(
         config.config,
         user=program.user,

@@ -1,4 +1,4 @@
-"""``pybuild exec``: a command in a container that runs."""
+"""``pybuild exec``: run a command in a running container."""
 
 import os
 from pathlib import Path

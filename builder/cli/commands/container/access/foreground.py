@@ -73,7 +73,7 @@ def start_in_foreground(containers: Containers, container: StoredContainer, fore
 
 
 def _note_memory(container: StoredContainer) -> None:
-    """Say that the kernel killed a process of it, which its exit code, that of any kill, does not."""
+    """Print a note when the kernel killed a process for lack of memory: the exit code is that of any kill."""
     if container.state.oom_killed:
         memory = container.config.host.limits.memory
         limit = f": memory is limited to {memory} bytes" if memory else ", for lack of memory"

@@ -1,4 +1,4 @@
-"""``pybuild events``: what happens in the store."""
+"""``pybuild events``: the events of the store."""
 
 import json
 import time
@@ -54,7 +54,7 @@ def _line(event: Event) -> str:
 
 
 def _time(nanoseconds: int) -> str:
-    """Return a time in this host's zone, with nine digits of its second, as Go prints it."""
+    """Return a time in the time zone of this host with nine digits after the second, as Go prints it."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     zone = datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%dT%H:%M:%S|%z")
     text, _, offset = zone.partition("|")
@@ -62,7 +62,7 @@ def _time(nanoseconds: int) -> str:
 
 
 def _in_template(event: Event) -> Typed:
-    """Return the event with the names that Docker's templates know."""
+    """Return the event with the field names of Docker's templates."""
     document = event.document()
     return Typed(
         {

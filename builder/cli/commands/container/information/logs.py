@@ -1,4 +1,4 @@
-"""``pybuild logs``: what a container printed."""
+"""``pybuild logs``: the output of a container."""
 
 import time
 

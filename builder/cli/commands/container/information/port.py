@@ -1,4 +1,4 @@
-"""``pybuild port``: where the host's ports lead."""
+"""``pybuild port``: the published ports of a container."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``pybuild stats``: what containers use."""
+"""``pybuild stats``: the resource usage of containers."""
 
 import time
 from collections.abc import Mapping

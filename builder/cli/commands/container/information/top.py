@@ -39,5 +39,5 @@ def command(name: str, options: tuple[str, ...]) -> None:
     chosen = [row for row in rows if len(row) == len(names) and int(row[names.index("PID")]) in wanted]
     widths = [max(map(len, column)) for column in zip(names, *chosen, strict=True)]
     for row in (names, *chosen):
-        # The columns of docker top, which are as wide as twenty characters at least.
+        # As in docker top, a column has at least twenty characters.
         say("".join(f"{cell:<{max(width, 16) + 4}}" for cell, width in zip(row, widths, strict=True)))

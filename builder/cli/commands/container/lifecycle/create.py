@@ -1,4 +1,4 @@
-"""``pybuild create``: a container that does not run yet."""
+"""``pybuild create``: create a container without starting it."""
 
 import os
 from pathlib import Path
@@ -47,7 +47,7 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platfo
         flags.limits.check()
         flags.namespaces.check()
     except RequestError as error:
-        # What docker itself refuses, before its daemon, has a code of its own.
+        # Docker has another exit code for what its client refuses than for what its daemon refuses.
         raise Described(Failure(describe(error).text, _REFUSED)) from error
     with opened_containers() as containers:
         say(created(containers, image, words, flags, platform).id)
@@ -62,7 +62,7 @@ def created(
     *,
     attached: tuple[str, ...] = ("stdout", "stderr"),
 ) -> StoredContainer:
-    """Make the container that the flags describe."""
+    """Create the container that the flags describe."""
     wish, host = flags.wish(image, words, attached), flags.host_config()
     file = flags.host.cidfile
     if file is not None and os.path.lexists(file):

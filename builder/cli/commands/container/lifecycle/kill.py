@@ -1,4 +1,4 @@
-"""``pybuild kill``: a signal for containers that run."""
+"""``pybuild kill``: send a signal to running containers."""
 
 import click
 

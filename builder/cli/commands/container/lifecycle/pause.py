@@ -1,4 +1,4 @@
-"""``pybuild pause``: the processes of containers stand still."""
+"""``pybuild pause``: suspend the processes of containers."""
 
 import click
 

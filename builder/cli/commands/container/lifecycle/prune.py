@@ -1,4 +1,4 @@
-"""``pybuild container prune``: containers that have ended are removed."""
+"""``pybuild container prune``: remove stopped containers."""
 
 import click
 
@@ -32,7 +32,7 @@ def command(*, force: bool, filters: tuple[str, ...]) -> None:
 
 
 def remove_stopped(passes: Passes) -> tuple[list[str], int]:
-    """Remove the containers that have ended and pass; return their ids, and the bytes that were freed."""
+    """Remove the stopped containers that pass the test; return their ids, and the bytes that were freed."""
     freed, gone = 0, []
     with opened_containers() as containers:
         for container in containers.all():

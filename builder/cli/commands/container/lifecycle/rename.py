@@ -1,4 +1,4 @@
-"""``pybuild rename``: another name for a container."""
+"""``pybuild rename``: rename a container."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``pybuild restart``: stopped, and started again."""
+"""``pybuild restart``: stop containers and start them again."""
 
 import click
 

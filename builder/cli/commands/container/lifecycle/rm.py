@@ -1,4 +1,4 @@
-"""``pybuild rm``: containers are removed."""
+"""``pybuild rm``: remove containers."""
 
 import click
 

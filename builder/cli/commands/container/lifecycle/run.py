@@ -1,4 +1,4 @@
-"""``pybuild run`` with what only a container has: it is created, started, and shown or left running."""
+"""``pybuild run`` with a container: it is created, started, and shown or left running."""
 
 from typing import Protocol
 
@@ -15,16 +15,16 @@ from pybuild.runtime.errors import RuntimeHostError
 
 
 class Showing(Protocol):
-    """How much of a container is shown."""
+    """The flags about the foreground and the background."""
 
     @property
     def detach(self) -> bool:
-        """Whether it is left alone."""
+        """Whether it runs in the background."""
         ...
 
     @property
     def attach(self) -> tuple[str, ...]:
-        """The streams that are shown, () for what is usual."""
+        """The streams that are shown; () means the default."""
         ...
 
     @property
@@ -34,7 +34,7 @@ class Showing(Protocol):
 
     @property
     def detach_keys(self) -> str | None:
-        """The keys that leave it alone."""
+        """The keys that detach from it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""``pybuild start``: containers that were created, or have ended, run."""
+"""``pybuild start``: start containers that were created or have exited."""
 
 import click
 
@@ -52,7 +52,7 @@ def _is_due(container: StoredContainer) -> bool:
 
 
 def begin(containers: Containers, container: StoredContainer) -> None:
-    """Start a container that nobody looks at."""
+    """Start a container in the background."""
     channel = start(containers, container, lambda _channel: None)
     if channel is not None:
         channel.close()

@@ -1,4 +1,4 @@
-"""``pybuild stop``: a signal, and after a while the end."""
+"""``pybuild stop``: stop containers by a signal, and kill them when they do not exit in time."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``pybuild update``: other limits, or another restart policy, for containers."""
+"""``pybuild update``: change the limits and the restart policy of containers."""
 
 import click
 

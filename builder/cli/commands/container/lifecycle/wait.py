@@ -1,4 +1,4 @@
-"""``pybuild wait``: until containers end."""
+"""``pybuild wait``: wait until containers exit."""
 
 import click
 
