@@ -1,6 +1,7 @@
 """Digests of source files: read once, remembered by (path, size, mtime, ctime, inode, file system).
 
-There is one row per source directory. A file whose change time is younger than one tick of the clock when it is read is
+There is one row per source directory, and one for what changed since that was written: when one of many files was
+touched, not all are written again. A file whose change time is younger than one tick of the clock when it is read is
 not remembered: a second write within the tick would not show. Small files keep their content in the item, within one
 budget for the whole build, so that a following copy need not read them again.
 """
@@ -28,6 +29,8 @@ _LARGE = 1 << 20
 """Files from this size on are read ahead by threads."""
 _TICK_NS = 20_000_000
 """Two ticks of the slowest usual clock (CONFIG_HZ=100): times of files advance only with each tick."""
+_SMALL_PART = 16
+"""The row of all files is written again when more than this part of them were read since."""
 _FORMAT = f"4 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -48,7 +51,9 @@ class FileDigests:
         self._source = source
         self._memory = memory
         self._database = database
-        self._known: Remembered = self._load()
+        self._later: Remembered = self._load(self._later_row)
+        self._known: Remembered = self._load(self._row)
+        self._known.update(self._later)
         self._has_learnt = False
         self._places: dict[int, bytes] = {}
         """The identity of each file system in rows, by device number; b"" for one without an identity."""
@@ -69,22 +74,34 @@ class FileDigests:
         self._ahead.close()
         self._close_directories()
         if kind is None and self._has_learnt and self._source.id:
-            data = marshal.dumps(self._known)
-            self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (self._row, data))
+            self._store()
 
     @property
     def _row(self) -> str:
         return f"{_FORMAT} {self._source.id}"
 
-    def _load(self) -> Remembered:
+    @property
+    def _later_row(self) -> str:
+        return f"later {_FORMAT} {self._source.id}"
+
+    def _store(self) -> None:
+        """Store what was learnt: in a small row while it is little, else all in one, which takes the place of both."""
+        if len(self._later) * _SMALL_PART <= len(self._known):
+            row, kept = self._later_row, self._later
+        else:
+            row, kept = self._row, self._known
+            self._database.run("DELETE FROM file_digests WHERE folder = ?", (self._later_row,))
+        self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (row, marshal.dumps(kept)))
+
+    def _load(self, name: str) -> Remembered:
         if not self._source.id:
             return {}
-        row = self._database.one("SELECT digests FROM file_digests WHERE folder = ?", (self._row,))
-        known: Remembered = {}
+        row = self._database.one("SELECT digests FROM file_digests WHERE folder = ?", (name,))
+        known: object = None
         if row is not None and isinstance(row[0], bytes):
             with suppress(ValueError, EOFError, TypeError):
                 known = marshal.loads(row[0])  # noqa: S302 - our own row, in a store that only its owner can write
-        return known
+        return known if isinstance(known, dict) else {}
 
     def prefetch(self, groups: list[Group]) -> None:
         """Start reading the unknown large files among *groups*, several at a time."""
@@ -108,7 +125,7 @@ class FileDigests:
         begun = self._large.pop(item.path, None) if self._large else None
         digest = begun() if begun is not None else self._read(item)
         if state and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
-            self._known[item.path] = state + digest
+            self._known[item.path] = self._later[item.path] = state + digest
             self._has_learnt = True
         else:
             self.racy = True

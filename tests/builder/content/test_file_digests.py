@@ -1,4 +1,5 @@
 import hashlib
+import marshal
 import os
 import resource
 import stat
@@ -97,6 +98,28 @@ def test_only_the_file_that_changed_is_read_again(directory, database, monkeypat
         found, _ = digests_of(directory, database)
     assert opened == {"a"}
     assert found["a"] == hashlib.sha256(b"2").digest()
+
+
+def test_of_many_files_those_alone_are_written_that_were_read_since(directory, database, monkeypatch):
+    later(monkeypatch)
+    for number in range(40):
+        write(directory, f"f{number:02}", b"1")
+    digests_of(directory, database)
+    rows = dict(database.all("SELECT folder, digests FROM file_digests"))
+    ((name, whole),) = rows.items()
+    for number, count in enumerate((1, 2, 3)):
+        write(directory, f"f{number:02}", b"2")
+        found, _ = digests_of(directory, database)
+        assert found[f"f{number:02}"] == hashlib.sha256(b"2").digest()
+        rows = dict(database.all("SELECT folder, digests FROM file_digests"))
+        changed = [marshal.loads(data).keys() for other, data in rows.items() if other != name]
+        if count < 3:  # of 40, a sixteenth is two
+            assert changed == [{f"f{each:02}" for each in range(count)}]
+            assert rows[name] == whole
+    assert changed == []
+    with opened_files(directory) as opened:
+        assert digests_of(directory, database)[0] == found
+    assert opened == set()
 
 
 def test_a_file_as_young_as_the_clock_is_not_remembered(directory, database):
