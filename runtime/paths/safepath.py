@@ -13,7 +13,6 @@ import errno
 import os
 import stat
 from contextlib import closing
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -244,19 +243,20 @@ def scan_directory(fd: int) -> list[DirectoryEntry]:
 
 def names_and_statuses(fd: int) -> list[tuple[str, os.stat_result]]:
     """Do `scan_directory`, but return plain pairs, which takes half the time: for walks of large trees."""
-    entries = []
-    with os.scandir(fd) as found:
-        for entry in found:
-            try:
-                entries.append((entry.name, entry.stat(follow_symlinks=False)))
-            except FileNotFoundError:
-                continue
+    # Not by os.scandir, whose entries cost a seventh of the time of an unchanged build.
+    names = os.listdir(fd)
     try:
-        "".join(name for name, _ in entries).encode()
-        entries.sort(key=itemgetter(0))
+        "".join(names).encode()
+        names.sort()
     except UnicodeEncodeError:
-        # Names that are not UTF-8 have surrogates, which do not sort as their bytes do.
-        entries.sort(key=lambda entry: os.fsencode(entry[0]))
+        # Surrogate escapes sort below some real characters: with them text order is not byte order.
+        names.sort(key=os.fsencode)
+    status, entries = os.stat, []
+    for name in names:
+        try:
+            entries.append((name, status(name, dir_fd=fd, follow_symlinks=False)))
+        except FileNotFoundError:
+            continue
     return entries
 
 
