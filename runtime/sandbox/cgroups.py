@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from pybuild.runtime.sandbox.cgroup_settings import limit_of, settings
-from pybuild.runtime.sandbox.child import Output
 from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.values import positional
+
+if TYPE_CHECKING:
+    # Commands that list containers load this module, and not the modules of a sandbox child.
+    from pybuild.runtime.sandbox.child import Output
 
 _PREFIX = "pybuild-"
 _PASSED_ON = "cgroup.subtree_control"
@@ -126,7 +130,7 @@ def _kills(path: Path) -> int:
 
 
 @contextmanager
-def limited_with_notes(limits: ResourceLimits, output: Output) -> Iterator[Groups]:
+def limited_with_notes(limits: ResourceLimits, output: "Output") -> Iterator[Groups]:
     """Do `limited`, and write to *output* which limits are not kept, and in the end whether memory ran out."""
     with limited(limits) as groups:
         _warn_of_missing(groups.missing, output)
@@ -136,7 +140,7 @@ def limited_with_notes(limits: ResourceLimits, output: Output) -> Iterator[Group
             output(2, f"note: the kernel killed a process: memory is limited to {limits.memory} bytes\n".encode())
 
 
-def _warn_of_missing(missing: tuple[str, ...], output: Output) -> None:
+def _warn_of_missing(missing: tuple[str, ...], output: "Output") -> None:
     if missing and missing not in _warned:
         _warned.add(missing)
         limits = f"the limits {', '.join(missing)} are" if missing[1:] else f"the limit {missing[0]} is"
