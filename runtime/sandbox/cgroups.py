@@ -5,8 +5,10 @@ one sandbox. A killed builder leaves an empty group behind, which the next build
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EBUSY
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pybuild.runtime.sandbox.child import Output
 
 _PREFIX = "pybuild-"
+_TRIES, _PAUSE = 50, 0.01  # half a second, in seconds
 _PASSED_ON = "cgroup.subtree_control"
 """The file of a group of cgroup v2 with the controllers that groups in it have."""
 _CONTROLLERS = ("memory", "cpu", "cpuset", "pids")
@@ -161,8 +164,7 @@ def limited(limits: ResourceLimits) -> Iterator[Groups]:
         yield Groups(tuple(group / "cgroup.procs" for group in made), missing)
     finally:
         for group in made:
-            with suppress(OSError):  # a process of the sandbox is still being reaped: `_sweep` removes the group later
-                group.rmdir()
+            _remove(group)
 
 
 def _are_set(limits: ResourceLimits) -> bool:
@@ -218,6 +220,19 @@ def _inherit_cpuset(group: Path) -> None:
             if not above.read_text().strip():
                 above.write_text((above.parent.parent / name).read_text())
             (group / name).write_text(above.read_text())
+
+
+def _remove(group: Path) -> None:
+    """Remove *group*, as soon as the processes of the sandbox are reaped; else `_sweep` does later."""
+    for _ in range(_TRIES):
+        try:
+            group.rmdir()
+        except OSError as error:
+            if error.errno != EBUSY:
+                return
+            time.sleep(_PAUSE)  # the kernel reports the end of the last process to nobody
+        else:
+            return
 
 
 def _sweep(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """Limits by control groups: what is written where, and that nothing is left; where this host has them, also for real."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -80,6 +81,26 @@ def test_a_namespace_whose_only_group_has_processes_gives_no_limits(tmp_path: Pa
     assert place.directory == tmp_path / "v2"
     (tmp_path / "v2/cgroup.procs").unlink()
     assert hierarchies(tmp_path) == ()
+
+
+def test_a_group_is_removed_when_its_last_process_is_reaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[Path] = []
+
+    def busy_at_first(group: Path) -> None:
+        tries.append(group)
+        if len(tries) < 3:
+            raise OSError(errno.EBUSY, "busy")
+        real(group)
+
+    real = Path.rmdir
+    monkeypatch.setattr(Path, "rmdir", busy_at_first)
+    (tmp_path / "group").mkdir()
+    cgroups._remove(tmp_path / "group")
+    assert not (tmp_path / "group").exists()
+    (tmp_path / "full/inner").mkdir(parents=True)
+    tries[:] = [tmp_path] * 2
+    cgroups._remove(tmp_path / "full")
+    assert len(tries) == 3
 
 
 def test_a_host_without_cgroups_has_no_hierarchies(tmp_path: Path) -> None:

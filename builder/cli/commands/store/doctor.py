@@ -29,7 +29,10 @@ _OVERLAYFS = 0x794C7630
 _ON_OVERLAY = "it is on an overlay, where overlayfs cannot be used: every snapshot is a full copy"
 _VOLUME = "docker run -v pybuild:/store -e PYBUILD_ROOT=/store"
 _NO_LIMITS = "--memory and other limits are not enforced: no cgroup can be created"
-_CGROUPS = {True: "docker run -v /sys/fs/cgroup:/sys/fs/cgroup ...", False: "systemd-run --user --scope pybuild ..."}
+_CGROUPS = {
+    True: "docker run --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup ...",
+    False: "systemd-run --user --scope pybuild ...",
+}
 
 
 @click.command("doctor", cls=Command)
