@@ -1,22 +1,26 @@
 """The tables of tests/SECURITY.md name files and tests that exist."""
 
-import re
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.attacks import ROWS, counted
+
 TESTS = Path(__file__).parents[1]
-ROWS = {
-    cells[1].strip(): re.findall(r"`([^`]+)`", cells[3])
-    for cells in (line.split("|") for line in (TESTS / "SECURITY.md").read_text().splitlines() if line.startswith("| "))
-    if cells[1].strip() != "row"
-}
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_every_attack_has_its_tests(row: str) -> None:
     assert ROWS[row]
     assert [name for name in ROWS[row] if not _there(name)] == []
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if not row.startswith("D")])
+def test_every_attack_is_tried_as_root_and_in_a_user_namespace(row: str) -> None:
+    """The networks of table D need root."""
+    found = counted(row)
+    assert found["root"] > 0
+    assert found["userns"] > 0
 
 
 def _there(name: str) -> bool:

@@ -13,6 +13,7 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.oci.limits import Limits
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from tests.helpers.rawtar import canary, watched
 from tests.helpers.trees import Tree, read_directory
 
@@ -108,7 +109,9 @@ def merged(directories: list[Path], view: Path) -> Iterator[Path]:
         return
     view.mkdir(exist_ok=True)
     lowers = ":".join(os.fspath(directory) for directory in reversed(directories))
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lowers}", view], check=True)
+    # In a user namespace, where layers are marked by other attributes.
+    own = ",userxattr" if overlay_xattr_prefix().startswith("user.") else ""
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lowers}{own}", view], check=True)
     try:
         yield view
     finally:
