@@ -4,7 +4,7 @@
 # make release  what is checked before a release: all tests, in a bare Debian 12, on the newest Python, all mutants
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
 # make mutants  takes out one defence after another and expects a test to fail; choices: make mutants MUTANTS="--help"
-# make torture  kills, a crowd of builders and full disks, with numbers; make torture TORTURE="--help" for choices
+# make torture  kills, a crowd of builders, full disks and losses of power, with numbers; make torture TORTURE="--help" for choices
 # make fuzz    everything that reads what a user wrote, each reader for FUZZ seconds
 # make bench   how builds, saves and loads compare, beside Docker, Buildah and skopeo; make bench BENCH="--help" for choices
 

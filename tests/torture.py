@@ -1,13 +1,15 @@
-"""Faults in numbers: ``python -m tests.torture [--seed N] [--kills N] [--crowd N] [--points N]``, as root.
+"""Faults in numbers: ``python -m tests.torture [--seed N] [--kills N] [--crowd N] [--points N] [--cuts N]``, as root.
 
     kills    kill -9 of one process of a build, whichever, at any moment: what is left, and whether the next build works
     crowd    eight builders at once beside a loop of prune and rmi: builds that failed
     points   a disk of every size between nothing and enough: builds that left a store which the next cannot use
+    cuts     a loss of power at any moment of some builds: whether the store is whole, has what was finished, and builds
 
 Every line tells how many of how many went well; the exit code is 1 when one did not. The same seed draws the same moments.
 """
 
 import argparse
+import hashlib
 import os
 import random
 import shutil
@@ -21,12 +23,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests import power_loss
 from tests.helpers import bases
 from tests.helpers.contexts import write_context
 from tests.helpers.leftovers import mounts_below, processes_of
 from tests.helpers.program import Program, build_arguments
 
 _BUILDERS = 8
+_CUT_BUILDS = 6
 _PATIENCE = 30
 _TEXT = """FROM small AS left
 COPY many /many/
@@ -146,6 +150,54 @@ def points(rounds: int, place: Path) -> tuple[int, int]:
     return good, full
 
 
+def cuts(rounds: int, draw: random.Random, place: Path) -> tuple[int, list[str]]:
+    """Return after how many losses of power the store was whole, and what was wrong with the others."""
+    context = _context(place / "context")
+    finished: list[tuple[int, str]] = []
+    with power_loss.logged_disk(place) as disk:
+        program = _fresh(disk.mount / "store")
+        begun = disk.now()
+        finished.append((begun, "small:latest"))
+        for number in range(_CUT_BUILDS):
+            (context / "many/0").write_text(f"{number}")
+            program.build(context, tag=f"n{number}")
+            finished.append((disk.now(), f"n{number}:latest"))
+            program.run("create", "--name", f"c{number}", "-v", f"v{number}:/data", "small", "true")
+            if number == _CUT_BUILDS // 2:
+                program.run("rmi", "n0")
+                program.run("prune", "-f")
+                finished = [each for each in finished if each[1] != "n0:latest"]
+        ended = disk.now()
+    wrong: list[str] = []
+    for _ in range(rounds):
+        moment = draw.randrange(begun, ended + 1)
+        with disk.cut(moment, draw):
+            wanted = {name for when, name in finished if when <= moment}
+            wrong += _wrong_after_cut(program, context, wanted)
+    return rounds - len(wrong), wrong
+
+
+def _wrong_after_cut(program: Program, context: Path, wanted: set[str]) -> list[str]:
+    """Return what is wrong with the store of *program* after a loss of power, where images *wanted* were finished."""
+    for path in (program.store / "blobs/sha256").iterdir():
+        if hashlib.sha256(path.read_bytes()).hexdigest() != path.name:
+            return [f"a blob is not what its name says: {path.name}"]
+    listed = program.run("images", "--format", "{{.Repository}}:{{.Tag}}", check=False)
+    names = set(listed.stdout.split())
+    if listed.returncode or not wanted <= names:
+        return [f"{sorted(wanted - names)} lost: {listed.stderr}"]
+    for name in sorted(names):
+        saved = program.run("save", "-o", os.fspath(program.store.parent / "saved.tar"), name, check=False)
+        if saved.returncode:
+            return [f"{name}: {saved.stderr}"]
+    for words in (("ps", "-a"), ("volume", "ls"), ("df",), ("prune", "-f")):
+        done = program.run(*words, check=False)
+        if done.returncode:
+            return [f"{words[0]}: {done.stderr}"]
+    built = program.build(context, check=False)
+    return [] if built.exit_code == 0 else [built.printed[-500:]]
+
+
 def _used(directory: Path) -> int:
     return int(subprocess.run(["du", "-sB1", directory], check=True, capture_output=True, text=True).stdout.split()[0])
 
@@ -153,12 +205,12 @@ def _used(directory: Path) -> int:
 def main(words: list[str]) -> int:
     """Run what *words* ask for, print a line for each, and return the exit code."""
     parser = argparse.ArgumentParser(prog="torture")
-    for name, default in (("seed", 1), ("kills", 500), ("crowd", 50), ("points", 100)):
+    for name, default in (("seed", 1), ("kills", 500), ("crowd", 50), ("points", 100), ("cuts", 100)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args(words)
     bad = 0
     with tempfile.TemporaryDirectory(prefix="torture-") as made:
-        for name in ("kills", "crowd", "points"):
+        for name in ("kills", "crowd", "points", "cuts"):
             (place := Path(made, name)).mkdir()
             text, wrong = _told(name, getattr(asked, name), random.Random(asked.seed), place)
             bad += wrong
@@ -177,6 +229,11 @@ def _told(name: str, rounds: int, draw: random.Random, place: Path) -> tuple[str
     if name == "crowd":
         good, failed = crowd(rounds, draw, place)
         return f"crowd: {good}/{_BUILDERS * rounds} builds worked; others: {sorted(set(failed))}", bool(failed)
+    if name == "cuts":
+        if not power_loss.is_installed():
+            return f"cuts: left out, {power_loss.DAEMON} is not installed", False
+        good, wrong = cuts(rounds, draw, place)
+        return f"cuts: {good}/{rounds} stores were whole after a loss of power; others: {wrong}", good < rounds
     good, full = points(rounds, place)
     return f"points: {good}/{rounds} stores worked afterwards; the disk was full at {full}", good < rounds
 

@@ -30,6 +30,7 @@ from pybuild.builder.containers.state import State, read_state
 from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
 from pybuild.builder.store.room import storing
 from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, sweep
+from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.values import positional
 
 if TYPE_CHECKING:  # commands that only look for a container open no store
@@ -111,10 +112,9 @@ class Containers:
         """Reserve the *wanted* name, or a random one that is free, and return it."""
         with self.store.locks.exclusive(_RENAMING):
             names = _owners(self.directory)
-            tries = [wanted] if wanted else [random_name() for _ in range(_TRIES)]
+            random = [random_name() for _ in range(_TRIES)]
+            tries = [wanted] if wanted else [*random, f"{random[0]}_{identity[:SHORT]}"]
             free = next((name for name in tries if name not in names), "")
-            if not free and not wanted:
-                free = f"{tries[0]}_{identity[:SHORT]}"
             if not free:
                 raise self._taken(wanted, names[wanted])
             self._write_name(free, identity)
@@ -128,7 +128,7 @@ class Containers:
 
     def _write_name(self, name: str, identity: str) -> None:
         new = self.directory / _NAMES / f"-{identity}"
-        new.write_text(identity, encoding="ascii")
+        replace_file(new, identity)
         new.rename(self.directory / _NAMES / name)
 
     def _forget(self, identity: str) -> None:

@@ -29,6 +29,7 @@ from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.filelock import new_locked_directory, sweep
+from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.copies import copy_open_tree
 from pybuild.runtime.values import frozen
@@ -95,7 +96,7 @@ class Volumes:
                 (path / _DATA).chmod(0o755)
                 document = {"created": made.created, "labels": dict(labels), "anonymous": made.anonymous}
                 document |= {"options": dict(options)} if options else {}
-                (path / _FILE).write_text(json.dumps(document), encoding="utf-8")
+                replace_file(path / _FILE, json.dumps(document))
                 with suppress(OSError):  # another process created it meanwhile
                     path.rename(self.directory / made.name)
             finally:

@@ -20,6 +20,7 @@ from pybuild.runtime.snapshots.id_map import id_map, is_host_map
 from pybuild.runtime.values import frozen
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _NAME, _MAP = ".name", ".map"
 
 
@@ -40,10 +41,10 @@ def mount_directory(name: str, store: Store) -> Path:
 def note_use(name: str, store: Store) -> None:
     """Record that a cache mount is used now, and its name."""
     path = mount_directory(name, store).with_suffix(_NAME)
-    if path.exists():
+    if _read(path):
         os.utime(path)
     else:
-        path.write_bytes(name.encode())
+        _write(path, name)
 
 
 def check_map(name: str, store: Store) -> None:
@@ -53,17 +54,33 @@ def check_map(name: str, store: Store) -> None:
         StoreError: it was made under another id map. It is kept, because it holds the work of many builds.
     """
     path, ours = mount_directory(name, store).with_suffix(_MAP), id_map()
-    try:
-        theirs = path.read_text(encoding="ascii")
-    except FileNotFoundError:
-        path.write_text(ours, encoding="ascii")
-        return
-    if theirs != ours:
+    theirs = _read(path)
+    if not theirs:
+        _write(path, ours)
+    elif theirs != ours:
         maker = "root" if is_host_map(theirs) else f"whoever has the ids {theirs}"
         raise StoreError(
             f"the {name} belongs to builds by {maker}, and ids mean something else here",
             hint="build as before, or set it apart from that one with another id=NAME",
         )
+
+
+def _read(path: Path) -> str:
+    """Return the content of a file; "" when there is none. It is empty after a loss of power, if it was not flushed."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is complete, also after a loss of power. Several builders may write the same one."""
+    new = path.with_name(f"new-{secrets.token_hex(8)}")
+    with open(os.open(new, _NEW, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
 
 
 def cache_mounts(store: Store) -> Iterator[StoredMount]:
@@ -72,9 +89,9 @@ def cache_mounts(store: Store) -> Iterator[StoredMount]:
         if directory.suffix or directory.name.startswith(("new-", "old-")):
             continue
         path = directory.with_suffix(_NAME)
-        named = path.exists()
-        name = path.read_bytes().decode(errors="replace") if named else directory.name
-        yield StoredMount(name=name, directory=directory, used=(path if named else directory).stat().st_mtime)
+        name = _read(path)
+        used = (path if name else directory).stat().st_mtime
+        yield StoredMount(name=name or directory.name, directory=directory, used=used)
 
 
 def in_use(mount: StoredMount, store: Store) -> bool:

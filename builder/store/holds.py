@@ -14,6 +14,7 @@ from pathlib import Path
 from pybuild.builder.errors import StoreError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
+from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.values import frozen
 
 CONTAINERS = "containers"
@@ -51,9 +52,8 @@ def read_hold(directory: Path) -> Hold:
 def write_hold(directory: Path, hold: Hold) -> None:
     """Record the data that the container in *directory* keeps."""
     image = {"mediaType": hold.image.media_type, "digest": str(hold.image.digest), "size": hold.image.size}
-    new = directory / f"{_FILE}.new"
-    new.write_text(json.dumps({"image": image, "snapshot": hold.snapshot}), encoding="utf-8")
-    new.rename(directory / _FILE)
+    # A hold that a loss of power left empty would stop every command that removes data.
+    replace_file(directory / _FILE, json.dumps({"image": image, "snapshot": hold.snapshot}))
 
 
 def holds(root: Path) -> Iterator[tuple[str, Hold]]:

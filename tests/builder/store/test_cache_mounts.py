@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from pybuild.builder.store.cache_mounts import (
     StoredMount,
     cache_mounts,
+    check_map,
     in_use,
     mount_directory,
     note_use,
@@ -13,6 +16,7 @@ from pybuild.builder.store.cache_mounts import (
     sweep,
 )
 from pybuild.builder.store.store import Store
+from pybuild.runtime.snapshots.id_map import id_map
 
 NAME = "cache mount /c 493 0:0"
 
@@ -31,6 +35,27 @@ def test_a_cache_mount_is_called_by_its_name_and_knows_its_last_use(store: Store
     note_use(NAME, store)
     assert one(store).used > 1
     assert path.read_text() == NAME
+
+
+def test_files_that_a_loss_of_power_left_empty_are_written_again(store: Store) -> None:
+    directory = mount_directory(NAME, store)
+    directory.mkdir()
+    for suffix in (".name", ".map"):
+        directory.with_suffix(suffix).touch()
+    assert one(store).name == directory.name
+    check_map(NAME, store)
+    note_use(NAME, store)
+    assert one(store).name == NAME
+    assert directory.with_suffix(".map").read_text() == id_map()
+    assert sorted(path.suffix for path in directory.parent.iterdir()) == ["", ".map", ".name"]
+
+
+def test_they_are_on_the_disk_before_they_have_their_names(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: flushed.append(os.fstat(fd).st_ino))
+    check_map(NAME, store)
+    note_use(NAME, store)
+    assert flushed == [mount_directory(NAME, store).with_suffix(suffix).stat().st_ino for suffix in (".map", ".name")]
 
 
 def test_the_directory_of_a_name_stays_the_same(store: Store) -> None:
