@@ -14,7 +14,7 @@ from pybuild.builder.errors import BuildError, reason
 from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.streams.compression import decompressing
-from pybuild.builder.oci.tar.entry import Entry, EntryKind
+from pybuild.builder.oci.tar.entry import Entry, EntryKind, kept_xattr
 from pybuild.builder.oci.tar.fields import parse_header
 from pybuild.builder.oci.tar.reader import EntryData, TarReader
 
@@ -72,6 +72,11 @@ def _member(entry: Entry, data: EntryData, directory: str, writer: TreeWriter, o
     placed = entry._replace(path=_place(entry.path, directory, writer)).at(max(entry.mtime_ns, 0))
     if owner is not None:
         placed = placed._replace(uid=owner[0], gid=owner[1])
+    if entry.xattrs:
+        # Attributes of another system, such as com.apple.quarantine: dockerd refuses a layer that has them.
+        placed = placed._replace(xattrs=tuple(pair for pair in entry.xattrs if kept_xattr(pair[0])))
+    if entry.kind is EntryKind.SYMLINK:
+        placed = placed._replace(mode=0o777)  # as it is on Linux; BSD's tar writes 0755
     if entry.kind is EntryKind.HARDLINK:
         placed = placed._replace(linkname=_link_target(entry, placed.path, directory, writer))
     if entry.kind is not EntryKind.FILE:

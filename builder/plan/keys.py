@@ -75,7 +75,8 @@ def _meaning(op: Op) -> int | tuple[int, int]:
         return MEANING[Run], 2
     if isinstance(op, Copy) and any(isinstance(it, Pick) and it.unpack for it in op.sources):
         # Directories that an archive only implies used to get the owner, and the set-group-ID bit of the one above.
-        return MEANING[Copy], 3
+        # Symlinks had the mode, and entries all extended attributes, that the archive has.
+        return MEANING[Copy], 4
     if isinstance(op, Copy) and _COPIED_BITS.search(op.chmod):
         # "u=g" used to clear the set-user-id bit, and "-X" kept what no one may execute.
         return MEANING[Copy], 1

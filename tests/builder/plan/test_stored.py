@@ -109,7 +109,7 @@ KEYS = {
     "base": "sha256:e05f7093e5478d4791b7251ef5a7ef80ef7367b8eb72c6c29e1eae246b7df2a9",
     "http": "sha256:02cab923cb602908037de210c8b73d74e45db514880a7faf3c23717e630251d1",
     "git": "sha256:3a4fe26309f09722211f7651939397606b3059c59ca86d449765d62e27aa7338",
-    "copy": "sha256:279fbcc0d572829c8785f9447343a454d011ce9fb983a4232145d1fa23de3a4d",
+    "copy": "sha256:5d7d104b5c6323d7e957ee56c0a49896f721645008fcfc4ee66daf18617084b7",
     "mkdir": "sha256:0987ef7a2ea77c95115094fc75ae63fa410de993f9e8113aaadab26e3baaa146",
     "run": "sha256:ffd5cab37db879a573b2b94b43bd77f3c551d0e39e8dc9559de700cfce844678",
 }
@@ -207,7 +207,7 @@ def test_a_key_without_root_content_and_epoch():
 
 def test_keys_of_layers_and_selections():
     pick = COPY.sources[0]
-    own = "sha256:0a2d15a3f10998b4691d3b8d9188a88c838229d82577f1d02ea50236648a0fa3"
+    own = "sha256:fd145e1d9e60df24df043cc51b1e3f61deada26acfd0a5415eefa7c7845c61fb"
     of_copy = "sha256:1ecf7b080449b25282de810874c71b6b54cd0ad92245b2759f7db88aaa6b06ac"
     of_run = "sha256:c99a0313b1403ea9918be1fae30ad41fdee4bf915af7ca42fa2e4802ed7eaf80"
     of_listing = "sha256:a07ab895ebf904885502b3b463246d709d5d68c23b6d95c1165438917ce11a4b"
