@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
+RUN = 125
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ def _usage(error: click.ClickException) -> Failure:
         near = _nearest_option(error)
         message, hint = error.message, f"did you mean {near}?" if near else hint
     message = message.rstrip(".")
-    return Failure(plain_failure(message[:1].lower() + message[1:], hint), USAGE)
+    # As with docker, a wrong command line of "run" is told apart from exit codes of the command that was to run.
+    code = RUN if context is not None and context.command.name == "run" else USAGE
+    return Failure(plain_failure(message[:1].lower() + message[1:], hint), code)
 
 
 def _nearest_option(error: click.NoSuchOption) -> str:

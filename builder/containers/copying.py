@@ -110,16 +110,17 @@ class Copier:
         return self._owner or (entry.stat.st_uid, entry.stat.st_gid)
 
 
-def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, follow: bool) -> None:
+def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, follow: bool, called: str = "") -> None:
     """Copy from a path in one tree to a path in another, by the rules of ``docker cp`` for directories and slashes.
 
-    *follow* follows a symlink at the source.
+    *follow* follows a symlink at the source. *called* is the name of a source that is the root of its tree, as a volume
+    is; without one its content is copied.
 
     Raises:
         ContainerError: the source is missing, or source and target do not fit. The messages are Docker's.
     """
     (old, path), (new, place) = source, target
-    contents = path.endswith("/.") or path == "."
+    contents = path.endswith("/.") or (path == "." and not called)
     status = old.stat(path, follow=follow or path.endswith(("/", "/.")))
     if status is None:
         raise ContainerError(f"Could not find the file /{path.rstrip('/')} in the source")
@@ -127,7 +128,7 @@ def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, 
     if there is None and place.endswith("/") and not S_ISDIR(status.st_mode):
         raise ContainerError(f"no such directory: /{place}")
     into = there is not None and S_ISDIR(there.st_mode)
-    name = last_name(path)
+    name = called if path == "." and called else last_name(path)
     where = f"{place.rstrip('/')}/{name}" if into and not (contents and S_ISDIR(status.st_mode)) else place.rstrip("/")
     real = old.real(path) if follow or S_ISDIR(status.st_mode) else path
     _put(old, real, new, where, copier)

@@ -30,3 +30,12 @@ class NotStarted(ContainerError):
 
 class NoSuchVolume(ContainerError):
     """No volume has this name."""
+
+
+class NoTerminal(ContainerError):
+    """A terminal is to be typed into, and standard input is none."""
+
+    run_code = 1
+
+    def __init__(self) -> None:
+        super().__init__("the input device is not a TTY", hint="leave out -t")

@@ -52,10 +52,18 @@ class JsonLog:
         if not pieces:
             return
         tail = b',"stream":"%s","time":"%s"}\n' % (_STREAMS[stream], timestamp(time.time_ns()).encode())
-        entries = b"".join(b'{"log":' + _quoted(piece) + tail for piece in pieces)
-        if self._limit and self._size and self._size + len(entries) > self._limit:
-            self._rotate()
-        self._size += len(entries)
+        waiting: list[bytes] = []
+        for entry in (b'{"log":' + _quoted(piece) + tail for piece in pieces):
+            # What was read at once may be more than fits in one file.
+            if self._limit and self._size and self._size + len(entry) > self._limit:
+                self._put(b"".join(waiting))
+                self._rotate()
+                waiting.clear()
+            self._size += len(entry)
+            waiting.append(entry)
+        self._put(b"".join(waiting))
+
+    def _put(self, entries: bytes) -> None:
         view = memoryview(entries)
         while view:
             try:
@@ -65,6 +73,7 @@ class JsonLog:
 
     def _rotate(self) -> None:
         os.close(self._fd)
+        self._size = 0
         names = [LOG, *(f"{LOG}.{number}" for number in range(1, self._files))]
         for old, new in reversed(list(pairwise(names))):
             try:

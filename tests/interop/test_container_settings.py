@@ -64,11 +64,46 @@ create --name c1 --network none --ipc host --cgroupns host --oom-score-adj 5 --a
 {shown("IpcMode", "CgroupnsMode", "UTSMode", "OomScoreAdj", "Annotations", "Sysctls")}
 rm c1
 """,
+    "commands inside": """
+run -d --name c1 --network none -e B=run -w /tmp box sleep 1000
+exec c1 sh -c 'echo $A $B; pwd; id -u'
+exec -u alice -w / -e B=exec -e C= c1 sh -c 'echo $B-$C-; pwd; id -un; id -G'
+exec -u 1000:50 c1 id
+exec -u nosuch c1 true
+exec -w /nosuch c1 true
+exec c1 sh -c 'echo o; echo e >&2; exit 7'
+exec c1 nosuch
+exec c1 /etc/passwd
+exec c1 grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status
+exec --privileged c1 grep CapBnd /proc/self/status
+exec -it c1 true
+exec -d c1 sh -c 'echo x > /x'
+sleep 0.5
+exec c1 cat /x
+exec c1 sh -c 'kill -9 $$'
+exec nosuch true
+pause c1
+exec c1 true
+unpause c1
+stop -t 0 c1
+exec c1 true
+rm c1
+run -it --rm --network none box true
+""",
     "archives": """
 create --name c1 --network none box
 cp c1:/etc/motd -
 cp c1:/nope -
 rm c1
+run --name c1 --network none -v data:/d box sh -c 'echo x > /d/f; ln -s f /d/l; touch -h -d "2001-02-03 04:05:06" /d/f /d/l'
+cp c1:/d/f -
+cp c1:/d/l -
+cp -L c1:/d/l -
+rm c1
+run --rm --network none -v data:/d:rshared box true
+run --rm --network none --mount type=bind,src=/tmp,dst=/m,bind-propagation=odd box true
+run --rm --network none -v /:/m:shared,slave box true
+volume rm data
 """,
     "volumes with options": """
 volume create -o type=tmpfs -o device=tmpfs -o o=size=64k quick
@@ -104,7 +139,9 @@ events --since 5m --until 0s --filter container=evented3 --filter type=volume
 events --filter nonsense=1 --until 0s
 """,
 }
+_ON_STDOUT = "Docker's reason is on standard output"
 DIFFERENT = {
+    **dict.fromkeys(("exec -w /nosuch c1 true", "exec c1 nosuch", "exec c1 /etc/passwd"), _ON_STDOUT),
     HOST % "CgroupnsMode": "Docker shares the host's where cgroups are of version 1; a container has its own here",
     "events --filter nonsense=1 --until 0s": "a filter that does not exist is refused",
 }

@@ -160,6 +160,14 @@ logs --since 10m c1
 logs --until 10m c1
 logs -t c1
 logs nope
+run --rm --network none --log-opt max-file=2 box true
+run --rm --network none --log-opt max-size=odd box true
+run --rm --network none --log-opt odd=1 box true
+run --rm --network none --log-driver odd box true
+run --name c3 --network none --log-opt max-size=10k --log-opt max-file=3 box sh -c 'for i in $(seq 300); do echo line $i; done'
+logs --tail 2 c3
+inspect -f '{{json .HostConfig.LogConfig}}' c3
+rm c3
 run --name c2 --network none --log-driver none box echo x
 logs c2
 rm c1 c2
@@ -185,6 +193,10 @@ ps -a -f ancestor=box --format '{{.Names}}'
 ps -f before=c2 -a --format '{{.Names}}'
 ps -f since=c2 -a --format '{{.Names}}'
 ps -f status=odd
+ps -f health=none --format '{{.Names}}'
+ps -f health=healthy --format '{{.Names}}'
+ps -f health=odd
+inspect -f '{{json .State.Health}}' c3
 ps -f odd=1
 container ls -a --format '{{.Names}} {{.Networks}}'
 inspect -f '{{.Config.Labels.a}} {{.Name}} {{.HostConfig.NetworkMode}}' c2
@@ -251,6 +263,8 @@ ps -aq
 run --name c1 --network none box sh -c "echo x > /new; mkdir /dir; echo y > /dir/f; rm /etc/motd; echo z >> /etc/group"
 diff c1
 commit -m why c1 made
+commit nosuch made
+commit c1 'Bad Name'
 run --rm --name c2 --network none made cat /new /dir/f
 rm c1
 rmi made

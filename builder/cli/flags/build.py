@@ -60,6 +60,18 @@ def lines_of(flag: str, path: Path) -> list[str]:
     return [line for line in bare if line and not line.startswith("#")]
 
 
+def env_lines(path: Path) -> list[str]:
+    """Return the lines of the file of ``--env-file``, each ``NAME=value`` or a NAME alone."""
+    lines = lines_of("--env-file", path)
+    for line in lines:
+        name = line.partition("=")[0]
+        if not name:
+            raise RequestError(f"invalid env file ({path}): no variable name on line '{line}'")
+        if name.split() != [name]:
+            raise RequestError(f"invalid env file ({path}): variable '{name}' contains whitespaces")
+    return lines
+
+
 def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
     """Return the seconds of SOURCE_DATE_EPOCH; None when it is missing, or is a word that the build resolves."""
     return seconds_of(arguments.get(EPOCH, ""))

@@ -14,12 +14,14 @@ from pybuild.builder.oci.errors import OciError
 
 Passes = Callable[[StoredContainer], bool]
 _STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+_HEALTH = ("healthy", "none", "starting", "unhealthy")
 _DIGITS = 18
 _KEYS = (
     "ancestor",
     "before",
     "exited",
     "expose",
+    "health",
     "id",
     "label",
     "name",
@@ -65,6 +67,8 @@ def _test(containers: Containers, key: str, value: str) -> Passes:
             return _status(value)
         case "exited":
             return _exited(value)
+        case "health":
+            return _health(value)
         case "volume":
             return lambda container: any(value in {each.name, each.target} for each in container.config.host.mounts)
         case "network":
@@ -85,6 +89,17 @@ def _status(value: str) -> Passes:
     if value not in _STATES:
         raise RequestError(f"invalid filter 'status={value}'", hint=f"use one of {', '.join(_STATES)}")
     return lambda container: container.state.status == value
+
+
+def _health(value: str) -> Passes:
+    if value not in _HEALTH:
+        raise RequestError(f"invalid filter 'health={value}'", hint=f"use one of {', '.join(_HEALTH)}")
+
+    def passes(container: StoredContainer) -> bool:
+        found = container.state.health
+        return (found.get("Status") if isinstance(found, dict) else "none") == value
+
+    return passes
 
 
 def _exited(value: str) -> Passes:

@@ -17,9 +17,9 @@ from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE, IMAGE
 from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.containers.directory import lookup
+from pybuild.builder.containers.errors import NoSuchContainer
 from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
-from pybuild.builder.errors import RequestError
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
@@ -80,10 +80,11 @@ def command(image: str, tree: str | None, name: str | None, *, flags: CommitFlag
     opened = store()
     try:
         if name is None and lookup(opened, image) is not None:
-            _tell(_of_container(image, full_names((tree,)) if tree else (), flags), flags.iidfile)
+            _tell(_of_container(image, tree, flags), flags.iidfile)
             return
-        if tree is None:
-            raise RequestError(f"No such container: {image}", hint="for an image, also name a directory or an archive")
+        if tree is None or (name is None and not tree.startswith(("/", ".", "-")) and not Path(tree).exists()):
+            hint = "for an image, also name a directory or an archive"
+            raise NoSuchContainer(f"No such container: {image}", hint=hint)
         with opened.in_use(), _stream(tree) as stream:
             source = find_image(opened, image, wanted)
             documents = ImageDocuments.read(opened.blobs, source)
@@ -102,12 +103,12 @@ def _tell(made: Image, iidfile: str | None) -> None:
     say(str(made.id))
 
 
-def _of_container(name: str, names: tuple[str, ...], flags: CommitFlags) -> Image:
+def _of_container(name: str, called: str | None, flags: CommitFlags) -> Image:
     from pybuild.builder.cli.commands.container.access.diff import committed, config_of, image_of
     from pybuild.builder.cli.commands.container.common import opened_containers
 
     with opened_containers() as containers:
-        container = containers.find(name)
+        container, names = containers.find(name), full_names((called,)) if called else ()
         config = config_of(container.config.program, image_of(containers, container).config)
         made = committed(
             containers,

@@ -72,7 +72,10 @@ def _of_container(opened: Store, name: str, kind: str | None) -> dict[str, Any] 
 def _in_template(document: dict[str, Any]) -> Typed:
     config = document["Config"]
     loose = {name: Loose(config[name]) for name in _MAPS if config.get(name) is not None}
-    return Typed({**document, "Config": Typed({**config, **loose}, _IN_TEMPLATES)}, {"Variant": "", "OsVersion": ""})
+    state = {"State": Typed(document["State"], {"Health": NO_POINTER})} if "State" in document else {}
+    return Typed(
+        {**document, **state, "Config": Typed({**config, **loose}, _IN_TEMPLATES)}, {"Variant": "", "OsVersion": ""}
+    )
 
 
 def _documents(

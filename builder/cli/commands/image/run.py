@@ -16,6 +16,7 @@ from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.containers.errors import NoTerminal
 from pybuild.builder.containers.propagation import PROPAGATED
 from pybuild.builder.errors import PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
@@ -105,7 +106,7 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, own: R
 def _check(flags: ContainerFlags, detaching: DetachFlags) -> None:
     given = flags.program
     if given.interactive and given.tty and not detaching.detach and not os.isatty(0):
-        raise RequestError("the input device is not a terminal", hint="leave out -t")
+        raise NoTerminal
 
 
 def _check_once(once: OnceFlags) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
-from pybuild.builder.cli.flags.build import hosts, lines_of, variables
+from pybuild.builder.cli.flags.build import env_lines, hosts, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import store
@@ -190,7 +190,7 @@ def _mounts(flags: RunFlags) -> tuple[Mount, ...]:
 
 def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     chosen = {"TERM": env.get("TERM", "xterm")} if flags.tty else {}
-    given = [line for path in flags.env_files for line in lines_of("--env-file", path)]
+    given = [line for path in flags.env_files for line in env_lines(path)]
     chosen |= variables((*config.env, *given, *flags.variables), env, "environment variable")
     return tuple(chosen.items())
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.build import lines_of, variables
+from pybuild.builder.cli.flags.build import env_lines, lines_of, variables
 from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
+from pybuild.builder.cli.flags.container.log_options import log_options
 from pybuild.builder.cli.flags.container.mounts import binds, mount_points
 from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags
 from pybuild.builder.cli.flags.container.network import NetworkFlags
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
 PULLING = ("always", "missing", "never")
 _DRIVERS = ("json-file", "local", "none")
-_LOG_OPTIONS = frozenset({"max-size", "max-file"})
 
 
 @frozen
@@ -189,7 +189,7 @@ class ContainerFlags:
             restart=restart,
             restart_most=most,
             log_driver=given.log_driver or "json-file",
-            log_options=_log_options(given.log_opts),
+            log_options=log_options(given.log_opts),
         )
 
 
@@ -222,7 +222,7 @@ def _working_dir(given: str | None) -> str:
 
 
 def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
-    lines = (*(line for path in given.env_files for line in lines_of("--env-file", path)), *given.variables)
+    lines = (*(line for path in given.env_files for line in env_lines(path)), *given.variables)
     found = variables(lines, env, "variable")
     # A name alone that we have no variable of takes the image's away.
     without = dict.fromkeys(line for line in lines if "=" not in line and line not in found)
@@ -230,21 +230,10 @@ def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _labels(given: ProgramFlags) -> tuple[tuple[str, str], ...]:
-    lines = (*(line for path in given.label_files for line in lines_of("--label-file", path)), *given.labels)
+    in_files = (line for path in given.label_files for line in lines_of("--label-file", path))
+    lines = (*(line for line in in_files if "=" in line), *given.labels)
     return _pairs(tuple(lines))
 
 
 def _pairs(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, _, value in (item.partition("=") for item in given))
-
-
-def _log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    found = _pairs(given)
-    for name, value in found:
-        if name not in _LOG_OPTIONS:
-            raise RequestError(f"unknown log opt '{name}' for json-file log driver", hint="use max-size and max-file")
-        if name == "max-file" and not (value.isdigit() and int(value) > 0):
-            raise RequestError("max-file cannot be less than 1")
-    if "max-file" in dict(found) and "max-size" not in dict(found):
-        raise RequestError("max-file needs max-size, without which a log is one file")
-    return found

@@ -10,7 +10,7 @@ from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.tools import binary_stdin
 from pybuild.builder.containers.archives import pack, unpack_into
-from pybuild.builder.containers.copying import Copier, copy
+from pybuild.builder.containers.copying import Copier, copy, last_name
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.files import place_in, whole_tree
 from pybuild.builder.containers.namespace import within, within_with
@@ -70,12 +70,13 @@ def _out(store: Store, _tell: Tell, copying: _Copying) -> None:
     copier = Copier(None if copying.archive else (os.getuid(), os.getgid()))
     with whole_tree(Containers(store), copying.container) as tree, _host() as host:
         place, path = place_in(copying.container, tree, copying.source)
+        called = "" if copying.source.endswith("/.") or not copying.source.strip("/.") else last_name(copying.source)
         with place:
             if copying.target == "-":
                 with destination(None) as file:
-                    pack(place, path, sink(file), follow=copying.follow)
+                    pack(place, path, sink(file), follow=copying.follow, called=called)
             else:
-                copy((place, path), (host, _absolute(copying.target)), copier, follow=copying.follow)
+                copy((place, path), (host, _absolute(copying.target)), copier, follow=copying.follow, called=called)
 
 
 def _into(store: Store, _tell: Tell, copying: _Copying, stdin: int) -> None:

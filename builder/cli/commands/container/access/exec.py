@@ -7,12 +7,12 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.cli.flags.build import variables
+from pybuild.builder.cli.flags.build import env_lines, variables
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.usual.exec import run_inside
+from pybuild.builder.containers.errors import NoTerminal
 from pybuild.builder.containers.executing import Inside
-from pybuild.builder.errors import RequestError
 from pybuild.runtime.values import frozen
 
 
@@ -39,11 +39,10 @@ class ExecFlags:
     detach_keys: str | None = option("--detach-keys", hidden=True)
 
     def inside(self, words: tuple[str, ...]) -> Inside:
-        """Return the command *words* with these settings. Raises RequestError when there is no terminal for ``-it``."""
+        """Return the command *words* with these settings. Raises NoTerminal when there is none for ``-it``."""
         if self.interactive and self.tty and not self.detach and not os.isatty(0):
-            raise RequestError("the input device is not a terminal", hint="leave out -t")
-        lines = [line for path in self.files for line in path.read_text(encoding="utf-8").splitlines()]
-        given = [line for line in lines if line[:1] not in {"", "#"}]
+            raise NoTerminal
+        given = [line for path in self.files for line in env_lines(path)]
         return Inside(
             words=words,
             env=tuple(variables((*given, *self.assigned), os.environ, "variable").items()),

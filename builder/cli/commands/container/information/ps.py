@@ -55,8 +55,8 @@ class PsFlags:
 def command(*, flags: PsFlags, template: str | None) -> None:
     """List running containers, the newest first.
 
-    Filters: ancestor, before, exited, expose, id, label, name, network, publish, since, status and volume. Of several
-    filters with the same key, one must match; of labels all must.
+    Filters: ancestor, before, exited, expose, health, id, label, name, network, publish, since, status and volume. Of
+    several filters with the same key, one must match; of labels all must.
     """
     with opened_containers() as containers:
         measured = flags.size or bool(template and "Size" in template)

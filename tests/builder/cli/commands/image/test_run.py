@@ -85,7 +85,7 @@ def test_a_terminal_is_made_when_asked_for_and_typing_into_it_needs_one(box: Sho
     script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo terminal"
     assert run(box, "-t", "box", "sh", "-c", script).stdout == "terminal\n"
     done = run(box, "-i", "-t", "box", "sh")
-    assert (done.returncode, done.stderr.splitlines()[0]) == (125, "ERROR: the input device is not a terminal")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "ERROR: the input device is not a TTY")
 
 
 def test_volumes_are_shown_and_what_is_written_elsewhere_is_gone(box: Shop, tmp_path: Path) -> None:
