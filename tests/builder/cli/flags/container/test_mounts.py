@@ -46,7 +46,9 @@ def test_mount_has_docker_s_keys(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", ":/a", "a:", "a:b", "/a:/b:ro:x", "/a:/b:shared", "/a:/", "a:/b:odd"])
+@pytest.mark.parametrize(
+    "text", ["", ":/a", "a:", "a:b", "/a:/b:ro:x", "/a:/b:shared,slave", "a:/b:shared", "/a:/", "a:/b:odd"]
+)
 def test_wrong_volumes_are_refused(text: str) -> None:
     with pytest.raises(RequestError):
         mount_points((text,), (), ())
@@ -72,3 +74,9 @@ def test_two_at_one_place_are_refused() -> None:
         mount_points(("x:/a",), (), ("/a/",))
     with pytest.raises(RequestError, match="invalid tmpfs option"):
         mount_points((), (), ("/a:odd",))
+
+
+def test_a_bind_has_the_propagation_that_is_asked_for() -> None:
+    found = mount_points(("/:/a:rshared,ro", "/:/b:private"), ("type=bind,src=/,dst=/c,bind-propagation=slave",), ())
+    assert [each.propagation for each in found] == ["rshared", "", "slave"]
+    assert found[0].read_only
