@@ -46,3 +46,15 @@ def test_a_step_that_fails_without_output_shows_nothing() -> None:
 
 def test_output_of_a_step_that_never_began_is_ignored() -> None:
     assert shown(printed(3, b"text\n"), StepFinished(step=3, error="no", at=2.0)) == ""
+
+
+def test_the_logs_of_two_steps_that_fail_follow_each_other() -> None:
+    found = shown(
+        begun(1),
+        begun(2),
+        printed(1, b"one\n"),
+        printed(2, b"two\n"),
+        StepFinished(step=2, error="no", at=2.0),
+        StepFinished(step=1, error="no", at=2.0),
+    )
+    assert found == "------\n > RUN 2:\n0.500 two\n------\n------\n > RUN 1:\n0.500 one\n------\n"
