@@ -18,12 +18,13 @@ from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.hostfiles import host_files
 from pybuild.runtime.sandbox.inside.detached_root import SYSTEM_DIRECTORIES, refuse_system_directory
+from pybuild.runtime.sandbox.inside.proc_files import fill_proc
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, DeviceNode, FileMount, Mount, Spec, Tmpfs
 from pybuild.runtime.values import frozen
 from pybuild.runtime.wire import Operation
 
 _MODES = {b"/proc": 0o555, b"/sys": 0o555, b"/dev": 0o755}
-_SYSTEM = {b"/proc": system.make_proc, b"/sys": system.make_sys, b"/dev": system.make_dev}
+_SYSTEM = {b"/proc": fill_proc, b"/sys": system.make_sys, b"/dev": system.make_dev}
 
 
 @frozen

@@ -73,6 +73,7 @@ def _networked(what: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
 
 _MISSING = {
     plan.OWN_PROC: "this host permits no /proc of its own to a step: processes outside of the sandbox show in it",
+    plan.PROC_FILES: "this host permits no /proc of its own to a step: there are only a few files in it",
     plan.OWN_ROOT: "this host permits no pivot_root: steps run after a chroot, without CAP_SYS_CHROOT",
 }
 _noted: set[str] = set()

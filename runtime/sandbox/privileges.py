@@ -12,7 +12,7 @@ from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.interpreter import child_environment, program
 from pybuild.runtime.sandbox.single_id import NEEDED
 from pybuild.runtime.sandbox.subordinate_ids import IdMap, subordinate_ids
-from pybuild.runtime.values import frozen
+from pybuild.runtime.values import frozen, replace
 
 TRIALS = ("namespaces", "overlay", "user", "root", "proc", "host name", "loopback")
 """The trials that `probe` makes by default. There is also ``supervisor``, for a filter with a listener."""
@@ -203,6 +203,10 @@ def _temporary() -> Path:
     return Path(tempfile.gettempdir())
 
 
+_INSTEAD = {"proc": "proc files"}
+"""What a supervised step does without where others do without something else."""
+
+
 def _root() -> Rung:
     if os.geteuid() != 0:
         return Rung(name="root", works=False, reason=f"this is user {os.geteuid()}", needs="sudo pybuild ...")
@@ -213,9 +217,9 @@ def _single() -> Rung:
     found = _tried(isolation.SINGLE, probe(tuple(dict.fromkeys((*_OF_A_RUNG, *NEEDED))), rung=isolation.SINGLE))
     lacking = [name for name in NEEDED if name in found.missing]
     if not lacking:
-        return found
+        return replace(found, missing=tuple(_INSTEAD.get(name, name) for name in found.missing))
     reason = f"no {NEEDED[lacking[0]]} is permitted here"
-    needs = _UNCOVERED if "proc" in lacking else isolation.UNCONFINED
+    needs = _UNCOVERED if "numbers" in lacking else isolation.UNCONFINED
     return Rung(name=found.name, works=False, reason=reason, needs=needs)
 
 

@@ -11,10 +11,11 @@ from pybuild.runtime.errors import SandboxUnavailable, kernel_reason
 from pybuild.runtime.ownership import recording
 from pybuild.runtime.sandbox import isolation
 
-NEEDED = {"root": "pivot_root", "proc": "new /proc", "supervisor": "listener for system calls"}
+NEEDED = {"root": "pivot_root", "numbers": "new /proc", "supervisor": "listener for system calls"}
 """Trials that must succeed for isolation single, and what they are about, in words.
 
-Other rungs may do without them. Without the first two a step could see its supervisor; the last is how it works.
+Other rungs may do without them. Without the first a step could leave its root, and without the others there is no
+supervisor.
 """
 
 
@@ -78,5 +79,6 @@ def _write_maps(uid: int, gid: int) -> None:
                 file.write(text)
         except OSError as error:
             reason = f"the kernel maps no id of user {uid}: {kernel_reason(error)}"
-            command = permitting_namespaces()
+            # Since Linux 5.12 only a root with CAP_SETFCAP can give its own id to a namespace.
+            command = "docker run --cap-add SETFCAP ..." if uid == 0 else permitting_namespaces()
             raise SandboxUnavailable(reason, command or isolation.IN_CONTAINER, command) from None

@@ -1,8 +1,8 @@
 """The process that made a call: its memory, its root, and the directories at which its paths start.
 
-The working directory of the supervisor is the /proc of its own PID namespace, so ``TID/cwd/...`` is where a relative
-path of the caller leads. It cannot lead to the host, since nothing of the host is mounted where caller or supervisor
-are.
+The working directory of the supervisor is a /proc, so ``NAME/cwd/...`` is where a relative path of the caller leads.
+NAME is the number of the caller's thread; where that /proc is of an outer PID namespace, the number that it has there.
+It cannot lead to the host, since nothing of the host is mounted where caller or supervisor are.
 
 When the caller dies, its number may be given to another process. So after something was opened or read by that number,
 `Caller.check` must be called before anything is changed by it. Before an answer it need not be called, because the
@@ -34,10 +34,10 @@ def signed(argument: int) -> int:
 class Caller:
     """The process of one notification. Used as a context manager, it closes its memory in the end."""
 
-    __slots__ = ("_listener", "_memory", "call")
+    __slots__ = ("_listener", "_memory", "_name", "call")
 
     def __init__(self, listener: Listener, call: Notification) -> None:
-        self._listener, self.call, self._memory = listener, call, -1
+        self._listener, self.call, self._memory, self._name = listener, call, -1, b""
 
     def __enter__(self) -> "Caller":  # noqa: PYI034 - typing.Self costs an import
         return self
@@ -46,13 +46,20 @@ class Caller:
         if self._memory >= 0:
             os.close(self._memory)
 
+    @property
+    def name(self) -> bytes:
+        """The name of its directory in the /proc that is the working directory of this process."""
+        if not self._name:
+            self._name = self._listener.name_of(self.call.tid)
+        return self._name
+
     def check(self) -> None:
         """Raise StaleCallError unless the call still waits, so that its number is that of the process that made it."""
         self._listener.check(self.call)
 
     def _open_memory(self) -> int:
         if self._memory < 0:
-            memory = os.open(b"%d/mem" % self.call.tid, os.O_RDWR | os.O_CLOEXEC)
+            memory = os.open(self.name + b"/mem", os.O_RDWR | os.O_CLOEXEC)
             self._memory = memory
             self.check()
         return self._memory
@@ -106,11 +113,11 @@ class Caller:
         """
         if path.startswith(b"/"):
             return path
-        return (b"%d/cwd/" % self.call.tid if directory == AT_FDCWD else self.descriptor(directory) + b"/") + path
+        return (self.name + b"/cwd/" if directory == AT_FDCWD else self.descriptor(directory) + b"/") + path
 
     def descriptor(self, number: int) -> bytes:
         """Return the path by which the supervisor reaches the descriptor *number* of the caller."""
-        return b"%d/fd/%d" % (self.call.tid, number)
+        return b"%b/fd/%d" % (self.name, number)
 
     def open(self, place: bytes, *, follow: bool) -> int:
         """Return an O_PATH descriptor of *place*, after a `check` that the number in it was that of the caller."""
@@ -124,7 +131,7 @@ class Caller:
 
     def umask(self) -> int:
         """Return the umask of the caller."""
-        with open(b"%d/status" % self.call.tid, "rb", buffering=0) as file:
+        with open(self.name + b"/status", "rb", buffering=0) as file:
             lines = file.readall().splitlines()
         self.check()
         return next((int(line[len(_UMASK) :], 8) for line in lines if line.startswith(_UMASK)), 0o022)
@@ -133,7 +140,7 @@ class Caller:
 @contextmanager
 def root_of(caller: Caller, own: os.stat_result) -> Iterator[None]:
     """Have this process's root be that of *caller* for a block. *own* is its root now, mostly the same one."""
-    place = b"%d/root" % caller.call.tid
+    place = caller.name + b"/root"
     found = os.stat(place)
     if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
         yield

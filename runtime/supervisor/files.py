@@ -76,7 +76,7 @@ class OwnedFiles:
             return caller.place(directory, text)
         if not flags & AT_EMPTY_PATH:
             raise FileNotFoundError(ENOENT, "an empty path")
-        return b"%d/cwd" % caller.call.tid if directory == AT_FDCWD else caller.descriptor(directory)
+        return caller.name + b"/cwd" if directory == AT_FDCWD else caller.descriptor(directory)
 
     def chown(self, caller: Caller, at: PathArguments, ids: tuple[int, int]) -> int:
         """Answer calls that change the owner of a path."""

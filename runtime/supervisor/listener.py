@@ -4,6 +4,7 @@ import fcntl
 import os
 import select
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
@@ -13,10 +14,46 @@ _ANSWER = struct.Struct("=QqiI")
 _ADDED = struct.Struct("=QIIII")
 _CONTINUE, _ADD_AND_ANSWER = 1, 2
 _EMPTY = bytes(_NOTIFICATION.size)
+_PIDFD_THREAD = os.O_EXCL
+_NUMBER = b"Pid:"
 
 
 class StaleCallError(Exception):
     """The process that made the call has died, so that its number may be that of another process."""
+
+
+NameOf = Callable[[int], bytes]
+"""Returns the name of the directory of a thread in /proc."""
+
+
+def own_name(tid: int) -> bytes:
+    """Return the name of a thread in the /proc of this PID namespace."""
+    return b"%d" % tid
+
+
+def outer_name(tid: int) -> bytes:
+    """Return the name of a thread in the working directory, which is the /proc of an outer PID namespace.
+
+    The kernel tells by which number a pidfd is known there. Like every number, it may be another thread's once the call
+    is over: who uses it asks `Listener.check` afterwards.
+
+    Raises:
+        StaleCallError: the thread has ended.
+        OSError: it is not the first one of its process, and the kernel is older than Linux 6.9.
+    """
+    try:
+        pidfd = os.pidfd_open(tid, _PIDFD_THREAD)
+    except ProcessLookupError:
+        raise StaleCallError from None
+    try:
+        with open(b"self/fdinfo/%d" % pidfd, "rb", buffering=0) as file:
+            lines = file.readall().splitlines()
+    finally:
+        os.close(pidfd)
+    number = next(int(line[len(_NUMBER) :]) for line in lines if line.startswith(_NUMBER))
+    if number <= 0:
+        raise StaleCallError
+    return b"%d" % number
 
 
 class Notification:
@@ -34,11 +71,14 @@ class Notification:
 class Listener:
     """Receives notifications and answers them."""
 
-    __slots__ = ("_buffer", "_fd", "_poller")
+    __slots__ = ("_buffer", "_fd", "_poller", "name_of")
 
-    def __init__(self, fd: int) -> None:
-        """Use the descriptor *fd*, which `seccomp_listener` has returned."""
-        self._fd = fd
+    def __init__(self, fd: int, name_of: NameOf = own_name) -> None:
+        """Use the descriptor *fd*, which `seccomp_listener` has returned.
+
+        *name_of* is `own_name` or `outer_name`, by the /proc that is the working directory.
+        """
+        self._fd, self.name_of = fd, name_of
         self._buffer = bytearray(_EMPTY)
         self._poller = select.poll()
         self._poller.register(fd, select.POLLIN)

@@ -23,7 +23,7 @@ from pybuild.runtime.kernel.syscalls import (
     seccomp_listener,
     set_seccomp_filter,
 )
-from pybuild.runtime.supervisor.listener import Listener
+from pybuild.runtime.supervisor.listener import Listener, NameOf, outer_name, own_name
 from pybuild.runtime.supervisor.supervisor import Supervisor
 from pybuild.runtime.supervisor.values import Supervision
 
@@ -35,11 +35,14 @@ _FOR_CALLERS = mask("SYS_CHROOT", "SYS_PTRACE")
 _LAST_CAPABILITY = 64
 
 
-def fork_supervisor(supervision: Supervision, channel: int, proc: int, upper: int) -> tuple[int, int]:
+def fork_supervisor(
+    supervision: Supervision, channel: int, proc: int, upper: int, *, is_own_proc: bool = True
+) -> tuple[int, int]:
     """Fork the supervisor; return its number, and a pipe for its `OwnedFiles.new_special`, which it writes at its end.
 
-    The step sends its listener over the other end of *channel*. *proc* is a mount of the /proc of this PID namespace,
-    *upper* one of the overlay's upper directory, -1 if the root is no overlay.
+    The step sends its listener over the other end of *channel*. *proc* is a mount of /proc: of this PID namespace or,
+    if not *is_own_proc*, of an outer one. *upper* is a mount of the overlay's upper directory, -1 if the root is no
+    overlay.
     """
     owners, results = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
@@ -48,12 +51,14 @@ def fork_supervisor(supervision: Supervision, channel: int, proc: int, upper: in
         return child, owners
     try:
         prctl(PR_SET_PDEATHSIG, SIGKILL)
-        _supervise(supervision, channel, proc, results, upper)
+        _supervise(supervision, channel, proc, results, upper, own_name if is_own_proc else outer_name)
     finally:
         os._exit(1)
 
 
-def _supervise(supervision: Supervision, channel: int, proc: int, results: int, upper: int) -> None:
+def _supervise(  # noqa: PLR0917 - the process has all of them from its parent
+    supervision: Supervision, channel: int, proc: int, results: int, upper: int, name_of: NameOf
+) -> None:
     message, descriptors = receive(channel, 1)
     if message != _LISTENER or not descriptors:  # there will be no step
         return
@@ -61,7 +66,7 @@ def _supervise(supervision: Supervision, channel: int, proc: int, results: int, 
     channel, listener, results, upper = _close_all_but(channel, descriptors[0], results, upper)
     os.umask(0)
     _confine(supervision)
-    supervisor = Supervisor(Listener(listener), supervision, os.uname().machine, upper)
+    supervisor = Supervisor(Listener(listener, name_of), supervision, os.uname().machine, upper)
     supervisor.files.add_special(supervision.special)
     send(channel, _READY)
     os.close(channel)

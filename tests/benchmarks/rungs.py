@@ -1,4 +1,4 @@
-"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs [DOCKER [PODMAN]]`` prints the table of runtime/README.md.
+"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs [DOCKER [PODMAN [SEEN]]]`` prints the table of runtime/README.md.
 
 Each row is a place: this host as root and as ordinary users, containers of the daemon at the address DOCKER, which runs as root
 here, and containers of podman, which the words PODMAN start. In each place the same Dockerfiles are built, and layers are compared
@@ -66,6 +66,7 @@ _DOCKER = {
         "1000",
     ),
     "seccomp=unconfined, cap-drop ALL": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL"),
+    "the same, user 1000": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL", "-u", "1000"),
     "cap-add SYS_ADMIN": ("--cap-add", "SYS_ADMIN"),
 }
 
@@ -113,7 +114,7 @@ def _on_host(directory: Path) -> Iterator[tuple[str, list[str]]]:
         yield name, _here(user, user.directory, user.seen(user.directory))
 
 
-def _in_containers(docker: list[str], podman: list[str], directory: Path) -> Iterator[tuple[str, list[str]]]:
+def _in_containers(docker: list[str], podman: list[str], directory: Path, seen: str) -> Iterator[tuple[str, list[str]]]:
     io = directory / "io"
     io.mkdir()
     _contexts(io)
@@ -121,15 +122,26 @@ def _in_containers(docker: list[str], podman: list[str], directory: Path) -> Ite
     script = f"export PATH={venv}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
     (io / "go.sh").write_text(script + _SCRIPT.format(names=" ".join(_BUILDS)))
     _image(directory)
-    binds = [f"-v={path}:{path}:ro" for path in dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv)))]
+    paths = dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv)))
     for engine, places in ((docker, _DOCKER), (podman, _PODMAN)):
         if not engine:
             continue
         words = [*engine, "import", os.fspath(directory / "image.tar"), "pybuild-rungs"]
         subprocess.run(words, check=True, capture_output=True)
+        root = seen if engine == docker else ""
+        binds = [f"-v={root}{path}:{path}:ro" for path in paths]
         for name, options in places.items():
             # The store is on a volume, as the README advises: on the overlay of the container every snapshot is a copy.
-            words = ["run", "--rm", "--network=none", "-v=/tmp", *binds, f"-v={io}:/io:ro", *options, "pybuild-rungs"]
+            words = [
+                "run",
+                "--rm",
+                "--network=none",
+                "-v=/tmp",
+                *binds,
+                f"-v={root}{io}:/io:ro",
+                *options,
+                "pybuild-rungs",
+            ]
             ended = subprocess.run([*engine, *words, "sh", "/io/go.sh"], capture_output=True, text=True, check=False)
             yield name, [ended.stdout, ended.stderr]
 
@@ -167,15 +179,18 @@ def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str]
     return [place, used, *worked, "yes" if same else "no"], ""
 
 
-def main(address: str = "", podman: str = "") -> None:
-    """Print the table: of this host, of containers of the daemon at *address*, and of those that the words *podman* start."""
+def main(address: str = "", podman: str = "", seen: str = "") -> None:
+    """Print the table: of this host, of containers of the daemon at *address*, and of those that the words *podman* start.
+
+    A daemon with another root sees that of this host at *seen*.
+    """
     with tempfile.TemporaryDirectory(prefix="rungs-") as name:
         directory = Path(name)
         directory.chmod(0o755)
         expected: list[str] = []
         sys.stdout.write(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n")
         docker = ["docker", "-H", address] if address else []
-        places = [*_on_host(directory), *_in_containers(docker, podman.split(), directory)]
+        places = [*_on_host(directory), *_in_containers(docker, podman.split(), directory, seen)]
         for place, printed in places:
             cells, failure = _row(place, printed, expected)
             sys.stdout.write(f"| {' | '.join(cells)} |\n" if cells else f"{failure}\n")

@@ -14,7 +14,7 @@ from tests.helpers import cases, owners
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
-from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user
+from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user, user_in_a_pod
 from tests.helpers.supervisors import supervisor_below
 
 pytestmark = pytest.mark.xdist_group("cases")
@@ -45,6 +45,14 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     return alone
 
 
+@pytest.fixture(scope="session")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
+    need_programs(["busybox", "setpriv", "unshare"])
+    inside = user_in_a_pod(tmp_path_factory.mktemp("pod") / "home")
+    inside.import_small()
+    return inside
+
+
 @pytest.mark.parametrize("name", _cases())
 def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> None:
     assert_same_image(lab, user, name)
@@ -58,12 +66,42 @@ def _write(user: OrdinaryUser, name: str, dockerfile: str) -> Path:
 
 
 def test_steps_that_are_all_about_owners_make_the_layers_of_root(lab: Lab, user: OrdinaryUser) -> None:
+    _assert_same_layers(lab, user)
+
+
+def test_layers_are_those_of_root_in_a_pod(lab: Lab, pod: OrdinaryUser) -> None:
+    printed = _assert_same_layers(lab, pod)
+    assert "note: this host permits no /proc of its own to a step: there are only a few files in it" in printed
+
+
+def _assert_same_layers(lab: Lab, user: OrdinaryUser) -> str:
+    """Build the same as root and as *user*; return what was shown to *user*."""
     lab.case("run-deletes")  # brings the base "small"
     context = _write(user, "owners", owners.DOCKERFILE)
+    printed = ""
     for program, seen in ((lab.program, context), (user, user.seen(context))):
         options = ("--no-cache", "--build-arg=SOURCE_DATE_EPOCH=1", f"--secret=id=s,src={seen}/s")
-        program.build(seen, *options)
+        printed = program.build(seen, *options).printed
     assert owners.layers(user) == owners.layers(lab.program)
+    return printed
+
+
+def test_in_a_pod_a_step_sees_nothing_of_a_process(pod: OrdinaryUser) -> None:
+    text = """FROM small
+RUN ls -A /proc /proc/self | sort | tr '\\n' ' ' && ! (: > /proc/version) && ! touch /proc/x && ! umount /proc
+RUN su alice -s /bin/sh -c 'touch /tmp/mine; echo a | cat > /tmp/other' && test "$(stat -c %u /tmp/mine /tmp/other | sort -u)" = 1000
+"""
+    printed = pod.build(pod.seen(_write(pod, "sees", text)), "--no-cache").printed
+    assert " self stat sys uptime version" in printed
+    assert not any(
+        word.isdigit() for line in printed.splitlines() if " self stat " in line for word in line.split()[2:]
+    )
+
+
+def test_strict_permits_no_single_id(pod: OrdinaryUser) -> None:
+    context = pod.seen(_write(pod, "strict", "FROM small\nRUN true\n"))
+    refused = replace(pod, variables=(*pod.variables, ("PYBUILD_ISOLATION", "strict"))).build(context, check=False)
+    assert refused.exit_code == 3
 
 
 def test_who_did_not_ask_for_it_is_told_once(user: OrdinaryUser) -> None:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.helpers import bases, configs, trees
@@ -57,6 +57,12 @@ def ordinary_user(directory: Path, *, subordinate: str = "tester:500000:65536") 
     directory.mkdir(parents=True)
     os.chown(directory, UID, UID)
     return OrdinaryUser(directory=directory, variables=(("SUBORDINATE", subordinate),))
+
+
+def user_in_a_pod(directory: Path) -> OrdinaryUser:
+    """A user without subordinate ids, with no capability, no_new_privs, and a /proc that is covered in part."""
+    user = ordinary_user(directory, subordinate="nobody-here:1:1")
+    return replace(user, variables=(*user.variables, ("POD", "1")))
 
 
 def assert_same_image(lab: Lab, user: OrdinaryUser, name: str) -> None:

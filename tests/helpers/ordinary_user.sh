@@ -3,6 +3,7 @@
 #
 # For "unshare --mount": the user, its subordinate ids and its home (the folder HOME, shown at /mnt/home) exist in the
 # mounts of this process alone. PATHS, separated by colons, can be read even if they stand in folders of root.
+# With $POD it is as in a pod: parts of /proc are covered, no capability can be had, and no_new_privs is on.
 set -eu
 home=$1
 paths=$2
@@ -39,5 +40,6 @@ for path in $paths; do
 done
 unset IFS
 
+[ -z "${POD:-}" ] || mount -t tmpfs none /proc/tty
 cd /mnt/home
-exec setpriv --reuid=4242 --regid=4242 --clear-groups --inh-caps=-all -- "$@"
+exec setpriv --reuid=4242 --regid=4242 --clear-groups --inh-caps=-all ${POD:+--bounding-set=-all --no-new-privs} -- "$@"

@@ -20,6 +20,8 @@ from pybuild.runtime.kernel.syscalls import (
     open_peer,
     openat2,
 )
+from pybuild.runtime.sandbox.inside.plan import World
+from pybuild.runtime.sandbox.inside.proc_files import mount_proc_files
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem, is_directory
 from pybuild.runtime.wire import Operation
 
@@ -242,28 +244,30 @@ def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
         os.close(tree)
 
 
-def make_proc(target: int, nodes: Nodes, *, insecure: bool, bind: bool) -> tuple[int, bool]:
+def make_proc(target: int, nodes: Nodes, world: World) -> tuple[int, bool]:
     """Mount /proc on *target*; return the mount, and whether it is that of this process's PID namespace.
 
-    The kernel refuses a new /proc when parts of the outer one are masked, as in a container. With *bind* the outer one
-    is bound then, with its masks and ours; it shows the processes of the outer PID namespace.
+    The kernel refuses a new /proc when parts of the outer one are masked, as in a container. Where *world* may do
+    without, the outer one is bound then, with its masks and ours; it shows the processes of the outer PID namespace. A
+    process with a supervisor gets copies of a few files instead: it could name processes there that the supervisor,
+    which may look into them, would open for it.
     """
-    own = True
+    own, files = True, False
     with Operation("mount proc", b"/proc"):
         try:
             proc = filesystem("proc", (), INERT)
         except PermissionError:
-            if not bind:
+            if world.strict or world.insecure:
                 raise
-            own, proc = False, clone(AT_FDCWD, b"/proc", INERT, recursive=True)
+            own, files = False, world.supervision is not None
+            proc = mount_proc_files() if files else clone(AT_FDCWD, b"/proc", INERT, recursive=True)
         move_mount(proc, target)
-    _cover_proc(proc, nodes, insecure=insecure)
+    if not (world.insecure or files):
+        _cover_proc(proc, nodes)
     return proc, own
 
 
-def _cover_proc(proc: int, nodes: Nodes, *, insecure: bool) -> None:
-    if insecure:
-        return
+def _cover_proc(proc: int, nodes: Nodes) -> None:
     for name in _PROC_COVERED:
         nodes.cover(proc, name)
     if not _is_readable(proc, _PROC_CLOSED):

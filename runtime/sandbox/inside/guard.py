@@ -24,7 +24,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts, enter_root
 from pybuild.runtime.sandbox.inside.devices import make_proc
-from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, SandboxPlan, Status, World, read_plan
+from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, PROC_FILES, SandboxPlan, Status, World, read_plan
 from pybuild.runtime.sandbox.inside.process import become
 from pybuild.runtime.supervisor.values import Supervision
 from pybuild.runtime.wire import Operation
@@ -59,7 +59,7 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
     supervisor: Supervised | None = None
     failure: SandboxError | OSError | None = None
     try:
-        supervisor = _supervised(world.supervision) if world.supervision else None
+        supervisor = _supervised(world, world.supervision) if world.supervision else None
         process = _fork_program(programs, system, world, supervisor)
     except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
@@ -81,10 +81,10 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
         status.ended(_reap_until_end(process))
 
 
-def _supervised(supervision: Supervision) -> "Supervised":
+def _supervised(world: World, supervision: Supervision) -> "Supervised":
     from pybuild.runtime.sandbox.inside.supervised import Supervised
 
-    return Supervised(supervision)
+    return Supervised(supervision, strict=world.strict)
 
 
 def _fork_program(programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None") -> int:
@@ -107,8 +107,7 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
     proc, is_own_proc = -1, True
     failure: SandboxError | OSError | None = None
     try:
-        place, bind = system.scratch.directory("proc"), world.may_degrade
-        proc, is_own_proc = make_proc(place, system.nodes, insecure=world.insecure, bind=bind)
+        proc, is_own_proc = make_proc(system.scratch.directory("proc"), system.nodes, world)
     except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
     has, descriptors = receive(own, _MOST_DESCRIPTORS)
@@ -121,7 +120,7 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
             raise failure
         plan = read_plan(plan_fd)
         if not is_own_proc:
-            status.degraded(OWN_PROC)
+            status.degraded(OWN_PROC if plan.world.supervision is None else PROC_FILES)
         with Operation("mount proc", b"/proc"):
             move_mount(proc, target)
         enter_root(root, plan.world, status)

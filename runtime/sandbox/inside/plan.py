@@ -16,6 +16,7 @@ NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 """What the process gets for its stdin: nothing to read, a pipe of the builder's, a terminal for all three streams."""
 
 HOST_NAME, LOOPBACK, OWN_ROOT, OWN_PROC = "host name", "loopback", "root", "proc"
+PROC_FILES = "files of proc"
 """What a sandbox lacks on a host that does not permit it; `Status.degraded` reports it by these names."""
 
 RUN, DEFAULT_RUN, EXPECT = b"run", b"default", b"expect"
@@ -87,10 +88,10 @@ class World(Record):
 
     @property
     def may_degrade(self) -> bool:
-        """Whether the sandbox may run without pivot_root(2) or without a new /proc, where the host refuses them.
+        """Whether the sandbox may run without pivot_root(2), where the host refuses it.
 
-        Not with all capabilities, which would let the process leave such a sandbox. Not with a supervisor either, which
-        the process could see in the /proc of the outer PID namespace.
+        Not with all capabilities, which would let the process leave such a sandbox. Not with a supervisor either, whose
+        root is that of the process.
         """
         return not (self.strict or self.insecure or self.supervision is not None)
 

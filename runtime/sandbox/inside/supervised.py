@@ -28,16 +28,16 @@ class Supervised:
 
     __slots__ = ("_ended", "_owners", "_supervisor", "channel")
 
-    def __init__(self, supervision: Supervision) -> None:
+    def __init__(self, supervision: Supervision, *, strict: bool) -> None:
         """Start it. *channel* is the socket by which the first process inside will reach it."""
         with _SUPERVISE:
-            # It shows the outer PID namespace and is attached nowhere, so that the supervisor alone can use it.
-            proc = filesystem("proc", (), INERT)
+            # It is attached nowhere, so that the supervisor alone can use it.
+            proc, is_own = _open_proc(strict=strict)
             # Opened now, because the path is one of the host, and pivot_root will move the root of this process. It is
             # a mount of its own, so that ".." does not lead out of it.
             upper = clone(AT_FDCWD, supervision.upper, INERT | MOUNT_ATTR_RDONLY) if supervision.upper else -1
         self.channel, theirs = socket_pair()
-        self._supervisor, self._owners = fork_supervisor(supervision, theirs, proc, upper)
+        self._supervisor, self._owners = fork_supervisor(supervision, theirs, proc, upper, is_own_proc=is_own)
         self._ended: int | None = None
         for fd in (theirs, proc, upper):
             if fd >= 0:
@@ -99,3 +99,16 @@ def start_supervision(channel: int, supervision: Supervision) -> None:
     """Have the supervisor behind *channel* answer the calls of this process from now on. It cannot be undone."""
     with _SUPERVISE:
         be_supervised(channel, supervision.program)
+
+
+def _open_proc(*, strict: bool) -> tuple[int, bool]:
+    """Return a mount of /proc, and whether it has the numbers of this PID namespace.
+
+    Where the kernel refuses a new one, that of the builder's PID namespace is taken, unless *strict* forbids it.
+    """
+    try:
+        return filesystem("proc", (), INERT), True
+    except PermissionError:
+        if strict:
+            raise
+        return clone(AT_FDCWD, b"/proc", INERT, recursive=True), False

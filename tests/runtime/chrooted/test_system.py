@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.chrooted.system import make_dev, make_proc, make_sys, open_streams
+from pybuild.runtime.chrooted.system import make_dev, make_sys, open_streams
+from pybuild.runtime.sandbox.inside.proc_files import fill_proc
 from tests.helpers.hosts import need_root
 
 
-@pytest.mark.parametrize("make", [make_proc, make_sys, make_dev])
+@pytest.mark.parametrize("make", [fill_proc, make_sys, make_dev])
 def test_no_link_leads_out(tmp_path: Path, make: Callable[[int], None]) -> None:
     need_root()
     directory = os.open(tmp_path, os.O_RDONLY)

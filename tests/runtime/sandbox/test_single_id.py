@@ -7,7 +7,7 @@ from typing import Any
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, prctl
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.user_namespace import become_root
-from tests.helpers.restricted import COVERED_PROC
+from tests.helpers.restricted import COVERED_PROC, refusing
 from tests.runtime.forked import returned
 
 
@@ -67,6 +67,7 @@ def _instead(*ahead: str, ids: bytes = b"", program: str = "true", may: bool = T
 
 def test_who_can_have_no_others_has_its_own_id() -> None:
     assert _instead() == [f"True:True:{_TOO_FEW}"]
+    assert _instead(*COVERED_PROC) == [f"True:True:{_TOO_FEW}"]
     # These are refused to a namespace that is there already.
     (found,) = _instead(ids=b"4242:500000:65536\n", program="false")
     assert found.startswith("True:True:user 4242 could not be given its ids: ")
@@ -75,7 +76,7 @@ def test_who_can_have_no_others_has_its_own_id() -> None:
 def test_where_it_may_not_be_or_does_not_work_nothing_is_entered() -> None:
     refused = [f"refused:{_TOO_FEW}", "False:False:"]
     assert _instead(may=False) == refused
-    assert _instead(*COVERED_PROC) == refused
+    assert _instead(*refusing("pivot_root")) == refused
     for wanted in (isolation.STRICT, isolation.USERNS):
         assert _instead("env", f"{isolation.VARIABLE}={wanted}") == refused
 

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +10,7 @@ from pybuild.runtime.kernel.passing import receive, send, socket_pair
 from pybuild.runtime.kernel.syscalls import seccomp_listener
 from pybuild.runtime.sandbox.inside.notified import notifying
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
+from tests.helpers.hosts import need_root
 
 
 @pytest.fixture
@@ -23,6 +26,37 @@ def caller() -> Iterator[tuple[int, Listener]]:
         os.close(end)
     yield child, Listener(fd)
     os.close(fd)
+
+
+_INSIDE = """
+import os, threading
+from pybuild.runtime.kernel.syscalls import CLONE_NEWPID, unshare
+from pybuild.runtime.supervisor.listener import StaleCallError, outer_name
+os.chdir("/proc")
+unshare(CLONE_NEWPID)
+if child := os.fork():
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    def tell():
+        own = threading.get_native_id()
+        print(own, outer_name(own).decode() == os.path.basename(os.readlink("thread-self")))
+    tell()
+    thread = threading.Thread(target=tell)
+    thread.start()
+    thread.join()
+    try:
+        outer_name(77)
+    except StaleCallError:
+        print("stale", flush=True)
+finally:
+    os._exit(0)
+"""
+
+
+def test_threads_of_another_namespace_are_named_as_the_proc_outside_does() -> None:
+    need_root()
+    done = subprocess.run([sys.executable, "-c", _INSIDE], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["1 True", "2 True", "stale"], done.stderr
 
 
 def _received(listener: Listener) -> Notification:

@@ -22,6 +22,7 @@ from pybuild.runtime.sandbox.privileges import Ladder, Rung
 _WITHOUT = {
     "root": "pivot_root is refused: steps run after a chroot, without CAP_SYS_CHROOT",
     "proc": "a new /proc is refused: the outer one is visible, with its processes",
+    "proc files": "a new /proc is refused: there are only a few files in it",
     "host name": "the host name cannot be set",
     "loopback": "the loopback interface of --network=none stays down",
 }
