@@ -1,6 +1,7 @@
-"""Faults in numbers: ``python -m tests.torture [--seed N] [--kills N] [--crowd N] [--points N] [--cuts N]``, as root.
+"""Faults in numbers: ``python -m tests.torture [--seed N] [--kills N] [--chroot N] [--crowd N] [--points N] [--cuts N]``, by root.
 
     kills    kill -9 of one process of a build, whichever, at any moment: what is left, and whether the next build works
+    chroot   the same for builds on the rung chroot, which lend their cache mounts to the trees of steps
     crowd    eight builders at once beside a loop of prune and rmi: builds that failed
     points   a disk of every size between nothing and enough: builds that left a store which the next cannot use
     cuts     a loss of power at any moment of some builds: whether the store is whole, has what was finished, and builds
@@ -26,6 +27,7 @@ from pathlib import Path
 from tests import power_loss
 from tests.helpers import bases
 from tests.helpers.contexts import write_context
+from tests.helpers.default_container import in_default_container
 from tests.helpers.leftovers import mounts_below, processes_of
 from tests.helpers.program import Program, build_arguments
 
@@ -86,6 +88,62 @@ def kills(rounds: int, draw: random.Random, place: Path) -> tuple[int, int, int]
         mounts += len(mounts_below(program.store))
         good += program.build(context, "--no-cache", check=False).exit_code == 0
     return good, processes, mounts
+
+
+_CHROOT_TEXT = """FROM small AS left
+ARG n
+COPY many /many/
+RUN --mount=type=cache,target=/c : $n && test -e /c/kept && cat /many/* > /left && (setsid sleep 1000 & sleep 1000 &) && sleep 0.05
+FROM small
+ARG n
+RUN : $n && head -c 300000 /dev/urandom > /right && mkdir -p /a/b/c && rm -r /home
+COPY --from=left /left /
+RUN --mount=type=cache,target=/c --mount=type=secret,id=s test -e /c/kept && mv /c/kept /c/moved && rm /etc/motd && mv /c/moved /c/kept
+"""
+
+
+def chroot_kills(rounds: int, draw: random.Random, place: Path) -> tuple[int, int, int]:
+    """Return the same as `kills` on the rung chroot, with left trees and secrets in the place of mounts.
+
+    Each build needs a file in a cache mount, which lies in the tree of its step while that runs; so a build works only
+    when no kill before it has lost the cache.
+    """
+    program = in_default_container(Program(store=place / "store"))
+    program.import_tar(bases.small(), "small")
+    context = _context(place / "context", _CHROOT_TEXT)
+    (context / "s").write_text("the content of a secret")
+    write_context(place / "first", {"Dockerfile": "FROM small\nRUN --mount=type=cache,target=/c touch /c/kept\n"})
+    program.build(place / "first")
+    options = (f"--secret=id=s,src={context}/s",)
+    started = time.monotonic()
+    program.build(context, *options)
+    usual = time.monotonic() - started
+    good = processes = left = 0
+    for number in range(rounds):
+        process = program.start(*build_arguments(context, (*options, f"--build-arg=n={number}")))
+        time.sleep(draw.uniform(0, usual))
+        with suppress(ProcessLookupError):
+            # The first one stands for the container around the builder.
+            os.kill(draw.choice(_tree(process.pid)[1:] or [process.pid]), signal.SIGKILL)
+        process.communicate()
+        deadline = time.monotonic() + _PATIENCE
+        while (rooted := _rooted_below(program.store)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        processes += len(rooted)
+        good += program.build(context, *options, f"--build-arg=n={-number - 1}", check=False).exit_code == 0
+        left += len(list(program.store.glob("*/tmp-*")))
+    left += subprocess.run(["grep", "-rqF", "the content of a secret", program.store], check=False).returncode == 0
+    return good, processes, left
+
+
+def _rooted_below(directory: Path) -> list[str]:
+    """Processes whose root lies below *directory*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/root"):
+        with suppress(OSError):
+            if os.readlink(path).startswith(f"{directory}/"):
+                found.append(path.parent.name)
+    return found
 
 
 def crowd(rounds: int, draw: random.Random, place: Path) -> tuple[int, list[str]]:
@@ -205,12 +263,12 @@ def _used(directory: Path) -> int:
 def main(words: list[str]) -> int:
     """Run what *words* ask for, print a line for each, and return the exit code."""
     parser = argparse.ArgumentParser(prog="torture")
-    for name, default in (("seed", 1), ("kills", 500), ("crowd", 50), ("points", 100), ("cuts", 100)):
+    for name, default in (("seed", 1), ("kills", 500), ("chroot", 100), ("crowd", 50), ("points", 100), ("cuts", 100)):
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args(words)
     bad = 0
     with tempfile.TemporaryDirectory(prefix="torture-") as made:
-        for name in ("kills", "crowd", "points", "cuts"):
+        for name in ("kills", "chroot", "crowd", "points", "cuts"):
             (place := Path(made, name)).mkdir()
             text, wrong = _told(name, getattr(asked, name), random.Random(asked.seed), place)
             bad += wrong
@@ -226,6 +284,10 @@ def _told(name: str, rounds: int, draw: random.Random, place: Path) -> tuple[str
         good, processes, mounts = kills(rounds, draw, place)
         text = f"kills: {good}/{rounds} next builds worked; left: {processes} processes, {mounts} mounts"
         return text, good < rounds or processes > 0 or mounts > 0
+    if name == "chroot":
+        good, processes, left = chroot_kills(rounds, draw, place)
+        text = f"chroot: {good}/{rounds} next builds worked; left: {processes} processes, {left} trees and secrets"
+        return text, good < rounds or processes > 0 or left > 0
     if name == "crowd":
         good, failed = crowd(rounds, draw, place)
         return f"crowd: {good}/{_BUILDERS * rounds} builds worked; others: {sorted(set(failed))}", bool(failed)
