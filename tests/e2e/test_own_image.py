@@ -31,20 +31,36 @@ _MOUNTS = """FROM small
 RUN --mount=type=cache,target=/c echo cached > /c/n
 RUN --mount=type=cache,target=/c --mount=type=secret,id=s cat /c/n > /made && wc -c < /run/secrets/s >> /made
 USER alice
-RUN id -un > /tmp/me && ! kill -9 1 && ! kill -9 -1
+RUN id -un > /tmp/me && {kills}
 """
+_POD = ("--security-opt=seccomp=unconfined",)
+_PLACES: dict[str, tuple[str, ...]] = {
+    "chroot": (),
+    "userns": _POD,
+    "single": (
+        *_POD,
+        *("--security-opt=no-new-privileges", "--cap-drop=ALL", "--user=1000"),
+        *("--tmpfs=/tmp:exec,mode=1777", "-e=PYBUILD_ROOT=/tmp/store", "-e=HOME=/tmp"),
+    ),
+}
+"""The rungs that pods and jobs have: with the options of ``docker run`` that make such places."""
 
 
-def _in_docker(program: Program, directory: Path) -> str:
-    """Build with mounts in what `docker run` makes without any option that permits more; return what was built."""
+def _in_docker(program: Program, directory: Path) -> dict[str, str]:
+    """Build with mounts in each place of `_PLACES`; return what the doctor said there, and what was built."""
     with peers.docker(directory) as docker:
         docker.load(program.save("pybuild", directory / "pybuild.tar"))
-        text = {"Dockerfile": _MOUNTS, "s": "0123456789"}
-        work = write_context(directory / "work", text)
-        (work / "small.tar").write_bytes(bases.small().read_bytes())
-        script = "pybuild import small.tar small && pybuild build --secret=id=s,src=s -t x . && pybuild export x | tar -xO made"
-        options = ("--entrypoint=sh", "-v", f"{docker.inside / 'work'}:/work:ro")
-        return docker.run("pybuild", "-c", script, options=options)
+        script = "pybuild doctor | grep isolation; pybuild import small.tar small && pybuild build --secret=id=s,src=s -t x ."
+        script += " && pybuild export x | tar -xO made"
+        printed = {}
+        for rung, options in _PLACES.items():
+            # After a chroot alone the numbers of other processes can be named, and signals are refused.
+            kills = "! kill -9 1 && ! kill -9 -1" if rung == "chroot" else "test $$ = 1"
+            work = write_context(directory / rung, {"Dockerfile": _MOUNTS.replace("{kills}", kills), "s": "0123456789"})
+            (work / "small.tar").write_bytes(bases.small().read_bytes())
+            mounts = ("--entrypoint=sh", "-v", f"{docker.inside / rung}:/work:ro")
+            printed[rung] = docker.run("pybuild", "-c", script, options=(*mounts, *options))
+        return printed
 
 
 @pytest.mark.thorough
@@ -68,4 +84,6 @@ def test_the_image_builds_images(program: Program, tmp_path: Path) -> None:
     )
     assert "\nmade\n" in printed
     assert "usage" in program.run("run", "pybuild").stdout.lower()
-    assert _in_docker(program, tmp_path / "docker").endswith("cached\n10\n")
+    for rung, told in _in_docker(program, tmp_path / "docker").items():
+        assert f"auto: {rung}\n" in told
+        assert told.endswith("cached\n10\n")

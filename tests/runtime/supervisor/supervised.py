@@ -25,11 +25,11 @@ def supervision(*, capabilities: int = DEFAULT, special: Special = ()) -> Superv
 class Supervised:
     """A supervisor, for one function."""
 
-    def __init__(self, how: Supervision | None = None) -> None:
+    def __init__(self, how: Supervision | None = None, *, is_own_proc: bool = True) -> None:
         self.how = how or supervision()
         self.channel, theirs = socket_pair()
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.process, self._owners = fork_supervisor(self.how, theirs, proc, -1)
+        self.process, self._owners = fork_supervisor(self.how, theirs, proc, -1, is_own_proc=is_own_proc)
         os.close(theirs)
         os.close(proc)
 

@@ -1,10 +1,12 @@
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.kernel.syscalls import seccomp_listener
+from pybuild.runtime.kernel.syscalls import CLONE_NEWPID, seccomp_listener, unshare
+from tests.helpers.hosts import need_root
 from tests.runtime.supervisor.supervised import Supervised, supervised
 
 
@@ -58,3 +60,84 @@ def test_a_supervisor_has_little_and_sees_little() -> None:
     expected = [f"CapEff:\t{held:016x}", f"CapBnd:\t{held:016x}", "NoNewPrivs:\t1", "Seccomp:\t2"]
     assert supervisor.run(work) == expected
     assert supervisor.end()[0] == 0
+
+
+def _in_pid_namespace(work: Callable[[], object]) -> str:
+    """What *work* returns, as a text, in the first process of a new PID namespace, with /proc of the old one."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            unshare(CLONE_NEWPID)
+            if first := os.fork():
+                os.waitpid(first, 0)
+            else:
+                os.write(writer, repr(work()).encode())
+        except BaseException as error:
+            os.write(writer, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as file:
+        text = file.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def _call_on_and_on(directory: Path, owner: int) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(directory)
+            while True:
+                os.chown("f", owner, owner)
+        finally:
+            os._exit(1)
+    while os.stat(directory / "f").st_uid != owner:
+        pass
+    return child
+
+
+def test_a_number_that_is_used_again_is_not_mistaken_for_who_had_it(tmp_path: Path) -> None:
+    """The second process has the number of the first, which was killed in a call by a path of the same name."""
+    need_root()
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").touch()
+
+    def attack() -> tuple[int, set[int], int]:
+        reused, owners = 0, set()
+        for turn in range(60):
+            first = _call_on_and_on(tmp_path / "first", 100 + turn)
+            os.kill(first, signal.SIGKILL)
+            os.waitpid(first, 0)
+            Path("/proc/sys/kernel/ns_last_pid").write_text(str(first - 1), encoding="ascii")
+            second = _call_on_and_on(tmp_path / "second", 1000 + turn)
+            reused += second == first
+            os.kill(second, signal.SIGKILL)
+            os.waitpid(second, 0)
+            owners.add(os.stat(tmp_path / "second/f").st_uid - 1000 - turn)
+        return reused, owners, os.stat(tmp_path / "first/f").st_uid
+
+    def work() -> object:
+        supervisor = Supervised(is_own_proc=False)
+        return supervisor.run(attack), supervisor.end()[0]
+
+    assert _in_pid_namespace(work) == "((60, {0}, 159), 0)"
+
+
+def test_a_flood_of_calls_and_of_deaths_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+
+    def work() -> tuple[int, int]:
+        for _ in range(5):
+            children = [_call_on_and_on(tmp_path, 5) for _ in range(30)]
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+            for child in children:
+                os.waitpid(child, 0)
+        os.chown(tmp_path / "f", 6, 7)
+        found = os.stat(tmp_path / "f")
+        return found.st_uid, found.st_gid
+
+    assert supervised(work) == (6, 7)
