@@ -66,7 +66,7 @@ _DOCKER = {
         "1000",
     ),
     "seccomp=unconfined, cap-drop ALL": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL"),
-    "the same, user 1000": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL", "-u", "1000"),
+    "the same, user 1000 (a pod)": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL", "-u", "1000"),
     "cap-add SYS_ADMIN": ("--cap-add", "SYS_ADMIN"),
 }
 
