@@ -6,6 +6,8 @@ vertices in an order with inputs first, which is all that the solver needs and a
 
 from collections.abc import Mapping
 
+import networkx as nx
+
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Op, Pick, Run, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
@@ -43,8 +45,7 @@ def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[RemoteSou
 class _Planner:
     def __init__(self, pins: Mapping[str, BasePin], remotes: Mapping[RemoteSource, Http | Git]) -> None:
         self.pins, self.remotes = pins, remotes
-        self.graph: dict[str, _Node] = {}
-        """By identity. A vertex is added after its inputs, so that this order is a topological one."""
+        self.graph: nx.DiGraph[str] = nx.DiGraph()
         self.tops: dict[int, str] = {}
         # Those of the current stage.
         self.stage = self.platform = ""
@@ -98,49 +99,26 @@ class _Planner:
 
     def add(self, op: Op, inputs: tuple[str, ...], name: str, lines: tuple[int, int]) -> str:
         """Add a vertex, or return an existing one that does the same work."""
-        identity = str(codec.digest(op, inputs))
-        node = self.graph.get(identity)
-        if node is None:
-            node = self.graph[identity] = _Node(op, inputs, name=name, lines=lines, platform=self.platform)
-        if self.stage not in node.stages:
-            node.stages.append(self.stage)
-        return identity
+        vertex = str(codec.digest(op, inputs))
+        if vertex not in self.graph:
+            number = self.graph.number_of_nodes()
+            shown = {"name": name, "lines": lines, "platform": self.platform}
+            self.graph.add_node(vertex, op=op, inputs=inputs, number=number, stages=[], **shown)
+            self.graph.add_edges_from((source, vertex) for source in inputs)
+        stages = self.graph.nodes[vertex]["stages"]
+        if self.stage not in stages:
+            stages.append(self.stage)
+        return vertex
 
     def ordered(self, target: str) -> Plan:
-        """Return what *target* needs, inputs first, in the order of the Dockerfile."""
-        needed = self._needed(target)
-        indexes: dict[str, int] = {}
-        vertices: list[Vertex] = []
-        for identity, node in self.graph.items():
-            if identity in needed:
-                indexes[identity] = len(vertices)
-                vertices.append(node.vertex(tuple(indexes[source] for source in node.inputs)))
+        """Return the ancestors of *target* in a stable topological order, ties in the order of the Dockerfile."""
+        needed = self.graph.subgraph(nx.ancestors(self.graph, target) | {target})
+        order = list(nx.lexicographical_topological_sort(needed, key=lambda v: needed.nodes[v]["number"]))
+        indexes = {vertex: index for index, vertex in enumerate(order)}
+        vertices = []
+        for vertex in order:
+            data = needed.nodes[vertex]
+            inputs = tuple(indexes[source] for source in data["inputs"])
+            shown = {key: data[key] for key in ("name", "lines", "platform")}
+            vertices.append(Vertex(op=data["op"], inputs=inputs, stages=tuple(data["stages"]), **shown))
         return Plan(vertices=tuple(vertices))
-
-    def _needed(self, target: str) -> set[str]:
-        """Return *target* with its ancestors."""
-        found, todo = {target}, [target]
-        while todo:
-            new = set(self.graph[todo.pop()].inputs) - found
-            found |= new
-            todo += new
-        return found
-
-
-class _Node:
-    """A vertex while the graph grows: its inputs by their identity, and the stages that have it."""
-
-    def __init__(self, op: Op, inputs: tuple[str, ...], *, name: str, lines: tuple[int, int], platform: str) -> None:
-        self.op, self.inputs = op, inputs
-        self.name, self.lines, self.platform = name, lines, platform
-        self.stages: list[str] = []
-
-    def vertex(self, inputs: tuple[int, ...]) -> Vertex:
-        return Vertex(
-            op=self.op,
-            inputs=inputs,
-            name=self.name,
-            lines=self.lines,
-            stages=tuple(self.stages),
-            platform=self.platform,
-        )
