@@ -18,12 +18,13 @@ class Cancel:
             cancel = pybuild.Cancel()
             work = asyncio.create_task(asyncio.to_thread(pybuild.build, request, store, cancel=cancel))
             try:
-                return await asyncio.shield(work)
+                await asyncio.wait([work])  # unlike an await of the task, it does not cancel it
             except asyncio.CancelledError:
                 cancel.cancel()
                 await asyncio.wait([work])
                 work.exception()  # Cancelled; asyncio reports one that nobody has looked at
                 raise
+            return work.result()
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import pydoc
+import re
 import subprocess
 import sys
 import zipfile
@@ -50,7 +51,7 @@ def test_every_error_has_the_one_root() -> None:
 def test_help_shows_the_public_names_with_their_arguments() -> None:
     text = pydoc.plain(pydoc.render_doc(pybuild))
     assert "build(request: " in text
-    assert "Request(*, files: " in text
+    assert re.search(r"Request\([\s|]*\*,[\s|]*files: ", text)  # Python 3.14 writes an argument a line
 
 
 def test_importing_the_package_loads_nothing_more() -> None:

@@ -17,7 +17,7 @@ from pybuild import errors
 
 def recipe(build: Callable[..., Any]) -> Callable[..., Any]:
     """The function of the docstring, around *build*."""
-    text = re.split(r"\n\n(?=        async)", pybuild.Cancel.__doc__ or "")[1]
+    text = re.split(r"\n\n(?= +async)", pybuild.Cancel.__doc__ or "")[1]
     names: dict[str, Any] = {"asyncio": asyncio, "pybuild": SimpleNamespace(**vars(pybuild))}
     names["pybuild"].Request = names["pybuild"].Store = names["pybuild"].Outcome = object
     names["pybuild"].Cancel, names["pybuild"].build = pybuild.Cancel, build

@@ -40,7 +40,7 @@ import os
 from pathlib import Path
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, prctl
 from pybuild.runtime.sandbox import isolation, trials, user_namespace
-ids = os.memfd_create("ids")
+ids = os.dup2(os.memfd_create("ids"), 9, inheritable=False)
 os.write(ids, {ids!r})
 user_namespace._WRITERS = (({program!r}, Path("/proc/self/fd", str(ids))),) * 2
 user_namespace._name = lambda: "user"
@@ -54,7 +54,7 @@ except user_namespace.SandboxUnavailable as error:
     print("refused", error, sep=":")
 print(isolation.is_single(), os.readlink("/proc/self/ns/user") != before, isolation.single_id_reason(), sep=":")
 """
-_TOO_FEW = "user 4242 has no 65535 subordinate ids in /proc/self/fd/3"
+_TOO_FEW = "user 4242 has no 65535 subordinate ids in /proc/self/fd/9"
 
 
 def _instead(*ahead: str, ids: bytes = b"", program: str = "true", may: bool = True) -> list[str]:
