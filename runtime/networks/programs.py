@@ -15,6 +15,8 @@ NETAVARK, DNS, RULES = "netavark", "aardvark-dns", "iptables"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PLACES = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman", "/usr/local/libexec/podman")
 _PACKAGES = {NETAVARK: "netavark", DNS: "aardvark-dns", RULES: "iptables"}
+_FIREWALL = {"NETAVARK_FW": "iptables"}
+"""The driver of netavark whose rules `rules.tidy` knows: newer versions take nftables by default."""
 _STREAMS = 2
 _SIGNALS = tuple(number for number in signal.valid_signals() if number not in {signal.SIGKILL, signal.SIGSTOP})
 
@@ -70,7 +72,7 @@ def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
         pid = os.posix_spawn(
             words[0],
             words,
-            {"PATH": _PATH, "LC_ALL": "C"},
+            {"PATH": _PATH, "LC_ALL": "C", **_FIREWALL},
             file_actions=[
                 *((os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate(files)),
                 *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inherited()),

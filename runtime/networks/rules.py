@@ -15,6 +15,11 @@ _LEFT = frozenset(
     {
         '-A FORWARD -m comment --comment "netavark firewall plugin rules" -j NETAVARK_FORWARD',
         "-A FORWARD -j NETAVARK_ISOLATION_1",
+        # Of newer versions, such as 1.17.
+        '-A FORWARD -m comment --comment "netavark firewall rules" -j NETAVARK_FORWARD',
+        '-A INPUT -m comment --comment "netavark firewall rules" -j NETAVARK_INPUT',
+        "-A NETAVARK_FORWARD -m conntrack --ctstate INVALID -j DROP",
+        "-A NETAVARK_ISOLATION_3 -j NETAVARK_ISOLATION_2",
         "-A PREROUTING -m addrtype --dst-type LOCAL -j NETAVARK-HOSTPORT-DNAT",
         "-A OUTPUT -m addrtype --dst-type LOCAL -j NETAVARK-HOSTPORT-DNAT",
         "-A POSTROUTING -j NETAVARK-HOSTPORT-MASQ",

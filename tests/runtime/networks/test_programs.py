@@ -27,8 +27,8 @@ def test_a_right_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_program_gets_its_input_and_a_usual_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "x")
     shell = find("sh") or ""
-    ended = run((shell, "-c", "cat; echo no >&2; echo $SECRET; exit 3"), b"text\n")
-    assert (ended.code, ended.out, ended.error) == (3, b"text\n\n", b"no\n")
+    ended = run((shell, "-c", "cat; echo no >&2; echo $SECRET$NETAVARK_FW; exit 3"), b"text\n")
+    assert (ended.code, ended.out, ended.error) == (3, b"text\niptables\n", b"no\n")
 
 
 def test_a_program_gets_all_signals_and_no_descriptor() -> None:

@@ -31,6 +31,24 @@ def test_chains_that_no_network_uses_go_with_what_leads_to_them() -> None:
     ]
 
 
+def test_chains_of_a_newer_netavark_go_too() -> None:
+    rules = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:NETAVARK_FORWARD - [0:0]
+:NETAVARK_INPUT - [0:0]
+:NETAVARK_ISOLATION_2 - [0:0]
+:NETAVARK_ISOLATION_3 - [0:0]
+-A INPUT -m comment --comment "netavark firewall rules" -j NETAVARK_INPUT
+-A FORWARD -m comment --comment "netavark firewall rules" -j NETAVARK_FORWARD
+-A NETAVARK_FORWARD -m conntrack --ctstate INVALID -j DROP
+-A NETAVARK_ISOLATION_3 -j NETAVARK_ISOLATION_2
+COMMIT
+"""
+    removed = removal_of(rules, ()).splitlines()
+    assert [line.split()[0] for line in removed] == ["*filter", *["-D"] * 4, *["-X"] * 4, "COMMIT"]
+
+
 def test_nothing_goes_while_a_network_of_anybody_is_there() -> None:
     assert removal_of(USED, ()) == ""
     assert removal_of("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", ()) == ""
