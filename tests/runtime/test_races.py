@@ -64,7 +64,7 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
                 system = SystemMounts()
                 system.build(WORLD)
                 try:
-                    DetachedRoot(wanted, stubs, system)
+                    DetachedRoot(wanted, stubs, system, {})
                     made += 1
                 except SandboxError:
                     refused += 1
