@@ -1,1 +1,1 @@
-"""One small process for each running container, and what it does for the commands that ask it."""
+"""The monitor: one small process for each running container, which supervises it and serves the commands."""

@@ -1,4 +1,4 @@
-"""One start of a container: a sandbox whose keeper is forked here, and what is known of its process."""
+"""One start of a container: forks the keeper of its sandbox, and learns whether its process runs and how it ended."""
 
 import os
 import sys
@@ -24,8 +24,8 @@ KILLED = 137
 class Attempt:
     """A sandbox that is being made, or runs.
 
-    *started* is called with a pidfd of its process when that has been executed, *ended* when nothing is left of it,
-    with the exit code and, when it was never executed, the reason.
+    *started* is called with a pidfd of the first process when its program has been executed. *ended* is called when no
+    process of the sandbox is left, with the exit code and, if the program was never executed, the reason, else "".
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class Attempt:
         *,
         network: int = -1,
     ) -> None:
-        """Fork the keeper on the file *plan*, which is read from its start; *network* is what `keep` takes."""
+        """Fork the keeper, which reads the encoded plan from the file *plan*; `keep` takes *network* as it is."""
         self._loop, self._streams, self._started, self._ended = loop, streams, started, ended
         self.process = -1
-        """A pidfd of the first process inside, -1 before there is one."""
+        """A pidfd of the first process inside, -1 before there is one and after its end."""
         self.runs = False
+        """Whether the program has been executed. It stays true after the end."""
         self._refused: tuple[int, str] | None = None
         self._reported = b""
         self._status, status_end = os.pipe2(os.O_CLOEXEC)
@@ -59,7 +60,7 @@ class Attempt:
         loop.watch(self._status, IN, self._report)
 
     def _hear(self, fd: int, _events: int) -> None:
-        """Receive the process, then whether it was executed, or why not."""
+        """Take one message: a pidfd of the process, the reason why the program cannot be executed, or the end."""
         exec_channel = self._exec_channel
         if exec_channel is None:
             return
@@ -73,7 +74,7 @@ class Attempt:
             self._loop.forget(fd)
             exec_channel.close()
             self._exec_channel = None
-            # Who fails says so before it ends, which looks like an exec from here.
+            # Both an exec and a keeper or guard that fails close the channel. The latter reports before it ends.
             self._gather()
             failed = any(report.kind in _FAILURES for report in read_reports(self._reported))
             if self.process >= 0 and self._refused is None and not failed:
@@ -81,7 +82,7 @@ class Attempt:
                 self._started(self.process)
 
     def _gather(self) -> bool:
-        """Take what was reported; return whether nothing more will be."""
+        """Read what the status pipe has; return whether that was its end."""
         try:
             data = os.read(self._status, _PIECE)
         except BlockingIOError:
@@ -90,11 +91,12 @@ class Attempt:
         return not data
 
     def _report(self, fd: int, _events: int) -> None:
+        """Read the status pipe. At its end the keeper and the guard, and so everything inside, have ended."""
         if not self._gather():
             return
         self._loop.close(fd)
         os.waitpid(self._keeper, 0)
-        while self._exec_channel is not None:  # what came together with the end
+        while self._exec_channel is not None:  # messages that the loop has not delivered yet
             self._hear(self._exec_channel.fileno(), IN)
         self._streams.close()
         code, error = self._outcome(read_reports(self._reported))
@@ -104,14 +106,15 @@ class Attempt:
         self._ended(code, error)
 
     def _outcome(self, reports: list[Report]) -> tuple[int, str]:
+        """Return what *ended* is called with. A process that signal N killed has the code 128 + N, as in a shell."""
         if self._refused is not None:
             return self._refused
         for report in reports:
             if report.kind in _FAILURES:
                 told = mistake(report.subject, report.path, report.errno, report.message)
                 return NOT_STARTED, told or report.message
-        # Nobody was left to report: the kernel, or somebody outside, killed the guard.
         ended = [int(report.subject) for report in reports if report.kind == "ended"]
+        # Without a report, the guard was killed before it could write one, by the kernel or by somebody outside.
         code = ended[0] if ended else 128 - KILLED
         return (code if code >= 0 else 128 - code), ""
 
@@ -123,7 +126,7 @@ def _be_keeper(plan: int, status: int, exec_channel: int, network: int, streams:
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
         close_all_but(plan, status, exec_channel, network)
-        # Those of a fresh program, held back as the fork server has them.
+        # The handling of a new program, and all signals blocked: `keep` expects what a child of the fork server has.
         reset_signals()
         block_signals()
         keep(plan, status, monitor, exec_channel, network)

@@ -1,12 +1,12 @@
-"""Where a monitor starts: ``python -I -S bootstrap.py``; its first five descriptors are what `starting` hands over.
+"""Where a monitor starts: ``python -I -S bootstrap.py``, with descriptors 0 to 4 from `starting.leave_monitor`.
 
-Kept small because the file that Python is started with is compiled anew each time; what it imports is not.
+It is short because Python compiles its main script again at each start, and caches only what that imports.
 """
 
 import os
 import sys
 
-# Behind the standard library, so that nothing installed beside this package can shadow it.
+# At the end, so that nothing that is installed beside this package can hide a module of the standard library.
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
@@ -17,7 +17,8 @@ from pybuild.runtime.wire import decode
 
 
 def main() -> None:
-    """Run as a monitor; the first descriptors are those that `monitor.CHANNEL` and its neighbours say."""
+    """Run as a monitor."""
+    # From the highest down: the copy of descriptor 0 takes the number 3, which must have been copied before.
     for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK, LIFELINE)))):
         os.dup2(stream, fd, inheritable=False)
     close_range(LIFELINE + 1)
@@ -25,7 +26,7 @@ def main() -> None:
     for stream in range(3):
         os.dup2(null, stream)
     os.close(null)
-    # What is ignored would be ignored inside, too; all are held back: only SIGKILL ends a monitor.
+    # Ignored signals would be ignored by the container's processes, too. All are blocked: only SIGKILL ends a monitor.
     reset_signals()
     block_signals()
     prctl(PR_SET_DUMPABLE, 0)
@@ -36,13 +37,13 @@ def main() -> None:
         file.seek(0)
         watch = decode(file.readall())
     if isinstance(watch, WatchOrder):
-        if not watch.joins:  # a lock is held for as long as it has a descriptor
+        if not watch.joins:  # it is a second descriptor of the lock then, which would be held while one is open
             os.close(NETWORK)
         monitor = Monitor(watch)
         try:
             monitor.run()
         except Exception as error:
-            # The container ends with us, and somebody will ask why.
+            # The container ends with this process, and its state is where the user looks for the reason.
             monitor.give_up(error)
             raise
 

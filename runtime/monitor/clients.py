@@ -1,4 +1,4 @@
-"""The clients of a monitor: commands that show output, send input, or ask the monitor to do something."""
+"""The clients of a monitor: connections of commands that show output, send input, or have a request."""
 
 import os
 import sys
@@ -17,18 +17,21 @@ from collections.abc import Callable
 from pybuild.runtime.monitor.loop import IN, OUT, Loop
 from pybuild.runtime.monitor.messages import PIECE, SOCKET
 
-DESCRIPTORS = 5  # of a message: a command to run inside, its status pipe, three streams
+DESCRIPTORS = 5  # of an EXECUTE message: the file of the `InsideCommand`, its status pipe, three streams
 _MOST_WAITING = 1 << 20
-"""When more bytes than this wait for a client, the monitor stops reading the output of the container."""
+"""When more bytes than this wait for one client, the monitor stops reading the output of the container."""
 _WORD = 4  # bytes of a descriptor, an int of C
-_BACKLOG = 128  # connections that wait: a monitor that writes to a slow disk accepts none for a moment
+_BACKLOG = 128  # connections not accepted yet: a monitor that writes to a slow disk accepts none in the meantime
 
 Said = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None]
-"""Takes a message of a client: its kind, its content, and its descriptors, which the function closes."""
+"""Is called with a client and its message: the kind, the content, and the descriptors, which the function closes."""
 
 
 class MonitorClient:
-    """One client. *attached* says whether it gets the output, and *types* whether its input goes to the container."""
+    """One client. *attached* says whether it gets the output, and *types* whether its input goes to the container.
+
+    *removes* says whether it removes the container itself, and *size* how many bytes wait to be sent to it.
+    """
 
     __slots__ = ("_clients", "_reads", "_socket", "_waiting", "attached", "removes", "size", "types")
 
@@ -49,7 +52,7 @@ class MonitorClient:
             self._watch()
 
     def send_descriptor(self, fd: int) -> None:
-        """Answer with a descriptor. No messages wait for a client that asks for one."""
+        """Answer with a descriptor, at once: a client that asks for one is not attached, so no output waits for it."""
         rights = (1, 1, fd.to_bytes(_WORD, sys.byteorder))  # SOL_SOCKET, SCM_RIGHTS
         try:
             self._socket.sendmsg([b"1"], [rights], MSG_NOSIGNAL)
@@ -57,7 +60,7 @@ class MonitorClient:
             return
 
     def read(self, *, wanted: bool) -> None:
-        """Start or stop reading messages of the client."""
+        """Start or stop reading messages of the client; while they are not read, it has to wait in `send`."""
         if wanted != self._reads:
             self._reads = wanted
             self._watch()
@@ -70,6 +73,7 @@ class MonitorClient:
         self._clients.left(self)
 
     def _watch(self) -> None:
+        """Wait for the events that matter now. Watched for OUT all the time, the loop would never sleep."""
         wanted = (IN if self._reads else 0) | (OUT if self._waiting else 0)
         self._clients.loop.watch(self._socket.fileno(), wanted, self._ready)
 
@@ -90,7 +94,10 @@ class MonitorClient:
         self._clients.drained()
 
     def _sent(self, message: bytes) -> bool:
-        """Send *message* if that is possible without waiting; return False if it must be sent later."""
+        """Send *message* if that is possible without waiting; return False if it must be sent later.
+
+        To a client that has ended it counts as sent, so that nobody waits for it.
+        """
         try:
             self._socket.send(message, MSG_NOSIGNAL | MSG_DONTWAIT)
         except BlockingIOError:
@@ -125,14 +132,14 @@ class Clients:
         """Listen in the open directory *directory*.
 
         *said* is called for each message, *left* when a client has disconnected, and *drained* when everything that
-        waited for a client was sent.
+        waited for one client has been sent.
         """
         self.loop, self.said, self.left, self.drained = loop, said, left, drained
         self.everyone: list[MonitorClient] = []
         self._directory = directory
         self._listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-        self._unlink()
-        # A path through the descriptor is short: the address of a Unix socket has at most 107 bytes.
+        self._unlink()  # the socket of an earlier monitor, without which bind(2) fails
+        # By the descriptor, because the address of a Unix socket has at most 107 bytes, and the path may be longer.
         self._listener.bind(f"/proc/self/fd/{directory}/{SOCKET}")
         self._listener.listen(_BACKLOG)
         loop.watch(self._listener.fileno(), IN, self._accept)
@@ -165,9 +172,9 @@ class Clients:
             return
 
     def _accept(self, _fd: int, _events: int) -> None:
-        # The public `accept` is in the module `socket`, which takes another 1.3 MB in each monitor.
+        # The public `accept` belongs to the module `socket`, whose import takes another 1.3 MB in each monitor.
         try:
             fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
-        except OSError:
+        except OSError:  # the client has gone, or too many files are open and the connection stays in the queue
             return
         self.add(fd)

@@ -1,7 +1,7 @@
-"""A process that enters a container that runs: what ``exec`` starts, and a health check.
+"""Processes that enter a running container: the command of ``exec``, and that of a health check.
 
-It is a fork of the monitor, so it is fresh, has one thread, cannot be looked into from inside, and its interpreter and
-imports are those of the monitor: out of reach (CVE-2019-5736) and cut (CVE-2019-14271).
+Each is a fork of the monitor, which has one thread and nothing of an image in memory. Processes in the container cannot
+inspect it, nor write to its interpreter (CVE-2019-5736), and it imports nothing from the image (CVE-2019-14271).
 """
 
 import os
@@ -51,14 +51,14 @@ _PTMX = (5, 2)
 
 
 class Entries:
-    """The processes that entered one container, reaped as they end."""
+    """The processes that ``exec`` made enter one container. They are reaped as they end."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._children: dict[int, int] = {}
 
     def fork(self, plan: SandboxPlan, target: int, descriptors: tuple[int, ...]) -> int:
-        """Do `fork_into`, and return a pidfd, which is closed with the end of the process."""
+        """Do `fork_into`, and return a pidfd of the process, which this object closes when the process has ended."""
         child = fork_into(plan, target, descriptors)
         pidfd = os.pidfd_open(child)
         self._children[pidfd] = child
@@ -71,9 +71,10 @@ class Entries:
 
 
 def fork_into(plan: SandboxPlan, target: int, descriptors: tuple[int, ...]) -> int:
-    """Fork what runs an `InsideCommand` in the container of *plan*, whose first process is the pidfd *target*.
+    """Fork a process that runs an `InsideCommand` in the container of *plan*, and return its number.
 
-    *descriptors* are the entry, the status pipe and three streams, as a sandbox child has them. Return its number.
+    *target* is a pidfd of the container's first process. *descriptors* are a file with the encoded command, the status
+    pipe and three streams, as for the child of a sandbox.
     """
     child = os.fork()
     if child == 0:
@@ -103,7 +104,7 @@ def _read(fd: int) -> InsideCommand:
 
 
 def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status) -> None:
-    # The group first: what is forked before would not be counted, frozen or killed with the rest.
+    # The control group first: a process that is forked before would not be counted, frozen or killed with the others.
     for path in plan.world.cgroups:
         with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
             file.write(b"0")
@@ -113,10 +114,10 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
     os.close(target)
     if bounded:
         give_up_chroot()
-    # What it stands in now is the root of the container's mounts.
+    # setns(2) has made the root of the container's mounts that of this process.
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     terminal = _make_stdio(entry.stdio, root)
-    child = os.fork()
+    child = os.fork()  # setns(2) puts only the children of the caller into a PID namespace
     if child == 0:
         with Status(status.fd):
             become(_confined(entry, plan), root, terminal, new_cwd=False)
@@ -133,9 +134,10 @@ def _may_not_chroot(target: int) -> bool:
 
 
 def _others(target: int) -> int:
-    """Return the flags of the namespaces in which the container is and the monitor is not.
+    """Return the flags of the namespaces that the container does not share with the monitor.
 
-    Nobody may enter its own user namespace again, nor root of another one the host's network.
+    setns(2) would refuse the shared ones: a process cannot enter its own user namespace again, and root of a user
+    namespace cannot enter the host's network.
     """
     theirs = f"/proc/{number_of(target)}/ns"
     return sum(
@@ -146,6 +148,7 @@ def _others(target: int) -> int:
 
 
 def _confined(entry: InsideCommand, plan: SandboxPlan) -> Process:
+    """Return the process of *entry* with the confinement of the container, or its own if it is privileged."""
     held, asked = plan.process.confinement, entry.process
     if not entry.privileged:
         asked.confinement = held
@@ -154,6 +157,7 @@ def _confined(entry: InsideCommand, plan: SandboxPlan) -> Process:
 
 
 def _make_stdio(stdio: bytes, root: int) -> int:
+    """Make a terminal of the container and give the client the end that controls it; return the other, -1 for none."""
     if stdio != TERMINAL:
         return -1
     master = _open_ptmx(root)
@@ -168,7 +172,11 @@ def _make_stdio(stdio: bytes, root: int) -> int:
 
 
 def _open_ptmx(root: int) -> int:
-    """Open the multiplexer of the container's own terminals; a process inside may have put anything in its place."""
+    """Open the multiplexer of the container's own terminals.
+
+    A process inside may have put anything in its place, and opening a device may act on it. So the file is looked at
+    by an O_PATH descriptor first, and what was opened then must be the same file.
+    """
     operation = Operation("open terminal", b"/dev/pts/ptmx")
     with operation:
         flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -186,7 +194,7 @@ def _open_ptmx(root: int) -> int:
 
 
 def _await_end(child: int, status: Status) -> None:
-    """Pass signals on until *child* ends, and report how. END kills it."""
+    """Pass signals on to *child* until it ends, and report how. The signal END kills it."""
     while True:
         number = wait_signal()
         if number == SIGCHLD:

@@ -1,17 +1,21 @@
-"""The control groups of a container, by the directories that its monitor was given: read, frozen, killed, removed."""
+"""What a monitor does with the control groups of its container: it freezes, reads, kills and removes them.
+
+A group is given by its directory. A container has one in each hierarchy: version 2 of cgroups has one hierarchy,
+version 1 several.
+"""
 
 import os
 import time
 
 _FREEZE, _STATE, _KILL = "cgroup.freeze", "freezer.state", "cgroup.kill"
 _OOM_COUNTS = ("memory.events", "memory.oom_control")
-_PAUSE = 0.01  # seconds between two looks: the kernel reports neither of the two that are waited for
-_PATIENCE = 200  # looks, two seconds, until all processes are frozen
-_EMPTY_TRIES = 50  # looks, half a second, until killed processes have left
+_PAUSE = 0.01  # seconds between two tries: version 1 notifies nobody when a group has been frozen, or is empty
+_PATIENCE = 200  # tries, which are two seconds, until all processes are frozen
+_EMPTY_TRIES = 50  # tries, which are half a second, until killed processes have left a group
 
 
 def freeze(groups: tuple[bytes, ...], *, frozen: bool) -> bool:
-    """Stop all processes of *groups*, or let them continue. Return whether there is a group that can."""
+    """Stop all processes of *groups*, or let them continue. Return False if no group can, or processes still run."""
     for group in groups:
         if _has(group, _FREEZE):
             _write(group, _FREEZE, b"1" if frozen else b"0")
@@ -20,7 +24,7 @@ def freeze(groups: tuple[bytes, ...], *, frozen: bool) -> bool:
         if _has(group, _STATE):
             wanted = b"FROZEN" if frozen else b"THAWED"
             for _ in range(_PATIENCE):
-                # The older freezer gives up when a process forks meanwhile; asking again continues.
+                # Version 1 may stay in FREEZING when a process forks meanwhile; writing again makes it continue.
                 _write(group, _STATE, wanted)
                 if _read(group, _STATE).strip() == wanted:
                     return True
@@ -40,14 +44,14 @@ def oom_kills(groups: tuple[bytes, ...]) -> int:
 
 
 def kill(groups: tuple[bytes, ...]) -> None:
-    """Kill what is left in *groups*."""
+    """Kill all processes of *groups*, where the kernel can: in version 2, from Linux 5.14."""
     for group in groups:
         if _has(group, _KILL):
             _write(group, _KILL, b"1")
 
 
 def remove(groups: tuple[bytes, ...]) -> None:
-    """Remove *groups*, which have no process, or none in a moment, with the groups that were made in them."""
+    """Remove *groups* with the groups inside them, when their last processes, which are ending, have left."""
     for group in groups:
         for _ in range(_EMPTY_TRIES):
             try:
@@ -62,7 +66,7 @@ def remove(groups: tuple[bytes, ...]) -> None:
 
 
 def _remove_inner(group: bytes) -> None:
-    """Remove what a container made in its own group: one with the rights for it may run systemd."""
+    """Remove the groups that the container made in its own, as one does that may write there and runs systemd."""
     for place, inner, _ in os.walk(group, topdown=False):
         for name in inner:
             try:

@@ -1,4 +1,4 @@
-"""The health check of a container: a command inside, again and again, and what its exit codes mean. As in Docker."""
+"""The health check of a container: a command that runs inside at intervals; its exit codes are judged as by Docker."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from pybuild.runtime.monitor.watch import Health
 from pybuild.runtime.sandbox.inside.plan import END, read_reports
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
-_MOST_OUTPUT, _MOST_RESULTS = 4096, 5  # Docker's, of what `inspect` shows
+_MOST_OUTPUT, _MOST_RESULTS = 4096, 5  # bytes of one check, and checks, that `inspect` shows: Docker's limits
 _SECOND = 1_000_000_000
 _PIECE = 1 << 16
 
@@ -18,8 +18,8 @@ _PIECE = 1 << 16
 class HealthCheck:
     """The checks of one container, from its start to its end.
 
-    *fork* takes the descriptors of a command that enters, and returns the number of the process. *changed* is called
-    with the member ``Health`` of the state after each check.
+    *fork* makes a command enter the container: it takes the descriptors of `entry.fork_into`, and returns the number of
+    the process. *changed* is called with the member ``Health`` of the state at first and after each check.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class HealthCheck:
             return
         if self._child:
             self._timed_out = True
+            # The check is over when `_hear` finds the end of the report. Until then there is nothing to do here.
             self._due = self._now() + 3600 * _SECOND
             os.kill(self._child, END)
             return
@@ -107,6 +108,7 @@ class HealthCheck:
         self._report = self._output = -1
 
     def _judge(self) -> None:
+        """Record the result of a check that is over, with the code -1 for one without an exit code, as in Docker."""
         reports = read_reports(self._reported)
         failed = [report.message for report in reports if report.kind != "ended"]
         code = -1 if self._timed_out or failed or not reports else int(reports[-1].subject)
@@ -120,6 +122,7 @@ class HealthCheck:
         self._tell()
 
     def _count(self, *, good: bool) -> None:
+        """Set the status. Failures in the start period do not count until the first success, as in Docker."""
         if good:
             self._status, self._streak = HEALTHY, 0
         elif self._status != STARTING or not self._in_start_period():
@@ -131,7 +134,7 @@ class HealthCheck:
         self._changed({"Status": self._status, "FailingStreak": self._streak, "Log": self._results})
 
     def end(self) -> None:
-        """Check no more: the container has ended, and a command inside with it."""
+        """Stop checking: the container has ended, and the command of a check with it, which is reaped here."""
         if self._child:
             self._close()
             os.waitpid(self._child, 0)

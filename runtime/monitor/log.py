@@ -1,7 +1,7 @@
 r"""The log of a container in Docker's json-file format: one JSON object for each line that the process printed.
 
-Bytes that are no UTF-8 are kept as lone surrogates (``\udc80`` to ``\udcff``), which JSON can say and which
-``surrogateescape`` turns back into the same bytes: Docker replaces them.
+Bytes that are not valid UTF-8 are written as lone surrogates (``\udc80`` to ``\udcff``), from which the reader gets the
+same bytes back by ``surrogateescape``. Docker replaces such bytes.
 """
 
 import os
@@ -13,12 +13,12 @@ from pybuild.runtime.monitor.state import timestamp
 
 LOG = "json.log"
 LONGEST = 16 << 10
-"""The bytes of one object; a longer line is several, of which only the last ends with a newline. As in Docker."""
+"""The most bytes in one object. A longer line takes several, and only the last ends with a newline, as in Docker."""
 _STREAMS = {1: b"stdout", 2: b"stderr"}
 
 
 class JsonLog:
-    """Takes what a process prints, in pieces as they come. Lines that are not complete wait for their end."""
+    """Writes what a process prints, which comes in pieces of any size. An incomplete line waits for its end."""
 
     def __init__(self, directory: int, files: int, size: int) -> None:
         """Append to the log in the open directory *directory*; see `watch.LogFiles` for *files* and *size*."""
@@ -34,7 +34,7 @@ class JsonLog:
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: int, data: bytes) -> None:
-        """Take a piece of what was printed on *stream*, which is 1 or 2."""
+        """Take a piece of what was printed on *stream*, 1 or 2, and write the lines that it completes."""
         if self._files:
             *lines, rest = (self._waiting[stream] + data).split(b"\n")
             pieces = [piece for line in lines for piece in _cut(line + b"\n")]
@@ -42,7 +42,7 @@ class JsonLog:
             self._append(stream, [*pieces, *more])
 
     def end(self) -> None:
-        """Write what waits for the end of its line: none will come."""
+        """Write the incomplete lines: nothing more will be printed."""
         for stream, rest in self._waiting.items():
             if rest:
                 self._append(stream, [rest])
@@ -54,7 +54,7 @@ class JsonLog:
         tail = b',"stream":"%s","time":"%s"}\n' % (_STREAMS[stream], timestamp(time.time_ns()).encode())
         waiting: list[bytes] = []
         for entry in (b'{"log":' + _quoted(piece) + tail for piece in pieces):
-            # What was read at once may be more than fits in one file.
+            # A new file is begun for an object that would make this one too long, also in the middle of a piece.
             if self._limit and self._size and self._size + len(entry) > self._limit:
                 self._put(b"".join(waiting))
                 self._rotate()
@@ -72,6 +72,7 @@ class JsonLog:
                 return
 
     def _rotate(self) -> None:
+        """Rename each file to the next number, which replaces the oldest one, and begin a new file."""
         os.close(self._fd)
         self._size = 0
         names = [LOG, *(f"{LOG}.{number}" for number in range(1, self._files))]

@@ -1,6 +1,6 @@
 """An event loop: waits for events of descriptors with poll(2), and calls their handlers.
 
-Each running container has a monitor, and importing asyncio would take 11 MB in each of them (Python 3.11).
+It takes the place of asyncio, which would take 11 MB in the monitor of each running container (Python 3.11).
 """
 
 import os
@@ -23,7 +23,10 @@ class Loop:
         self._wanted: dict[int, int] = {}
 
     def watch(self, fd: int, wanted: int, handler: Handler) -> None:
-        """Call *handler* when an event of *wanted* occurs on *fd*; 0 stands for hang-ups and errors alone."""
+        """Call *handler* when an event of *wanted* occurs on *fd*. Hang-ups and errors are always reported.
+
+        Replaces what was wanted of *fd* before.
+        """
         if self._wanted.get(fd) != wanted:
             self._poller.register(fd, wanted)
         self._handlers[fd], self._wanted[fd] = handler, wanted
@@ -43,5 +46,5 @@ class Loop:
         """Wait for events once, for at most *timeout* milliseconds, None being no limit, and call their handlers."""
         for fd, events in self._poller.poll(timeout):
             handler = self._handlers.get(fd)
-            if handler is not None:  # another handler of this turn may have closed the descriptor
+            if handler is not None:  # an earlier handler of this turn may have stopped the watch
                 handler(fd, events)

@@ -1,6 +1,6 @@
-"""What a monitor and its clients say to each other over a Unix socket that keeps messages apart.
+"""The messages between a monitor and its clients, over a Unix socket of type SOCK_SEQPACKET, which keeps them apart.
 
-The first byte of a message is its kind, the rest what it carries.
+The first byte of a message is its kind, the rest its content. Numbers are decimal.
 """
 
 SOCKET = "socket"
@@ -9,16 +9,18 @@ PIECE = 1 << 16
 """The most bytes of input or output in one message."""
 
 ATTACH, INPUT, END_INPUT, SIZE = b"a", b"i", b"c", b"r"
-"""A client is shown the output from now on, what it types, that it types no more, "ROWS COLUMNS" of its window."""
+"""Of a client that shows a container: send the output from now on, "i" if there will be input; a piece of input; the
+end of the input; the size of its terminal, "ROWS COLUMNS"."""
 SIGNAL, STOP, FREEZE, THAW, NAME, UPDATE = b"k", b"h", b"p", b"u", b"n", b"l"
-"""A number of a signal for the process; the same, and the container is not to be started again; pause and unpause; the
-new name of the container; its new restart policy, "MOST POLICY"."""
+"""Send the first process a signal, given by its number; the same, and do not start the container again; pause; unpause;
+the container has a new name; it has a new restart policy, "MOST POLICY". Each is answered by DONE or FAILED."""
 WAIT, EXECUTE, REMOVES = b"w", b"x", b"m"
-"""Report the end; fork a process into the container (five descriptors come along); I remove the container myself."""
+"""Report the end, as to all clients; fork a process into the container, with the five descriptors that come along, and
+answer with its pidfd; the client will remove the container, so the monitor is not to do it."""
 
 STARTED, REFUSED, ENDED = b"s", b"f", b"e"
-"""The process runs; it cannot be started: "CODE reason"; it ended: "CODE"."""
+"""From the monitor: the program was executed; it cannot be, "CODE reason"; the process ended, "CODE"."""
 OUT, ERR = b"1", b"2"
-"""What the process printed."""
+"""What the process printed on standard output, and on standard error."""
 DONE, FAILED = b"+", b"-"
-"""Answers to the messages from SIGNAL to UPDATE; the second with a reason."""
+"""A request was carried out; it could not be, with the reason."""

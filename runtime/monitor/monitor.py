@@ -1,7 +1,7 @@
-"""The monitor of a container: starts its sandbox, keeps its log, serves clients, records the end.
+"""The monitor of a container: starts its sandbox, writes its log, serves clients, records the end.
 
-It leads a session of its own and outlives the command that started it. It is the only writer of the state while it
-holds the lock that it was given, and everything inside ends with it.
+It has a session of its own and outlives the command that started it. While it holds the lock that it was given, only it
+writes the state. When it ends, everything in the container ends.
 """
 
 import os
@@ -26,12 +26,12 @@ from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.wire import decode, memory_file
 
 CHANNEL, WATCH, LOCK, NETWORK, LIFELINE = 3, 4, 5, 6, 7
-"""The descriptors of a monitor: the channel to who started it, its `WatchOrder`, its lock, the network namespace of its
-container, if that joins one, and what is kept open for as long as that network is to be there."""
+"""The descriptors of a monitor: the channel to the command that started it, its `WatchOrder`, its lock, the network
+namespace that its container joins, if any, and a descriptor whose closing ends a private network."""
 
 
 class Monitor:
-    """A container that is watched, from its start to the end of its last run."""
+    """One container, from its start to the end of its last run. All work is done by handlers of one event loop."""
 
     def __init__(self, watch: WatchOrder) -> None:
         self._watch = watch
@@ -55,7 +55,7 @@ class Monitor:
         self._health: HealthCheck | None = None
 
     def run(self) -> None:
-        """Serve until the container is not started again and its clients have all that they were to get."""
+        """Serve until the container is not started again and its clients have received all messages."""
         self._start()
         while not self._over:
             self._loop.turn(self._patience())
@@ -65,7 +65,7 @@ class Monitor:
                 self._start()
         self._log.end()
         groups.remove(self._watch.cgroups)
-        # From here on the state is that of whoever has the lock next.
+        # From here on, the next process that takes the lock may write the state.
         os.close(LOCK)
         self._clients.close()
         while any(client.size for client in self._clients.everyone):
@@ -74,7 +74,7 @@ class Monitor:
             os.execv(self._watch.afterwards[0], list(self._watch.afterwards))  # noqa: S606 - the command line that we were given
 
     def give_up(self, error: Exception) -> None:
-        """Record that the monitor has a bug."""
+        """Record that the monitor ends because of *error*, which is a bug."""
         self._state.status, self._state.exit_code = "exited", KILLED
         self._state.error = f"the monitor has a bug: {type(error).__name__}: {error}"
         self._write(sync=True)
@@ -107,7 +107,7 @@ class Monitor:
         self._write(sync=False)
         self._teller.tell("start")
         self._starter.send(messages.STARTED)
-        # Whoever waits for this message gets no other one before.
+        # Output is read from here on, so STARTED is the first message that the starter receives.
         self._drained()
 
     def _checked(self, health: dict[str, object]) -> None:
@@ -121,7 +121,7 @@ class Monitor:
         self._log.write(stream, data)
         self._clients.tell((messages.OUT if stream == 1 else messages.ERR) + data)
         if self._clients.are_behind() and self._streams is not None:
-            self._streams.show(wanted=False)
+            self._streams.show(wanted=False)  # the process has to wait when its pipe is full
 
     def _ended(self, code: int, error: str) -> None:
         state = self._state
@@ -150,7 +150,7 @@ class Monitor:
     def _write(self, *, sync: bool) -> None:
         try:
             self._state.write(self._directory, sync=sync)
-        except OSError:  # the disk is full: the lock still tells whether the container runs
+        except OSError:  # the disk is full: others still see by the lock whether the container runs
             return
 
     # What clients want.
@@ -197,7 +197,7 @@ class Monitor:
             self._streams.end_input()
 
     def _drained(self) -> None:
-        """Go on with what had to wait: input that was read, or output that was taken."""
+        """Read clients and output again, where the process has taken its input, or the clients their messages."""
         if self._streams is None:
             return
         if not self._streams.is_full:
@@ -215,7 +215,7 @@ class Monitor:
     def _signal(self, client: MonitorClient, kind: bytes, number: int) -> None:
         if kind == messages.STOP:
             self._state.stopped = True
-            if self._attempt is None:  # it waits for its next start
+            if self._attempt is None:  # the pause before the next start, which is off now
                 self._over = True
                 self._state.status = "exited"
             self._write(sync=False)
@@ -223,7 +223,7 @@ class Monitor:
         if attempt is not None and attempt.process >= 0 and number:
             send_signal(attempt.process, number)
             if number == SIGKILL:
-                groups.freeze(self._watch.cgroups, frozen=False)
+                groups.freeze(self._watch.cgroups, frozen=False)  # in version 1, frozen processes do not even die
         client.send(messages.DONE)
 
     def _freeze(self, client: MonitorClient, *, frozen: bool) -> None:
@@ -244,6 +244,6 @@ class Monitor:
 
     def _execute(self, client: MonitorClient, fds: tuple[int, ...]) -> None:
         if self._attempt is None or not self._attempt.runs or len(fds) != DESCRIPTORS:
-            client.send(str(3).encode())  # ESRCH
+            client.send(str(3).encode())  # ESRCH. That no descriptor comes along is what `fork_inside` looks at.
             return
         client.send_descriptor(self._entries.fork(self._plan, self._attempt.process, fds))

@@ -1,17 +1,17 @@
-"""Whether a container that ended is started again, and when: Docker's policies and pauses."""
+"""Whether a container that has ended is started again, and when, by Docker's policies and pauses."""
 
 import time
 
 from pybuild.runtime.monitor.watch import ALWAYS, ON_FAILURE, UNLESS_STOPPED, Restart
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 60.0
-"""Seconds before a restart; each is twice the last."""
+"""Seconds before a restart. Each pause is twice the one before, up to the longest."""
 _LONG_ENOUGH = 10.0
-"""Seconds that a container has run when the next pause is the first again."""
+"""After a run of at least so many seconds, the next pause is the first again."""
 
 
 class Restarts:
-    """The restarts of one container. *count* is how many there were."""
+    """The restarts of one container. *count* is how many have been decided on."""
 
     def __init__(self, restart: Restart) -> None:
         self.count = 0
@@ -27,7 +27,7 @@ class Restarts:
         self._began = time.monotonic()
 
     def wanted(self, code: int) -> bool:
-        """Return whether a container that ended with *code* is started again; if so, plan when."""
+        """Return whether the container, which ended with *code*, is started again; if so, set the time and count it."""
         restart = self._restart
         again = restart.policy in {ALWAYS, UNLESS_STOPPED}
         if restart.policy == ON_FAILURE:
@@ -46,6 +46,6 @@ class Restarts:
 
     @property
     def milliseconds(self) -> int:
-        """The time until it is due, 0 when it is."""
+        """The time until the restart, 0 when it is due. Rounded up, so that the loop does not wake up too early."""
         left = self._due - time.monotonic()
         return int(left * 1000) + 1 if left > 0 else 0

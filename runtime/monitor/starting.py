@@ -1,4 +1,4 @@
-"""The side of the commands: starts a monitor, and asks the one of a container that runs."""
+"""What commands use of this package: starting a monitor, and sending requests to that of a running container."""
 
 import os
 import select
@@ -20,7 +20,7 @@ _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 
 class Refused(RuntimeHostError):
-    """The process of a container could not be executed: the exit *code* says why, in Docker's numbers."""
+    """The process of a container could not be executed. *code* is the exit code that Docker has for the reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -28,11 +28,11 @@ class Refused(RuntimeHostError):
 
 
 class NoMonitor(RuntimeHostError):
-    """The container has no monitor, or it is about to end."""
+    """The container has no monitor, or one that has ended or is about to."""
 
 
 def start_monitor(watch: WatchOrder, lock: int, network: int = -1) -> socket.socket:
-    """Start a monitor as `leave_monitor` does, and return the channel to it."""
+    """Start a monitor as by `leave_monitor`, with a new channel, and return this process's end of it."""
     ours, theirs = channel_pair()
     with theirs:
         try:
@@ -44,15 +44,15 @@ def start_monitor(watch: WatchOrder, lock: int, network: int = -1) -> socket.soc
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:
-    """Return both ends of a new channel: ours, and that of a monitor."""
+    """Return a new channel: the end of this process, and that of a monitor."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1, lifeline: int = -1) -> None:
-    """Start a monitor that holds *lock* and says on *channel* what `await_start` waits for.
+    """Start a monitor that holds *lock*. It writes to *channel* what `await_start` waits for.
 
-    *network* is the network namespace of a container that joins one (`WatchOrder.joins`); the monitor keeps *lifeline*
-    open.
+    *network* is the network namespace of a container that joins one (`WatchOrder.joins`), else -1. The monitor keeps
+    *lifeline* open until it ends, -1 for none.
 
     Raises:
         SandboxError: there can be no more processes.
@@ -60,6 +60,7 @@ def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1,
     told = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
         os.write(told, encode(watch))
+        # posix_spawn needs a descriptor for each of the five: where one is missing it is a second one of another.
         streams = (channel, told, lock, lock if network < 0 else network, told if lifeline < 0 else lifeline)
         os.posix_spawn(
             f"/proc/self/fd/{interpreter()}",
@@ -75,11 +76,11 @@ def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1,
 
 
 def await_start(channel: socket.socket) -> None:
-    """Wait until the process of a container is executed.
+    """Wait until the program of a container has been executed.
 
     Raises:
-        Refused: it cannot be.
-        NoMonitor: the monitor ended.
+        Refused: it cannot be executed.
+        NoMonitor: the monitor has ended.
     """
     said = received(channel)
     kind, text = said[:1], said[1:].decode(errors="replace")
@@ -95,13 +96,13 @@ def received(channel: socket.socket) -> bytes:
     try:
         return channel.recv(messages.PIECE + 1)
     except ConnectionResetError:
-        # It ended without having read all that was sent to it; what it had said is still there.
+        # The monitor ended before it had read all messages, which is reported once. What it sent can still be read.
         return channel.recv(messages.PIECE + 1)
 
 
 @contextmanager
 def connected(directory: Path) -> Iterator[socket.socket]:
-    """Connect to the monitor of the container in *directory*. Raises NoMonitor when there is none."""
+    """Connect to the monitor of the container in *directory* for a block. Raises NoMonitor when there is none."""
     place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         try:
@@ -114,14 +115,14 @@ def connected(directory: Path) -> Iterator[socket.socket]:
 
 
 def namespace_of(directory: Path) -> int:
-    """Return the user namespace of the monitor of the container in *directory*, open.
+    """Return a descriptor of the user namespace of the monitor of the container in *directory*.
 
     Raises:
         NoMonitor: there is none.
         RuntimeHostError: this process may not see it.
     """
     with connected(directory) as channel:
-        # The one that listens, also before it has taken the connection.
+        # The process that called listen(2). It need not have accepted the connection yet.
         data = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid = _CREDENTIALS.unpack(data)[0]
         try:
@@ -130,7 +131,7 @@ def namespace_of(directory: Path) -> int:
             if _has_ended(channel):
                 raise NoMonitor("the monitor of the container ended") from error
             raise RuntimeHostError("its containers run where this process cannot enter") from error
-        # A connection that is there proves that the number was not that of another process.
+        # While the monitor is connected it lives, so the number was not that of another process.
         if _has_ended(channel):
             os.close(found)
             raise NoMonitor("the monitor of the container ended")
@@ -144,11 +145,11 @@ def _has_ended(channel: socket.socket) -> bool:
 
 
 def ask(directory: Path, message: bytes) -> None:
-    """Send *message* to the monitor of the container in *directory*, and wait until it is done.
+    """Send the request *message* to the monitor of the container in *directory*, and wait until it is carried out.
 
     Raises:
         NoMonitor: there is none.
-        RuntimeHostError: it cannot; the message says why.
+        RuntimeHostError: the monitor cannot do it; the error has its reason.
     """
     with connected(directory) as channel:
         try:
@@ -165,7 +166,8 @@ def ask(directory: Path, message: bytes) -> None:
 def fork_inside(channel: socket.socket, descriptors: tuple[int, int, int, int, int]) -> int:
     """Ask the monitor behind *channel* to fork a process into its container; return a pidfd of it.
 
-    It is what `child.Child` takes to fork, on an encoded `watch.InsideCommand` in place of a plan. Raises NoMonitor.
+    It serves as the ``fork`` of `child.Child`, whose data is an encoded `watch.InsideCommand` then, and not a plan.
+    Raises NoMonitor.
     """
     try:
         socket.send_fds(channel, [messages.EXECUTE], descriptors)

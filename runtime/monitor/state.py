@@ -1,6 +1,6 @@
-"""The state of a container on disk, in Docker's words, as its monitor writes it.
+"""The file with the state of a container, which its monitor writes, with the names that Docker uses.
 
-The module ``json`` takes longer to import than a sandbox to make, so the text is put together here.
+The JSON is put together here, because the import of the module ``json`` takes longer than making a sandbox.
 """
 
 import os
@@ -11,19 +11,19 @@ from pybuild.runtime.kernel.pidfd import boot_id
 
 STATE = "state.json"
 NEVER = "0001-01-01T00:00:00Z"
-"""The time of what has not happened."""
+"""The time of an event that has not happened: the zero value of Go's time, as in Docker's output."""
 _NEW = "state.json.new"
 
 
 def timestamp(nanoseconds: int) -> str:
-    """Return a time as RFC 3339 has it, without zeros at the end of the fraction."""
+    """Return a time, in nanoseconds since the epoch, by RFC 3339 in UTC, without zeros at the end of the fraction."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     fraction = f".{rest:09}".rstrip("0").rstrip(".")
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}{fraction}Z"
 
 
 def as_json(value: object) -> str:
-    """Return texts, numbers, truth values, lists and mappings as JSON."""
+    """Return *value* as JSON: a mapping with texts as keys, a list, a tuple, a text, a number, a bool or None."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{as_json(key)}:{as_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -36,7 +36,11 @@ def as_json(value: object) -> str:
 
 
 class StateFile:
-    """What is known of a container, as far as it changes while it runs; the names in the file are Docker's."""
+    """What changes of a container while it runs.
+
+    *pid*, *start_time* and *boot* together identify the first process, see `kernel.pidfd`; *stopped* is whether a
+    command has stopped or killed the container, so that no policy starts it again.
+    """
 
     __slots__ = (
         *("boot", "error", "exit_code", "finished", "health", "oom_killed", "pid"),
@@ -69,7 +73,7 @@ class StateFile:
         }
 
     def write(self, directory: int, *, sync: bool) -> None:
-        """Replace the file in the open directory *directory*; with *sync* it is on the disk when this returns."""
+        """Replace the file in the open directory *directory* by one rename; with *sync* it is flushed first."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         with open(os.open(_NEW, flags, 0o600, dir_fd=directory), "wb") as file:
             file.write(as_json(self.document()).encode())

@@ -1,4 +1,4 @@
-"""The streams of a container's process, from the monitor's side: two pipes and an input, or one terminal."""
+"""The streams of a container's process, from the monitor's side: two pipes of output, and a pipe or terminal."""
 
 import fcntl
 import os
@@ -12,19 +12,22 @@ from pybuild.runtime.monitor.loop import IN, OUT, Loop
 
 NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 _PIECE = 1 << 16
-_LAST_PIECES = 16  # the most that a pipe can hold
+_LAST_PIECES = 16  # 1 MB, the most that a pipe of an ordinary user can hold (fs.pipe-max-size)
 
 
 class Streams:
-    """What a process prints and reads. *given* are the three descriptors of its side, until `give` closes them.
+    """What a process prints and reads. *given* are the three descriptors for the process, until `give` closes them.
 
-    Nothing that is printed is read before `show`, or `close`.
+    Output stays in the pipes until `show` or `close` is called.
     """
 
     def __init__(
         self, loop: Loop, kind: bytes, output: Callable[[int, bytes], None], drained: Callable[[], None]
     ) -> None:
-        """Make streams of this *kind*. *output* takes what is printed; *drained* is called when all input is read."""
+        """Make streams of this *kind*: NULL, PIPE or TERMINAL, which says what standard input is.
+
+        *output* is called with 1 or 2 and what was printed on that stream, *drained* when all input has been written.
+        """
         self._loop, self._output, self._drained = loop, output, drained
         self._input, self._typed, self._shown = -1, b"", False
         self._terminal = kind == TERMINAL
@@ -35,6 +38,7 @@ class Streams:
         self.given = (self._make_input(kind), *writers)
 
     def _make_input(self, kind: bytes) -> int:
+        """Return standard input of the process. For a terminal, it is a socket over which the keeper sends that."""
         if kind == NULL:
             return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         if kind == TERMINAL:
@@ -47,7 +51,7 @@ class Streams:
         return reader
 
     def give(self) -> None:
-        """Close the descriptors of the process: it has its own now."""
+        """Close the descriptors for the process, once the keeper has been forked with its own copies of them."""
         for fd in self.given:
             os.close(fd)
         self.given = ()
@@ -62,7 +66,7 @@ class Streams:
         self._loop.watch(fd, wanted | (OUT if fd == self._input and self._typed else 0), self._ready)
 
     def _take_terminal(self, fd: int, _events: int) -> None:
-        """Take the controlling end of the terminal that the keeper made, and let the keeper continue."""
+        """Receive the controlling end of the terminal that the keeper made. Closing *fd* lets the keeper continue."""
         _, found = receive(fd, 1)
         if found:
             self._input = found[0]
@@ -70,7 +74,7 @@ class Streams:
         self._loop.close(fd)
 
     def show(self, *, wanted: bool) -> None:
-        """Read what the process prints, or let the process wait."""
+        """Read output from now on, or stop: the process has to wait then once its pipe is full."""
         if wanted != self._shown:
             self._shown = wanted
             for fd in self._readers:
@@ -86,13 +90,14 @@ class Streams:
 
     def _hang_up(self, fd: int) -> None:
         if fd in self._readers and not self._shown:
-            # Reported although nothing is waited for. What is left in it is read later, so it stays open.
+            # poll(2) reports a hang-up even if no event is wanted, again and again. The pipe stays open because what is
+            # left in it is read later.
             self._loop.forget(fd)
         else:
             self._end(fd)
 
     def _read(self, fd: int) -> bool:
-        """Pass a piece on; return whether there was one."""
+        """Read a piece of output and pass it on; return whether there was one."""
         try:
             data = os.read(fd, _PIECE)
         except BlockingIOError:
@@ -112,7 +117,7 @@ class Streams:
         self._loop.close(fd)
 
     def write(self, data: bytes) -> None:
-        """Write *data* to the input of the process; drop it when the process does not read any more."""
+        """Write *data* to the input of the process, without waiting; drop it when nobody can read it any more."""
         if self._input >= 0:
             self._typed += data
             self._flush()
@@ -134,7 +139,7 @@ class Streams:
             self._drained()
 
     def end_input(self) -> None:
-        """Let the process find the end of its input. A terminal has none."""
+        """Close the input, so that the process reads its end. The input of a terminal stays open."""
         if self._input >= 0 and not self._terminal:
             self._end(self._input)
 
@@ -145,8 +150,9 @@ class Streams:
             fcntl.ioctl(self._input, termios.TIOCSWINSZ, size)
 
     def close(self) -> None:
-        """Pass on what is left in the pipes, and close all: the process is gone."""
+        """Pass on what is left in the pipes, and close everything: the process has ended."""
         for fd in list(self._readers):
+            # Limited, because a process outside that was given the pipe may still write to it.
             for _ in range(_LAST_PIECES):
                 if fd not in self._readers or not self._read(fd):
                     break

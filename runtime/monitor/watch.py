@@ -1,6 +1,6 @@
-"""The orders of a monitor: the plan of the container's sandbox and what to do around it; what to run inside.
+"""The records that commands send to a monitor: what container to supervise, and what to run inside.
 
-Apart from what carries them out, so that commands which only send them load little.
+They are in a module of their own, so that the commands need not import what carries them out.
 """
 
 from pybuild.runtime.sandbox.inside.process import Process
@@ -11,9 +11,9 @@ NEVER, ON_FAILURE, ALWAYS, UNLESS_STOPPED = b"no", b"on-failure", b"always", b"u
 
 
 class InsideCommand(Record):
-    """What to run inside. Its confinement is that of the container, whatever is asked, unless it is *privileged*.
+    """A process to run inside. Unless *privileged*, it gets the container's confinement in place of its own.
 
-    No process of a container without new privileges has any.
+    ``no_new_privileges`` is always that of the container. *stdio* says what standard input is, as in `streams`.
     """
 
     __slots__ = ("privileged", "process", "stdio")
@@ -32,7 +32,7 @@ class Restart(Record):
 
 
 class LogFiles(Record):
-    """Where the output goes: to *files* files of *size* bytes (0 for no limit), or nowhere when *files* is 0."""
+    """How the output is logged: in *files* files of *size* bytes (0 for no limit), or not at all when *files* is 0."""
 
     __slots__ = ("files", "size")
 
@@ -41,7 +41,7 @@ class LogFiles(Record):
 
 
 class Health(Record):
-    """A health check: an encoded `InsideCommand`, times in nanoseconds, and how many failures in a row count."""
+    """A health check: an encoded `InsideCommand`, times in nanoseconds, and the failures in a row that are too many."""
 
     __slots__ = ("command", "interval", "retries", "start_interval", "start_period", "timeout")
 
@@ -53,14 +53,15 @@ class Health(Record):
 
 
 class WatchOrder(Record):
-    """A container: its directory, the directories of its control groups, its log, its input and its end.
+    """A container to supervise: its *directory*, the encoded *plan* of its sandbox, the directories of its *cgroups*.
 
-    *store* is the directory with the log of events, and *actor* what each event says of the container: pairs of texts.
+    *store* is the directory with the log of events, and *actor* has the attributes of each event, as pairs of texts.
 
-    *afterwards* is the command line to become when all is over, () for none. *finished* is the time of the last end,
-    as the state has it. With *open_input* the process reads what clients send, with *one_input* until the first of
-    them leaves. *health* is a `Health`, or (). With *joins* the container is in a network namespace
-    that was handed over.
+    *afterwards* is the command line that the monitor executes in place of itself at the end, () for none. *finished* is
+    when the container last ended, as the state has it. *open_input* is whether the process reads what clients send (a
+    monitor goes by the plan instead); with *one_input* only until the first client that sends input ends it or leaves.
+    *health* is a `Health`, or () for no check. With *joins* the container joins the network namespace that
+    `starting.leave_monitor` was given.
     """
 
     __slots__ = (
