@@ -1,1 +1,1 @@
-"""Networks of containers: namespaces, and the programs that connect them."""
+"""Networks of containers: network namespaces, and the programs that connect them."""

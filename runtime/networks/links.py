@@ -1,4 +1,4 @@
-"""Interfaces and routes of the network namespace that this thread is in."""
+"""Interfaces and routes of the calling thread's network namespace, by rtnetlink(7) and netdevice(7)."""
 
 import fcntl
 import socket
@@ -9,18 +9,21 @@ from pathlib import Path
 
 from pybuild.runtime.values import frozen
 
+# SIOCBRADDBR, SIOCBRDELBR, SIOCGIFFLAGS, SIOCSIFFLAGS, and IFF_UP.
 _ADD_BRIDGE, _REMOVE_BRIDGE, _FLAGS, _SET_FLAGS = 0x89A0, 0x89A1, 0x8913, 0x8914
 _UP = 1
+# RTM_GETLINK, NLMSG_DONE, NLMSG_ERROR; NLM_F_REQUEST, NLM_F_DUMP; IFLA_IFNAME, IFLA_MASTER.
 _GET_LINK, _DONE, _ERROR = 18, 3, 2
 _REQUEST, _DUMP = 0x1, 0x300
 _NAME, _MASTER = 3, 10
+# struct nlmsghdr, ifinfomsg and rtattr.
 _HEADER, _LINK, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BxHiII"), struct.Struct("=HH")
 _PIECE = 1 << 16
 
 
 @frozen
 class Link:
-    """An interface; *master* is the number of the bridge that it is a port of, 0 for none."""
+    """An interface. *master* is the number of the bridge or other interface that it is a port of, 0 for none."""
 
     name: str
     number: int
@@ -59,6 +62,7 @@ def _link(message: memoryview) -> Link:
 
 
 def _aligned(size: int) -> int:
+    """Return *size* with the padding that follows each message and attribute, to a multiple of 4."""
     return (size + 3) & ~3
 
 
@@ -70,7 +74,7 @@ def ports(bridge: str) -> int:
 
 
 def exists(name: str) -> bool:
-    """Tell whether there is an interface *name*."""
+    """Return whether there is an interface *name*."""
     return any(each.name == name for each in links())
 
 
@@ -81,10 +85,11 @@ def add_bridge(name: str) -> None:
 
 
 def remove_bridge(name: str) -> None:
-    """Remove a bridge, whatever its ports are."""
+    """Remove a bridge. Its ports stay, as interfaces of no bridge."""
     with _any_socket() as channel:
         request = struct.pack("16sH14x", name.encode(), 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(channel, _FLAGS, request))[1]
+        # The kernel refuses to remove a bridge that is up (EBUSY).
         fcntl.ioctl(channel, _SET_FLAGS, struct.pack("16sH14x", name.encode(), flags & ~_UP))
         fcntl.ioctl(channel, _REMOVE_BRIDGE, name.encode() + b"\0")
 
@@ -94,11 +99,12 @@ def _any_socket() -> socket.socket:
 
 
 def routes(table: Path = Path("/proc/net/route")) -> list[tuple[IPv4Network, str]]:
-    """Return where packets go, as pairs of network and interface, but for the default."""
+    """Return the IPv4 routes as pairs of network and interface, without default routes."""
     found = []
     for line in table.read_text(encoding="ascii", errors="replace").splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask, *_ = line.split()
         if int(mask, 16):
+            # The four bytes of an address, read as a number of the processor: in reverse order on a little-endian one.
             network, bits = (int.from_bytes(bytes.fromhex(word), "little") for word in (destination, mask))
             found.append((IPv4Network((network, bits.bit_count())), interface))
     return found

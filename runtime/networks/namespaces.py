@@ -1,12 +1,13 @@
-"""Named network namespaces. They exist until `unpin`, also when the process that made them has ended.
+"""Named network namespaces, which exist until `unpin`, even when the process that made them has ended.
 
     /run/pybuild/lock                        held while networks of this host are changed
     /run/pybuild/net-<boot>-<number>/        the networks of one network namespace of the host's side
-        pins/<name>                          the network namespace of a container, bind-mounted on a file
+        pins/<name>                          the network namespace of a container, bind-mounted on this file
         dns/                                 the files of netavark and aardvark-dns
         running                              held while netavark runs (see `netavark`)
 
-The number is the cookie of the network namespace, which the kernel does not reuse until the next boot.
+The number is the cookie of the network namespace, which the kernel gives to no other one until the next boot. The boot
+is in the name because files that an earlier boot left could have the same number.
 """
 
 import os
@@ -22,7 +23,7 @@ from pybuild.runtime.paths.filelock import exclusive
 RUN = Path("/run/pybuild")
 _COOKIE = 71
 """SO_NETNS_COOKIE, which the module ``socket`` does not have."""
-_SPACE = "/proc/thread-self/ns/net"
+_SPACE = "/proc/thread-self/ns/net"  # of this thread: `inside` changes no other one's
 _READ = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -35,7 +36,7 @@ def locked() -> Iterator[None]:
 
 
 def own_name() -> str:
-    """Return a name for the network namespace of this process that no other one has had since the boot."""
+    """Return a name for the network namespace of this thread that no other one has had (from Linux 5.14 on)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             number = int.from_bytes(any_socket.getsockopt(socket.SOL_SOCKET, _COOKIE, 8), "little")
@@ -45,7 +46,7 @@ def own_name() -> str:
 
 
 def place() -> Path:
-    """Return the directory for the networks of the network namespace of this process."""
+    """Return the directory of the networks that are connected to the network namespace of this thread."""
     return RUN / own_name()
 
 
@@ -77,9 +78,9 @@ def pinned(name: str) -> int | None:
 
 
 def unpin(name: str) -> None:
-    """Remove the name of a namespace, which ends with the last process in it. Does nothing when there is none."""
+    """Remove the name of a namespace; without one it ends with its last process. Does nothing when there is none."""
     path = pin_path(name)
-    with suppress(OSError):  # nothing is mounted there: the host was booted since, or it is missing
+    with suppress(OSError):  # nothing is mounted there, or the file is missing
         umount2(os.fspath(path), MNT_DETACH)
     path.unlink(missing_ok=True)
 
@@ -94,7 +95,7 @@ def inside(space: int) -> Iterator[None]:
 
 @contextmanager
 def _returning() -> Iterator[None]:
-    """Return this thread to its network namespace after the block."""
+    """Return this thread to the network namespace that it has now, after the block."""
     before = os.open(_SPACE, _READ)
     try:
         yield

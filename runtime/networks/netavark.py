@@ -1,8 +1,8 @@
 """Running netavark, the program that sets up and takes down interfaces, addresses, published ports and names.
 
-netavark reads a JSON document (`netavark setup --help`); the same document takes down what it set up. The caller holds
-`namespaces.locked`. netavark runs under a second lock, which util-linux's flock holds: when pybuild is killed, netavark
-runs on, and the next pybuild has to wait until it ends.
+netavark reads a JSON document (`netavark setup --help`); the same document takes down what it set up. The caller of
+each function holds `namespaces.locked`. netavark runs under a second lock, which flock(1) holds: when pybuild is
+killed, netavark continues, and the next pybuild has to wait for its end.
 """
 
 import json
@@ -19,7 +19,7 @@ from pybuild.runtime.networks.programs import DNS, NETAVARK, executable_of, find
 from pybuild.runtime.paths.filelock import exclusive
 from pybuild.runtime.values import frozen
 
-_PATIENCE, _PAUSE = 5.0, 0.01
+_PATIENCE, _PAUSE = 5.0, 0.01  # seconds to wait for the kernel or the name server, and between two looks
 
 
 class NetworkFailure(RuntimeHostError):
@@ -32,11 +32,11 @@ class NetworkFailure(RuntimeHostError):
 
 @frozen
 class Connection:
-    """The connection of the network namespace *pin* to the networks in netavark's *document*.
+    """The connection of the network namespace called *pin* to the networks in netavark's *document*.
 
-    *interfaces* are inside of the namespace. *bridges* are on the host, each with the number of other namespaces that
+    *interfaces* are those in the namespace. *bridges* are on the host, each with the number of other namespaces that
     are connected to it. *closed* are the bridges of internal networks, which no packet may enter or leave; *published*
-    are those to which the host forwards ports.
+    are those to which ports of the host are forwarded.
     """
 
     pin: str
@@ -51,6 +51,7 @@ def set_up(connection: Connection) -> dict[str, Any]:
     """Connect an existing namespace; return the output of netavark. Raises NetworkFailure and SandboxUnavailable."""
     need()
     _forget_dead_server()
+    # Before there is a bridge, so that no packet passes meanwhile.
     for bridge in connection.closed:
         rules.close_off(bridge)
     said = _run("setup", connection)
@@ -62,12 +63,12 @@ def set_up(connection: Connection) -> dict[str, Any]:
 
 
 def take_down(connection: Connection) -> None:
-    """Disconnect a namespace; what is not set up, or not any more, is skipped.
+    """Disconnect a namespace. Parts that were never set up, or have been taken down already, are no errors.
 
-    Bridges that no other namespace uses are removed. Call `tidy` or `let_go` afterwards for rules and name servers.
+    Bridges that no other namespace uses are removed. Call `tidy` or `let_go` afterwards for rules and the name server.
     """
     _forget_dead_server()
-    # Where this process may not make an interface, nothing was set up before.
+    # If this process may not make an interface, then no earlier one could set up any.
     with suppress(OSError):
         _have_interfaces(connection)
     if find(NETAVARK) is not None:
@@ -79,13 +80,13 @@ def take_down(connection: Connection) -> None:
 
 
 def let_go(pin: str) -> None:
-    """Release a namespace that is connected to no network any more, and tidy up."""
+    """Remove the name of a namespace that is connected to no network any more, and `tidy`."""
     unpin(pin)
     tidy()
 
 
 def tidy() -> None:
-    """Remove what is unused: after the last network, all rules, the name server and the files of pybuild."""
+    """Remove unused rules and, when nothing is connected any more, the files, once the name server has ended."""
     rules.tidy()
     _await_server_end()
     _remove_empty()
@@ -96,13 +97,15 @@ def _run(action: str, connection: Connection) -> dict[str, Any]:
     directory = place()
     (directory / "dns").mkdir(mode=0o700, parents=True, exist_ok=True)
     program, server, flock = find(NETAVARK), find(DNS), find("flock")
-    # Wait for a netavark whose pybuild was killed: it may still run.
+    # Wait for a netavark that a killed pybuild has left running.
     with exclusive(directory / "running"):
         pass
+    # With --close the lock is not inherited by netavark, whose name server would hold it for as long as it runs.
     held = (flock, "--close", os.fspath(directory / "running")) if flock else ()
     where = ("--config", os.fspath(directory / "dns"), *(("--aardvark-binary", server) if server else ()))
     words = (*held, program or NETAVARK, *where, action, os.fspath(pin_path(connection.pin)))
     ended = run(words, json.dumps(connection.document).encode())
+    # The document is the last line.
     text = ended.out.decode(errors="replace").strip().rpartition("\n")[2]
     try:
         said = json.loads(text or "{}")
@@ -114,6 +117,7 @@ def _run(action: str, connection: Connection) -> dict[str, Any]:
 
 
 def _failure(reason: str) -> NetworkFailure:
+    """Return the error for what netavark printed, with a hint that is chosen by words in it."""
     hint = ""
     if "iptables" in reason or "ip_tables" in reason:
         hint = "the kernel needs nf_tables, or ip_tables with NAT: modprobe iptable_nat xt_addrtype xt_MASQUERADE"
@@ -127,10 +131,11 @@ def _failure(reason: str) -> NetworkFailure:
 
 
 def _have_interfaces(connection: Connection) -> None:
-    """Make missing interfaces, because netavark removes nothing at all when one of them is missing.
+    """Make the interfaces that the namespace lacks, because netavark removes nothing at all when one is missing.
 
     They are missing when pybuild was killed before they were made, and when the namespace has ended. The kernel removes
-    the interfaces of an ended namespace a moment later, and until then their bridges seem to be in use.
+    the interfaces of an ended namespace some time later, and until then netavark takes their bridges for used ones. Any
+    kind of interface will do; a bridge is made by one call.
     """
     space = pinned(connection.pin)
     if space is None:
@@ -149,7 +154,7 @@ def _have_interfaces(connection: Connection) -> None:
 
 
 def _forget_dead_server() -> None:
-    """Remove the pid file of a name server that has ended: its number may be that of another process by now."""
+    """Remove the pid file of a name server that has ended: netavark would send a signal to whoever has its number."""
     file = place() / "dns" / DNS / "aardvark.pid"
     with suppress(FileNotFoundError):
         text = file.read_text(encoding="ascii", errors="replace").strip()
@@ -159,7 +164,7 @@ def _forget_dead_server() -> None:
 
 
 def _await_server_end() -> None:
-    """Wait for the name server to end when it has no networks left: netavark has sent it a signal."""
+    """Wait until the name server has ended if its pid file is all that is left: netavark has told it to end."""
     directory = place() / "dns" / DNS
     deadline = monotonic() + _PATIENCE
     while monotonic() < deadline:
@@ -171,10 +176,11 @@ def _await_server_end() -> None:
 
 
 def _remove_empty() -> None:
-    """Remove the directories of pybuild when nothing is connected any more."""
+    """Remove the directory of this network namespace when nothing is connected to it any more."""
     directory = place()
     with suppress(OSError):  # ENOTEMPTY: there are pins of namespaces, so something is connected
         (directory / "pins").rmdir()
+        # In reverse order, so that what is in a directory comes before it.
         for path in sorted(directory.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         directory.rmdir()

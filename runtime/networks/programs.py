@@ -1,4 +1,4 @@
-"""The programs that set up networks: finding them, and running them."""
+"""The programs that set up networks: where they are, and how they are run."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PLACES = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman", "/usr/local/libexec/podman")
 _PACKAGES = {NETAVARK: "netavark", DNS: "aardvark-dns", RULES: "iptables"}
 _FIREWALL = {"NETAVARK_FW": "iptables"}
-"""The driver of netavark whose rules `rules.tidy` knows: newer versions take nftables by default."""
-_STREAMS = 2
+"""The firewall driver of netavark whose rules `rules.tidy` recognises. Newer versions use nftables by default."""
+_STREAMS = 2  # the number of the last standard stream
 _SIGNALS = tuple(number for number in signal.valid_signals() if number not in {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -31,7 +31,7 @@ class Ended:
 
 
 def find(name: str) -> str | None:
-    """Return the path of a program, None when it is not installed."""
+    """Return the path of a program, None when it is not installed. $PATH is not used: sbin is often not in it."""
     return shutil.which(name, path=f"{_PATH}:{':'.join(_PLACES)}")
 
 
@@ -61,11 +61,11 @@ def need() -> None:
 
 
 def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
-    """Run a program to its end. A signal does not interrupt the wait.
+    """Run a program to its end with *given* as its standard input. Ctrl-C does not interrupt it.
 
     The program may leave another one running, such as a name server. That one must not keep a pipe open that somebody
-    reads to its end, nor inherit blocked or ignored signals, nor have the terminal: hence the files, the closed
-    descriptors and the new session.
+    reads to its end, so streams are files in memory and all other descriptors are closed. It must not have blocked or
+    ignored signals, nor the terminal, so signals are reset, and it has a session of its own.
     """
     files = [_memory(given), _memory(), _memory()]
     try:
@@ -99,11 +99,12 @@ def _inherited() -> list[int]:
 
 
 def _waited(pid: int) -> int:
+    """Wait for the process *pid*, and return its exit code. A KeyboardInterrupt is raised after its end."""
     interrupted = None
     while True:
         try:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        except KeyboardInterrupt as error:  # what is half set up could not be taken down yet
+        except KeyboardInterrupt as error:  # a set-up must be complete before it can be taken down
             interrupted = error
         else:
             if interrupted is not None:
@@ -112,6 +113,7 @@ def _waited(pid: int) -> int:
 
 
 def _memory(content: bytes = b"") -> int:
+    """Return a file in memory with *content*, to be read from its start."""
     fd = os.memfd_create("stream", os.MFD_CLOEXEC)
     with open(fd, "wb", closefd=False) as file:
         file.write(content)
@@ -124,7 +126,7 @@ def _content(fd: int) -> bytes:
 
 
 def executable_of(pid: int) -> Path | None:
-    """Return the program of a process, None when there is none."""
+    """Return the path of the program that a process runs, None when there is no such process."""
     try:
         return Path(os.readlink(f"/proc/{pid}/exe"))
     except OSError:  # it has ended

@@ -1,4 +1,4 @@
-"""Packet filter rules beside those of netavark: rules that it leaves behind, and rules that it does not make."""
+"""Rules of iptables: removes those that netavark leaves behind, and adds those that it does not make."""
 
 import re
 from collections.abc import Container
@@ -6,7 +6,8 @@ from collections.abc import Container
 from pybuild.runtime.networks.links import links
 from pybuild.runtime.networks.programs import RULES, find, run
 
-_MARK = "NETAVARK"
+_MARK = "NETAVARK"  # in the name of each chain of netavark, and so in each rule that is in one or leads to one
+# The rules that this module adds, with the name of a bridge of pybuild.
 _OURS = re.compile(r"-A FORWARD (?:! )?-[io] (pb-[0-9a-f]{12}) .*-j (?:DROP|ACCEPT)", re.ASCII)
 _MASQUERADING = (
     '-A NETAVARK-HOSTPORT-MASQ -m comment --comment "netavark portfw masq mark" -m mark --mark 0x2000/0x2000'
@@ -27,14 +28,14 @@ _LEFT = frozenset(
         "-A NETAVARK-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000",
     }
 )
-"""The rules that netavark adds with the first network and that belong to no network. It never removes them."""
+"""The rules that netavark adds with the first network, for all networks. It never removes them."""
 
 
 def tidy() -> None:
     """Remove the rules of bridges that do not exist any more, and netavark's chains when no network uses them.
 
-    podman uses netavark's chains, too. All is removed in one transaction; it fails as a whole when another program has
-    added a rule to one of the chains meanwhile.
+    podman's networks use these chains, too. The removal is one transaction. It fails as a whole when another program
+    has added a rule to one of the chains meanwhile: a chain that has rules cannot be removed.
     """
     save, restore = find(f"{RULES}-save"), find(f"{RULES}-restore")
     if save is None or restore is None:
@@ -48,7 +49,8 @@ def tidy() -> None:
 def removal_of(rules: str, interfaces: Container[str]) -> str:
     """Return the input of ``iptables-restore`` that removes unused rules; "" when there are none.
 
-    *rules* is the output of ``iptables-save``, and *interfaces* has the names of the host's interfaces.
+    *rules* is the output of ``iptables-save``: for each table a line ``*name``, its chains (``:name``), its rules
+    (``-A``) and COMMIT. *interfaces* has the names of the host's interfaces.
     """
     lines = rules.splitlines()
     chains = [line for line in lines if _MARK in line]
@@ -62,7 +64,7 @@ def removal_of(rules: str, interfaces: Container[str]) -> str:
     for line in lines:
         if line.startswith("*"):
             done.append(line)
-        elif line == "COMMIT":
+        elif line == "COMMIT":  # chains are removed here, after the rules that lead to them
             done += [*emptied, line]
             emptied = []
         elif line in gone and line.startswith(":"):
@@ -73,13 +75,13 @@ def removal_of(rules: str, interfaces: Container[str]) -> str:
 
 
 def close_off(bridge: str) -> None:
-    """Drop packets from other interfaces to *bridge*, and packets from it to others."""
+    """Drop packets from other interfaces to *bridge*, and packets from it to others, before any other rule is tried."""
     for rule in _closed(bridge):
         _add("-I", rule)
 
 
 def let_in(bridge: str) -> None:
-    """Accept packets of published ports to *bridge*: dockerd sets the policy of the chain FORWARD to DROP."""
+    """Accept packets of published ports to *bridge*. dockerd sets the policy of the chain FORWARD to DROP."""
     _add("-A", _published(bridge))
 
 
