@@ -11,7 +11,7 @@ class ChangeKind(Enum):
     MODIFY = "modify"
     DELETE = "delete"
     OPAQUE = "opaque"
-    """The directory at this path hides everything that its parent snapshot has below it (comes right after it)."""
+    """The directory at this path hides all that the parent snapshot has in it. Follows the directory's own change."""
 
 
 @dataclass(frozen=True, slots=True)

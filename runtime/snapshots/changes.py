@@ -90,7 +90,7 @@ class TreeStep(NamedTuple):
 def in_order(top: Place, steps: Callable[[Place], list[TreeStep]]) -> Iterator[Change]:
     """Yield the changes of *steps* from the directory *top* down, those of a directory right after its own.
 
-    What stays in memory are the remaining steps of each directory on the way.
+    In memory are the remaining steps of the directories on the path to the current one, not of the whole tree.
     """
     stack = [iter(steps(top))]
     while stack:
@@ -185,7 +185,7 @@ class _Comparison:
         now = entry.stat
         if essence(now, self._grain) != essence(before, self._grain):
             return False
-        # Copying up breaks hard links, so a copied file has as many as were made since.
+        # overlayfs copies up a file without its hard links, so all but one were made since.
         links = 1 if place.merged else before.st_nlink
         if now.st_nlink > links and not stat.S_ISDIR(now.st_mode):
             return False
@@ -195,7 +195,7 @@ class _Comparison:
 
 
 def _steps_alone(place: Place, entries: list[tuple[DirectoryEntry, bool]], opaque: bytes | None) -> list[TreeStep]:
-    """Return the steps of a directory without an old tree: whiteouts and opaque marks are passed on."""
+    """Return the steps of a directory when there is no old tree: whiteouts become DELETE, opaque marks OPAQUE."""
     steps = steps_added(place, entries)
     if place.merged:
         steps += [TreeStep(e.name, Change(ChangeKind.DELETE, place.below(e.name))) for e, there in entries if not there]
@@ -206,7 +206,7 @@ def _steps_alone(place: Place, entries: list[tuple[DirectoryEntry, bool]], opaqu
 
 
 def steps_added(place: Place, entries: list[tuple[DirectoryEntry, bool]]) -> list[TreeStep]:
-    """Return the steps of a new directory: everything that is there in it is new."""
+    """Return the steps of a directory that the old tree lacks. Each entry has with it whether it is present."""
     steps = []
     for entry, there in entries:
         if there:
@@ -250,7 +250,7 @@ def _status(directory: int, name: str) -> os.stat_result | None:
 
 
 def essence(status: os.stat_result, grain: int = 1) -> tuple[int, ...]:
-    """Return the parts of a status that a layer contains. Times are in units of *grain* nanoseconds."""
+    """Return the parts of a status that a layer contains. The modification time is in units of *grain* nanoseconds."""
     mode = status.st_mode
     size = 0 if stat.S_ISDIR(mode) else status.st_size
     device = status.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
@@ -258,7 +258,7 @@ def essence(status: os.stat_result, grain: int = 1) -> tuple[int, ...]:
 
 
 def is_same_inside(name: str, kind: int, directories: tuple[int, int]) -> bool:
-    """Compare what a status does not contain, of a file in two directories: link target, attributes, content."""
+    """Return whether the file *name* of type *kind* has the same link target, attributes and content in both."""
     with _both(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, directories) as (old, new):
         if kind == stat.S_IFLNK and os.readlink("", dir_fd=old) != os.readlink("", dir_fd=new):
             return False

@@ -1,6 +1,6 @@
-"""Copies of whole trees: with everything that a layer holds, hard links and holes included.
+"""Copies of whole trees, with everything that a layer holds, and with hard links and holes.
 
-Where the file system can share blocks between files (btrfs, xfs) a copy costs no data; elsewhere the kernel copies.
+Where files can share blocks (FICLONE, on btrfs and xfs) no data is copied; elsewhere the kernel copies it.
 """
 
 import errno
@@ -21,10 +21,10 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy what the directory *source* holds, and its own metadata, to the empty directory *target*.
+    """Copy the content of the directory *source*, and its own status, to the empty directory *target*.
 
     Keeps owners, modes, times, extended attributes, hard links, holes, devices and FIFOs; leaves sockets out. Both
-    directories must be out of reach of others.
+    directories must be out of reach of other users, and must not change meanwhile.
     """
     old = os.open(source, _DIRECTORY)
     try:
@@ -90,12 +90,12 @@ class _Copy:
                 self._copy_file(entry, source, target)
             elif not stat.S_ISSOCK(mode):
                 _copy_special(entry, source, target)
-        # Its inner directories exist by now, so nothing changes its times any more.
+        # Last: each entry that is made changes the times of the directory. What is made below its entries does not.
         copy_status(source, target, os.fstat(source))
         return inner
 
     def _copy_link(self, path: str, entry: DirectoryEntry, target: int) -> bool:
-        """Link *entry* to the copy of the same file; False when it is the first of its links."""
+        """Link *entry* to the copy of the same file; return False if this is its first link, which must be copied."""
         first = self._linked.setdefault((entry.stat.st_dev, entry.stat.st_ino), (path, entry.name))
         if first == (path, entry.name):
             return False
@@ -120,6 +120,7 @@ class _Copy:
             os.close(old)
 
     def _cloned(self, old: int, new: int) -> bool:
+        """Return whether *new* shares the blocks of *old* now. After the first refusal it is not tried again."""
         try:
             fcntl.ioctl(new, _FICLONE, old)
         except OSError as error:

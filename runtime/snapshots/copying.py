@@ -1,6 +1,7 @@
-"""The snapshotter that works anywhere: each snapshot is a whole tree.
+"""The snapshotter that works on any file system: each snapshot is a whole tree.
 
-An active one has the tree of its parent, where nobody reads that and it can be unpacked again; else a copy of it.
+An active snapshot takes over the tree of its parent if nobody reads that and it can be unpacked again, else it has a
+copy of it.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, never
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCKED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 COPIED = "copied"
-"""The file beside a tree that is written to, older than everything that was changed in it since it was its parent's."""
+"""A file beside a tree that is written to. It is older than all changes of the tree since that was the parent's."""
 
 
 def is_copy(directory: Path) -> bool:
@@ -33,19 +34,21 @@ def is_copy(directory: Path) -> bool:
 class CopyingSnapshotter(SnapshotDirectory):
     """Whole trees in *directory*; see `Snapshotter` for what the methods promise.
 
-    Who reads a tree has a shared lock on its root directory. A tree that nobody has locked may be taken over: the
-    committed snapshot is gone then. The directory of an active snapshot also holds ``copied``, a file made right after
-    the copy: files that changed later have a later change time, so that `changes` reads only few of the others. Beside
-    a tree that was taken over is its listing (`listing.py`), made before the first process sees it.
+    A process that reads a tree has a shared lock on its root directory. A tree that nobody has locked may be taken
+    over: the committed snapshot is gone then. The directory of an active snapshot also holds ``copied``, a file made
+    right after the copy: files that changed later have a later change time, so that `changes` reads only few others. A
+    tree that was taken over has a listing beside it (`listing.py`), made before the first process sees the tree.
     """
 
     def __init__(self, directory: Path) -> None:
         """Use *directory*, which is created when it is missing."""
         super().__init__(directory)
         self._sources: dict[str, int] = {}
-        """The parents of active snapshots that are copies, open and so locked."""
+        """The open and locked parents of the active snapshots that are copies, by the keys of these."""
         self._viewed: dict[str, int] = {}
+        """The open and locked trees of which `view` returned the root, by name."""
         self._taken: set[str] = set()
+        """The keys of the active snapshots that took over their tree."""
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
         """See `SnapshotDirectory.begin_use`."""
@@ -58,7 +61,7 @@ class CopyingSnapshotter(SnapshotDirectory):
         return self._committed(name) is not None
 
     def topmost(self, names: Sequence[str]) -> int:
-        """See `Snapshotter.topmost`: of a chain, often the last alone is there."""
+        """See `Snapshotter.topmost`. Parents may be missing, because their trees were taken over."""
         there = set(self._names_on_disk())
         found = (place for place in range(len(names), 0, -1) if names[place - 1] in there)
         return next((place for place in found if self.exists(names[place - 1])), 0)
@@ -102,7 +105,7 @@ class CopyingSnapshotter(SnapshotDirectory):
         with suppress(FileNotFoundError):
             tree = os.open(path, _LOCKED)
             try:
-                # Whoever takes it over has it locked for a moment.
+                # A process that takes the tree over has it locked while it looks for readers.
                 fcntl.flock(tree, fcntl.LOCK_SH)
                 is_there = still_at(tree, path)
             except BaseException:
@@ -121,6 +124,7 @@ class CopyingSnapshotter(SnapshotDirectory):
         elif is_listed(path):
             yield from listed_changes(path, path / COPIED, before or self._lost(active))
         else:
+            # Without a listing nothing is known of the tree before: `root` was not called.
             raise SnapshotError(f"nothing has seen the tree of {active.key}, which was taken over")
 
     def commit(self, active: Active, name: str) -> None:
@@ -163,7 +167,7 @@ class CopyingSnapshotter(SnapshotDirectory):
         path = self._tree(parent).parent
         self._sweep_once()
         key = new_key()
-        # Under the lock nobody removes it; and who opens its tree meanwhile looks again whether it is still there.
+        # Under the lock nobody removes the snapshot. Who opened its tree just before finds by `still_at` that it moved.
         with exclusive(self._directory / "lock"):
             lock = _lock_unread(path)
             if lock is None:
@@ -174,7 +178,8 @@ class CopyingSnapshotter(SnapshotDirectory):
         self._taken.add(key)
         active = Active(key=key, parent=parent, directory=self._directory / key / "fs", format=DiskFormat.TREE)
         try:
-            # Written now, so that its change time is not before the last change of the tree (`list_tree`).
+            # Written although it has this content: its change time must not be before the last change of the tree
+            # (`list_tree`).
             (self._directory / key / "boot").unlink()
             (self._directory / key / "parent").write_text(parent, encoding="ascii")
         except BaseException:
@@ -192,7 +197,7 @@ class CopyingSnapshotter(SnapshotDirectory):
         drop_listing(path)
 
     def _lost(self, active: Active) -> Callable[[], int]:
-        """Return what opens the parent of *active* for who cannot make it again."""
+        """Return the *before* of a caller that has none: the parent is opened, if another process has made it again."""
         return lambda: self.open(active.parent)
 
     def _tree(self, name: str) -> Path:
@@ -220,9 +225,9 @@ def _copy(source: int, directory: Path) -> None:
 
 
 def _lock_unread(path: Path) -> int | None:
-    """Return the lock of the committed snapshot at *path*; None when somebody reads its tree, or removes it.
+    """Lock the committed snapshot at *path* and return the lock; None when somebody reads its tree, or removes it.
 
-    Raises NoSuchSnapshot when it is not there any more.
+    The tree is locked to see whether somebody reads it, and not any more when this returns. Raises NoSuchSnapshot.
     """
     try:
         lock = os.open(path, _LOCKED)

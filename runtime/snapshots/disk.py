@@ -1,4 +1,4 @@
-"""Snapshots on disk: what the snapshotters of this host share. See `runtime.snapshots.snapshotter` for the terms."""
+"""Snapshots on disk: the part that both snapshotters share. See `runtime.snapshots.snapshotter` for the terms."""
 
 import errno
 import fcntl
@@ -19,17 +19,17 @@ _PREFIX = "tmp-"
 
 
 class SnapshotDirectory:
-    """Where snapshots lie on disk; what the two snapshotters share. They add how a tree is made and looked at.
+    """The directory of snapshots. The two snapshotters add how a tree is made, read and compared.
 
-        lock                        held while a committed snapshot is dropped
-        empty/                      the tree of no snapshot
-        sha256-<hex>/fs/            a committed snapshot: its tree, or its difference
-                     parent boot    the name of its parent, and the boot that it was committed in
-        tmp-<random>/fs/ parent     an active snapshot, flocked by its process
+        lock                        held while a committed snapshot is removed or taken over
+        empty/                      an empty tree
+        sha256-<hex>/fs/            a committed snapshot: its tree, or the difference to its parent
+                     parent boot    the name of its parent, and the boot in which it was committed
+        tmp-<random>/fs/ parent     an active snapshot; its process holds a lock (flock) on the directory
 
-    A committed directory appears by one rename, complete. Its data is not flushed: what a former boot committed cannot
-    be trusted, counts as missing and is dropped when met. All of it is 0700, so that no user of the host can run or
-    read what an image holds; only ``fs`` has the mode of the image's root.
+    A committed directory appears by one rename, complete. Its data is not flushed, so one of an earlier boot may be
+    incomplete: it counts as missing, and is removed when it is found. The directories have the mode 0700, so that no
+    user of the host can run or read what an image holds; only ``fs`` has the mode of the image's root.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -52,7 +52,7 @@ class SnapshotDirectory:
         path = self._active_path(active)
         self._seal(path)
         (path / "boot").write_text(boot_id(), encoding="ascii")
-        while not _renamed(path, final):
+        while not _renamed(path, final):  # the name is taken, but `_committed` removes one of an earlier boot
             if self._committed(name) is not None:
                 self.discard(active)
                 return
@@ -79,7 +79,7 @@ class SnapshotDirectory:
         return self._retired(path)
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
-        """Claim what is used from now on, also what was found already."""
+        """See `Snapshotter.begin_use`. What an earlier user found is claimed anew."""
         self.claim = claim
 
     def names(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class SnapshotDirectory:
         return path
 
     def _sweep_once(self) -> None:
-        """Remove what killed builders left; until something is written or removed it is in nobody's way."""
+        """Remove what killed builders left, before the first change here. Processes that only read save the time."""
         if not self._swept:
             self._swept = True
             self._sweep()
@@ -125,7 +125,7 @@ class SnapshotDirectory:
         return self._directory / name.replace(":", "-")
 
     def _committed(self, name: str) -> Path | None:
-        """Return the directory of a committed snapshot, None when there is none; one of a former boot is dropped."""
+        """Return the directory of a committed snapshot, None when there is none; one of an earlier boot is removed."""
         path = self._place(name)
         if self._is_current(path):
             return path
@@ -138,7 +138,7 @@ class SnapshotDirectory:
         return None
 
     def _parent(self, path: Path) -> str | None:
-        """Return the parent that a directory names; that of a committed snapshot never changes and is read once."""
+        """Return the parent of the snapshot in *path*. That of a committed one never changes and is read once."""
         parent = self._parents.get(path.name)
         if parent is None:
             parent = _read(path / "parent") or ""
@@ -147,7 +147,7 @@ class SnapshotDirectory:
         return parent or None
 
     def _is_current(self, path: Path) -> bool:
-        """Return whether a committed directory is of this boot and has all its parts; else it is made again."""
+        """Return whether the committed snapshot in *path* is of this boot and has all its parts."""
         return _read(path / "boot") == boot_id() and _read(path / "parent") is not None and (path / "fs").is_dir()
 
     def _names_on_disk(self) -> list[str]:
@@ -158,13 +158,13 @@ class SnapshotDirectory:
         return [name for name in names if _NAME.fullmatch(name)]
 
     def _drop(self, path: Path) -> None:
-        """Take a committed directory that is not current out of sight, then remove it."""
+        """Remove a committed directory, unless it is current by now."""
         self._retired(path, keep_current=True)()
 
     def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
-        """Take a committed directory out of sight by one rename; return what removes it. Works on a full disk."""
+        """Rename a committed directory, so that it is none any more; return what removes it. Works on a full disk."""
         grave = self._directory / new_key()
-        # Under the lock nobody else drops, so what is renamed is what was looked at.
+        # Under the lock nobody else removes or replaces it, so what is renamed is what was looked at.
         with exclusive(self._directory / "lock"):
             if keep_current and self._is_current(path):
                 return _done
@@ -173,14 +173,14 @@ class SnapshotDirectory:
             except FileNotFoundError:
                 return _done
             try:
-                # Its own lock, so that no sweep takes it away in the middle.
+                # Locked like an active snapshot, so that no sweep removes it at the same time.
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 path.rename(grave)
             except BaseException:
                 os.close(lock)
                 raise
         self._parents.pop(path.name, None)
-        # Nobody stands in the way of its parent any more.
+        # So that it is not the parent's child any more, which may be removed now as well.
         (grave / "parent").unlink(missing_ok=True)
         return lambda: self._remove_held(grave, lock)
 
@@ -199,7 +199,7 @@ def new_key() -> str:
 
 
 def make_root_directory(path: Path) -> None:
-    """Make the directory of the tree of a new snapshot in *path*."""
+    """Make the empty tree of a new snapshot in *path*, with the mode 0755 whatever the umask."""
     (path / "fs").mkdir()
     (path / "fs").chmod(0o755)
 
@@ -222,13 +222,13 @@ def _make_ready(directory: Path) -> None:
         spread(directory)
         (directory / "empty").mkdir(mode=0o755, exist_ok=True)
     if not (directory / "lock").exists():
-        # Made now, since a disk that is full later is cleared under it.
+        # Made now: when the disk is full, it is needed to remove something.
         (directory / "lock").touch(mode=0o600)
 
 
 @cache
 def boot_id() -> str:
-    """Return the kernel's name for the time since it was started."""
+    """Return the text by which the kernel identifies the time since the host was booted."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 

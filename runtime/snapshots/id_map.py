@@ -1,7 +1,7 @@
-"""Whose ids the files of snapshots have: those of the host, or others that a user namespace makes of them.
+"""The id map of this process, which decides what owners the files of a snapshot have on the disk.
 
-A file that belongs to user 1 of an image has another owner on the disk under each map. Trees that were made under one
-mean nothing under another, so each map has trees of its own, side by side.
+A file of user 1 of an image belongs to user 1 of the host when root unpacks it, and to another one in each user
+namespace. Trees that were made under one map have wrong owners under another, so each map has its own set of trees.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pybuild.runtime.ownership.record import is_begun
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 
 _FILES = ("uid_map", "gid_map")
-_ALL = "0:0+4294967295"
+_ALL = "0:0+4294967295"  # every id is itself; the last number of 32 bits is no id
 
 
 @cache
@@ -28,14 +28,15 @@ def is_host_map(found: str) -> bool:
 
 
 def is_of_user(found: str) -> bool:
-    """Return whether root of *found* is an ordinary user of the host."""
+    """Return whether root under the map *found* is an ordinary user outside."""
     return not found.startswith("0:0+")
 
 
 def tree_suffix(*, overlay: bool) -> str:
-    """Return what the name of a directory of trees ends with, "" for those of the host's root.
+    """Return the suffix of the name of the directory for trees under the map of this process, "" for the host's root.
 
-    Their overlays differ in attributes, too: what root of a user namespace hides is not hidden for that of the host.
+    That of overlays also depends on their extended attributes: whiteouts and opaque directories that root of a user
+    namespace marked are not recognised by the host's root.
     """
     found = id_map()
     attributes = overlay_xattr_prefix() if overlay else "trusted.overlay."
@@ -50,7 +51,7 @@ def check_owner(uid: int, gid: int, what: str) -> None:
     Raises:
         UnmappedOwner: it has none, as in a user namespace with fewer ids than an image has owners.
     """
-    if is_begun():  # owners are recorded, and are no ids
+    if is_begun():  # owners are recorded beside the files, and need no ids here
         return
     users, _, groups = id_map().partition("/")
     for kind, number, ranges in (("user", uid, users), ("group", gid, groups)):
@@ -65,7 +66,7 @@ def _span(part: str) -> range:
 
 
 def _ranges(text: str) -> str:
-    """Return the lines of a map as ranges, those that continue each other as one."""
+    """Return the lines of a map as INSIDE:OUTSIDE+COUNT; lines that continue each other become one range."""
     joined: list[list[int]] = []
     for line in text.splitlines():
         inside, outside, count = map(int, line.split())

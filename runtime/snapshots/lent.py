@@ -1,8 +1,9 @@
-"""Directories that lie in an active snapshot for the time of one run, where no mounts can be had: cache mounts.
+"""Cache mounts where nothing can be mounted: their directories are *lent* to an active snapshot for one run.
 
-They are moved there, and must not go with the snapshot, however its builder ends. So a record of them lies beside the
-tree; who removes an active snapshot calls `take_back` first. They are known by their inode, because a step may move
-them, and no process that has one as its working directory may live on: "..", once it is outside, would lead there too.
+They are moved into its tree, and must not be removed with the snapshot, however its builder ends. So a record of them
+is kept beside the tree, and whoever removes an active snapshot calls `take_back` first. They are found by their inode,
+because a step may move them. All processes of the step are ended before: for one whose working directory is in a lent
+directory, ".." would lead out of its root once that is back in its place.
 """
 
 import json
@@ -22,7 +23,7 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @frozen
 class Lent:
-    """A directory: where it belongs, and what it is."""
+    """A lent directory: the path *home* where it belongs, its identity, and its mode and owner."""
 
     home: str
     device: int
@@ -33,7 +34,7 @@ class Lent:
 
     @staticmethod
     def of(home: Path) -> "Lent":
-        """Return the directory that lies at *home*."""
+        """Return the description of the directory that is at *home* now."""
         found = home.lstat()
         return Lent(
             home=os.fspath(home),
@@ -46,9 +47,10 @@ class Lent:
 
 
 def record(directory: Path, mark: int, lent: tuple[Lent, ...]) -> None:
-    """Note that *lent* lie in the tree of the active snapshot in *directory*, or will in a moment.
+    """Record that *lent* are in the tree of the active snapshot in *directory*, or will be in a moment.
 
-    Processes that see the tree have *mark*.
+    *mark* is that of the processes that see the tree. Called before a directory is moved, since the builder may be
+    killed in between.
     """
     rows = [[each.home, each.device, each.inode, each.mode, each.uid, each.gid] for each in lent]
     new = directory / f"{_RECORD}.new"
@@ -57,9 +59,9 @@ def record(directory: Path, mark: int, lent: tuple[Lent, ...]) -> None:
 
 
 def take_back(directory: Path) -> None:
-    """End the processes that see the active snapshot in *directory*, and bring home what was lent to it.
+    """End the processes that see the active snapshot in *directory*, and move what was lent to it back to its home.
 
-    What was removed inside is made again, empty. Nothing was lent, and all was taken back, are no errors.
+    A directory that the step removed is made again, empty. It is no error if nothing was lent, or is lent any more.
     """
     try:
         found = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
@@ -78,7 +80,7 @@ def take_back(directory: Path) -> None:
 
 
 def _moved_home(tree: int, lent: Lent) -> bool:
-    """Move the directory home from wherever it is in *tree*; False when it is nowhere."""
+    """Move the directory home from wherever it is in *tree*; return False when it is not there."""
     pending = [""]
     while pending:
         path = pending.pop()

@@ -1,11 +1,11 @@
-"""What a tree was like before a step changed it, for a step that works on the tree itself and not on a copy.
+"""The listing of a tree, by which is found what a step changed that works on the tree itself and not on a copy.
 
-A listing has the inode and the status of every file, and the extended attributes of directories. That is enough to find
-what changed, but for the old content of a file that was touched and left with the status that it had: then the tree
-before must be there to compare with, made again.
+A listing has the inode and the status of every file, and the extended attributes of directories. A file is the same if
+it has its old inode and status, and a change time (ctime) before the listing: the kernel sets the change time at each
+change, and a process can only give it an earlier one by setting back the clock of the host.
 
-A file whose inode is where it was, with the same status, and has not been changed since the listing is the same. The
-kernel sets the change time of an inode, and nothing sets it back but the clock of the host.
+A file with its old status and a newer change time may have other content or attributes. It is compared with the tree
+from before the step, which has to be made again.
 """
 
 import json
@@ -35,12 +35,12 @@ from pybuild.runtime.stopping import check
 _LISTING = "listing"
 _RETURNED = "returned"
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LENGTH = 8
-_MOMENT = 0.0005
+_LENGTH = 8  # bytes of the number before each record, its size
+_MOMENT = 0.0005  # seconds until another look at the clock of the file system
 
 
-# Of each file: inode, links, what `essence` returns, and the extended attributes of a directory, None of others. Plain
-# tuples, which marshal takes, and of which a large tree has many.
+# Of each file: inode, number of links, what `essence` returns, and the extended attributes of a directory, else None.
+# Plain tuples, because marshal writes no instances of classes.
 _Row = tuple[int, int, tuple[int, ...], dict[str, bytes] | None]
 _INODE, _LINKS, _ESSENCE, _XATTRS = range(4)
 
@@ -53,8 +53,8 @@ def is_listed(directory: Path) -> bool:
 def list_tree(directory: Path, mark: Path) -> None:
     """Write the listing of the tree ``fs`` in *directory*, then make the file *mark*, older than all later changes.
 
-    The clock of a file system stands still for some milliseconds at a time. So *mark* is made when that of the last
-    change before has passed.
+    The clock of a file system advances in steps of some milliseconds. So *mark* is touched until its time is later than
+    that of the last change before the listing, which is the file ``parent``.
     """
     before = directory / f"{_LISTING}.new"
     tree = os.open(directory / "fs", _DIRECTORY)
@@ -74,15 +74,15 @@ def list_tree(directory: Path, mark: Path) -> None:
 
 
 def drop_listing(directory: Path) -> None:
-    """Remove the listing of a snapshot whose tree is not worked on any more."""
+    """Remove the listing of the snapshot in *directory*, in which no step will run any more."""
     for name in (_LISTING, _RETURNED):
         (directory / name).unlink(missing_ok=True)
 
 
 def note_returned(directory: Path, files: list[tuple[int, int]]) -> None:
-    """Note that *files* were out of reach of the step, and did not change though their change time did.
+    """Record that *files* are the same although their change time is newer: they were moved out of reach of the step.
 
-    Each is an inode and the change time that it has now.
+    Each is an inode and the change time that it has now, in nanoseconds.
     """
     with (directory / _RETURNED).open("w", encoding="ascii") as file:
         json.dump(files, file)
@@ -91,7 +91,7 @@ def note_returned(directory: Path, files: list[tuple[int, int]]) -> None:
 def listed_changes(directory: Path, mark: Path, before: Callable[[], int]) -> Iterator[Change]:
     """Yield what changed in the tree ``fs`` in *directory* since `list_tree`, as `changes.tree_changes` does.
 
-    *before* opens the tree as it was. It is called when contents must be compared.
+    *before* opens the tree as it was. It is called at the first file whose content must be compared.
     """
     with ExitStack() as stack:
         new = os.open(directory / "fs", _DIRECTORY)
@@ -128,13 +128,13 @@ def _walk(tree: int) -> Iterator[tuple[str, list[tuple[str, _Row]]]]:
 
 
 class _Listing:
-    """A listing that is read along with a walk in the same order; directories that are gone are passed over."""
+    """A listing that is read during a walk in the same order, so that one directory of it is in memory at a time."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def rows(self, path: str) -> dict[str, _Row]:
-        """Return the rows of the directory at *path*."""
+        """Return the rows of the directory at *path*. Directories before it, which are gone, are skipped."""
         while length := self._file.read(_LENGTH):
             found, rows = marshal.loads(self._file.read(int.from_bytes(length, "little")))  # noqa: S302 - written here
             if found == path:
@@ -143,6 +143,8 @@ class _Listing:
 
 
 class _Comparison:
+    """The comparison of a tree with its listing, as that of two trees in `changes`."""
+
     def __init__(
         self,
         new: int,
@@ -197,7 +199,7 @@ class _Comparison:
         return TreeStep(entry.name, change, Place(path, paired=before is not None and before[_XATTRS] is not None))
 
     def _is_untouched(self, row: _Row, now: os.stat_result) -> bool:
-        # The status as well, for a clock that was set back meanwhile.
+        # The status is compared, too, in case that the clock was set back.
         return now.st_ino == row[_INODE] and now.st_ctime_ns < self._listed_ns and essence(now) == row[_ESSENCE]
 
     def _is_same(self, place: Place, entry: DirectoryEntry, before: _Row, new: int) -> bool:
@@ -206,7 +208,7 @@ class _Comparison:
             return False
         if xattrs is not None:
             return read_xattrs(f"/proc/self/fd/{new}/{entry.name}") == xattrs
-        if now.st_nlink > links:
+        if now.st_nlink > links:  # a layer holds a new hard link only together with the file (`changes`)
             return False
         if now.st_ino == inode and (inode, now.st_ctime_ns) in self._returned:
             return True

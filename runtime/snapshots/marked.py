@@ -1,6 +1,7 @@
-"""Processes of a run whose keeper has died: the kernel kills them, and this waits for it; or it kills them itself.
+"""Ends the processes of a run in a chroot (`runtime.chrooted`) after its keeper has died.
 
-All of them have the mark of their run as a limit without effect (`inside/keeper.py`), which everybody may read.
+The kernel kills them with their tracer, the keeper, but some may still live a moment later. They are known by the mark
+of their run: the value of RLIMIT_LOCKS, which has no effect, is inherited, and is shown to everybody in /proc.
 """
 
 import os
@@ -11,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 _BITS = 62
-"""Less than what means no limit, and than a signed number."""
+"""Of a mark, so that it is neither RLIM_INFINITY nor negative where 64 bits are signed."""
 _LINE = b"Max file locks"
 
 
 def new_mark() -> int:
-    """Return a mark that no other run has."""
+    """Return a random mark. Its highest bit is set, so it is larger than any limit that somebody would choose."""
     return secrets.randbits(_BITS) | 1 << (_BITS - 1)
 
 
@@ -38,7 +39,7 @@ def _living(mark: int) -> Iterator[int]:
             continue
         with suppress(ProcessLookupError):
             pidfd = os.pidfd_open(int(name))
-            # Once more: the number may have been given to another process.
+            # Read again after the pidfd was opened: the number may have been given to another process before.
             if _mark_of(name) == mark and not _has_ended(pidfd):
                 yield pidfd
             else:

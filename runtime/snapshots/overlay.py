@@ -1,7 +1,7 @@
 """The snapshotter on overlayfs: a committed snapshot is the difference to its parent, in the format of overlayfs.
 
-Whole trees are read through detached mounts. Such a mount is in no directory and ends with its descriptor, so a builder
-that is killed leaves no mount behind.
+Whole trees are read through detached mounts. Such a mount is attached to no directory and ends with its descriptor, so
+a builder that is killed leaves none.
 """
 
 import os
@@ -54,13 +54,13 @@ class OverlaySnapshotter(SnapshotDirectory):
         return True
 
     def topmost(self, names: Sequence[str]) -> int:
-        """See `Snapshotter.topmost`: one that is there has all below it."""
+        """See `Snapshotter.topmost`. A bisection, because a snapshot that exists has all of its parents."""
         if not names or self.exists(names[-1]):
             return len(names)
         return bisect_left(range(len(names) - 1), True, key=lambda place: not self.exists(names[place]))
 
     def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:  # noqa: ARG002 - as it is
-        """See `Snapshotter.prepare`: nothing is copied here."""
+        """See `Snapshotter.prepare`. The parent stays, because nothing has to be copied."""
         top = None if parent is None else self._chain(parent)[0]
         path = self._begin(parent)
         layer_format = DiskFormat.TREE if parent is None else DiskFormat.OVERLAY
@@ -68,8 +68,8 @@ class OverlaySnapshotter(SnapshotDirectory):
         try:
             (path / "work").mkdir(mode=0o700)
             if top is not None:
-                # The root of an overlay has the owner, mode and times of its uppermost directory, so each new one
-                # starts with those of its parent.
+                # The root of an overlay has the owner, mode and times of its upper directory, so those are made the
+                # ones of the parent.
                 _copy_directory_status(top, active.directory)
         except BaseException:
             self.discard(active)
@@ -102,7 +102,7 @@ class OverlaySnapshotter(SnapshotDirectory):
 
     def _changes(self, path: Path, parent: str | None) -> Iterator[Change]:
         with SafeRoot.open_host(path / "fs") as upper:
-            # A step that changed nothing left an empty directory: no need to mount its parent for a comparison.
+            # After a step that changed nothing the directory is empty, and the parent need not be mounted.
             if os.listdir(path / "fs"):
                 with SafeRoot(self.open(parent)) as lower:
                     yield from overlay_changes(upper.fd, lower)
@@ -153,7 +153,7 @@ class OverlaySnapshotter(SnapshotDirectory):
                 raise NoSuchSnapshot(following)
             chain.append(path / "fs")
             following = self._parent(path)
-            # Each step of a build adds one directory to a chain that is known.
+            # Mostly the chain of the parent is remembered, since each step of a build adds one directory to it.
             if (known := self._chains.get(following or "")) and known[0].exists():
                 chain.extend(known)
                 break
@@ -163,7 +163,10 @@ class OverlaySnapshotter(SnapshotDirectory):
 
 
 def open_root(root: Root, scratch: Path) -> int:
-    """Return an O_PATH descriptor of the tree of *root*, as a detached mount. No sandbox may use *root* meanwhile."""
+    """Return an O_PATH descriptor of the tree of *root*, as a detached mount. No sandbox may use *root* meanwhile.
+
+    overlayfs does not define what happens when two mounts share an upper directory.
+    """
     if isinstance(root, DirectoryRoot):
         return os.open(root.path, _DIRECTORY)
     return mount_tree(root.lowers[::-1], scratch, upper=root.upper, work=root.work, lasting=root.lasting)
@@ -179,7 +182,7 @@ def mount_tree(
 ) -> int:
     """Make a detached mount of an overlay of *lowers*, topmost first; return an O_PATH descriptor of its root.
 
-    Kernels that cannot make a detached mount of so many directories mount it in *scratch* for a moment.
+    On kernels that cannot do that it is mounted in the directory *scratch* for a moment.
     """
     with ExitStack() as stack:
 
@@ -201,7 +204,7 @@ def mount_tree(
 
 
 def _mount_and_detach(layers: OpenLayers, attributes: int, scratch: Path) -> int:
-    """Mount with mount(2) and detach at once; the descriptor keeps the mount alive."""
+    """Mount with mount(2) and detach the mount at once; it exists until the descriptor is closed."""
     point, lock = new_locked_directory(scratch, "tmp-")
     try:
         mount_classic(layers, attributes, os.fspath(point))

@@ -1,8 +1,8 @@
-"""Mounts overlays from descriptors, for the builder and for the sandbox child: by fsconfig, else by mount(2).
+"""Mounts overlays from descriptors, for the builder and for the sandbox child: by fsconfig(2), else by mount(2).
 
-What fsconfig makes is attached nowhere. Older kernels cannot take lower directories one by one (``lowerdir+``), and
-some filters know no fsopen; there the classic call needs a place, which the caller finds, because the builder lets go
-of it at once and the sandbox keeps it. Errors are OSErrors.
+fsconfig makes a mount that is attached nowhere. Older kernels cannot add lower directories one by one (``lowerdir+``),
+and the filters of some containers refuse fsopen. mount(2) needs a directory to mount on, which the caller chooses: the
+builder detaches the mount at once, and the sandbox keeps it. Errors are OSErrors.
 """
 
 import os
@@ -21,15 +21,15 @@ MAX_LOWERS = 500
 """The kernel's limit."""
 UNSUPPORTED = (EINVAL, ENOSYS)
 """What `mount_detached` fails with where `mount_classic` may still work."""
-# redirect_dir and metacopy would let a layer name other paths of its lower layers, and changes would no longer lie
-# where they show. xino keeps one st_dev and stable inode numbers when the layers are on several file systems.
+# With redirect_dir or metacopy a layer could use the content of other paths below it, and the upper directory would not
+# hold all that was changed. xino keeps one st_dev and stable inode numbers when layers are on several file systems.
 _OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"), ("xino", "on"))
 
 
 class OpenLayers:
     """The open directories of an overlay: *lowers* topmost first, *writable* is () or (upper, work).
 
-    What is written to a *lasting* one reaches the disk as on any file system; to another one, as it happens.
+    In a *lasting* one fsync(2) works as on any file system; in others it does nothing.
     """
 
     __slots__ = ("_lasting", "_userxattr", "lowers", "writable")
@@ -50,14 +50,14 @@ class OpenLayers:
 
     def flags(self) -> list[str]:
         """Return the options without a value."""
-        # Volatile (Linux 5.10): nothing is synced, neither inside nor for the whole file system when it is unmounted;
-        # what survives a crash unflushed is dropped by its boot id, not trusted.
+        # Volatile (Linux 5.10): nothing is synced, neither when a program asks for it nor, for the whole file system
+        # below, at unmount. Snapshots of an earlier boot are removed, so incomplete ones are never used.
         volatile = ["volatile"] if self.writable and not self._lasting else []
         return [*volatile, *(["userxattr"] if self._userxattr else [])]
 
 
 def mount_detached(layers: OpenLayers, attributes: int) -> int:
-    """Return a mount of *layers* that is attached nowhere. The error has the kernel's own words."""
+    """Return a mount of *layers* that is attached nowhere. An error has the text that the kernel logged."""
     fs = fsopen("overlay")
     try:
         fsconfig_string(fs, "source", "overlay")
@@ -78,9 +78,9 @@ def mount_detached(layers: OpenLayers, attributes: int) -> int:
 
 
 def mount_classic(layers: OpenLayers, attributes: int, place: str, *, names: str = "/proc/self/fd/") -> None:
-    """Mount *layers* on *place*. *names* is what descriptors are found by; "" for a caller that stands among them.
+    """Mount *layers* on *place*. Their paths are *names* and the descriptor, with "" for a caller in /proc/self/fd.
 
-    The options must fit into a page: some 200 directories by their whole names, 1000 by their numbers alone.
+    The options must fit into a page: some 200 directories by their whole paths, 1000 by their numbers alone.
     """
     options = ["lowerdir=" + ":".join(f"{names}{fd}" for fd in layers.lowers)]
     options += (f"{key}={names}{fd}" for key, fd in layers.directories())
@@ -90,7 +90,7 @@ def mount_classic(layers: OpenLayers, attributes: int, place: str, *, names: str
 
 
 def _magic(fd: int) -> str:
-    # A name without commas and colons, short, and one that shows nothing of the host in the sandbox's mountinfo.
+    # A path that is short, needs no escapes (commas, colons) and shows nothing of the host in the sandbox's mountinfo.
     return f"/proc/self/fd/{fd}"
 
 

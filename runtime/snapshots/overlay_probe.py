@@ -1,8 +1,8 @@
-"""Whether overlayfs can be used on a file system, found out by using it.
+"""Whether overlayfs can be used on a file system, found out by a trial.
 
 A mount that succeeds proves little: in a user namespace without the option userxattr, removing a directory of a lower
-layer fails afterwards, and some file systems cannot hold whiteouts. "Not supported" and "failed" are distinguished by
-what the kernel answers: a full or broken disk must not make a store keep whole copies from then on.
+layer fails afterwards, and some file systems cannot hold whiteouts. An error that does not mean "not supported" is
+raised: a full or broken disk must not make a store keep whole trees from then on.
 """
 
 import os
@@ -40,7 +40,7 @@ def overlay_refusal(directory: Path) -> OSError | None:
 def _try_overlay(path: Path) -> None:
     for name in ("lower/folder/inner", "upper", "work"):
         (path / name).mkdir(parents=True)
-    # Where there are no attributes overlayfs says EIO when it needs one, as for a bad disk.
+    # Tried directly: overlayfs would fail with EIO where it cannot set an attribute, as it does on a bad disk.
     opaque = f"{overlay_xattr_prefix()}opaque"
     os.setxattr(path / "lower", opaque, b"n")
     merged = mount_tree([path / "lower"], path, upper=path / "upper", work=path / "work")

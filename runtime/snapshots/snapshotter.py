@@ -9,11 +9,11 @@
     the committed snapshot that an active one starts from; None for an empty root. An active snapshot is never a parent.
 *lasting*
     a writable snapshot in a directory of the caller's, such as that of a container: no sweep removes it, and it
-    outlives its process and its boot. Its parent is kept, or made again, by whoever has it.
+    outlives its process and the boot. The caller keeps its parent, or makes it again.
 
-A commit under a name that exists already is not an error: another builder made the same tree first, and this copy is
-dropped. Committed snapshots are derived data: each can be made again by unpacking the blob of its layer, so a store
-survives the loss of any of them, and after an unclean boot they are dropped rather than trusted.
+A commit under a name that exists already is not an error: another builder made the same tree first, and this one is
+removed. Committed snapshots are derived data: each can be made again by unpacking the blobs of its layers. So a store
+survives the loss of any of them, and those of an earlier boot are removed, since they may be incomplete.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,17 +27,17 @@ from pybuild.runtime.snapshots.change import Change
 
 
 def never() -> bool:
-    """Return False."""
+    """Return False: the *spare* of a parent that must stay."""
     return False
 
 
 class DiskFormat(Enum):
-    """How a layer lies in the directory of an active snapshot."""
+    """In which form a layer is unpacked into the directory of an active snapshot."""
 
     OVERLAY = "overlay"
     """Only the difference: whiteouts are character devices 0:0, opaque directories carry the overlay xattr."""
     TREE = "tree"
-    """The whole tree: a whiteout is carried out at once."""
+    """The whole tree: what a whiteout names is removed when it is unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,22 @@ class Active:
 
 
 class Snapshotter(Protocol):
-    """Keeps trees by name and hands out writable ones that start from them."""
+    """Keeps trees by name, and makes writable ones that begin as one of them."""
 
     def exists(self, name: str) -> bool:
-        """Return whether *name* is committed (at some moment; another process may remove it)."""
+        """Return whether *name* is committed. Another process may remove it at any time."""
         ...
 
     def topmost(self, names: Sequence[str]) -> int:
-        """Return how many of *names*, snapshots on top of each other, need not be made: up to the last that exists."""
+        """Return how many of *names*, a chain of parents and children, need not be made: up to the last that exists."""
         ...
 
     def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:
         """Make a new active snapshot. Raises NoSuchSnapshot when *parent* is not committed.
 
-        Where this saves a copy, and *spare* returns that the parent can be made again, its tree becomes that of the new
-        snapshot, and the parent is gone. `root` is then to be called before the tree is changed, or no `changes` is.
+        A snapshotter that would have to copy the parent may use the tree of the parent itself, if *spare* returns that
+        it can be made again. The parent is gone then, and `changes` works only if `root` was called before the tree was
+        changed.
         """
         ...
 
@@ -78,16 +79,17 @@ class Snapshotter(Protocol):
         ...
 
     def open(self, name: str | None) -> int:
-        """Return an O_DIRECTORY file descriptor of the whole tree of a committed snapshot (None: empty tree).
+        """Return a descriptor of the directory with the whole tree of a committed snapshot, an empty one for None.
 
-        Nothing is mounted anywhere that outlives the descriptor; the caller closes it. Raises NoSuchSnapshot.
+        The caller closes it. No mount outlives it. Raises NoSuchSnapshot.
         """
         ...
 
     def changes(self, active: Active, before: Callable[[], int] | None = None) -> Iterator[Change]:
         """Yield what *active* changes over its parent: parents before children, names in byte order per directory.
 
-        *before* opens the tree of the parent, made again if it is gone; called where there is no other way to tell.
+        *before* opens the tree of the parent, which is made again if it is gone. It is called only if contents must be
+        compared with those of a parent whose tree was taken over.
         """
         ...
 
@@ -107,23 +109,23 @@ class Snapshotter(Protocol):
         ...
 
     def commit(self, active: Active, name: str) -> None:
-        """Give the tree its final *name*; the active snapshot is gone afterwards."""
+        """Give the tree its final *name*. *active* cannot be used any more."""
         ...
 
     def discard(self, active: Active) -> None:
-        """Drop an active snapshot. Idempotent."""
+        """Remove an active snapshot. Idempotent."""
         ...
 
     def remove(self, name: str) -> None:
-        """Drop a committed snapshot. Idempotent. Raises SnapshotError while others stand on it: they go first."""
+        """Remove a committed snapshot. Idempotent. Raises SnapshotError while it is the parent of another one."""
         ...
 
     def retire(self, name: str) -> Callable[[], None]:
-        """Do the part of `remove` that takes no time: it is out of sight; return what frees the space."""
+        """Do the quick part of `remove`, after which *name* does not exist; return a function that frees the space."""
         ...
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
-        """Call *claim* with the name of each snapshot before it is looked for."""
+        """Call *claim* with the name of each snapshot before it is looked for, so that nobody removes it meanwhile."""
         ...
 
     def names(self) -> tuple[str, ...]:

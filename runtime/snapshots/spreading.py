@@ -13,7 +13,7 @@ TOP_OF_HIERARCHY = 0x20000
 def spread(directory: Path) -> None:
     """Make ext4 put each directory in *directory* into another part of the disk, as it does with home directories.
 
-    In one part with those that were just removed, each new file may have to search for a free inode for long.
+    Next to directories that were just removed, ext4 may search long for a free inode for each new file.
     """
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -22,7 +22,7 @@ def spread(directory: Path) -> None:
         flags[0] |= TOP_OF_HIERARCHY
         fcntl.ioctl(handle, _SET_FLAGS, flags)
     except OSError:
-        # Another file system, or another user's directory: it is a hint alone.
+        # Another file system, or another user's directory. Nothing depends on this hint but speed.
         return
     finally:
         os.close(handle)
