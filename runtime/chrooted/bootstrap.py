@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-gc.disable()  # as `runtime.sandbox.inside.bootstrap`
+gc.disable()  # for the reason in `runtime.sandbox.inside.bootstrap`
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
 from pybuild.runtime.chrooted.inside.keeper import keep  # noqa: E402 - after the line that it needs

@@ -1,7 +1,7 @@
-"""The filter of a step that has nothing around it but a chroot, beside the usual one: the stricter answer counts.
+"""The filter that a step in a chroot has in addition to the usual one. Of two answers the kernel takes the stricter.
 
-Without namespaces root of a step is root beside the builder. What names other processes is left to the keeper
-(`inside/calls.py`), or refused where it does so in memory, where no filter can look.
+Without namespaces, root of a step could act on any process of root. So calls that name a process by an argument are
+left to the keeper (`inside/calls.py`), and those that do so in memory, which a filter cannot read, are refused.
 """
 
 import os
@@ -35,9 +35,11 @@ _REFUSED = """
     chroot pivot_root mount umount umount2 fsopen fsmount fspick open_tree move_mount mount_setattr unshare setns
     open_by_handle_at migrate_pages move_pages bpf perf_event_open keyctl userfaultfd
 """
-"""Ways into other processes, and out of the root; with those that the usual filter refuses, in case it is another."""
+"""Calls by which a process can enter another one, or leave the root. The usual filter refuses some of them as well, but
+the user may have given another one."""
 _ABSENT = "clone3 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register"
-"""Calls that name processes in memory or by descriptors which a socket may hand out; programs do without."""
+"""Calls whose arguments are in memory, or a pidfd, which may have come over a socket. They fail with ENOSYS, for which
+programs have another way."""
 _PID_AT = {
     "tkill": (ONE, 0),
     "tgkill": (ONE, 0),
@@ -52,6 +54,7 @@ _PID_AT = {
     "setpriority": (PRIORITY, 1),
     "ioprio_set": (IO_PRIORITY, 1),
 }
+# The flags CLONE_NEW* of clone(2) together, and numbers of fcntl(2), ioctl(2) and setrlimit(2).
 _NEW_NAMESPACES, _CLONE_UNTRACED = 0x7E020000, 0x00800000
 _RLIMIT_LOCKS = 10
 _F_SETOWN, _F_SETOWN_EX = 8, 15
@@ -59,6 +62,7 @@ _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
 
 
 def _tracing(kind: int, place: int) -> Code:
+    """Return the program that stops the caller for the keeper, which receives `calls.code` of the call."""
     return returning(TRACE | code(kind, place))
 
 
@@ -76,7 +80,10 @@ def _clone() -> Code:
 
 
 def _locks(place: int, otherwise: Code) -> Code:
-    """Let nobody change the limit that marks a process; pam_limits sets all that there are."""
+    """Return the program that ignores changes of RLIMIT_LOCKS, the mark, and has *otherwise* for other limits.
+
+    They seem to succeed, because pam_limits sets every limit and fails if one is refused.
+    """
     return _chosen(place, {_RLIMIT_LOCKS: returning(SUCCEED)}, otherwise)
 
 
@@ -107,24 +114,24 @@ _PATH_AT = {"open": 0, "openat": 1, "openat2": 1}
 
 @cache
 def opening_filter() -> tuple[bytes, tuple[tuple[int, int], ...]]:
-    """Return the program that passes on what is opened, and the numbers of its calls with the places of their paths."""
+    """Return the program that passes calls of open(2) on, and their numbers, each with the place of the path."""
     tables = MACHINES[os.uname().machine]
     notified = returning(NOTIFY)
     blocks = []
     for arch, table in tables:
         codes = {number: notified if name in _PATH_AT else returning(ALLOW) for name, number in table.items()}
         blocks.append((arch, intervals(codes, returning(ALLOW), returning(ENOSYS))))
-    # No two architectures of a machine have one number for different ones of them.
+    # One mapping for all architectures of a machine, since none has the number of one of these calls for another.
     calls = tuple((number, _PATH_AT[name]) for _, table in tables for name, number in table.items() if name in _PATH_AT)
     return packed(whole(blocks)), calls
 
 
 @cache
 def own_filter() -> bytes:
-    """Return the program for this machine.
+    """Return the filter for this machine.
 
     Raises:
-        SandboxUnavailable: there is no table for it.
+        SandboxUnavailable: there is no table of its system calls.
     """
     machine = os.uname().machine
     if machine not in MACHINES or machine not in ptrace.MACHINES:

@@ -1,4 +1,4 @@
-"""A copy of a file or a directory, as it is, at another place; data is shared where the file system can."""
+"""Copies a file or a directory with its whole status; the blocks of a file are shared where the file system can."""
 
 import fcntl
 import os
@@ -11,9 +11,9 @@ _FICLONE = 0x40049409
 
 
 def copy_into(source: int, parent: int, name: str) -> None:
-    """Copy what the O_PATH descriptor *source* is to *name* in the directory *parent*, and close *source*.
+    """Copy the file or directory of the O_PATH descriptor *source* to *name* in the directory *parent*.
 
-    Raises OSError for what is neither a file nor a directory.
+    Closes *source*. Raises OSError if it is neither a file nor a directory.
     """
     try:
         mode = os.fstat(source).st_mode
@@ -37,7 +37,7 @@ def _copy_directory(source: int, parent: int, name: str) -> None:
 
 
 def _copy_file(source: int, parent: int, name: str) -> None:
-    # The kernel's own link to what is open: it follows no other link.
+    # Opens the file of the descriptor itself, whatever is at its path by now.
     old = os.open(f"/proc/self/fd/{source}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)

@@ -1,4 +1,4 @@
-"""What a `Spec` mounts, put into the tree of a chroot: files are written, directories copied or lent."""
+"""Puts the mounts of a `Spec` into the tree of a chroot: files are written, directories copied or lent."""
 
 import os
 from collections.abc import Callable
@@ -29,14 +29,14 @@ _SYSTEM = {b"/proc": fill_proc, b"/sys": system.make_sys, b"/dev": system.make_d
 
 @frozen
 class Filled:
-    """*streams* are both ends of standard output and error, those to read from first; *hidden* is to be handed out."""
+    """What `fill` has made: *streams*, as `system.open_streams` returns them, and the *hidden* content of secrets."""
 
     streams: tuple[tuple[int, int], ...]
     hidden: tuple[Hidden, ...]
 
 
 def fill(places: Places, what: Spec) -> Filled:
-    """Put /proc, /sys, /dev and all mounts of *what* into the tree; return what comes of it."""
+    """Put /proc, /sys, /dev and all mounts of *what* into the tree, outer ones first."""
     for target in SYSTEM_DIRECTORIES:
         with Operation("make", target):
             places.put(target, partial(_directory, _MODES[target], _SYSTEM[target]), directory=True)
@@ -66,7 +66,7 @@ def _place(places: Places, mount: Mount, devices: tuple[bytes, ...]) -> bytes:
         else:
             make, directory = _maker(mount, places)
             path = places.put(target, make, directory=directory)
-    # Once more, by the place where the symlinks of the image led to.
+    # Checked again with the real path, since a symlink of the image may lead there.
     refuse_system_directory(operation, path, devices)
     return path
 
@@ -101,6 +101,7 @@ def _file(mount: FileMount, parent: int, name: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with open(os.open(name, flags, 0o600, dir_fd=parent), "wb") as file:
         if mount.secret:
+            # The content never reaches the disk: `inside.opener` returns it to whoever opens this file.
             os.ftruncate(file.fileno(), len(mount.content))
         else:
             file.write(mount.content)
@@ -109,7 +110,7 @@ def _file(mount: FileMount, parent: int, name: str) -> None:
 
 
 def _mode_at(places: Places, mount: Tmpfs) -> int:
-    """Return the mode of the directory that *mount* hides."""
+    """Return the mode of the directory that *mount* hides, which Docker gives to a tmpfs without a mode."""
     try:
         found = open_inside(places.tree, os.fsencode(mount.target))
     except OSError:  # there is none
@@ -138,7 +139,7 @@ def _directory(mode: int, fill: Callable[[int], None] | None, parent: int, name:
 
 
 def _bound(mount: Bind) -> tuple[Make, bool]:
-    """Return what makes a copy of a file or directory of the host; what is written there is lost with the copy."""
+    """Return what makes a copy of a file or directory of the host, or a link to a socket, and if it is a directory."""
     path = mount.host_path
     if path.is_socket():
         return partial(_linked, path), False
@@ -156,7 +157,7 @@ def _linked(path: Path, parent: int, name: str) -> None:
 
 
 def _bound_inside(mount: BindRoot) -> tuple[Make, bool]:
-    """Return what makes a copy of a part of another root: of one of ours, which are trees here."""
+    """Return what makes a copy of a path in another root, which must be a tree, and whether it is a directory."""
     if not isinstance(mount.root, DirectoryRoot):
         raise SandboxUnavailable("isolation chroot works on copies alone", "unset $PYBUILD_SNAPSHOTTER")
     root = os.open(mount.root.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

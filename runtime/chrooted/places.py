@@ -1,7 +1,8 @@
-"""What stands in for mounts after a chroot: things put into the tree for one run, and taken out again.
+"""Replaces mounts after a chroot: puts files and directories into the tree for one run, and takes them out again.
 
-What was there is moved aside and comes back. Directories keep their times, as below a mount, unless the step changes
-them. Targets are found by descriptor inside the tree, while nothing runs in it.
+What was at such a place is moved into a directory beside the tree, and back after the run. The directories above keep
+their times, as they would with mounts, unless the step changes them. Targets are resolved inside the tree by
+descriptor, while no process runs in it.
 """
 
 import os
@@ -18,11 +19,11 @@ from pybuild.runtime.snapshots.listing import note_returned
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ASIDE = "aside"
 Make = Callable[[int, str], None]
-"""Makes something of this name in an open directory."""
+"""Takes an open directory and a name, and makes something of this name in it."""
 
 
 class Places:
-    """The places in the tree ``fs`` of the active snapshot in *directory* where something stands for one run."""
+    """The places in the tree ``fs`` of the active snapshot in *directory* that have other content for one run."""
 
     def __init__(self, directory: Path, mark: int) -> None:
         """Processes of the run have *mark*."""
@@ -37,7 +38,7 @@ class Places:
         record(directory, mark, ())
 
     def put(self, target: bytes, make: Make, *, directory: bool) -> bytes:
-        """Let *make* make what stands at *target* from now on; return the path in the tree where that is.
+        """Have *make* make a file, or with *directory* a directory, at *target*; return its path without symlinks.
 
         Raises OSError when something of the other kind is there, or the place cannot be reached.
         """
@@ -47,7 +48,7 @@ class Places:
         return place.path
 
     def lend(self, target: bytes, home: Path) -> bytes:
-        """Move the directory *home* to *target*, from where it comes back at the end."""
+        """Move the directory *home* to *target* until `restore`; return its path in the tree."""
         place = self._clear(target, directory=True)
         place.lent = Lent.of(home)
         self._lent = (*self._lent, place.lent)
@@ -57,6 +58,7 @@ class Places:
         return place.path
 
     def _clear(self, target: bytes, *, directory: bool) -> "_Place":
+        """Move what is at *target* aside, which is made first if it is missing, so that its parents exist."""
         point = self._stubs.open(self.tree, target, directory=directory)
         try:
             path = os.fsencode(os.readlink(f"/proc/self/fd/{point}").removeprefix(self._root))
@@ -71,7 +73,7 @@ class Places:
         return place
 
     def restore(self) -> None:
-        """Take out all that was put in, the last first. No process may be left that sees the tree."""
+        """Take out everything, in the reverse order. No process that sees the tree may be left."""
         returned = []
         try:
             while self._places:
@@ -90,26 +92,29 @@ class Places:
 
 
 class _Place:
-    """One of them: *name* in the directory *parent*, and what that was, as *aside* in a directory out of sight."""
+    """One place: *name* in the directory *parent*. What was there is called *aside* in the directory for that."""
 
     def __init__(self, parent: int, path: bytes, name: str, aside: str) -> None:
         self.parent, self.path, self.name, self.aside = parent, path, name, aside
         self.before = os.fstat(parent)
         self.moved: os.stat_result | None = None
-        """What was there, right after it was moved out of sight."""
+        """The status of what was there, right after it was moved aside, which changes its change time."""
         self.lent: Lent | None = None
 
     def keep_times(self) -> None:
         os.utime(".", ns=(self.before.st_atime_ns, self.before.st_mtime_ns), dir_fd=self.parent)
 
     def restore(self, aside: int) -> list[tuple[int, int]]:
-        """Put back what was there; return it as `note_returned` takes it, unless it changed by another link."""
+        """Put back what was there, and return it as `note_returned` takes it.
+
+        The list is empty if it was changed meanwhile, which a step can do by another hard link.
+        """
         now = os.fstat(self.parent)
         returned = []
         if self.lent is not None:
             self._bring_home(self.lent)
         remove_tree(self.parent, self.name)
-        # Its directory may have been removed: then it goes with that, as everything else there.
+        # The step may have removed the directory above: then what was there counts as removed, too.
         with suppress(FileNotFoundError):
             found = os.stat(self.aside, dir_fd=aside, follow_symlinks=False)
             os.rename(self.aside, self.name, src_dir_fd=aside, dst_dir_fd=self.parent)
@@ -120,7 +125,7 @@ class _Place:
         return returned
 
     def _bring_home(self, lent: Lent) -> None:
-        """Move it home if it still is where it was put; `take_back` finds it elsewhere."""
+        """Move the directory home if it is where it was put; `take_back` finds it if the step has moved it."""
         with suppress(FileNotFoundError):
             found = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
             if (found.st_dev, found.st_ino) == (lent.device, lent.inode):

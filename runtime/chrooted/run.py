@@ -1,4 +1,4 @@
-"""Runs a `Spec` after a chroot alone: puts everything into the tree, starts a keeper, takes everything out again."""
+"""Runs a `Spec` with isolation chroot: puts its mounts into the tree, starts a keeper, takes the mounts out again."""
 
 import os
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _NOTE = (
 _CAPABILITIES = DEFAULT & ~mask("SYS_CHROOT")
 _said: set[str] = set()
 _tried: dict[int, SandboxUnavailable | None] = {}
-"""What came of the trial on each file system, by its device."""
+"""The result of the trial on each file system, by its device number; None for a success."""
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
     """Run the process of *what*, as `runtime.sandbox.launcher.run` does.
 
     Raises:
-        SandboxUnavailable: this host permits no chroot, or *what* asks for something that it cannot give.
+        SandboxUnavailable: this host does not permit what is needed, or *what* needs something that a chroot lacks.
         SandboxError: as `launcher.run`.
     """
     isolation.check_commands()
@@ -88,7 +88,10 @@ def _placed(directory: Path, number: int) -> Iterator[Places]:
 
 
 def _snapshot(what: Spec) -> Path:
-    """Return the directory of the active snapshot that *what* runs in. Raises SandboxUnavailable when it is none."""
+    """Return the directory of the active snapshot in which *what* runs. Raises SandboxUnavailable for another root.
+
+    `COPIED` is beside the tree of a `CopyingSnapshotter` only.
+    """
     match what.root:
         case DirectoryRoot(path=path, read_only=False) if (path.parent / COPIED).exists():
             return path.parent
@@ -96,7 +99,7 @@ def _snapshot(what: Spec) -> Path:
 
 
 def _check(what: Spec, directory: Path) -> None:
-    """Raise SandboxUnavailable for what a chroot cannot give, and where none can be had."""
+    """Raise SandboxUnavailable if *what* asks for something that a chroot lacks, or the trial fails on this host."""
     asked = {
         "--security=insecure": what.insecure,
         "a network of its own": what.network is not Network.HOST,
@@ -121,7 +124,7 @@ def _check(what: Spec, directory: Path) -> None:
 
 
 def _tell_sizes(what: Spec, output: Output) -> None:
-    """Say which sizes nothing holds: what stands in for a tmpfs is a directory."""
+    """Warn of sizes that are not limited, since a tmpfs is a directory here."""
     sized = [f"the tmpfs at {mount.target}" for mount in what.mounts if isinstance(mount, Tmpfs) and mount.size]
     if what.limits.shm_size is not None:
         sized.append("/dev/shm")  # noqa: S108 - a name in a message

@@ -1,6 +1,6 @@
-"""What is in /sys and /dev after a chroot: a few regular files and device nodes, made for one run.
+"""The content of /sys and /dev after a chroot: a few regular files, device nodes and FIFOs, made for one run.
 
-Nothing here leads to the host: there are no directories of it, and no links that only the kernel can follow.
+Nothing in them leads out of the root, as directories of the host or links like /proc/self/fd would.
 """
 
 import os
@@ -31,11 +31,12 @@ def make_dev(dev: int) -> None:
 
 
 def open_streams(dev: int) -> list[tuple[int, int]]:
-    """Return both ends of each FIFO in *dev*, the one that is read first."""
+    """Return for each FIFO in *dev* the end to read from and the end to write to."""
     return [_ends(dev, name) for name in STREAMS]
 
 
 def _ends(dev: int, name: str) -> tuple[int, int]:
+    # Without O_NONBLOCK, opening a FIFO for reading waits until another process opens it for writing.
     reader = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=dev)
     try:
         writer = os.open(name, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=dev)

@@ -1,6 +1,7 @@
-"""The program that tries a chroot out: ``python -I -S trial.py DIRECTORY WHAT...``, where trees of images lie.
+"""Tries what isolation chroot needs: ``python -I -S trial.py DIRECTORY WHAT...``, with the DIRECTORY of the trees.
 
-It prints a line for each WHAT: the errno, 0 when it worked, and the name. What it makes in DIRECTORY it removes.
+It is a program of its own, because a trial changes its process. It prints a line for each WHAT: the errno, 0 for
+success, and the name. What it makes in DIRECTORY it removes.
 """
 
 import os
@@ -27,13 +28,13 @@ def try_chroot(directory: str) -> None:
 
 
 def try_filter(_directory: str) -> None:
-    """Give up privileges, and have a filter."""
+    """Set no_new_privs and a filter of system calls."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     set_seccomp_filter(_ALLOWING)
 
 
 def try_trace(_directory: str) -> None:
-    """Follow another process."""
+    """Trace another process."""
     child = os.fork()
     if child == 0:
         signal.pause()
@@ -51,7 +52,7 @@ def try_nodes(directory: str) -> None:
 
 
 def try_programs(directory: str) -> None:
-    """Execute a program."""
+    """Make a program that can be executed: the file system must not be mounted with noexec."""
     path = f"{directory}/program"
     with open(path, "w", encoding="ascii") as file:
         file.write("#!/nonexistent\n")
@@ -61,7 +62,7 @@ def try_programs(directory: str) -> None:
 
 
 def try_devices(directory: str) -> None:
-    """Be refused a device that no container has, the log of the kernel: images may have nodes of any device."""
+    """Fail unless the kernel log is refused, a device that no container has: images may have nodes of any device."""
     try:
         os.close(os.open(_node(directory, "kmsg", _KMSG), os.O_WRONLY | os.O_NONBLOCK))
     except PermissionError:

@@ -1,4 +1,4 @@
-"""The keeper of a chroot: child of the fork server, tracer and reaper of all that runs inside."""
+"""The keeper of a chroot: a child of the fork server that traces and reaps every process inside."""
 
 import os
 
@@ -24,11 +24,11 @@ from pybuild.runtime.sandbox.inside.process import become, give_up_chroot
 from pybuild.runtime.wire import Operation
 
 RLIMIT_LOCKS = 10
-"""A limit without effect since Linux 2.4.25, which passes over fork and exec: the mark of a run."""
+"""The limit that marks the processes of a run. It has no effect since Linux 2.4.25, and fork and exec keep it."""
 
 
 def keep(plan_fd: int, status_fd: int, parent: int) -> None:
-    """Run as the child of the process *parent*. Never returns."""
+    """Run as the keeper, a child of the process *parent*. Never returns."""
     with Status(status_fd) as status:
         depend_on(parent)
         plan = read_record(plan_fd)
@@ -51,15 +51,17 @@ def keep(plan_fd: int, status_fd: int, parent: int) -> None:
         send(ours, b"x")
         if plan.opening is not None:
             _answer_opens(ours, plan)
+        # While this process has the streams open, the builder does not read their end.
         for fd in (ours, plan_fd, 1, 2):
             os.close(fd)
         status.ended(tracer.follow())
 
 
 def _answer_opens(channel: int, plan: ChrootPlan) -> None:
+    """Receive the listener of the filter for secrets, start the opener with it, and let the process continue."""
     opening = plan.opening
     _, listeners = receive(channel, 1)
-    if opening is None or not listeners:  # it has failed, and said so
+    if opening is None or not listeners:  # the process has failed, and has reported why
         return
     fork_opener(listeners[0], plan.root, opening.hidden, opening.calls)
     os.close(listeners[0])
@@ -73,9 +75,9 @@ def _join(files: tuple[bytes, ...]) -> None:
 
 
 def _begin(plan: ChrootPlan, keeper: int) -> None:
-    """Become the program of *plan*, once the process at the other end of *keeper* follows this one."""
+    """Become the program of *plan*, once the keeper, at the other end of the socket *keeper*, traces this process."""
     prctl(PR_SET_PDEATHSIG, SIGKILL)
-    # Who may follow a process may look into it: for the moment that this takes.
+    # Tracing a process that is not dumpable takes CAP_SYS_PTRACE, which containers lack.
     prctl(PR_SET_DUMPABLE, 1)
     send(keeper, b"x")
     if not receive(keeper, 0)[0]:
@@ -96,5 +98,5 @@ def _begin(plan: ChrootPlan, keeper: int) -> None:
         with Operation("listen to what is opened"):
             send(keeper, b"l", seccomp_listener(plan.opening.filter))
             receive(keeper, 0)
-    # Landlock takes a second ruleset that says nothing of renames between directories for one that forbids them.
+    # scoped: a second ruleset of Landlock that does not name files would forbid renames between directories.
     become(plan.process, root, scoped=True)

@@ -1,8 +1,9 @@
-"""Hands out what must not lie in the tree: a process that hears of each file that a step opens.
+"""The opener: a process that is asked at each open(2) of a step with secrets, whose content must not be in the tree.
 
-In the tree stands a file without the content, by which it is known. Whoever opens that gets a descriptor of the
-content, which is in memory. All else is left to the kernel, so that being wrong about a path shows nothing. The process
-has the root of the step, and takes the ids of who asks: /proc tells no more to a root without CAP_SYS_PTRACE.
+In the tree is a file without the content, which is recognised by its inode. A caller that opens it gets a descriptor of
+the content, which is in memory. All other calls are left to the kernel, so a path that was resolved wrongly gives
+nothing away. The opener has the root of the step, and takes the user and group of the caller to resolve a path: without
+CAP_SYS_PTRACE, root may not look into the /proc entries of another user's process.
 """
 
 import fcntl
@@ -20,13 +21,13 @@ _ADD_SEALS = 1033
 _READ = 0o4
 _OPENAT2, _FLAGS_OF_HOW = 437, 8
 Ids = tuple[int, int, tuple[int, ...]]
-"""User, group and groups that files are opened with."""
+"""The user, the group and the supplementary groups of a caller that decide what it may open."""
 
 
 def fork_opener(listener: int, root: bytes, hidden: tuple[Hidden, ...], calls: tuple[tuple[int, int], ...]) -> None:
-    """Start the process. It ends with the caller, and when nobody is left who could ask.
+    """Start the opener. It ends with the caller, and when no process with the filter of *listener* is left.
 
-    *calls* are the numbers of the calls that it hears of, each with the place of the path among the arguments.
+    *calls* are the numbers of the calls that it is asked about, each with the place of the path among the arguments.
     """
     parent = os.getpid()
     if os.fork():
@@ -45,7 +46,7 @@ class _Opener:
         close_range(4)
         self._listener, self._calls = Listener(3), calls
         self._contents = {(each.device, each.inode): _sealed(each.content) for each in hidden}
-        # Paths of callers begin with their number, in this directory (`Caller`).
+        # `Caller` finds a caller by its number in the working directory, as there is no /proc below the new root.
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.chroot(root)
         os.fchdir(proc)
@@ -76,7 +77,7 @@ class _Opener:
         elif not _may_read(found, ids):
             self._listener.answer(call, -EACCES)
         else:
-            # Opened anew, so that each has a position of its own.
+            # Opened again, because a copy of the descriptor would share the position in the file with others.
             fd = os.open(b"self/fd/%d" % content, os.O_RDONLY | os.O_CLOEXEC)
             self._listener.hand_over(call, fd, close_on_exec=bool(flags & os.O_CLOEXEC))
             os.close(fd)
@@ -88,7 +89,7 @@ class _Opener:
         return int.from_bytes(caller.read(value, _FLAGS_OF_HOW), "little")
 
     def _found(self, caller: Caller, ids: Ids) -> os.stat_result | None:
-        """Return what the caller opens, if that is one of ours."""
+        """Return the status of the file that the caller opens if it is that of a secret, else None."""
         place = self._calls[caller.call.number]
         directory = signed(caller.call.arguments[place - 1]) if place else AT_FDCWD
         user, group, _ = ids
@@ -96,7 +97,7 @@ class _Opener:
         try:
             path = caller.text(caller.call.arguments[place])
             opened = caller.open(caller.place(directory, path), follow=True)
-        except OSError:  # nothing is there, or it may not be reached: the kernel will say so
+        except OSError:  # nothing is there, or the caller may not reach it: the kernel will give the error
             return None
         finally:
             set_file_ids(0, 0)

@@ -1,7 +1,7 @@
-"""The keeper as tracer of all that runs inside: the kernel kills it when the keeper ends, however that ends.
+"""The keeper as the tracer of all processes inside: the kernel kills them when the keeper ends, however it ends.
 
-What is forked is traced from its first moment and has no way out: the filter refuses clone(2) with CLONE_UNTRACED, and
-who is traced cannot be traced by another. The price is a stop at each fork, exec and signal.
+A process is traced from its fork on, and cannot escape: the filter refuses clone(2) with CLONE_UNTRACED, and a traced
+process can have no other tracer. The price is a stop at each fork, exec and signal.
 """
 
 import os
@@ -14,20 +14,20 @@ from pybuild.runtime.sandbox.inside.plan import END
 
 _STOPPING = (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
 _WALL = 0x40000000
-"""Threads as well."""
+"""__WALL of waitpid(2): also for threads, and for children whose end sends another signal than SIGCHLD."""
 
 
 class Tracer:
-    """All processes and threads that come from one, which is a child of this process."""
+    """A child of this process, and all processes and threads that descend from it."""
 
     __slots__ = ("_first", "_inside")
 
     def __init__(self, first: int) -> None:
-        """Follow *first*, which must wait meanwhile. All signals of this process must be held back."""
+        """Trace *first*, which must wait for that. All signals of this process must be blocked."""
         ptrace.seize(first)
         self._first = first
         self._inside = {first}
-        """Those that were not waited for: the kernel gives their numbers to nobody else."""
+        """The numbers of those that have not been reaped, which the kernel gives to no other process."""
 
     def follow(self) -> int:
         """Pass signals on until the first process has ended, then end all others; return its wait status.
@@ -49,7 +49,10 @@ class Tracer:
             self._end()
 
     def _serve(self) -> int | None:
-        """Handle all that has happened; return the wait status of the first process once it has ended."""
+        """Handle all stops and ends; return the wait status of the first process once it has ended.
+
+        One SIGCHLD may stand for several of them.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | _WALL)
@@ -66,6 +69,7 @@ class Tracer:
             self._go_on(pid, status)
 
     def _go_on(self, pid: int, status: int) -> None:
+        """Let a stopped process continue; one that SIGSTOP or a terminal has stopped stays so until SIGCONT."""
         event, signal = status >> 16, os.WSTOPSIG(status)
         if event == 0:
             ptrace.go_on(pid, signal)
@@ -79,10 +83,11 @@ class Tracer:
             ptrace.go_on(pid)
 
     def _take(self, pid: int, event: int) -> None:
+        """Note who is new, and answer a call that the filter leaves to the tracer."""
         if event in {ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE}:
             self._inside.add(ptrace.event_message(pid))
         elif event == ptrace.EVENT_EXEC:
-            # A thread that execs becomes the first one of its process, and has its number from then on.
+            # A thread that execs takes the number of its process, and the other threads end.
             former = ptrace.event_message(pid)
             if former != pid:
                 self._inside.discard(former)
@@ -92,7 +97,7 @@ class Tracer:
                 ptrace.answer(pid, -errno)
 
     def _end(self) -> None:
-        """Kill what is left, and wait until nothing is; what is new by then has stopped before its first step."""
+        """Kill all that are left, and reap until there is none. One that is forked meanwhile stops before it runs."""
         for pid in self._inside:
             _kill(pid)
         while True:

@@ -1,11 +1,11 @@
-"""What the builder hands to the keeper of a chroot."""
+"""The records that the builder sends to the keeper of a chroot."""
 
 from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.wire import Record
 
 
 class Hidden(Record):
-    """Content for the file of this *device* and *inode*, which must not be on a disk."""
+    """The *content* of a secret, for which a file of its size with this *device* and *inode* stands in the tree."""
 
     __slots__ = ("content", "device", "inode")
 
@@ -14,9 +14,10 @@ class Hidden(Record):
 
 
 class HiddenFiles(Record):
-    """What is handed out to who opens something: *hidden*.
+    """The secrets of a step, for its opener.
 
-    *filter* is a program beside all others that passes on *calls*: numbers, each with the place of its path.
+    *filter* is the program of one more filter, which passes *calls* on to the opener: their numbers, each with the
+    place of the path among the arguments.
     """
 
     __slots__ = ("calls", "filter", "hidden")
@@ -26,12 +27,12 @@ class HiddenFiles(Record):
 
 
 class ChrootPlan(Record):
-    """All that the keeper needs.
+    """What the keeper needs for one run.
 
-    *root* is the directory to become the root, in which everything is placed already. *cgroups* are the
-    ``cgroup.procs`` files to join. *mark* is a number by which processes of this run are known (`leftovers`).
-    *filter* is a program beside that of *process*, which leaves some calls to the keeper. *opening* is None where
-    nothing is handed out.
+    *root* is the directory that becomes the root, with everything in the place of mounts. *cgroups* are the
+    ``cgroup.procs`` files to join. *mark* is the number that marks the processes of this run (`snapshots.marked`).
+    *filter* is the program of a filter in addition to that of *process*, which leaves some calls to the keeper.
+    *opening* is None for a step without secrets.
     """
 
     # In the order of the constructor.
