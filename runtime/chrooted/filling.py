@@ -57,6 +57,7 @@ def _depth(mount: Mount) -> int:
 
 
 def _place(places: Places, mount: Mount, devices: tuple[bytes, ...]) -> bytes:
+    """Put what replaces *mount* into the tree, and return its path there. *devices* are the names in /dev."""
     target = os.fsencode(normpath("/" + str(mount.target).lstrip("/")))
     operation = Operation(f"place {_kind(mount)} at", target)
     refuse_system_directory(operation, target, devices)
@@ -153,6 +154,7 @@ def _bound(mount: Bind) -> tuple[Make, bool]:
 
 
 def _linked(path: Path, parent: int, name: str) -> None:
+    # A copy of a socket would have nobody who listens.
     os.link(path, name, dst_dir_fd=parent)
 
 

@@ -102,6 +102,7 @@ class _Place:
         self.lent: Lent | None = None
 
     def keep_times(self) -> None:
+        """Give *parent* the times that it had before something was put into it."""
         os.utime(".", ns=(self.before.st_atime_ns, self.before.st_mtime_ns), dir_fd=self.parent)
 
     def restore(self, aside: int) -> list[tuple[int, int]]:

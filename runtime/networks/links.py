@@ -47,6 +47,7 @@ def links() -> list[Link]:
 
 
 def _link(message: memoryview) -> Link:
+    """Return the interface that an RTM_NEWLINK message describes, which is given without its header."""
     number = _LINK.unpack_from(message)[2]
     name, master = "", 0
     rest = message[_LINK.size :]

@@ -167,7 +167,8 @@ class CopyingSnapshotter(SnapshotDirectory):
         path = self._tree(parent).parent
         self._sweep_once()
         key = new_key()
-        # Under the lock nobody removes the snapshot. Who opened its tree just before finds by `still_at` that it moved.
+        # Under the lock nobody removes the snapshot. A reader that waited for the lock of the tree, and finds it still
+        # at its place because this process has not renamed it yet, is not noticed.
         with exclusive(self._directory / "lock"):
             lock = _lock_unread(path)
             if lock is None:

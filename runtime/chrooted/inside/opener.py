@@ -83,6 +83,7 @@ class _Opener:
             os.close(fd)
 
     def _flags(self, caller: Caller) -> int:
+        """Return the flags of the call: an argument or, of openat2(2), the first member of a struct in memory."""
         value = caller.call.arguments[self._calls[caller.call.number] + 1]
         if caller.call.number != _OPENAT2:
             return value
@@ -107,6 +108,7 @@ class _Opener:
 
 
 def _ids_of(tid: int) -> Ids:
+    """Return the ids of a thread for files: the last of the four numbers in the lines Uid and Gid of its status."""
     with open(b"%d/status" % tid, "rb", buffering=0) as file:
         lines = dict(line.partition(b":")[::2] for line in file.readall().splitlines())
     user, group = (int(lines[name].split()[3]) for name in (b"Uid", b"Gid"))
@@ -114,6 +116,7 @@ def _ids_of(tid: int) -> Ids:
 
 
 def _may_read(found: os.stat_result, ids: Ids) -> bool:
+    """Return whether the owner and mode of the file in the tree permit *ids* to read it, as the kernel decides it."""
     user, group, groups = ids
     mode = S_IMODE(found.st_mode)
     if user in {0, found.st_uid}:
