@@ -3,6 +3,7 @@
 `python -m tests.contracts.structure` prints the figures and what stands behind them.
 """
 
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.contracts.kinds import PROGRAM, PROGRAMS, PROMISE, PROMISES, TABLES, kinds
 from tests.contracts.structure import REPOSITORY, Structure, figures
 
-# A little above the figures of today, so that one more of a kind needs no edit here, and ten more do.
+# At the figures of today, or a little above where one more of a kind is usual.
 LIMITS = {
     "modules in the largest directory": 25,
     "lines of the longest file": 349,
@@ -28,7 +29,7 @@ LIMITS = {
     "modules that a warm build loads": 63,
     "directories in import cycles": 0,
 }
-LONGEST = 300
+LONG, LONGEST = 250, 300
 LONGER = {"runtime/kernel/syscalls.py", "builder/content/selection.py", "grammar/nodes.py"}
 """Files that may have more than `LONGEST` lines: each is one table, or one set of rules, that is read as a whole."""
 
@@ -44,8 +45,13 @@ def found(structure: Structure) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_no_figure_is_worse_than_its_limit(name: str, found: dict[str, int]) -> None:
-    assert found[name] <= LIMITS[name]
+def test_no_figure_is_worse_than_its_limit(name: str, found: dict[str, int], structure: Structure) -> None:
+    files = sorted(structure.files().items(), key=itemgetter(1))
+    grown = ", ".join(f"{path} ({lines})" for path, lines in files if lines > LONG)
+    assert found[name] <= LIMITS[name], (
+        f"{name}: divide what has grown, or raise the limit with a reason; `python -m tests.contracts.structure` shows "
+        f"what is behind the figures, and files of more than {LONG} lines are {grown}"
+    )
 
 
 def test_no_file_is_longer_than_what_can_be_read_at_once(structure: Structure) -> None:
