@@ -167,13 +167,16 @@ class CopyingSnapshotter(SnapshotDirectory):
         path = self._tree(parent).parent
         self._sweep_once()
         key = new_key()
-        # Under the lock nobody removes the snapshot. A reader that waited for the lock of the tree, and finds it still
-        # at its place because this process has not renamed it yet, is not noticed.
+        # Under this lock nobody removes the snapshot.
         with exclusive(self._directory / "lock"):
-            lock = _lock_unread(path)
-            if lock is None:
+            locks = _lock_unread(path)
+            if locks is None:
                 return None
-            path.rename(self._directory / key)
+            lock, tree = locks
+            try:
+                path.rename(self._directory / key)
+            finally:
+                os.close(tree)  # not earlier: who waits for it, to read the tree, must find it gone from its place
         self._parents.pop(path.name, None)
         self._held[key] = lock
         self._taken.add(key)
@@ -225,26 +228,22 @@ def _copy(source: int, directory: Path) -> None:
         os.close(target)
 
 
-def _lock_unread(path: Path) -> int | None:
-    """Lock the committed snapshot at *path* and return the lock; None when somebody reads its tree, or removes it.
+def _lock_unread(path: Path) -> tuple[int, int] | None:
+    """Return locks of the committed snapshot at *path* and of its tree; None when somebody reads it, or removes it.
 
-    The tree is locked to see whether somebody reads it, and not any more when this returns. Raises NoSuchSnapshot.
+    Raises NoSuchSnapshot.
     """
+    opened: list[int] = []
     try:
-        lock = os.open(path, _LOCKED)
-    except FileNotFoundError:
-        raise NoSuchSnapshot(path.name) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        tree = os.open("fs", _LOCKED, dir_fd=lock)
-        try:
-            fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(tree)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    except BaseException:
-        os.close(lock)
+        for name in (path, path / "fs"):
+            opened.append(os.open(name, _LOCKED))
+            fcntl.flock(opened[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        for fd in opened:
+            os.close(fd)
+        if isinstance(error, FileNotFoundError):
+            raise NoSuchSnapshot(path.name) from None
+        if isinstance(error, BlockingIOError):
+            return None
         raise
-    return lock
+    return opened[0], opened[1]

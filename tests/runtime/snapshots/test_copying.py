@@ -139,6 +139,27 @@ def test_who_opens_a_tree_in_the_moment_it_is_taken_over_is_told(
     assert len(os.listdir("/proc/self/fd")) == len(descriptors) + 1  # the lock of the active snapshot
 
 
+def test_nobody_begins_to_read_a_tree_after_the_look_for_readers_and_before_it_is_moved(
+    keeper: CopyingSnapshotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move, refused = Path.rename, []
+
+    def tried(path: Path, target: Path) -> Path:
+        tree = os.open(path / "fs", os.O_RDONLY)
+        try:
+            fcntl.flock(tree, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refused.append(path)
+        finally:
+            os.close(tree)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "rename", tried)
+    active = keeper.prepare(FIRST, spare=sure)
+    assert len(refused) == 1
+    keeper.discard(active)
+
+
 def test_the_last_of_a_chain_stands_for_those_below_it(keeper: CopyingSnapshotter) -> None:
     keeper.commit(keeper.prepare(FIRST, spare=sure), SECOND)
     assert [keeper.topmost(names) for names in ((), (FIRST,), (FIRST, SECOND), (FIRST, SECOND, THIRD))] == [0, 0, 2, 2]
