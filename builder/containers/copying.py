@@ -127,6 +127,8 @@ def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, 
     there = new.stat(place)
     if there is None and place.endswith("/") and not S_ISDIR(status.st_mode):
         raise ContainerError(f"no such directory: /{place}")
+    if there is not None and not place.endswith("/"):
+        place = new.real(place)  # through a symlink to a file its target is written, not the link
     into = there is not None and S_ISDIR(there.st_mode)
     name = called if path == "." and called else last_name(path)
     where = f"{place.rstrip('/')}/{name}" if into and not (contents and S_ISDIR(status.st_mode)) else place.rstrip("/")

@@ -107,6 +107,15 @@ def test_a_symlink_is_copied_unless_it_is_to_be_followed(trees: tuple[Path, Path
     assert (new / "followed").read_text() == "x"
 
 
+def test_a_symlink_to_a_file_at_the_target_is_written_through(trees: tuple[Path, Path]) -> None:
+    old, new = trees
+    (old / "f").write_text("new")
+    (new / "real").write_text("old")
+    (new / "link").symlink_to("/real")  # absolute within the tree
+    put(old, "f", new, "link")
+    assert (os.readlink(new / "link"), (new / "real").read_text()) == ("/real", "new")
+
+
 def test_no_symlink_leads_out_of_a_tree(trees: tuple[Path, Path]) -> None:
     old, new = trees
     (old / "link").symlink_to("../outside/secret")

@@ -4,6 +4,7 @@ import re
 
 import click
 
+from pybuild.builder.cli.failures import RUN, Described, Failure, describe
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.containers.config import Namespaces
@@ -136,4 +137,5 @@ def _look(_ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
         return
     only, reason = _ONLY.get(name, ("", _REFUSED.get(name, "")))
     if any(each != only for each in given):
-        raise RequestError(f"{name} {given[0]} is not supported: {reason}", hint=f"leave out {name}")
+        error = RequestError(f"{name} {given[0]} is not supported: {reason}", hint=f"leave out {name}")
+        raise Described(Failure(describe(error).text, RUN)) from error

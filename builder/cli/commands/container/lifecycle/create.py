@@ -1,6 +1,7 @@
 """``pybuild create``: create a container without starting it."""
 
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -64,16 +65,37 @@ def created(
 ) -> StoredContainer:
     """Create the container that the flags describe."""
     wish, host = flags.wish(image, words, attached), flags.host_config()
-    file = flags.host.cidfile
-    if file is not None and os.path.lexists(file):
-        raise RequestError(f"container ID file found, make sure the other container isn't running or delete {file}")
+    for linked, _ in host.networking.links:
+        containers.find(linked)  # missed here already, although it is looked up again at each start
     if fallback := flags.network.fallback():
         note(fallback)
-    with containers.store.in_use():
+    with _id_file(flags.host.cidfile) as write, containers.store.in_use():
         found = find_wanted(containers.store, image, flags.pull or MISSING, platform, quiet=flags.quiet)
         container = create(containers, found, wish, host)
+        write(container.id)
     if host.restart in {"always", "unless-stopped"} and is_first(containers.store.root, "restart"):
         note(_NO_DAEMON)
-    if file is not None:
-        Path(file).write_text(container.id, encoding="ascii")
     return container
+
+
+@contextmanager
+def _id_file(path: Path | None) -> Iterator[Callable[[str], object]]:
+    """Make the file of ``--cidfile`` and yield what writes to it; it is removed when the block fails.
+
+    It is made before the container: where it cannot be, there must be no container that nobody knows of.
+    """
+    if path is None:
+        yield lambda _id: None
+        return
+    try:
+        file = path.open("x", encoding="ascii")
+    except FileExistsError:
+        raise RequestError(
+            f"container ID file found, make sure the other container isn't running or delete {path}"
+        ) from None
+    with file:
+        try:
+            yield file.write
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from tests.builder.cli.commands.container.conftest import masked
 from tests.builder.cli.conftest import Shop
@@ -53,6 +54,15 @@ def test_the_id_is_written_to_a_new_file_only(pen: Shop, tmp_path: object) -> No
     again = pen.run("create", "--cidfile", file, "box")
     assert (again.code, "container ID file found" in again.err) == (1, True)
     assert len(pen.run("ps", "-aq").lines) == 1
+
+
+def test_where_the_id_cannot_be_written_or_nothing_is_created_neither_is_left(pen: Shop, tmp_path: Path) -> None:
+    assert pen.run("create", "--cidfile", str(tmp_path / "no/id"), "box").code != 0
+    assert pen.run("create", "--cidfile", str(tmp_path / "id"), "nosuch:image").code != 0
+    missing = pen.run("create", "--cidfile", str(tmp_path / "id"), "--network", "bridge", "--link", "nosuch", "box")
+    assert (missing.code, "No such container: nosuch" in missing.err) == (1, True), missing.err
+    assert pen.run("ps", "-aq").lines == []
+    assert not (tmp_path / "id").exists()
 
 
 def test_what_cannot_be_is_refused_and_leaves_nothing(pen: Shop) -> None:
