@@ -7,7 +7,6 @@ are gone is a miss. A miss is None, never an error.
 import json
 import time
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor, chain_ids
 from pybuild.builder.store.database import Database
+from pybuild.builder.store.locks import computed_once
 from pybuild.runtime.values import positional
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Cache:
         found: dict[str, Any] | list[list[Any]] = json.loads(str(text))
         return found if isinstance(found, list) else self._lists.joined(found, parts)
 
-    @cached_property
+    @computed_once
     def _lists(self) -> "LayerLists":
         # Imported here: a build in which nothing changed reads one record, most often a short one.
         from pybuild.builder.store.layer_lists import LayerLists

@@ -1,6 +1,7 @@
 """Locks of a store, by name: locks on files below ``locks/``, which end with the process that holds them.
 
 They are advisory, and shared by processes and threads alike. The name is hashed, so it may be any text.
+`computed_once` is a lock of threads alone.
 """
 
 import errno
@@ -10,7 +11,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
+from threading import RLock
+from typing import Any, TypeVar
 
 from pybuild.builder.errors import Cancelled, StoreError
 from pybuild.builder.store.room import not_writable
@@ -26,6 +30,26 @@ _NAME_LENGTH = 32
 """128 bits of the hash: collisions do not happen, and names stay short."""
 LASTING = "gc"
 """The lock whose file is never removed, so that it can be taken on a disk without free inodes."""
+
+
+_T = TypeVar("_T")
+
+
+class computed_once(cached_property[_T]):  # noqa: N801 - a decorator
+    """A `functools.cached_property` whose value all threads share: since Python 3.12 each may compute one of its own.
+
+    Two snapshotters of one store would not know of each other's active snapshots.
+    """
+
+    def __init__(self, function: Callable[[Any], _T]) -> None:
+        super().__init__(function)
+        self._turn = RLock()  # one value may need another one of the same object
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> _T:  # type: ignore[override]
+        """Compute the value, or return the one that another thread has computed. Later it is an attribute."""
+        with self._turn:
+            value: _T = super().__get__(instance, owner)
+            return value
 
 
 def _never() -> bool:

@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -27,7 +26,7 @@ from pybuild.builder.store import leases
 from pybuild.builder.store.cache import BuiltLayer, Cache, ImportedCaches, image_layers
 from pybuild.builder.store.database import Database, is_suspect, set_aside
 from pybuild.builder.store.directory import default_root, prepare
-from pybuild.builder.store.locks import LASTING, Locks
+from pybuild.builder.store.locks import LASTING, Locks, computed_once
 from pybuild.builder.store.room import give_up_reserve, is_short, make_reserve, storing
 from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.paths.filelock import sweep_marked
@@ -138,7 +137,7 @@ class Store:
         else:
             self._listener(text)
 
-    @cached_property
+    @computed_once
     def snapshots(self) -> "Snapshotter":
         """The snapshotter that this host can use: overlayfs, else whole copies.
 
@@ -158,7 +157,7 @@ class Store:
         chosen.begin_use(self._claims)
         return chosen
 
-    @cached_property
+    @computed_once
     def trees(self) -> "Trees":
         """The snapshots of layers. Raises as `snapshots`."""
         from pybuild.builder.store.unpacking import Trees
@@ -167,7 +166,7 @@ class Store:
         drawback = reason and f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole tree"
         return Trees(self.root, snapshots, self.blobs, self.times, self.locks, self.tell, drawback)
 
-    @cached_property
+    @computed_once
     def times(self) -> "LayerTimes":
         """The fractions of a second of layers."""
         from pybuild.builder.store.layer_times import LayerTimes

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from pybuild.builder.errors import Cancelled, StoreError
 from pybuild.builder.store import locks as locks_module
-from pybuild.builder.store.locks import LASTING, Locks
+from pybuild.builder.store.locks import LASTING, Locks, computed_once
 
 HOLDER = """
 import sys
@@ -163,3 +164,31 @@ def test_a_file_system_without_locks_is_named(locks, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="this file system has no file locks") as caught, locks.exclusive("name"):
         pass
     assert str(tmp_path) in str(caught.value)
+
+
+def test_threads_that_ask_at_once_get_one_value():
+    begun = threading.Barrier(4)
+
+    class Owner:
+        @computed_once
+        def value(self):
+            time.sleep(0.05)  # the others ask meanwhile
+            return object()
+
+        @computed_once
+        def other(self):
+            return self.value
+
+    owner, found = Owner(), []
+
+    def ask():
+        begun.wait()
+        found.append(owner.other)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, found))) == 1
+    assert len(found) == 4
