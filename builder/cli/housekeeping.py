@@ -1,33 +1,19 @@
-"""Enforcing the limits of the build cache after a build.
+"""Enforcing the limits of the build cache after a build, when they are due (`builder.prune.policy`).
 
-That is done at most once an hour, and only when no other process removes data from the store. `builder.prune.policy`
-reads the limits.
+That is done only when no other process removes data from the store.
 """
 
-import os
-import time
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import Cancelled, RequestError
 from pybuild.builder.progress import Progress, silent
+from pybuild.builder.prune.policy import STAMP, Policy, limits
 from pybuild.builder.store.store import Store
-
-if TYPE_CHECKING:
-    from pybuild.builder.prune.policy import Policy
-
-_EVERY = 3600
 
 
 def tidy(store: Store) -> None:
     """Enforce the limits of the store after a build. A mistake in config.toml is a warning: the build succeeded."""
-    stamp = store.root / "locks" / "tidied"
-    if _is_recent(stamp) or (not (store.root / "config.toml").exists() and not _may_be_exceeded(store.root)):
-        return
-    from pybuild.builder.prune.policy import limits
-
     try:
         wanted = limits(store.root)
     except RequestError as error:
@@ -40,13 +26,13 @@ def tidy(store: Store) -> None:
     among_trees(_keep, store, silent, wanted)
 
 
-def _keep(store: Store, _progress: Progress, wanted: "Policy") -> None:
+def _keep(store: Store, _progress: Progress, wanted: Policy) -> None:
     with suppress(Cancelled), store.collecting(lambda: True):
         _evict(store, wanted)
-        (store.root / "locks" / "tidied").touch(mode=0o600)
+        (store.root / STAMP).touch(mode=0o600)
 
 
-def _evict(store: Store, wanted: "Policy") -> None:
+def _evict(store: Store, wanted: Policy) -> None:
     from pybuild.builder.display.units import human_size
     from pybuild.builder.prune import gc
     from pybuild.builder.prune.eviction import evict
@@ -65,7 +51,7 @@ def _evict(store: Store, wanted: "Policy") -> None:
         told.touch(mode=0o600)
 
 
-def shown(wanted: "Policy") -> str:
+def shown(wanted: Policy) -> str:
     """Return limits in words."""
     from pybuild.builder.display.units import human_size
 
@@ -76,16 +62,3 @@ def shown(wanted: "Policy") -> str:
     )
     found = ", ".join(text.format(human_size(size)) for text, size in parts if size is not None)
     return f"limits: {found or 'none'}"
-
-
-def _may_be_exceeded(root: Path) -> bool:
-    from pybuild.builder.prune.policy import may_be_exceeded
-
-    return may_be_exceeded(root)
-
-
-def _is_recent(stamp: Path) -> bool:
-    try:
-        return os.stat(stamp).st_mtime > time.time() - _EVERY
-    except FileNotFoundError:
-        return False

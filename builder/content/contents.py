@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybuild.builder.content.context import Sources
-from pybuild.builder.content.selection import Group, SourceTree, select
+from pybuild.builder.content.selection import select
 from pybuild.builder.content.selection_digest import Memory, content_digest, listing_digest
+from pybuild.builder.content.source_tree import Group, SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pybuild.builder.content.selection import SourceTree
+from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Local
 from pybuild.builder.request import Files

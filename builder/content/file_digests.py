@@ -18,8 +18,8 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
-from pybuild.builder.content.selection import Group, Item, SourceTree
 from pybuild.builder.content.selection_digest import Memory
+from pybuild.builder.content.source_tree import Group, Item, SourceTree
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.store.database import Database
 

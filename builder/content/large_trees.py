@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pybuild.builder.content.selection import Item
+from pybuild.builder.content.source_tree import Item
 
 _OWN = struct.Struct("<QQqq")
 """What entries seldom have in common: inode, size, and the times of the content and of the status in nanoseconds."""

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 
-from pybuild.builder.content.selection import Group, Item, SourceTree
+from pybuild.builder.content.source_tree import Group, Item, SourceTree
 from pybuild.builder.oci.digest import Digest
 
 FileDigest = Callable[[Item], bytes]

@@ -22,7 +22,7 @@ from typing import BinaryIO, Self
 from zlib import crc32
 
 from pybuild.builder.content.contents import Selected
-from pybuild.builder.content.selection import Group, Item, SourceTree
+from pybuild.builder.content.source_tree import Group, Item, SourceTree
 from pybuild.builder.execute.job import Work
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError, OciError

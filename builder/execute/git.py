@@ -5,7 +5,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from pybuild.builder.content.selection import Item, SourceTree, select
+from pybuild.builder.content.selection import select
+from pybuild.builder.content.source_tree import Item, SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name

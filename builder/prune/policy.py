@@ -13,6 +13,7 @@ All are optional and mean the same as the flags of ``prune``. Without ``[gc]`` t
 """
 
 import os
+import time
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError, reason
@@ -20,6 +21,10 @@ from pybuild.runtime.values import frozen
 
 _GB = 10**9
 _SIZES = ("reserved-space", "max-used-space", "min-free-space")
+_EVERY = 3600
+"""Seconds from one time that the limits are enforced to the next."""
+STAMP = "locks/tidied"
+"""The file in a store whose time is when its limits were enforced last."""
 REGULAR, CACHE_MOUNT = "regular", "exec.cachemount"
 
 
@@ -105,7 +110,20 @@ def default_limits(root: Path) -> Policy:
     )
 
 
-def may_be_exceeded(root: Path) -> bool:
+def is_due(root: Path) -> bool:
+    """Return whether the limits of the store at *root* are to be enforced after a build: once an hour at most.
+
+    The default limits are enforced only on a disk that is so full that the cache may exceed them.
+    """
+    try:
+        if os.stat(root / STAMP).st_mtime > time.time() - _EVERY:
+            return False
+    except FileNotFoundError:
+        pass
+    return (root / "config.toml").exists() or _may_be_exceeded(root)
+
+
+def _may_be_exceeded(root: Path) -> bool:
     """Return whether the cache can be over its default limits, judged by the disk alone; False saves a scan."""
     status = os.statvfs(root)
     default = default_limits(root)

@@ -14,7 +14,7 @@ from tests.contracts.structure import REPOSITORY, Structure, figures
 # At the figures of today, or a little above where one more of a kind is usual.
 LIMITS = {
     "modules in the largest directory": 25,
-    "lines of the longest file": 349,
+    "lines of the longest file": 348,
     "files of more than 250 lines": 18,
     "lines of the longest function": 60,
     # Commands count, too. The constructors of records of the child have one argument for each slot.
@@ -30,7 +30,7 @@ LIMITS = {
     "directories in import cycles": 0,
 }
 LONG, LONGEST = 250, 300
-LONGER = {"runtime/kernel/syscalls.py", "builder/content/selection.py", "grammar/nodes.py"}
+LONGER = {"runtime/kernel/syscalls.py", "grammar/nodes.py"}
 """Files that may have more than `LONGEST` lines: each is one table, or one set of rules, that is read as a whole."""
 
 

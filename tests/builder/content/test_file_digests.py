@@ -8,7 +8,8 @@ import time
 import pytest
 
 from pybuild.builder.content.file_digests import FileDigests, Memory
-from pybuild.builder.content.selection import SourceTree, select
+from pybuild.builder.content.selection import select
+from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Pick
 from pybuild.builder.store.database import Database
@@ -248,7 +249,7 @@ def test_files_of_another_file_system_at_the_same_place_are_read(directory, data
     write(directory, "f", b"1")
     opened = []
     for mounted in ("one", "one", "two", None, None):
-        monkeypatch.setattr("pybuild.builder.content.selection.identity", lambda _fd, mounted=mounted: mounted)
+        monkeypatch.setattr("pybuild.builder.content.source_tree.identity", lambda _fd, mounted=mounted: mounted)
         with opened_files(directory) as now:
             digests_of(directory, database)
         opened.append(now)

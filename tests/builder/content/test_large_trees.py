@@ -3,7 +3,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 
 from pybuild.builder.content.large_trees import lean
-from pybuild.builder.content.selection import Item
+from pybuild.builder.content.source_tree import Item
 
 
 def status(inode: int) -> os.stat_result:

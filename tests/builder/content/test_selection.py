@@ -1,41 +1,14 @@
 import os
-import socket
-from pathlib import Path
 
 import pytest
 
-from pybuild.builder.content.selection import SourceTree, inline_group, select
+from pybuild.builder.content.selection import inline_group, select
 from pybuild.builder.content.selection_digest import content_digest, listing_digest
+from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
-from pybuild.grammar.ignorefile import IgnoreFile
 from pybuild.runtime.paths.safepath import Root
-
-
-@pytest.fixture
-def directory(tmp_path):
-    place = tmp_path / "context"
-    place.mkdir()
-    return place
-
-
-def write(directory: Path, *names: str) -> None:
-    for name in names:
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_text(name)
-
-
-def picked(directory, path, ignore="", exclude=""):
-    """What *path* selects: for each group its name, whether it is a directory, and the names in it."""
-    excluded = IgnoreFile.parse(exclude) if exclude else None
-    with Root.open_host(directory) as root:
-        source = SourceTree(root=root, ignore=IgnoreFile.parse(ignore) if ignore else None)
-        groups = select(source, Pick(path=path, input=1), excluded)
-        return [(group.base, group.is_directory, [item.name for item in group.items]) for group in groups]
-
-
-def files_of(directory, path, **rules):
-    return [name for _, _, names in picked(directory, path, **rules) for name in names]
+from tests.helpers.selecting import files_of, picked, write
 
 
 def digest_of(directory, path, **about):
@@ -61,30 +34,6 @@ def test_no_path_climbs_above_the_context(directory, path):
     write(directory, "f")
     write(directory.parent, "outside")
     assert files_of(directory, path) == ["", "f"]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "bases"),
-    [
-        ("*.txt", ["a.txt", "b.txt"]),
-        ("?.txt", ["a.txt", "b.txt"]),
-        ("[a].txt", ["a.txt"]),
-        ("[^a].txt", ["b.txt"]),
-        ("d*/*.txt", ["c.txt", "d.txt"]),
-        ("*/c.txt", ["c.txt"]),
-        ("d1/*", ["c.txt", "deep"]),
-        ("*.md", []),
-        ("a.txt/*", []),
-    ],
-)
-def test_a_pattern_matches_each_element_on_its_own_in_byte_order(directory, pattern, bases):
-    write(directory, "b.txt", "a.txt", "d1/c.txt", "d2/d.txt", "d1/deep/x.txt")
-    assert [base for base, _, _ in picked(directory, pattern)] == bases
-
-
-def test_a_directory_that_a_pattern_matches_gives_its_content(directory):
-    write(directory, "d1/x", "d2/y")
-    assert picked(directory, "d*") == [("d1", True, ["", "x"]), ("d2", True, ["", "y"])]
 
 
 def test_a_pattern_that_matches_a_link_to_nothing_is_an_error_that_names_its_target(directory):
@@ -207,42 +156,6 @@ def test_a_link_out_of_the_context_leads_nowhere(directory):
         picked(directory, "passwd")
 
 
-def test_a_link_inside_a_directory_stays_a_link(directory):
-    write(directory, "d/f")
-    (directory / "d" / "l").symlink_to("/etc")
-    assert files_of(directory, "d") == ["", "f", "l"]
-
-
-def test_sockets_in_a_directory_of_a_stage_are_left_out(directory):
-    write(directory, "d/f")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.fspath(directory / "d" / "s"))
-    os.mkfifo(directory / "d" / "pipe")
-    assert files_of(directory, "d") == ["", "f", "pipe"]
-
-
-def test_a_socket_of_a_stage_that_is_named_is_found(directory):
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.fspath(directory / "s"))
-    assert picked(directory, "s") == [("s", False, ["s"])]
-
-
-@pytest.mark.parametrize(
-    ("ignore", "names"),
-    [
-        ("d/b", ["", "a", "c", "c/x", "c/y"]),
-        ("**/x", ["", "a", "b", "c", "c/y"]),
-        ("d/c\n!d/c/y", ["", "a", "b", "c", "c/y"]),
-        ("d\n!d/c/y", ["", "c", "c/y"]),
-        ("*\n!d/a", ["", "a"]),
-        ("d/c\n!d/c/nothing", ["", "a", "b"]),
-    ],
-)
-def test_the_ignore_file_decides_what_is_in_a_directory(directory, ignore, names):
-    write(directory, "d/a", "d/b", "d/c/x", "d/c/y")
-    assert files_of(directory, "d", ignore=ignore) == names
-
-
 def test_a_pattern_finds_nothing_that_is_ignored(directory):
     write(directory, "a.txt", "b.txt")
     assert files_of(directory, "*.txt", ignore="a.txt") == ["b.txt"]
@@ -263,11 +176,6 @@ def test_an_alias_of_an_ignored_directory_shows_nothing_of_it(directory):
     with pytest.raises(BuildError, match="not found"):
         picked(directory, "alias/key", ignore="secret")
     assert "key" not in files_of(directory, "alias", ignore="secret")
-
-
-def test_excluded_patterns_are_relative_to_the_directory_that_is_copied(directory):
-    write(directory, "d/a.md", "d/a.c", "d/cache/x", "d/e/b.md", "d/e/cache/y")
-    assert files_of(directory, "d", exclude="*.md\n**/cache") == ["", "a.c", "e", "e/b.md"]
 
 
 def test_excluded_patterns_hold_for_the_files_that_a_pattern_matches(directory):
@@ -345,27 +253,3 @@ def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back
     (directory / "f").write_text("F")
     os.utime(directory / "f", ns=(status.st_atime_ns, status.st_mtime_ns))
     assert listing_of(directory) != before
-
-
-@pytest.mark.parametrize("pattern", ["a[b", "nothing*/[", "[]x*"])
-def test_a_malformed_pattern_is_refused_even_where_nothing_would_be_tried(directory, pattern):
-    with pytest.raises(BuildError, match="syntax error in pattern"):
-        picked(directory, pattern)
-
-
-@pytest.mark.parametrize("path", [".", "d"])
-def test_what_a_copy_has_is_kept_of_every_entry_of_a_large_tree(directory, path, monkeypatch):
-    monkeypatch.setattr("pybuild.builder.content.selection._LARGE", 2)
-    write(directory, "d/a", "d/b", "d/sub/c")
-    os.link(directory / "d/a", directory / "d/linked")
-    (directory / "d/sym").symlink_to("a")
-    os.mkfifo(directory / "d/pipe")
-    with Root.open_host(directory) as root:
-        [group] = select(SourceTree(root=root), Pick(path=path, input=1))
-    assert len(group.items) > 7
-    fields = "mode ino dev nlink uid gid size mtime_ns ctime_ns rdev"
-    for item in group.items:
-        status = (directory / item.path).lstat()
-        assert [getattr(item.stat, f"st_{name}") for name in fields.split()] == [
-            getattr(status, f"st_{name}") for name in fields.split()
-        ]

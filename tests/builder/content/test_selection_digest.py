@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.content.selection import Group, Item, SourceTree
 from pybuild.builder.content.selection_digest import content_digest, listing_digest
+from pybuild.builder.content.source_tree import Group, Item, SourceTree
 from pybuild.runtime.paths.safepath import Root
 
 LISTING = "sha256:b984cc15fbfa730500a06c33860dd0ccdb4ef85df20f817ad6504d1fa59a3f8c"

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pybuild.builder.cli.housekeeping import tidy
 from pybuild.builder.cli.session import session
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.progress import Event, Progress, Warned
+from pybuild.builder.prune.policy import is_due
 from pybuild.builder.request import Request
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
@@ -148,7 +148,11 @@ def _built(
     else:
         if deadline is not None:
             deadline.met = True
-        tidy(place)
+        if is_due(place.root):
+            # Imported here: that is once an hour at most.
+            from pybuild.builder.cli.housekeeping import tidy
+
+            tidy(place)
         return outcome
     finally:
         place.close()
