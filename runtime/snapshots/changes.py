@@ -13,16 +13,16 @@ only together with the file that it links to.
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
 
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.paths.safepath import DirectoryEntry, Root, read_xattrs, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
+from pybuild.runtime.snapshots.stream import Place, TreeStep, in_order, is_present, step_of, steps_added, with_deletions
 from pybuild.runtime.stopping import check
 
 _PIECE = 1 << 20
@@ -60,48 +60,6 @@ def overlay_xattr_prefix() -> str:
     Only root of the host may set ``trusted.`` attributes. Everybody else mounts overlayfs with the option userxattr.
     """
     return "trusted.overlay." if os.geteuid() == 0 and in_initial_namespace() else "user.overlay."
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A directory to compare, by its path, with what is known of it."""
-
-    path: str = ""
-    paired: bool = True
-    """The old tree has a directory at the same path."""
-    merged: bool = False
-    """The new directory is merged with the old one by overlayfs: a name that it lacks is inherited, not deleted."""
-    moved: bool = False
-    """The directory may have been renamed since the copy, so the change times below it prove nothing."""
-
-    def below(self, name: str) -> str:
-        """Return the path of *name* in this directory."""
-        return f"{self.path}/{name}" if self.path else name
-
-
-class TreeStep(NamedTuple):
-    """A part of the stream: a change, if there is one, and then the changes in *directory*, if it is one."""
-
-    name: str
-    change: Change | None
-    directory: Place | None = None
-
-
-def in_order(top: Place, steps: Callable[[Place], list[TreeStep]]) -> Iterator[Change]:
-    """Yield the changes of *steps* from the directory *top* down, those of a directory right after its own.
-
-    In memory are the remaining steps of the directories on the path to the current one, not of the whole tree.
-    """
-    stack = [iter(steps(top))]
-    while stack:
-        for step in stack[-1]:
-            if step.change is not None:
-                yield step.change
-            if step.directory is not None:
-                stack.append(iter(steps(step.directory)))
-                break
-        else:
-            stack.pop()
 
 
 class _Comparison:
@@ -159,25 +117,18 @@ class _Comparison:
             check()
             if there:
                 steps.append(self._step(place, entry, before.pop(entry.name, None), directories))
-        steps += [TreeStep(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
-        steps.sort(key=lambda step: os.fsencode(step.name))
-        return steps
+        return with_deletions(place, steps, before)
 
     def _step(
         self, place: Place, entry: DirectoryEntry, before: os.stat_result | None, directories: tuple[int, int]
     ) -> TreeStep:
-        path = place.below(entry.name)
-        if before is None:
-            change = Change(ChangeKind.ADD, path)
-        elif self._is_same(place, entry, before, directories):
-            change = None
-        else:
-            change = Change(ChangeKind.MODIFY, path)
-        if not stat.S_ISDIR(entry.stat.st_mode):
-            return TreeStep(entry.name, change)
-        paired = before is not None and stat.S_ISDIR(before.st_mode)
-        moved = place.moved or entry.stat.st_ctime_ns >= self._copied_ns
-        return TreeStep(entry.name, change, replace(place, path=path, paired=paired, moved=moved))
+        same = before is not None and self._is_same(place, entry, before, directories)
+        inner = None
+        if stat.S_ISDIR(entry.stat.st_mode):
+            paired = before is not None and stat.S_ISDIR(before.st_mode)
+            moved = place.moved or entry.stat.st_ctime_ns >= self._copied_ns
+            inner = replace(place, path=place.below(entry.name), paired=paired, moved=moved)
+        return step_of(place, entry.name, inner, is_new=before is None, is_same=same)
 
     def _is_same(
         self, place: Place, entry: DirectoryEntry, before: os.stat_result, directories: tuple[int, int]
@@ -198,28 +149,10 @@ def _steps_alone(place: Place, entries: list[tuple[DirectoryEntry, bool]], opaqu
     """Return the steps of a directory when there is no old tree: whiteouts become DELETE, opaque marks OPAQUE."""
     steps = steps_added(place, entries)
     if place.merged:
-        steps += [TreeStep(e.name, Change(ChangeKind.DELETE, place.below(e.name))) for e, there in entries if not there]
-        steps.sort(key=lambda step: os.fsencode(step.name))
+        steps = with_deletions(place, steps, (entry.name for entry, there in entries if not there))
         if opaque == b"y":
             steps.insert(0, TreeStep("", Change(ChangeKind.OPAQUE, place.path)))
     return steps
-
-
-def steps_added(place: Place, entries: list[tuple[DirectoryEntry, bool]]) -> list[TreeStep]:
-    """Return the steps of a directory that the old tree lacks. Each entry has with it whether it is present."""
-    steps = []
-    for entry, there in entries:
-        if there:
-            path = place.below(entry.name)
-            directory = replace(place, path=path, paired=False) if stat.S_ISDIR(entry.stat.st_mode) else None
-            steps.append(TreeStep(entry.name, Change(ChangeKind.ADD, path), directory))
-    return steps
-
-
-def is_present(status: os.stat_result) -> bool:
-    """Return whether a layer can contain a file with *status*."""
-    mode = status.st_mode
-    return not (stat.S_ISSOCK(mode) or (stat.S_ISCHR(mode) and status.st_rdev == 0))
 
 
 def _is_xattr_whiteout(directory: int, entry: DirectoryEntry) -> bool:

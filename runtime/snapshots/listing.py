@@ -20,16 +20,9 @@ from typing import BinaryIO
 
 from pybuild.runtime.paths.safepath import DirectoryEntry, names_and_statuses, read_xattrs, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
-from pybuild.runtime.snapshots.change import Change, ChangeKind
-from pybuild.runtime.snapshots.changes import (
-    Place,
-    TreeStep,
-    essence,
-    in_order,
-    is_present,
-    is_same_inside,
-    steps_added,
-)
+from pybuild.runtime.snapshots.change import Change
+from pybuild.runtime.snapshots.changes import essence, is_same_inside
+from pybuild.runtime.snapshots.stream import Place, TreeStep, in_order, is_present, step_of, steps_added, with_deletions
 from pybuild.runtime.stopping import check
 
 _LISTING = "listing"
@@ -180,23 +173,15 @@ class _Comparison:
                     before[name] = row
         finally:
             os.close(new)
-        if before:
-            steps += [TreeStep(name, Change(ChangeKind.DELETE, place.below(name))) for name in before]
-            steps.sort(key=lambda step: os.fsencode(step.name))
-        return steps
+        return with_deletions(place, steps, before) if before else steps
 
     def _step(self, place: Place, entry: DirectoryEntry, before: _Row | None, new: int) -> TreeStep:
         """Return the step of a file that is new, or may have been changed."""
-        path = place.below(entry.name)
-        if before is None:
-            change = Change(ChangeKind.ADD, path)
-        elif self._is_same(place, entry, before, new):
-            change = None
-        else:
-            change = Change(ChangeKind.MODIFY, path)
-        if not stat.S_ISDIR(entry.stat.st_mode):
-            return TreeStep(entry.name, change)
-        return TreeStep(entry.name, change, Place(path, paired=before is not None and before[_XATTRS] is not None))
+        same = before is not None and self._is_same(place, entry, before, new)
+        inner = None
+        if stat.S_ISDIR(entry.stat.st_mode):
+            inner = Place(place.below(entry.name), paired=before is not None and before[_XATTRS] is not None)
+        return step_of(place, entry.name, inner, is_new=before is None, is_same=same)
 
     def _is_untouched(self, row: _Row, now: os.stat_result) -> bool:
         # The status is compared, too, in case that the clock was set back.
