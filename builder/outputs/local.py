@@ -38,6 +38,7 @@ class LocalOutput(Output):
     *split*: a directory in it for each platform; None is that for an index only.
     """
 
+    writes_image: ClassVar[bool] = False
     rootfs: ClassVar[str] = "local"
 
     dest: Path

@@ -29,6 +29,7 @@ class TarOutput(Output):
     *split*: a directory in it for each platform; None is that for an index only.
     """
 
+    writes_image: ClassVar[bool] = False
     rootfs: ClassVar[str] = "tar"
 
     dest: Path | None = None

@@ -74,8 +74,10 @@ class Output:
 
     one_platform: ClassVar[str] = ""
     """Docker's message when a kind that takes one image gets those of several platforms."""
+    writes_image: ClassVar[bool] = True
+    """Whether it writes the image itself, and so has a field `shape`."""
     rootfs: ClassVar[str] = ""
-    """The type of a kind that writes the rootfs instead of the image, and takes one target only."""
+    """The type of a kind that writes the rootfs, and takes one target only."""
     together: ClassVar[bool] = False
     """The images of several targets are written at once, when all of them exist."""
     pushes: ClassVar[bool] = False
@@ -88,7 +90,7 @@ class Output:
 
     @property
     def shape(self) -> Shape:
-        """How the image is written; has no effect on an output of files."""
+        """How the image is written, if it is."""
         return Shape()
 
     @property

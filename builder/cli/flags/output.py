@@ -103,7 +103,7 @@ def given_output(text: str) -> Given:
 
 def _stored(given: Iterable[tuple[Given, Shape]], form: str) -> Stored:
     """Return the form of the image in the store: that of the first output that writes an image."""
-    images = [(item.stored, shape) for item, shape in given if not item.output.rootfs]
+    images = [(item.stored, shape) for item, shape in given if item.output.writes_image]
     stored = [item for item, _ in images]
     return Stored(
         image=not images or any(item.image for item in stored),

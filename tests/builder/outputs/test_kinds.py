@@ -32,6 +32,12 @@ def image(store: Store) -> Image:
     return tiny_image(store.blobs, {"etc/a": b"1", "b": b"2"}, {"etc/a": b"3", ".wh.b": b""})
 
 
+@pytest.mark.parametrize("text", ["oci", "docker", "tar", "local", "registry", "image", "cacheonly"])
+def test_an_output_that_writes_the_image_has_a_shape(text: str) -> None:
+    output, shape = parse(read(f"type={text},dest=x,name=a")), Shape(docker=True)
+    assert output.writes_image == (with_shape(output, shape).shape == shape)
+
+
 @pytest.mark.parametrize("kind", [OciOutput, DockerOutput])
 def test_an_archive_has_the_documents_of_docker_and_of_oci(
     kind: type[OciOutput | DockerOutput], store: Store, image: Image, tmp_path: Path
