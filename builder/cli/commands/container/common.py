@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-import click
 
 from pybuild.builder.cli.failures import FAILED, describe
+from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import put_error, say, store
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.lifecycle import settle_all
+from pybuild.builder.containers.lifecycle import settle_all, stop_as_set
 from pybuild.builder.containers.namespace import need_sandbox
 from pybuild.builder.errors import BuildError, PullFailed, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
+from pybuild.builder.signals import signal_number
 from pybuild.runtime.errors import RuntimeHostError
+from pybuild.runtime.values import frozen
 
-_F = TypeVar("_F", bound=Callable[..., object])
 FAILURES = (BuildError, PybuildError, OciError, RuntimeHostError)
 
 
@@ -63,17 +62,24 @@ def every(names: Iterable[str], action: Callable[[str], object]) -> int | None:
     return FAILED if failed else None
 
 
-def stop_options(function: _F) -> _F:
-    """Add the flags of commands that stop containers: *signal* and *seconds*."""
-    function = click.option(
+@frozen
+class StopFlags:
+    """The flags of commands that stop containers."""
+
+    signal: str | None = option(
+        "-s", "--signal", metavar="SIGNAL", help="Signal to send (default: that of the container)."
+    )
+    seconds: int | None = option(
         "-t",
         "--time",
         "--timeout",
-        "seconds",
         type=int,
         metavar="SECONDS",
         help="Seconds to wait before killing the container.",
-    )(function)
-    return click.option("-s", "--signal", metavar="SIGNAL", help="Signal to send (default: that of the container).")(
-        function
     )
+
+    def stopping(self) -> Callable[[StoredContainer], None]:
+        """Return what stops a container as the flags say. Raises RequestError for an unknown signal."""
+        if self.signal:
+            signal_number(self.signal)
+        return lambda container: stop_as_set(container, self.signal, self.seconds)
