@@ -5,6 +5,7 @@ import os
 import stat
 
 from pybuild.builder.oci.limits import DEFAULT_LIMITS
+from pybuild.runtime.paths.filesystems import disk_space
 
 _STEP = 64 << 20
 
@@ -22,8 +23,7 @@ class Space:
         self._until_look -= count
         if self._until_look > 0 or not self._counts:
             return
-        found = os.fstatvfs(self._fd)
-        free = found.f_bavail * found.f_frsize - count - DEFAULT_LIMITS.reserve
+        free = disk_space(self._fd)[1] - count - DEFAULT_LIMITS.reserve
         if free < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.readlink(f"/proc/self/fd/{self._fd}"))
         self._until_look = min(_STEP, free // 2)

@@ -4,7 +4,6 @@ The cost of a record is the data that would be freed with it: its blobs and unpa
 record counts as used when a record on top of it is used, so that all steps of a build that is still used are kept.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pybuild.builder.prune.policy import Policy
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts
 from pybuild.builder.store.store import Store
+from pybuild.runtime.paths.filesystems import disk_space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,7 @@ def evict(store: Store, policy: Policy) -> Freed:
     found = sorted((*_records(store, sizes), *_mounts(store, sizes)), key=lambda record: record.used)
     needed = Counter(cost for record in found for cost in record.costs)
     used = sum(sizes[cost] for cost in needed)
-    status = os.statvfs(store.root)
-    room = policy.room(used, status.f_bavail * status.f_frsize)
+    room = policy.room(used, disk_space(store.root)[1])
     limit = time.time() - (policy.until or 0)
     gone = []
     for record in found:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError, reason
+from pybuild.runtime.paths.filesystems import UNCOUNTED, disk_space
 from pybuild.runtime.values import frozen
 
 _GB = 10**9
@@ -101,12 +102,11 @@ def _own_limits(path: Path) -> Policy | None:
 
 def default_limits(root: Path) -> Policy:
     """Return the limits of a store at *root* that sets none. Like BuildKit's, they are shares of its disk."""
-    status = os.statvfs(root)
-    size = status.f_blocks * status.f_frsize
+    size, _ = disk_space(root)
     return Policy(
         reserved_space=min(size // 10, 10 * _GB),
         max_used_space=min(size * 6 // 10, 100 * _GB),
-        min_free_space=size // 5,
+        min_free_space=size // 5 if size != UNCOUNTED else None,
     )
 
 
@@ -125,8 +125,9 @@ def is_due(root: Path) -> bool:
 
 def _may_be_exceeded(root: Path) -> bool:
     """Return whether the cache can be over its default limits, judged by the disk alone; False saves a scan."""
+    size, free = disk_space(root)
+    if size == UNCOUNTED:
+        return True
     status = os.statvfs(root)
-    default = default_limits(root)
     used = (status.f_blocks - status.f_bfree) * status.f_frsize
-    free = status.f_bavail * status.f_frsize
-    return default.room(used, free) < used
+    return default_limits(root).room(used, free) < used

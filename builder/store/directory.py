@@ -69,7 +69,9 @@ def has_trees(root: Path) -> bool:
 def copies_trees(root: Path) -> bool:
     """Return whether all snapshots of the store at *root* are whole copies, as where overlayfs does not work."""
     names = os.listdir(root)
-    return any(name.startswith(COPYING) for name in names) and not any(name.startswith(OVERLAY) for name in names)
+    # To find out that overlayfs does not work, its directory is created.
+    overlays = any(set(os.listdir(root / name)) - _EMPTY for name in names if name.startswith(OVERLAY))
+    return any(name.startswith(COPYING) for name in names) and not overlays
 
 
 def prepare(root: Path) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import StoreError
 from pybuild.runtime.errors import kernel_reason
+from pybuild.runtime.paths.filesystems import disk_space
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FILES = 8
@@ -43,7 +44,7 @@ def is_short(root: Path) -> bool:
     """Return whether the disk of the store, or the quota, has almost no free space or inodes."""
     status = os.statvfs(root)
     few_inodes = status.f_files > 0 and status.f_favail < _FILES
-    return few_inodes or status.f_bavail * status.f_frsize < _SIZE or not _can_grow(root)
+    return few_inodes or disk_space(root)[1] < _SIZE or not _can_grow(root)
 
 
 def _can_grow(root: Path) -> bool:
@@ -104,8 +105,7 @@ def make_reserve(root: Path) -> None:
     directory = root / "reserve"
     if (directory / str(_FILES - 1)).exists():
         return
-    status = os.statvfs(root)
-    if status.f_bavail * status.f_frsize < _SPARE * _FILES * _SIZE:
+    if disk_space(root)[1] < _SPARE * _FILES * _SIZE:
         return
     # Without the reserve everything works except freeing space on a full disk.
     with suppress(OSError):

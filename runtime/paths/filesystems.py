@@ -1,4 +1,4 @@
-"""The identity of the file system that a file is on.
+"""The identity of the file system that a file is on, and its size.
 
 Inode number and change time identify a state of a file on one file system. But another file system that is mounted at
 the same place later may have the same numbers, and a remote one may show any change time.
@@ -8,6 +8,7 @@ import ctypes
 import os
 import struct
 from functools import cache
+from pathlib import Path
 
 _EXT, _XFS, _BTRFS = 0xEF53, 0x58465342, 0x9123683E
 _FUSE, _NFS, _9P, _CEPH = 0x65735546, 0x6969, 0x01021997, 0xC36400
@@ -16,6 +17,8 @@ _WITH_ID = frozenset({_EXT, _XFS, _BTRFS})
 """File systems with an id that is written to the disk when they are made."""
 _REMOTE = frozenset({_FUSE, _NFS, _SMB, _SMB2, _9P, _CEPH, _VBOX})
 """File systems whose change times come from another machine or program."""
+UNCOUNTED = 1 << 62
+"""The size of a file system that counts no blocks."""
 _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID_UNIQUE = 0x4000
 _MASK_AT, _MOUNT_AT = 0, 144  # struct statx: stx_mask, stx_mnt_id
@@ -41,6 +44,18 @@ def identity(fd: int) -> str | None:
     if kind in _WITH_ID:
         return f"{kind:x}:{number:x}"
     return f"{kind:x}:{number:x}:{os.fstat(fd).st_dev:x}:{_mount(fd)}"
+
+
+def disk_space(target: int | Path) -> tuple[int, int]:
+    """Return size and free space in bytes of the file system of a path or an open file.
+
+    Both are `UNCOUNTED` where it reports a size of 0, which does not mean that it is full: ramfs, tmpfs with
+    ``size=0``, and FUSE servers without statfs.
+    """
+    found = os.statvfs(target)
+    if found.f_blocks == 0:
+        return UNCOUNTED, UNCOUNTED
+    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
 
 def _mount(fd: int) -> str:

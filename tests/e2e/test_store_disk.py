@@ -186,6 +186,24 @@ def test_output_that_cannot_be_written_is_named_as_such(tmp_path: Path, command:
     assert (done.returncode, done.stderr) == (3, "ERROR: /dev/stdout: no space left on device\n")
 
 
+def test_a_disk_that_counts_no_blocks_is_no_full_one(tmp_path: Path) -> None:
+    need_root()
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "ramfs", "ramfs", place], check=True)
+    try:
+        program = Program(store=place / "store")
+        build(program, tmp_path, "one", "--pull=never")
+        assert build(program, tmp_path, "one", "-o", f"type=local,dest={place}/out")[0] == 0
+        assert (place / "out" / "one").stat().st_size == 30_000
+        assert "left free" not in program.run("df").stderr
+        assert program.run("prune", "-f").stdout.startswith("Deleted build cache records: 0\n")
+        # Overlayfs needs attributes that ramfs lacks: the tree of the base is unpacked as a whole copy.
+        assert program.run("export", "one").stdout.startswith("one")
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
 def test_run_says_which_store_is_full_or_read_only(program: Program, disk: Path) -> None:
     fill(disk)
     done = program.run("run", "one", "/one", check=False)

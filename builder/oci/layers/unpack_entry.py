@@ -27,6 +27,7 @@ from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
 from pybuild.builder.oci.tar.reader import EntryData
 from pybuild.runtime.errors import UnsafePathError
+from pybuild.runtime.paths.filesystems import disk_space
 from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.snapshots.id_map import check_owner
 from pybuild.runtime.stopping import check
@@ -168,8 +169,7 @@ class Unpacker:
         if self._until_check > 0:
             return
         self._until_check = _SPACE_CHECK
-        found = os.fstatvfs(self._tree.root.fd)
-        if found.f_bavail * found.f_frsize < self._limits.reserve:
+        if disk_space(self._tree.root.fd)[1] < self._limits.reserve:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _hard_link(self, directory: Directory, name: str, entry: Entry) -> None:

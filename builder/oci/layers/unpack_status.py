@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 
 from pybuild.builder.oci.tar.entry import Entry, kept_xattr, portable_xattr
+from pybuild.runtime.paths.filesystems import disk_space
 
 _NOT_PERMITTED = frozenset({errno.ENOTSUP, errno.EPERM})
 _TOO_LARGE = frozenset({errno.E2BIG, errno.ERANGE, errno.ENOSPC})
@@ -49,7 +50,7 @@ def _set_xattrs(fd: int | str, xattrs: Iterable[tuple[str, bytes]]) -> tuple[str
 
 def _has_room(target: int | str) -> bool:
     """Return whether the file system is not full: ENOSPC of an attribute may also mean that it is too long."""
-    return isinstance(target, str) or os.fstatvfs(target).f_bavail > 0
+    return isinstance(target, str) or disk_space(target)[1] > 0
 
 
 def clear_xattrs(fd: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy, limits
+from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy, is_due, limits
 
 LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'
 
@@ -60,6 +60,14 @@ def test_a_store_without_limits_has_those_of_buildkit(
     assert (found.reserved_space, found.max_used_space, found.min_free_space) == pytest.approx(
         (kept, most, free), rel=1e-5
     )
+
+
+def test_no_share_of_a_disk_that_counts_no_blocks_is_left_free(
+    tmp_path: Path, disk: Callable[[int, int], None]
+) -> None:
+    disk(0, 0)
+    assert limits(tmp_path) == Policy(reserved_space=10**10, max_used_space=10**11)
+    assert is_due(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["[gc", "gc = 1", "[gc]\nsize = '1g'", "[gc]\nuntil = 5", "\0"])

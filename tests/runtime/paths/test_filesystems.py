@@ -47,3 +47,19 @@ def test_change_times_that_others_say_are_not_trusted(
     monkeypatch.setattr(filesystems, "_libc", Libc())
 
     assert (identity_of(tmp_path) is not None) is known
+
+
+def test_a_disk_that_counts_no_blocks_is_not_full(tmp_path: Path) -> None:
+    need_root()
+    subprocess.run(["mount", "-t", "ramfs", "ramfs", tmp_path], check=True)
+    try:
+        assert filesystems.disk_space(tmp_path) == (filesystems.UNCOUNTED, filesystems.UNCOUNTED)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_the_free_space_is_what_is_left_for_users(tmp_path: Path) -> None:
+    found = os.statvfs(tmp_path)
+    size, free = filesystems.disk_space(tmp_path)
+    assert size == found.f_blocks * found.f_frsize
+    assert 0 <= free <= size

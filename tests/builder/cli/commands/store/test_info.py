@@ -26,6 +26,7 @@ def test_a_store_of_whole_copies_has_dockers_driver_for_that(shop: Shop) -> None
     (shop.store.root / "trees-0123").mkdir()
     for path in shop.store.root.glob("snapshots*"):
         shutil.rmtree(path)
-    assert shop.run("info", "-f", "{{.Driver}}").out == "vfs\n"
     (shop.store.root / "snapshots").mkdir()
+    assert shop.run("info", "-f", "{{.Driver}}").out == "vfs\n"
+    (shop.store.root / "snapshots" / "one").mkdir()
     assert shop.run("info", "-f", "{{.Driver}}").out == "overlay2\n"
