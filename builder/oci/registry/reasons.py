@@ -117,9 +117,10 @@ def _text(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return the title of a page, or else the text between its tags; any other text unchanged."""
+    """Return the first heading of a page with a word in it, or else the text between its tags; other text unchanged."""
     if not _PAGE_START.match(text):
         return text
     text = text[:_PAGE]
-    title = _TITLE.search(text)
-    return unescape(title[1] if title else _TAG.sub(" ", _UNREAD.sub(" ", text)))
+    headings = (found[1] for found in _TITLE.finditer(text))
+    worded = next((heading for heading in headings if any(map(str.isalpha, heading))), None)
+    return unescape(_TAG.sub(" ", _UNREAD.sub(" ", text)) if worded is None else worded)

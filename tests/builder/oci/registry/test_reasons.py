@@ -31,6 +31,8 @@ from pybuild.builder.oci.registry.reasons import words_of
         (b'"just a string"', "just a string"),
         (b"You have reached your\n pull rate limit.\n", "You have reached your pull rate limit."),
         (b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>", "502 Bad Gateway"),
+        (b"<html><head><title>503</title></head><h1>Moving to a new disk</h1>", "Moving to a new disk"),
+        (b"<html><title>503</title><body>Moving <b>today</b></body>", "503 Moving today"),
         (b"<!DOCTYPE html><body><script>x()</script><p>Down for<br>maintenance</p></body>", "Down for maintenance"),
         (b"<html>", ""),
         (b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce rate</Message></Error>", "Reduce rate"),
