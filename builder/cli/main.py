@@ -8,11 +8,13 @@ and only this one ends the process.
     3 the host lacks something   4 a pull failed   5 a push failed   70 a bug   130 interrupted
 """
 
+import atexit
 import gc
 import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from pybuild.builder.cli.flags.usual import usual_build
@@ -46,15 +48,32 @@ def main() -> NoReturn:
 
         register()
     gc.set_threshold(_GC_THRESHOLD)
+    end = _End()
+    # The first handler that is registered is the last one that is called.
+    atexit.register(end)
     exit_code = _run_to_its_end()
     try:
         sys.stdout.flush()
     except OSError:
         # Otherwise the interpreter would try to flush again when it ends, and print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    # Without this the interpreter collects garbage before it ends, which takes a sixth of the time of a cached build.
-    gc.freeze()
+    end.exit_code = exit_code
     sys.exit(exit_code)
+
+
+class _End:
+    """Ends the process before the interpreter frees each object, which takes up to 7 ms."""
+
+    exit_code: int | None = None
+
+    def __call__(self) -> None:
+        """End the process, if there is an exit code. Threads have ended then, and all other handlers were called."""
+        if self.exit_code is None:
+            return
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(self.exit_code)
 
 
 def _open_missing() -> None:

@@ -41,6 +41,8 @@ class OpenDisplay:
     def __call__(self, event: Event) -> None:
         """Take in one event."""
         self._display(event)
+        if self._ticker is not None:
+            self._ticker.note(event)
 
     def __enter__(self) -> Self:
         return self

@@ -2,10 +2,10 @@
 
 from pybuild.builder.checks.warnings import StageFacts, near_misses, planned_warnings
 from pybuild.builder.errors import BuildError
-from pybuild.builder.graph.graph import BasePin, plan
+from pybuild.builder.graph.beside import GraphProcess
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.plan.ops import Git, Http
-from pybuild.builder.plan.plan import Definition, Plan
+from pybuild.builder.plan.plan import BasePin, Definition, Plan
 from pybuild.builder.platforms import claimed, wanted_platform
 from pybuild.builder.request import Planning
 from pybuild.builder.sources import bases
@@ -19,7 +19,9 @@ from pybuild.grammar.source import Span
 from pybuild.runtime.values import replace
 
 
-def fresh_plan(definition: Definition, planning: Planning, remotes: Remotes, *, pull: str = "missing") -> Plan:
+def fresh_plan(
+    definition: Definition, planning: Planning, remotes: Remotes, graphs: GraphProcess, *, pull: str = "missing"
+) -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
     source = definition.source
     dockerfile, mistake = definition.prefix()
@@ -38,7 +40,7 @@ def fresh_plan(definition: Definition, planning: Planning, remotes: Remotes, *, 
     config = claimed(stages.by_index(stages.target).config, planning.platform)
     sources = remote_sources(stages)
     return replace(
-        plan(stages, pins, _pin_remotes(sources, remotes)),
+        graphs.plan(stages, pins, _pin_remotes(sources, remotes)),
         created=timestamp(),
         config=replace(config, diff_ids=()).to_json().decode(),
         pins=(

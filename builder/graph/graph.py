@@ -10,21 +10,13 @@ import networkx as nx
 
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Op, Pick, Run, Scratch
-from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.plan.plan import BasePin, Plan, Vertex
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.sources.address import RemoteSource
 from pybuild.builder.sources.tree import tree_vertices
 from pybuild.builder.stages.config import absolute
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input, Stages
-from pybuild.runtime.values import positional, replace
-
-
-@positional
-class BasePin:
-    """A base image in the graph: the digest of its manifest, and its diff IDs."""
-
-    manifest: str
-    diff_ids: tuple[str, ...]
+from pybuild.runtime.values import replace
 
 
 def plan(stages: Stages, pins: Mapping[str, BasePin], remotes: Mapping[RemoteSource, Http | Git] | None = None) -> Plan:

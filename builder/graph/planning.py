@@ -9,7 +9,7 @@ a plan for one platform are named after it as BuildKit does: ``[linux/arm64 buil
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pybuild.builder.image.wanted import Wanted
 from pybuild.builder.oci.digest import Digest
@@ -29,28 +29,43 @@ Plans = tuple[tuple[str, Plan], ...]
 
 
 def make_plans(definition: Definition, wanted: Iterable[Wanted], remotes: Remotes, *, pull: str) -> Plans:
-    """Return the plans of all requested images; see `make_plan`."""
-    images = (image for each in wanted for image in each.images)
-    return tuple((platform, make_plan(definition, planning, remotes, pull=pull)) for platform, planning in images)
+    """Return the plans of all requested images; see `plan_all`."""
+    images = [image for each in wanted for image in each.images]
+    plans = plan_all(definition, [planning for _, planning in images], remotes, pull=pull)
+    return tuple((platform, plan) for (platform, _), plan in zip(images, plans, strict=True))
 
 
-def make_plan(definition: Definition, planning: Planning, remotes: Remotes, *, pull: str = "missing") -> Plan:
-    """Return the plan of an image, from an earlier build when nothing that it depends on has changed.
+def plan_all(
+    definition: Definition, images: Sequence[Planning], remotes: Remotes, *, pull: str = "missing"
+) -> list[Plan]:
+    """Return the plan of each image, from an earlier build when nothing that it depends on has changed.
 
     *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build.
 
     Raises:
         DockerfileError, BuildError: the failure, with its span if it has one.
     """
-    key = codec.digest(_PLAN_FORMAT, definition, planning)
-    remembered = None if pull in {"always", "newer"} else _remembered(key, planning.platform, remotes)
-    if remembered is not None:
-        return remembered
-    from pybuild.builder.graph.fresh import fresh_plan
+    keys = [codec.digest(_PLAN_FORMAT, definition, planning) for planning in images]
+    plans: list[Plan | None] = [None] * len(images)
+    if pull not in {"always", "newer"}:
+        plans = [_remembered(key, planning.platform, remotes) for key, planning in zip(keys, images, strict=True)]
+    made = [plan for plan in plans if plan is not None]
+    if len(made) == len(images):
+        return made
+    from pybuild.builder.graph.beside import GraphProcess
 
-    plan = fresh_plan(definition, planning, remotes, pull=pull)
-    remotes.store.cache.put_plan(key, json.dumps(codec.encode(plan)))
-    return plan
+    with GraphProcess() as graphs:
+        graphs.start()
+        # This import takes as long as that of networkx in the other process.
+        from pybuild.builder.graph.fresh import fresh_plan
+
+        made = []
+        for key, planning, remembered in zip(keys, images, plans, strict=True):
+            plan = remembered or fresh_plan(definition, planning, remotes, graphs, pull=pull)
+            if remembered is None:
+                remotes.store.cache.put_plan(key, json.dumps(codec.encode(plan)))
+            made.append(plan)
+    return made
 
 
 def _remembered(key: Digest, platform: str | None, remotes: Remotes) -> Plan | None:

@@ -25,6 +25,14 @@ _LONGEST_TRIGGER = 100
 
 
 @positional
+class BasePin:
+    """A base image in the graph: the digest of its manifest, and its diff IDs."""
+
+    manifest: str
+    diff_ids: tuple[str, ...]
+
+
+@positional
 class Definition:
     """The input of planning besides the planning part of a request: a Dockerfile and its surroundings.
 

@@ -19,7 +19,7 @@ from pybuild.builder.dockerfile import defined, ignored_by, read_dockerfile
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.ops import execute as real_execute
-from pybuild.builder.graph.planning import make_plan
+from pybuild.builder.graph.planning import plan_all
 from pybuild.builder.image.assemble import assemble
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ImageConfig
@@ -121,9 +121,8 @@ class Site:
 
     def _plan(self, asked: Request) -> Plan:
         remotes = Remotes(asked.execution, self.store)
-        return make_plan(
-            defined(read_dockerfile(asked.files), asked.files, ignored_by(asked.files)), asked.planning, remotes
-        )
+        definition = defined(read_dockerfile(asked.files), asked.files, ignored_by(asked.files))
+        return plan_all(definition, [asked.planning], remotes)[0]
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:
         """Build the whole image."""

@@ -6,9 +6,9 @@ from textwrap import dedent
 from typing import Any
 
 from pybuild.builder.dockerfile import defined
-from pybuild.builder.graph.graph import BasePin, plan
+from pybuild.builder.graph.graph import plan
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
-from pybuild.builder.plan.plan import Definition, Plan
+from pybuild.builder.plan.plan import BasePin, Definition, Plan
 from pybuild.builder.request import Request
 from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import outline_of as resolve_outline

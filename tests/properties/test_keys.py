@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybuild.builder.graph.graph import BasePin, plan
+from pybuild.builder.graph.graph import plan
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.keys import key
@@ -29,7 +29,7 @@ from pybuild.builder.plan.ops import (
     SshMount,
     TmpfsMount,
 )
-from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.plan.plan import BasePin, Plan, Vertex
 from pybuild.builder.stages.stages import Stages
 from tests.helpers.resolving import BASE, DIFF_ID, stages_of
 

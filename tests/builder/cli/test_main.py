@@ -502,3 +502,22 @@ def test_an_archive_on_standard_input_is_the_context(
     assert from_stdin(archive, ["-"]) == f"None {names}\n0 [False, True]\n"
     assert from_stdin(archive, ["-f", "sub/D", "-"]) == f"FROM b\n {names}\n0 [False, False]\n"
     assert "failed to read dockerfile" in from_stdin(archive, ["-f", "evil", "-"])
+
+
+def test_the_process_ends_after_its_handlers_and_before_its_objects_are_freed() -> None:
+    program = """
+import atexit
+from pybuild.builder.cli import main as cli
+class Loud:
+    def __del__(self):
+        print("freed", flush=True)
+loud = Loud()
+def run(_arguments):
+    atexit.register(print, "handler")
+    print("output")
+    return 7
+cli.run = run
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "output\nhandler\n", "")

@@ -43,7 +43,7 @@ def planned(monkeypatch):
 def plan_of(definition, request, store):
     remotes = Remotes(request.execution, store)
     whole = defined(definition, request.files, ignored_by(request.files))
-    return planning.make_plan(whole, request.planning, remotes, pull=request.caches.pull)
+    return planning.plan_all(whole, [request.planning], remotes, pull=request.caches.pull)[0]
 
 
 def test_a_plan_is_made_once_for_the_same_text_and_request(store, request_, planned):
@@ -84,7 +84,7 @@ def test_what_does_not_change_the_work_does_not_change_the_plan(store, request_,
 def test_all_of_a_definition_is_part_of_the_key(store, planned, change):
     request = Request.of(context=Path())
     for definition in (TEXT, replace(TEXT, **change)):
-        planning.make_plan(definition, request.planning, Remotes(request.execution, store))
+        planning.plan_all(definition, [request.planning], Remotes(request.execution, store))
     assert len(planned) == 2
 
 

@@ -1,0 +1,106 @@
+"""Another process that makes the graph: it imports networkx while this one imports lark and parses.
+
+The imports take 60 to 110 ms and 40 ms. Threads would not help, because each import holds the interpreter's lock. So a
+fork of this process imports networkx, gets the stages, makes the graph, and sends back the plan.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from pybuild.builder.plan.plan import BasePin, Plan
+
+if TYPE_CHECKING:  # these are a part of what is imported while the other process runs
+    from pybuild.builder.plan.ops import Git, Http
+    from pybuild.builder.sources.address import RemoteSource
+    from pybuild.builder.stages.stages import Stages
+
+
+class GraphProcess:
+    """Makes the plans of a build, in another process where that saves time. A context manager, which ends it."""
+
+    def __init__(self) -> None:
+        self._channel: socket.socket | None = None
+        self._child = self._pidfd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def start(self) -> None:
+        """Start the process, if that saves time and it does not run. The caller then imports lark."""
+        if self._channel is not None or not _saves_time():
+            return
+        ours, theirs = socket.socketpair()
+        try:
+            self._child = os.fork()
+        except OSError:  # too many processes
+            ours.close()
+            theirs.close()
+            return
+        if self._child == 0:
+            try:
+                _serve(ours, theirs)
+            finally:
+                os._exit(1)
+        self._channel, self._pidfd = ours, os.pidfd_open(self._child)
+        theirs.close()
+
+    def plan(
+        self,
+        stages: "Stages",
+        pins: Mapping[str, BasePin],
+        fetches: "Mapping[RemoteSource, Http | Git]",
+    ) -> Plan:
+        """Return what `graph.plan` returns. This process calls it when there is no other, or that has failed."""
+        with suppress(OSError, EOFError):
+            if self._channel is not None:
+                from pybuild.runtime.worker.messages import receive, send
+
+                send(self._channel, (stages, pins, fetches))
+                plan: Plan = receive(self._channel)
+                return plan
+        from pybuild.builder.graph.graph import plan as plan_here
+
+        return plan_here(stages, pins, fetches)
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.close(self._pidfd)
+            with suppress(ChildProcessError):  # a program that uses the library may wait for all of its children
+                os.waitpid(self._child, 0)
+
+
+def _saves_time() -> bool:
+    """Return whether a second processor can import networkx, and this process may be forked: it has one thread."""
+    if "networkx" in sys.modules or len(os.sched_getaffinity(0)) == 1:
+        return False
+    # Threads that Python does not know count, too: a lock that one of them holds is never released in a fork.
+    return len(os.listdir("/proc/self/task")) == 1
+
+
+def _serve(parents: socket.socket, channel: socket.socket) -> None:
+    """Make graphs until the other process closes its end of *channel*, or is gone. Ends with an exception."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    # A collection could close a file of the other process, by a number that is that of another file here.
+    gc.disable()
+    parents.detach()
+    os.closerange(3, channel.fileno())
+    os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+    from pybuild.builder.graph.graph import plan
+    from pybuild.runtime.worker.messages import receive, send
+
+    while True:
+        send(channel, plan(*receive(channel)))

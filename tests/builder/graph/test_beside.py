@@ -1,0 +1,144 @@
+"""The process that makes the graph: the same plans, with or without it, and nothing of it is left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pybuild.builder.graph import beside
+from pybuild.builder.graph.beside import GraphProcess
+from pybuild.builder.graph.graph import plan
+from pybuild.builder.plan.plan import BasePin
+from tests.helpers.resolving import BASE, stages_of
+
+PINS = {BASE: BasePin("sha256:" + "2" * 64, ("sha256:" + "1" * 64,))}
+TEXT = "FROM base AS one\nRUN x\nCOPY a /b\nFROM base\nCOPY --from=one /b /\nRUN --mount=type=cache,target=/c y\n"
+
+PROGRAM = """
+import json, os, sys
+from pybuild.builder.cli.main import run
+code = run(["--root", sys.argv[1], "build", "--progress", sys.argv[3], "-t", "x", sys.argv[2]])
+try:
+    left = os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    left = None
+print(json.dumps({"code": code, "networkx": "networkx" in sys.modules, "lark": "lark" in sys.modules, "left": left}))
+"""
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork although the tests have imported networkx and may have threads."""
+    monkeypatch.setattr(beside, "_saves_time", lambda: True)
+
+
+def built(tmp_path: Path, text: str, progress: str, cpus: set[int] | None = None) -> dict[str, object]:
+    (tmp_path / "Dockerfile").write_text(text)
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "store"), str(tmp_path), progress]
+    pin = None if cpus is None else lambda: os.sched_setaffinity(0, cpus)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, preexec_fn=pin)
+    report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def one_of_two_cpus() -> set[int]:
+    cpus = os.sched_getaffinity(0)
+    if len(cpus) < 2:
+        pytest.skip("there is one processor only")
+    return {min(cpus)}
+
+
+@pytest.mark.usefixtures("forked")
+def test_the_other_process_makes_the_same_plans() -> None:
+    stages = stages_of(TEXT)
+    with GraphProcess() as graphs:
+        graphs.start()
+        graphs.start()
+        made = [graphs.plan(stages, PINS, {}) for _ in range(2)]
+    assert made == [plan(stages, PINS)] * 2
+
+
+def test_without_another_process_this_one_makes_it() -> None:
+    stages = stages_of(TEXT)
+    with GraphProcess() as graphs:
+        assert graphs.plan(stages, PINS, {}) == plan(stages, PINS)
+
+
+@pytest.mark.usefixtures("forked")
+def test_this_process_takes_over_when_the_other_one_was_killed() -> None:
+    stages = stages_of(TEXT)
+    with GraphProcess() as graphs:
+        graphs.start()
+        os.kill(graphs._child, signal.SIGKILL)
+        assert graphs.plan(stages, PINS, {}) == plan(stages, PINS)
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_failure_is_that_of_this_process() -> None:
+    with GraphProcess() as graphs:
+        graphs.start()
+        with pytest.raises(KeyError, match="base"):
+            graphs.plan(stages_of(TEXT), {}, {})
+
+
+@pytest.mark.usefixtures("forked")
+def test_it_ends_with_the_block_and_when_its_parent_is_gone() -> None:
+    with GraphProcess() as graphs:
+        graphs.start()
+        child = graphs._child
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, 0)
+    graphs = GraphProcess()
+    graphs.start()
+    assert graphs._channel is not None
+    graphs._channel.close()  # as the kernel does when this process is killed
+    assert os.waitstatus_to_exitcode(os.waitpid(graphs._child, 0)[1]) == 1
+
+
+@pytest.mark.usefixtures("forked")
+def test_it_keeps_no_file_of_its_parent_open(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb"), GraphProcess() as graphs:
+        graphs.start()
+        graphs.plan(stages_of(TEXT), PINS, {})
+        held = [os.readlink(entry) for entry in Path(f"/proc/{graphs._child}/fd").iterdir()]
+    assert str(tmp_path / "file") not in held
+
+
+def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "networkx")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    monkeypatch.setattr(os, "listdir", lambda _path: ["1"])
+    assert beside._saves_time()
+    monkeypatch.undo()
+    monkeypatch.delitem(sys.modules, "networkx")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        assert not beside._saves_time()
+    finally:
+        end.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("progress", ["plain", "quiet", "rawjson"])
+def test_a_first_build_imports_lark_here_and_networkx_there(tmp_path: Path, progress: str) -> None:
+    one_of_two_cpus()
+    report = built(tmp_path, "FROM scratch\nWORKDIR /a\n", progress)
+    assert report == {"code": 0, "networkx": False, "lark": True, "left": None}
+
+
+def test_a_build_that_fails_leaves_no_process(tmp_path: Path) -> None:
+    report = built(tmp_path, "FROM scratch\nRUNN /a\n", "plain")
+    assert report == {"code": 2, "networkx": False, "lark": True, "left": None}
+
+
+def test_with_one_processor_there_is_one_process(tmp_path: Path) -> None:
+    report = built(tmp_path, "FROM scratch\nWORKDIR /a\n", "plain", one_of_two_cpus())
+    assert report == {"code": 0, "networkx": True, "lark": True, "left": None}
