@@ -3,11 +3,12 @@
 import threading
 import time
 from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybuild.builder.content.context import Sources
 from pybuild.builder.content.selection import select
-from pybuild.builder.content.selection_digest import Memory, content_digest, listing_digest
+from pybuild.builder.content.selection_digest import Memory, Stretch, content_digest, divide, listing_digest
 from pybuild.builder.content.source_tree import Group, SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
@@ -30,6 +31,8 @@ class Selected(NamedTuple):
     content: Digest
     began_ns: int = 0
     """When reading began. A file that changed since, or just before, may change again with the same change time."""
+    stretches: list[list[Stretch]] | None = None
+    """Those of each group, listed; None when the source has no identity."""
 
 
 class Contents:
@@ -89,20 +92,40 @@ class Contents:
         began_ns = time.time_ns()
         exclude = _exclusions(excluded(op))
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
-        listed = listing_digest(source, groups) if source.id else None
+        divided = divide(source, groups)
+        listed = listing_digest(groups, divided) if source.id else None
         listing = None if listed is None else listing_key(listed)
         content = None if listing is None else self._store.cache.selection(listing)
         if content is None:
-            # Imported here: a build of unchanged files does not need it.
-            from pybuild.builder.content.file_digests import FileDigests
+            content = self._found(source, groups, divided, listing)
+        return Selected(source, groups, content, began_ns, divided if source.id else None)
 
-            with self._lock, FileDigests(source, self._store.database, self._memory) as digests:
-                digests.prefetch(groups)
-                content = content_digest(source, groups, digests)
-                racy = digests.racy
-            if listing is not None and not racy:
-                self._store.cache.put_selection(listing, content)
-        return Selected(source, groups, content, began_ns)
+    def _found(
+        self, source: SourceTree, groups: list[Group], divided: list[list[Stretch]], listing: Digest | None
+    ) -> Digest:
+        """Return the digest of the content of *groups*, and remember it by *listing*, unless a file is too young."""
+        # Imported here: a build of unchanged files does not need them.
+        from pybuild.builder.content.file_digests import FileDigests
+        from pybuild.builder.content.stretch_digests import StretchDigests
+
+        database = self._store.database
+        with (
+            self._lock,
+            FileDigests(source, database, self._memory) as files,
+            StretchDigests(source, database, files) as digests,
+        ):
+            unknown = [
+                group.items[stretch.start : stretch.end]
+                for group, stretches in zip(groups, divided, strict=True)
+                for stretch in stretches
+                if not digests.knows(stretch)
+            ]
+            files.prefetch(chain.from_iterable(unknown))
+            content = content_digest(groups, divided, digests)
+            racy = files.racy
+        if listing is not None and not racy:
+            self._store.cache.put_selection(listing, content)
+        return content
 
 
 def read_again(selected: tuple[Selected, ...]) -> str:

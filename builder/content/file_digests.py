@@ -1,25 +1,23 @@
 """Digests of source files: read once, remembered by (path, size, mtime, ctime, inode, file system).
 
-There is one row per source directory, and one for what changed since that was written: when one of many files was
-touched, not all are written again. A file whose change time is younger than one tick of the clock when it is read is
-not remembered: a second write within the tick would not show. Small files keep their content in the item, within one
-budget for the whole build, so that a following copy need not read them again.
+A file whose change time is younger than one tick of the clock when it is read is not remembered: a second write within
+the tick would not show. Small files keep their content in the item, within one budget for the whole build, so that a
+following copy need not read them again.
 """
 
 import hashlib
-import marshal
 import os
 import stat
 import struct
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from pybuild.builder.content.remembered import RememberedFiles
 from pybuild.builder.content.selection_digest import Memory
-from pybuild.builder.content.source_tree import Group, Item, SourceTree
+from pybuild.builder.content.source_tree import Item, SourceTree
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.store.database import Database
 
@@ -27,18 +25,13 @@ _KEEP_FILE = 128 << 10
 """Files up to this size keep their content for the copy, as far as the budget of the build permits."""
 _LARGE = 1 << 20
 """Files from this size on are read ahead by threads."""
-_TICK_NS = 20_000_000
+TICK_NS = 20_000_000
 """Two ticks of the slowest usual clock (CONFIG_HZ=100): times of files advance only with each tick."""
-_SMALL_PART = 16
-"""The row of all files is written again when more than this part of them were read since."""
-_FORMAT = f"4 {sys.version_info.major}.{sys.version_info.minor}"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _WORD = (1 << 64) - 1
 _STATE = struct.Struct("<4Q8s")
 
-Remembered = dict[str, bytes]
-"""The state of each file, and its digest behind it: one text for each, because a source may have a million files."""
 Begun = Callable[[], bytes]
 """Waits for the digest of a file that is being read."""
 
@@ -47,14 +40,10 @@ class FileDigests:
     """Digests of the regular files of one source; a context manager that stores new ones at its end."""
 
     def __init__(self, source: SourceTree, database: Database, memory: Memory) -> None:
-        self._began_ns = time.time_ns()
+        self.began_ns = time.time_ns()
         self._source = source
         self._memory = memory
-        self._database = database
-        self._later: Remembered = self._load(self._later_row)
-        self._known: Remembered = self._load(self._row)
-        self._known.update(self._later)
-        self._has_learnt = False
+        self._remembered = RememberedFiles(database, source.id)
         self._places: dict[int, bytes] = {}
         """The identity of each file system in rows, by device number; b"" for one without an identity."""
         self._directories: dict[str, int] = {}
@@ -73,40 +62,13 @@ class FileDigests:
         self._stopped = True
         self._ahead.close()
         self._close_directories()
-        if kind is None and self._has_learnt and self._source.id:
-            self._store()
+        if kind is None:
+            self._remembered.store()
 
-    @property
-    def _row(self) -> str:
-        return f"{_FORMAT} {self._source.id}"
-
-    @property
-    def _later_row(self) -> str:
-        return f"later {_FORMAT} {self._source.id}"
-
-    def _store(self) -> None:
-        """Store what was learnt: in a small row while it is little, else all in one, which takes the place of both."""
-        if len(self._later) * _SMALL_PART <= len(self._known):
-            row, kept = self._later_row, self._later
-        else:
-            row, kept = self._row, self._known
-            self._database.run("DELETE FROM file_digests WHERE folder = ?", (self._later_row,))
-        self._database.run("REPLACE INTO file_digests VALUES (?, ?)", (row, marshal.dumps(kept)))
-
-    def _load(self, name: str) -> Remembered:
-        if not self._source.id:
-            return {}
-        row = self._database.one("SELECT digests FROM file_digests WHERE folder = ?", (name,))
-        known: object = None
-        if row is not None and isinstance(row[0], bytes):
-            with suppress(ValueError, EOFError, TypeError):
-                known = marshal.loads(row[0])  # noqa: S302 - our own row, in a store that only its owner can write
-        return known if isinstance(known, dict) else {}
-
-    def prefetch(self, groups: list[Group]) -> None:
-        """Start reading the unknown large files among *groups*, several at a time."""
-        large = (item for group in groups for item in group.items if item.stat.st_size >= _LARGE)
-        wanted = [item for item in large if stat.S_ISREG(item.stat.st_mode) and not self._remembered(item)]
+    def prefetch(self, items: Iterable[Item]) -> None:
+        """Start reading the unknown large files among *items*, several at a time."""
+        large = (item for item in items if item.stat.st_size >= _LARGE)
+        wanted = [item for item in large if stat.S_ISREG(item.stat.st_mode) and not self._is_known(item)]
         if len(wanted) > 1:
             from pybuild.builder.content.large_files import ReadAhead
 
@@ -119,21 +81,20 @@ class FileDigests:
         if item.data is not None:
             return hashlib.sha256(item.data).digest() + _xattr_digest(item)
         state = self._state(item)
-        known = self._known.get(item.path)
+        known = self._remembered.get(item.path)
         if state and known is not None and known.startswith(state):
             return known[_STATE.size :]
         begun = self._large.pop(item.path, None) if self._large else None
         digest = begun() if begun is not None else self._read(item)
-        if state and item.stat.st_ctime_ns < self._began_ns - _TICK_NS:
-            self._known[item.path] = self._later[item.path] = state + digest
-            self._has_learnt = True
+        if state and item.stat.st_ctime_ns < self.began_ns - TICK_NS:
+            self._remembered.learn(item.path, state + digest)
         else:
             self.racy = True
         return digest
 
-    def _remembered(self, item: Item) -> bool:
+    def _is_known(self, item: Item) -> bool:
         state = self._state(item)
-        return bool(state) and self._known.get(item.path, b"").startswith(state)
+        return bool(state) and (self._remembered.get(item.path) or b"").startswith(state)
 
     def _state(self, item: Item) -> bytes:
         """Return numbers that change with every write to a file; none on a file system without such numbers."""

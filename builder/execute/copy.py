@@ -148,19 +148,19 @@ class _Copier:
     def _stretches(self, earlier: "EarlierLayer", group: Group, source: SourceTree, destination: str) -> None:
         """Copy what is below *group*; stretches that did not change are taken from the archive of the earlier layer."""
         layer, top = self.writer.layer, f"{destination}/" if destination else ""
-        waiting = earlier.stretches(group, source, repr((destination, self.owner, self.op.chmod, layer.latest)))
+        waiting = earlier.parts(group, repr((destination, self.owner, self.op.chmod, layer.latest)))
         group.items.clear()
         while waiting:
-            stretch, start = waiting.pop(), layer.position
-            if earlier.has(stretch) and self.writer.is_free(top + item.name for item in stretch.items):
-                directories = (item for item in stretch.items if stat.S_ISDIR(item.stat.st_mode))
+            part, start = waiting.pop(), layer.position
+            if earlier.has(part) and self.writer.is_free(top + item.name for item in part.items):
+                directories = (item for item in part.items if stat.S_ISDIR(item.stat.st_mode))
                 entries = (self._entry(item, source, top + item.name) for item in directories)
-                times_ns = [item.stat.st_mtime_ns for item in stretch.items]
-                self.writer.splice(filter(None, entries), earlier.take(stretch), times_ns)
+                times_ns = [item.stat.st_mtime_ns for item in part.items]
+                self.writer.splice(filter(None, entries), earlier.take(part), times_ns)
             else:
-                for item in stretch.items:
+                for item in part.items:
                     self._item(item, source, top + item.name)
-            earlier.note(stretch, start, layer.position)
+            earlier.note(part, start, layer.position)
 
     def _unpacked(self, item: Item, source: SourceTree, destination: str) -> bool:
         """Unpack *item* when it is an archive; return whether it was one."""

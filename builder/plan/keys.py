@@ -31,7 +31,7 @@ from pybuild.builder.plan.ops import (
 )
 from pybuild.runtime.values import replace
 
-MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 2}
+MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mkdir: 1, Run: 2, Pick: 3}
 """The version of the meaning of each kind of op. Increase it by one when the same op gives another result than before.
 
 `Pick` is the entry for the digest of selected content. The version of the package is not part of any key.

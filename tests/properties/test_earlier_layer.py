@@ -9,6 +9,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pybuild.builder.content import selection_digest, stretch_digests
 from pybuild.builder.execute import copy, earlier_layer
 from pybuild.builder.oci.streams import compression
 from pybuild.builder.request import Compression
@@ -91,7 +92,9 @@ def test_a_layer_has_the_bytes_of_one_that_is_made_anew_on_1_and_16_threads(
         with (
             open_store(Path(scratch, "kept")) as kept,
             patch.object(copy, "_MANY", 1),
-            patch.multiple(earlier_layer, _LENGTH=3, _TICK_NS=0, _LARGEST_MEAN=1 << 30),
+            patch.object(selection_digest, "_LENGTH", 3),
+            patch.object(stretch_digests, "TICK_NS", 0),
+            patch.multiple(earlier_layer, TICK_NS=0, _LARGEST_MEAN=1 << 30),
         ):
             for number, changes in enumerate([(), *rounds]):
                 # Times alone make no new layer.

@@ -41,7 +41,7 @@ def digests_of(directory, database, *, meanwhile=lambda: None, source_id="here")
         groups = select(source, Pick(path=".", input=1))
         meanwhile()
         with FileDigests(source, database, Memory()) as digests:
-            digests.prefetch(groups)
+            digests.prefetch(groups[0].items)
             found = {
                 item.path: digests(item) for item in groups[0].items if item.path and stat.S_ISREG(item.stat.st_mode)
             }
@@ -113,7 +113,7 @@ def test_of_many_files_those_alone_are_written_that_were_read_since(directory, d
         found, _ = digests_of(directory, database)
         assert found[f"f{number:02}"] == hashlib.sha256(b"2").digest()
         rows = dict(database.all("SELECT folder, digests FROM file_digests"))
-        changed = [marshal.loads(data).keys() for other, data in rows.items() if other != name]
+        changed = [marshal.loads(marshal.loads(data)[""]).keys() for other, data in rows.items() if other != name]
         if count < 3:  # of 40, a sixteenth is two
             assert changed == [{f"f{each:02}" for each in range(count)}]
             assert rows[name] == whole
@@ -180,11 +180,12 @@ def test_a_file_that_becomes_a_link_is_not_followed(directory, database):
         digests_of(directory, database, meanwhile=swap)
 
 
-def test_what_is_remembered_and_cannot_be_read_is_forgotten(directory, database, monkeypatch):
+@pytest.mark.parametrize("nonsense", [b"nonsense", marshal.dumps([1]), marshal.dumps({"": b"nonsense"})])
+def test_what_is_remembered_and_cannot_be_read_is_forgotten(nonsense, directory, database, monkeypatch):
     later(monkeypatch)
     write(directory, "f", b"1")
     digests_of(directory, database)
-    database.run("UPDATE file_digests SET digests = ?", (b"nonsense",))
+    database.run("UPDATE file_digests SET digests = ?", (nonsense,))
     assert digests_of(directory, database)[0]["f"] == hashlib.sha256(b"1").digest()
 
 
@@ -237,7 +238,7 @@ def test_threads_that_read_ahead_end_with_the_build(directory, database):
             source = SourceTree(root=root, id="here")
             groups = select(source, Pick(path=".", input=1))
             with FileDigests(source, database, Memory()) as digests:
-                digests.prefetch(groups)
+                digests.prefetch(groups[0].items)
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from pybuild.builder.content.selection import inline_group, select
-from pybuild.builder.content.selection_digest import content_digest, listing_digest
+from pybuild.builder.content.selection_digest import content_digest, divide, listing_digest, stretch_content
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
@@ -15,7 +15,11 @@ def digest_of(directory, path, **about):
     with Root.open_host(directory) as root:
         source = SourceTree(root=root, **about)
         groups = select(source, Pick(path=path, input=1))
-        return content_digest(source, groups, lambda item: (directory / item.path).read_bytes())
+
+        def content_of(items, stretch):
+            return stretch_content(source, items, stretch, lambda item: (directory / item.path).read_bytes())
+
+        return content_digest(groups, divide(source, groups), content_of)
 
 
 def test_a_file_is_one_group_under_its_own_name(directory):
@@ -241,8 +245,9 @@ def test_names_that_run_together_differ(directory):
 
 def listing_of(directory):
     with Root.open_host(directory) as root:
-        source = SourceTree(root=root)
-        return listing_digest(source, select(source, Pick(path=".", input=1)))
+        source = SourceTree(root=root, id="here")
+        groups = select(source, Pick(path=".", input=1))
+        return listing_digest(groups, divide(source, groups))
 
 
 def test_a_listing_changes_when_a_file_is_written_even_if_its_times_are_set_back(directory):

@@ -18,7 +18,7 @@ PLAIN = Compression(algorithm="uncompressed")
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(earlier_layer, "_TICK_NS", 0)
+    monkeypatch.setattr(earlier_layer, "TICK_NS", 0)
     (tmp_path / "context").mkdir()
     with open_store(tmp_path / "store") as store:
         site = Site(store=store, context=tmp_path / "context")
@@ -105,7 +105,7 @@ def test_what_else_decides_on_the_archive_counts(site, tmp_path):
 
 
 def test_a_file_that_could_change_without_a_trace_is_read_again(site, read, monkeypatch):
-    monkeypatch.setattr(earlier_layer, "_TICK_NS", 10**12)
+    monkeypatch.setattr(earlier_layer, "TICK_NS", 10**12)
     site.solve()
     read.clear()
     (site.context / "1" / "file-1").write_text("touched")

@@ -208,9 +208,9 @@ def test_a_key_without_root_content_and_epoch():
 def test_keys_of_layers_and_selections():
     pick = COPY.sources[0]
     own = "sha256:fd145e1d9e60df24df043cc51b1e3f61deada26acfd0a5415eefa7c7845c61fb"
-    of_copy = "sha256:1ecf7b080449b25282de810874c71b6b54cd0ad92245b2759f7db88aaa6b06ac"
-    of_run = "sha256:c99a0313b1403ea9918be1fae30ad41fdee4bf915af7ca42fa2e4802ed7eaf80"
-    of_listing = "sha256:a07ab895ebf904885502b3b463246d709d5d68c23b6d95c1165438917ce11a4b"
+    of_copy = "sha256:c98a383930b912f619bec2361bbfbb0a4844e193d6b64a49fbd89dde39750f0b"
+    of_run = "sha256:c817e0ab2a59ea9326d64cd4ae1bfa4c75c6c86886ea7e718e655afb85ba1e6e"
+    of_listing = "sha256:aeff2f1f48b1a51bf176fc7b785281e7802a4282f24a78f23d8510b2e5086eda"
     assert str(own_key(COPY, (CONTENT,), 7)) == own
     assert str(selection_key(COPY, pick, ROOT)) == of_copy
     assert str(selection_key(RUN, Pick(path="a", input=1), ROOT)) == of_run
