@@ -87,8 +87,8 @@ def wanted_platform(text: str | None) -> Platform:
 def claimed(config: ImageConfig, text: str | None) -> ImageConfig:
     """Return *config* as that of an image for the platform that a request names; with None it stays what it is.
 
-    Like in BuildKit, an image is for the platform it was built for, even on a base for another one; the check
-    InvalidBaseImagePlatform warns of that. Otherwise an index could list one platform twice.
+    Like in BuildKit, an image is for the platform it was built for, even on a base for another one, which
+    FROM --platform asks for. Otherwise an index could list one platform twice.
     """
     if text is None:
         return config

@@ -51,4 +51,9 @@ class BaseConfigs:
         try:
             self.configs[key] = bases.pin(reference, platform, self.store, pull=self.pull).config
         except BuildError as error:
-            self.missing[key] = str(error)
+            # A build refuses an image for another platform; a check names the rule that it breaks.
+            other = bases.of_any_platform(reference, self.store)
+            if other is None:
+                self.missing[key] = str(error)
+            else:
+                self.configs[key] = other.config

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pybuild.builder.oci.errors import ImageNotFound, OciError
-from pybuild.builder.oci.image import Image, read_image
+from pybuild.builder.oci import media
+from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, OciError, OtherPlatform
+from pybuild.builder.oci.image import Image, host_platform, read_image
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.present import choose_present
 from pybuild.builder.store.store import Store
@@ -78,8 +79,24 @@ def by_digest(entries: Iterable[Listed], text: str) -> list[Listed]:
 
 
 def find_image(store: Store, text: str, platform: Platform | None = None) -> Image:
-    """Return the image that *text* names, for *platform* or for this host."""
-    return read_image(store.blobs, find(store, text).descriptor, platform)
+    """Return the image that *text* names, for *platform* or for this host; without an index, it may be for another.
+
+    Raises:
+        OtherPlatform: it is not for *platform*, or the store has nothing of it for that but the entry of an index.
+        ImageNotFound: the store has none, or more than one.
+    """
+    found = find(store, text).descriptor
+    try:
+        return read_image(store.blobs, found, platform)
+    except (OtherPlatform, BlobNotFound) as error:
+        if isinstance(error, BlobNotFound) and found.media_type not in media.INDEXES:
+            raise
+        present = error.present if isinstance(error, OtherPlatform) else ()
+        wanted = platform or host_platform()
+        hint = f"it is for {', '.join(present)}" if present else f"pybuild pull --platform={wanted} {text}"
+        # Docker's message, which scripts look for.
+        message = f"image with reference {text} was found but does not provide the specified platform ({wanted})"
+        raise OtherPlatform(message, hint=hint, present=present) from error
 
 
 def find_present(store: Store, text: str, platform: Platform | None = None) -> Image:

@@ -29,6 +29,14 @@ class ImageNotFound(OciError):
     """No image has this name."""
 
 
+class OtherPlatform(ImageNotFound):
+    """An image has this name, but not for the platform that was asked for; *present* are those that it is for."""
+
+    def __init__(self, message: str, *, hint: str = "", present: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.present = present
+
+
 class InvalidImage(OciError):
     """A document or an archive violates the specification."""
 

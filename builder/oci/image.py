@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.errors import ImageNotFound, InvalidImage
+from pybuild.builder.oci.errors import InvalidImage, OtherPlatform
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from pybuild.runtime.values import frozen, replace
 
@@ -45,10 +45,11 @@ def host_platform() -> Platform:
 def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | None = None) -> Image:
     """Read the image that *descriptor* names: a manifest, or an index in which one for *platform* is chosen.
 
-    Without a *platform* an index is searched for that of this host, and a manifest may be for any platform.
+    Without a *platform* an index is searched for that of this host, and a manifest may be for any platform. An image
+    without layers, or whose config names no platform, is for every platform.
 
     Raises:
-        ImageNotFound: the index has no image for the platform.
+        OtherPlatform: the image is not for the platform, or the index has none for it.
         InvalidImage: a document is invalid, or the image is for another platform than its index names.
         BlobNotFound: a document is not in the store.
     """
@@ -65,8 +66,10 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
         raise InvalidImage(
             f"image {chosen.digest}: the manifest has {len(manifest.layers)} layers, the config {len(config.diff_ids)}"
         )
-    for wanted in filter(None, (chosen.platform, platform)):
-        _check_platform(chosen, config, wanted)
+    if chosen.platform is not None:
+        _check_listed(chosen, config, chosen.platform)
+    if platform is not None and config.diff_ids:
+        _check_wanted(chosen, config, platform)
     return Image(descriptor=chosen, manifest=manifest, config=config)
 
 
@@ -139,7 +142,7 @@ def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
     Entries are tried in their order. An entry without a platform is used when there is no other.
 
     Raises:
-        ImageNotFound: none matches; the hint lists the platforms.
+        OtherPlatform: none matches; the hint lists the platforms.
     """
     for candidate in _acceptable(wanted):
         for entry in index.manifests:
@@ -147,8 +150,9 @@ def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
                 return entry
     if len(index.manifests) == 1 and index.manifests[0].platform is None:
         return index.manifests[0]
-    present = ", ".join(sorted({str(entry.platform) for entry in index.manifests if entry.platform})[:20])
-    raise ImageNotFound(f"no image for {wanted} in index {name}", hint=f"available: {present}" if present else "")
+    present = sorted({str(entry.platform) for entry in index.manifests if entry.platform})[:20]
+    hint = f"available: {', '.join(present)}" if present else ""
+    raise OtherPlatform(f"no image for {wanted} in index {name}", hint=hint, present=tuple(present))
 
 
 def check_media_type(descriptor: Descriptor, found: str) -> None:
@@ -175,13 +179,24 @@ def normal_platform(platform: Platform) -> tuple[str, str, str]:
     return platform.os, platform.architecture, variant
 
 
-def _check_platform(descriptor: Descriptor, config: ImageConfig, wanted: Platform) -> None:
-    """Refuse an image for another platform than its index or the user names."""
-    if (config.os, config.architecture) != (wanted.os, wanted.architecture):
+def _check_listed(descriptor: Descriptor, config: ImageConfig, listed: Platform) -> None:
+    """Refuse an image whose index names another platform than its config."""
+    if _differs(config, listed):
         raise InvalidImage(
-            f"image {descriptor.digest} is for {config.os}/{config.architecture}, not for {wanted}",
-            hint="its config names another platform than its index or the request",
+            f"image {descriptor.digest} is for {config.os}/{config.architecture}, not for {listed}",
+            hint="its config names another platform than its index",
         )
+
+
+def _check_wanted(descriptor: Descriptor, config: ImageConfig, wanted: Platform) -> None:
+    """Refuse an image for another platform than the request names. Variants may differ: who runs it decides."""
+    if _differs(config, wanted):
+        own = str(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
+        raise OtherPlatform(f"image {descriptor.digest} is for {own}, not for {wanted}", present=(own,))
+
+
+def _differs(config: ImageConfig, platform: Platform) -> bool:
+    return bool(config.architecture) and (config.os, config.architecture) != (platform.os, platform.architecture)
 
 
 def _plain(layer: Descriptor) -> Descriptor:

@@ -1,9 +1,10 @@
 """Base images: from references to pinned images, and their layers when something needs them.
 
 A reference is looked up in the store first, then in its registry (``--pull`` changes that), with the mirrors and
-credentials that this user has configured. An image from a registry is kept under its name, so the next build works
-without a network. Only manifest and config are fetched here; layers are fetched when a step must read them or the image
-is written.
+credentials that this user has configured. An image of the store that is for another platform is not used. An image
+from a registry is kept under its name, so the next build works without a network, unless the store has an image for
+another platform under that name. Only manifest and config are fetched here; layers are fetched when a step must read
+them or the image is written.
 """
 
 import threading
@@ -11,10 +12,9 @@ from collections.abc import Callable
 
 from pybuild.builder.errors import BuildError, Cancelled, PullFailed
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.errors import ImageNotFound, OciError
+from pybuild.builder.oci.errors import ImageNotFound, OciError, OtherPlatform
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
-from pybuild.builder.oci.media import INDEXES
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
 from pybuild.builder.plan.ops import Base
 from pybuild.builder.progress import silent
@@ -77,17 +77,33 @@ def _found(reference: str, platform: Platform, store: Store, pulled: Callable[[]
             return pulled()
         except PullFailed:
             return local
-    if pull == "never" and local is None:
+    if local is not None:
+        return local
+    if others := _others(reference, platform, store):
+        return _for_other_platforms(reference, platform, others, pulled, pull)
+    if pull == "never":
         raise PullFailed(
             f"{reference}: not found in the store", hint="--pull=never asks no registry; use pybuild pull or load first"
         )
-    return local or pulled()
+    return pulled()
+
+
+def _for_other_platforms(
+    reference: str, platform: Platform, others: tuple[str, ...], pulled: Callable[[], Image], pull: str
+) -> Image:
+    """Return the image for *platform* from the registry, when the store has one for *others* only."""
+    known = f"{reference}: the image in the store is for {', '.join(others)}, not for {platform}"
+    hint = f"build with --platform={others[0]}, or import or load an image for {platform}"
+    if pull == "never":
+        raise PullFailed(known, hint=hint)
+    try:
+        return pulled()
+    except PullFailed as error:
+        raise PullFailed(f"{known}, and no registry gave one: {error.message}", hint=hint) from error
 
 
 def stored(reference: str, platform: Platform, store: Store) -> Image | None:
     """Return the image that the store, or a layout of the host, has under *reference* for *platform*."""
-    from pybuild.grammar.reference import parse_reference
-
     if reference.startswith(_LAYOUT):
         from pybuild.builder.sources.oci_layout import resolve
 
@@ -95,17 +111,40 @@ def stored(reference: str, platform: Platform, store: Store) -> Image | None:
             return resolve(reference, platform, store)
         except BuildError:
             return None
+    try:
+        return _named(reference, platform, store)
+    except OciError:
+        return None
+
+
+def of_any_platform(reference: str, store: Store) -> Image | None:
+    """Return the image that the store has under *reference*, for this host or, without an index, any platform."""
+    try:
+        return _named(reference, None, store)
+    except OciError:
+        return None
+
+
+def _others(reference: str, platform: Platform, store: Store) -> tuple[str, ...]:
+    """Return the platforms of the image that the store has under *reference*, when *platform* is not one of them."""
+    try:
+        _named(reference, platform, store)
+    except OtherPlatform as error:
+        return error.present
+    except OciError:
+        pass
+    return ()
+
+
+def _named(reference: str, platform: Platform | None, store: Store) -> Image | None:
+    """Return the image of the store, None when it has none of that name. Raises OciError."""
+    from pybuild.grammar.reference import parse_reference
+
     descriptor = store.layout.resolve(reference)
     digest = parse_reference(reference).digest if descriptor is None and "@" in reference else None
     if digest is not None and store.blobs.exists(Digest.parse(digest)):
         descriptor = _describe(Digest.parse(digest), store)
-    if descriptor is None:
-        return None
-    try:
-        # Like Docker, an image without an index is used for any platform; the check InvalidBaseImagePlatform warns.
-        return read_image(store.blobs, descriptor, platform if descriptor.media_type in INDEXES else None)
-    except OciError:
-        return None
+    return None if descriptor is None else read_image(store.blobs, descriptor, platform)
 
 
 def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) -> Image:
@@ -120,6 +159,9 @@ def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) 
             resolved = registry.resolve(name.repository, target, store.blobs, platform)
             for text in registry.warnings:
                 step.say(f"warning: {text}")
+    except OtherPlatform as error:
+        step.fail(error)
+        raise PullFailed(f"{reference}: {error}", hint=error.hint or f"it is for {', '.join(error.present)}") from error
     except ImageNotFound as error:
         step.fail(error)
         raise PullFailed(f"{reference}: not found", hint="use pybuild import or load first") from error
@@ -128,7 +170,8 @@ def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) 
         step.fail(error)
         hint = error.hint or "use pybuild import or load to build without a registry"
         raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error
-    store.layout.tag(reference, resolved.pinned)
+    if not _others(reference, platform, store):
+        store.layout.tag(reference, resolved.pinned)
     return resolved.image
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pybuild.builder.build import build
-from pybuild.builder.errors import RequestError
+from pybuild.builder.errors import PullFailed, RequestError
 from pybuild.builder.execute import ops
 from pybuild.builder.oci import media
 from pybuild.builder.oci.image import read_image
@@ -12,7 +12,7 @@ from pybuild.builder.oci.validate import validate
 from pybuild.builder.outputs.docker import DockerOutput
 from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.progress import StepStarted, Warned
+from pybuild.builder.progress import StepStarted
 from pybuild.builder.request import Annotation, Request
 from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
@@ -123,16 +123,22 @@ def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(store
     assert found == [{}, {"k": "arm"}]
 
 
-def test_a_base_for_one_platform_gives_an_image_for_each_that_was_asked_for_with_a_warning(store, context, fake):
-    only = tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64)
-    store.layout.tag(BASE, only.descriptor)
-    events = []
-    outcome = build(Request.of(context=context, platforms=BOTH), store, events.append)
+@pytest.mark.parametrize("platform", [{"platforms": BOTH}, {"platform": "linux/arm64"}])
+def test_a_base_for_another_platform_is_not_used(store, context, fake, platform):
+    store.layout.tag(BASE, tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64).descriptor)
+    with pytest.raises(PullFailed, match="in the store is for linux/amd64, not for linux/arm64") as caught:
+        build(Request.of(context=context, pull="never", **platform), store)
+    assert (caught.value.location, "--platform=linux/amd64" in caught.value.hint) == ("Dockerfile:3:6", True)
+
+
+def test_the_base_of_a_stage_of_the_build_platform_need_not_be_for_the_others(store, tmp_path, fake):
+    store.layout.tag(BASE, tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64).descriptor)
+    text = "FROM --platform=$BUILDPLATFORM base AS tools\nRUN write /tool 1\nFROM scratch\nCOPY --from=tools /tool /\n"
+    context = write_context(tmp_path / "cross", {"Dockerfile": text})
+    outcome = build(Request.of(context=context, pull="never", platforms=BOTH), store)
     index = Index.from_json(store.blobs.read(outcome.descriptor))
     assert [str(entry.platform) for entry in index.manifests] == list(BOTH)
     assert validate(store.blobs, outcome.descriptor) == []
-    warnings = [event.message for event in events if isinstance(event, Warned)]
-    assert sum("InvalidBaseImagePlatform" in text and "linux/arm64" in text for text in warnings) == 1
 
 
 def test_a_stage_of_the_build_platform_as_target_is_for_the_platform_that_was_asked_for(store, context, fake):

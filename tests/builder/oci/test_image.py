@@ -6,9 +6,9 @@ import pytest
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, InvalidImage
+from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, InvalidImage, OtherPlatform
 from pybuild.builder.oci.image import host_platform, reachable, read_image, write_image
-from pybuild.builder.oci.model import Descriptor, Index, Manifest, Platform
+from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from pybuild.builder.oci.validate import validate
 from tests.helpers.images import AMD64, ARM64, tar_of, tiny_config, tiny_image, tiny_index
 
@@ -105,10 +105,21 @@ def test_an_image_that_is_not_for_the_platform_of_its_index_is_refused(blobs: Bl
 
 
 def test_an_image_that_is_not_for_the_wanted_platform_is_refused(blobs: BlobStore) -> None:
-    image = replace(tiny_image(blobs, platform=ARM64).descriptor, platform=None)
+    image = replace(tiny_image(blobs, {"f": b"x"}, platform=ARM64).descriptor, platform=None)
     assert read_image(blobs, image).config.architecture == "arm64"
-    with pytest.raises(InvalidImage, match="is for linux/arm64, not for linux/amd64"):
+    with pytest.raises(OtherPlatform, match="is for linux/arm64, not for linux/amd64") as caught:
         read_image(blobs, image, AMD64)
+    assert caught.value.present == ("linux/arm64",)
+
+
+def test_an_image_without_a_platform_or_without_layers_is_for_every_platform(blobs: BlobStore) -> None:
+    for config in (ImageConfig(os="linux", architecture="arm64"), ImageConfig(os="", architecture="")):
+        image = replace(write_image(blobs, config, ()).descriptor, platform=None)
+        assert read_image(blobs, image, AMD64).config == config
+    layered = tiny_image(blobs, {"f": b"x"})
+    config = replace(layered.config, os="", architecture="")
+    image = replace(write_image(blobs, config, layered.manifest.layers).descriptor, platform=None)
+    assert read_image(blobs, image, ARM64).config == config
 
 
 def test_indexes_in_one_another_have_a_limit(blobs: BlobStore) -> None:

@@ -2,10 +2,11 @@
 
 from pybuild.builder.cli.format.transfer import Meter
 from pybuild.builder.cli.tools import note
+from pybuild.builder.errors import PullFailed
 from pybuild.builder.image.catalog import familiar, find_image
-from pybuild.builder.oci.errors import ImageNotFound
-from pybuild.builder.oci.image import Image
-from pybuild.builder.platforms import given_platform, wanted_platform
+from pybuild.builder.oci.errors import ImageNotFound, OtherPlatform
+from pybuild.builder.oci.image import Image, host_platform
+from pybuild.builder.platforms import given_platform, platform_of
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import parse_reference
 
@@ -14,7 +15,7 @@ ALWAYS, MISSING, NEVER = "always", "missing", "never"
 
 
 def find_wanted(store: Store, name: str, policy: str, platform: str | None, *, quiet: bool = False) -> Image:
-    """Return the image *name*, pulled if the *policy* is ALWAYS, or MISSING and the store has none.
+    """Return the image *name*, pulled if the *policy* is ALWAYS, or MISSING and the store has none for *platform*.
 
     The caller uses the store (`Store.in_use`).
 
@@ -22,18 +23,38 @@ def find_wanted(store: Store, name: str, policy: str, platform: str | None, *, q
         ImageNotFound: the store has none, and is to do without the registry.
         PullFailed: the registry has none, or does not answer.
     """
-    wanted = wanted_platform(platform) if platform else None
     if policy == ALWAYS:
         _pull(store, name, platform, quiet=quiet)
     try:
-        return find_image(store, name, wanted)
+        return _found(store, name, platform)
+    except OtherPlatform as error:
+        if policy != MISSING:
+            raise
+        if not quiet:
+            note(str(error))
+        try:
+            _pull(store, name, platform, quiet=quiet)
+        except PullFailed as failure:
+            raise PullFailed(failure.message, hint=f"the image in the store: {error.hint}") from failure
     except ImageNotFound:
         if policy != MISSING:
             raise
-    if not quiet:
-        note(f"Unable to find image '{familiar(str(parse_reference(name)))}' locally")
-    _pull(store, name, platform, quiet=quiet)
-    return find_image(store, name, wanted)
+        if not quiet:
+            note(f"Unable to find image '{familiar(str(parse_reference(name)))}' locally")
+        _pull(store, name, platform, quiet=quiet)
+    return _found(store, name, platform)
+
+
+def _found(store: Store, name: str, platform: str | None) -> Image:
+    """Return the image of the store; say when it is for another platform than this host and none was asked for."""
+    image = find_image(store, name, given_platform(platform))
+    own, host = platform_of(image.config), host_platform()
+    if platform is None and own and image.config.architecture != host.architecture:
+        note(
+            f"WARNING: The requested image's platform ({own}) does not match the detected host platform ({host})"
+            " and no specific platform was requested"
+        )
+    return image
 
 
 def _pull(store: Store, name: str, platform: str | None, *, quiet: bool) -> None:
