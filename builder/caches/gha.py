@@ -22,6 +22,7 @@ from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.options import is_true
+from pybuild.builder.store.room import in_temporary
 from pybuild.builder.store.store import Store
 from pybuild.runtime import stopping
 
@@ -117,8 +118,9 @@ class GhaPlace:
             number += 1
             try:
                 with tempfile.TemporaryFile() as file:
-                    file.write(document)
-                    file.flush()
+                    with in_temporary():
+                        file.write(document)
+                        file.flush()
                     service.save(f"{prefix}{number}", Content(file=file, size=len(document), sent=lambda _: None))
             except AlreadyThere:
                 # Another job is writing this number, or was ended while writing it.

@@ -39,9 +39,16 @@ class CheckReport:
     source: Source
     options: CheckOptions = field(default_factory=CheckOptions)
     violations: tuple[Violation, ...] = ()
-    notes: tuple[str, ...] = ()
-    """Remarks beyond BuildKit's rules, and why some checks were skipped."""
+    remarks: tuple[tuple[str, int], ...] = ()
+    """Warnings beyond BuildKit's rules, as (message, line). They are counted, but are no failure."""
+    missing: tuple[str, ...] = ()
+    """Why some checks were skipped."""
     error: Mistake | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks with their places, and why some checks were skipped."""
+        return (*(f"{self.source.name}:{line}: {message}" for message, line in self.remarks), *self.missing)
 
     @property
     def refusal(self) -> str:
@@ -68,10 +75,8 @@ def check(file: Definition, request: Request, store: Store) -> CheckReport:
         source=source,
         options=options,
         violations=counted(search.violations, dockerfile, options),
-        notes=(
-            *(f"{source.name}:{line}: {message}" for message, line in near_misses(dockerfile, source)),
-            *(f"{note}; checks that need this image are skipped" for note in known.missing.values()),
-        ),
+        remarks=near_misses(dockerfile, source),
+        missing=tuple(f"{note}; checks that need this image are skipped" for note in known.missing.values()),
         error=found,
     )
 

@@ -11,8 +11,10 @@ from pybuild.grammar.source import Source, Span
 
 
 def text(report: CheckReport) -> str:
-    """Return the report as text: each violation with its place and hint, then their number."""
+    """Return the report as text: each violation with its place and hint, the remarks, then the number of both."""
     blocks = [_block(violation, report.source) for violation in report.violations]
+    for message, line in report.remarks:
+        blocks.append("\n".join([f"\nWARNING: {clean(message)}", *excerpt(report.source, line, line)]) + "\n")
     return "".join(blocks) + ("\n" if blocks else "") + _verdict(report)
 
 
@@ -27,7 +29,7 @@ def _block(violation: Violation, source: Source) -> str:
 def _verdict(report: CheckReport) -> str:
     if report.error is not None:
         return ""
-    count = len(report.violations)
+    count = len(report.violations) + len(report.remarks)
     if not count:
         return "Check complete, no warnings found.\n"
     return f"Check complete, {count} {'warning has' if count == 1 else 'warnings have'} been found!\n"

@@ -1,12 +1,11 @@
 """The names that an instruction expands, in all words but those for a shell."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from itertools import islice
 
 from pybuild.grammar.nodes import Add, Arg, Copy, Expose, From, Heredoc, Instruction, Run, Word
 from pybuild.grammar.suggest import closest
-from pybuild.grammar.words.expand import variables
+from pybuild.grammar.words.expand import variables, words_of
 
 _MOST_NAMES = 300
 
@@ -58,13 +57,4 @@ def _parts(node: Instruction) -> Iterator[Word | Heredoc]:
         case Run(mounts=mounts):
             yield from (word for mount in mounts for key, word in mount.options if key != "from")
         case _:
-            yield from _words([getattr(node, each.name) for each in fields(node)])
-
-
-def _words(value: object) -> Iterator[Word]:
-    """Yield the words in *value*, however deep in tuples."""
-    if isinstance(value, Word):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _words(item)
+            yield from words_of(node)

@@ -1,5 +1,6 @@
 """The class of all commands, which reads flags as Go programs do, and the options that many commands have."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, TypeVar
@@ -39,7 +40,21 @@ class Command(click.Command):
                 plain.extend(_plain(word, options, ctx))
                 # The value of an option may look like a flag.
                 plain.extend(islice(words, _values_wanted(word, options)))
-        return super().parse_args(ctx, plain)
+        try:
+            return super().parse_args(ctx, list(plain))
+        except click.NoSuchOption as error:
+            raise _with_word(error, plain) from None
+
+
+def _with_word(error: click.NoSuchOption, words: Iterable[str]) -> click.NoSuchOption:
+    """Return *error* with the word in which an unknown letter was found: ``-no-cache``, which has one dash too few."""
+    letter = error.option_name.removeprefix("-")
+    group = next((word for word in words if re.match(r"-[^-=]{2}", word) and letter in word), "")
+    if len(letter) != 1 or not group:
+        return error
+    return click.NoSuchOption(
+        group.partition("=")[0], f"no such option {error.option_name!r} in {group!r}", ctx=error.ctx
+    )
 
 
 def _options(command: click.Command) -> list[click.Option]:

@@ -97,7 +97,7 @@ def _nearest_option(error: click.NoSuchOption) -> str:
         context = context.parent
     word = error.option_name
     if not word.startswith("--"):
-        return ""  # any two letters are similar
+        return names.get(f"-{word}", "")  # not the closest one: any two letters are similar
     near = word if word in names else closest(word, names)
     # click's own list is sorted, its best first, and also has options that are farther away.
     return names[near] if near else next(iter(error.possibilities or ()), "")
@@ -153,8 +153,19 @@ def _host(error: BaseException) -> Failure | None:
     if isinstance(error, OSError):
         from pybuild.builder.errors import reason
 
+        if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
+            return Failure(plain_failure("the current directory no longer exists", "change to one that does"), HOST)
         return Failure(plain_failure(reason(error)), HOST)
     return Failure(plain_failure("out of memory"), HOST) if isinstance(error, MemoryError) else None
+
+
+def _is_nowhere() -> bool:
+    """Return whether the working directory was removed: what resolves a relative path fails then, without a name."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _wants_traceback(text: str) -> bool:

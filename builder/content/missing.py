@@ -4,6 +4,7 @@ import stat
 from collections import deque
 from collections.abc import Iterator
 from itertools import accumulate, islice
+from posixpath import normpath
 from typing import Protocol
 
 from pybuild.builder.errors import BuildError
@@ -48,6 +49,19 @@ def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> B
     else:
         hint = _dangling(source, path) or _suggestion(source, path)
     return BuildError(not_found(source, path), hint=hint)
+
+
+def explained(error: BuildError | UnsafePathError, source: Searched, path: str) -> BuildError:
+    """Return *error* for the *path* of COPY, with a hint when that was to lead out: a ``..`` at the root is dropped."""
+    if isinstance(error, UnsafePathError):
+        # A file where a directory should be, or a loop of symlinks.
+        unsafe, error = error, BuildError(not_found(source, normpath(f"/{path}").lstrip("/")), hint=str(error))
+        error.__cause__ = unsafe
+    relative = path.lstrip("/")
+    if normpath(relative or ".").split("/")[0] == "..":
+        cut = f'".." does not lead out of {source.where}, so {path} is looked up as {normpath(f"/{relative}")}'
+        error.hint = f"{cut}; {error.hint}" if error.hint else cut
+    return error
 
 
 def _excluding(source: Searched, path: str) -> str:

@@ -34,12 +34,11 @@ def select(
 
             return with_parents(source, pick.path, exclude)
         return _selected(source, pick.path, exclude)
-    except UnsafePathError as error:
-        # A file where a directory should be, or a loop of symlinks.
-        from pybuild.builder.content.missing import not_found
+    except (UnsafePathError, BuildError) as error:
+        from pybuild.builder.content.missing import explained
 
-        path = normpath("/" + pick.path)
-        raise BuildError(not_found(source, path.lstrip("/")), hint=str(error)) from error
+        found = explained(error, source, pick.path)
+        raise found from found.__cause__
 
 
 def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> list[Group]:

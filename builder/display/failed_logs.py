@@ -1,8 +1,10 @@
 """The whole log of a step that failed, for displays that have shown at most its last lines."""
 
 import os
+import stat
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from pybuild.builder.display.sanitize import clean_line
@@ -10,6 +12,9 @@ from pybuild.builder.display.tail import StepLog
 from pybuild.builder.display.units import clock
 from pybuild.builder.progress import StepFinished, StepOutput
 
+_PREFIX = "pybuild-log-"
+_KEPT = 5
+"""Files with whole logs that stay in $TMPDIR: no command comes to an end at which they could be removed."""
 _LIMIT = 2 << 20
 """Characters of a log that are shown at most: BuildKit keeps 2 MiB as well."""
 
@@ -80,11 +85,25 @@ class WholeLog:
         self._spilled.seek(0)
         import tempfile
 
-        handle, path = tempfile.mkstemp(prefix="build-log-", suffix=".txt")
+        _forget_older(Path(tempfile.gettempdir()))
+        handle, path = tempfile.mkstemp(prefix=_PREFIX, suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             while piece := self._spilled.read(1 << 20):
                 file.write(piece)
         return path
+
+
+def _forget_older(directory: Path) -> None:
+    """Remove the logs of this user in *directory*, but for the newest ones, to which the next one is added."""
+    found = []
+    for path in directory.glob(f"{_PREFIX}*.txt"):
+        with suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+                found.append((status.st_mtime_ns, path))
+    for _, path in sorted(found, reverse=True)[_KEPT - 1 :]:
+        with suppress(OSError):
+            path.unlink()
 
 
 def log_block(name: str, log: str) -> str:

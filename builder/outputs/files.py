@@ -85,6 +85,20 @@ def check_directory(dest: Path) -> None:
 
 
 @contextmanager
+def made_parents(dest: Path) -> Iterator[None]:
+    """Make the directories above *dest* for a block that makes it; when it fails, those that were made are removed."""
+    missing = [path for path in dest.parents if not path.exists()]
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # another program has put something there
+            for path in missing:
+                path.rmdir()
+        raise
+
+
+@contextmanager
 def standard_output() -> Iterator[BinaryIO]:
     """Open standard output for an archive; refuses a terminal."""
     if os.isatty(1):

@@ -15,11 +15,20 @@ from typing import ClassVar
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.files import check_directory
+from pybuild.builder.outputs.files import check_directory, made_parents
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
 from pybuild.builder.outputs.space import Space
-from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, directories, open_directory, open_file
+from pybuild.builder.outputs.tree import (
+    OpenDirectory,
+    OutputTree,
+    collision,
+    directories,
+    make_directory,
+    open_directory,
+    open_file,
+    refuse_collisions,
+)
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
@@ -76,12 +85,16 @@ def write_directory(trees: Sequence[OutputTree], dest: Path, epoch: int | None =
     """
     if dest.exists():
         with Root.open_host(dest) as target:
+            for tree in trees:
+                refuse_collisions(tree, target.fd)
             _copy_all(trees, target.fd, epoch)
         return
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    with Root.open_host(dest.parent) as parent:
+    with made_parents(dest), Root.open_host(dest.parent) as parent:
         new = f".{dest.name[:200]}.{secrets.token_hex(6)}"
-        os.mkdir(new, 0o755, dir_fd=parent.fd)
+        try:
+            os.mkdir(new, 0o755, dir_fd=parent.fd)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fspath(dest)) from error
         try:
             with Root.open_host(dest.parent / new) as target:
                 _copy_all(trees, target.fd, epoch)
@@ -118,7 +131,7 @@ def _copy_all(trees: Sequence[OutputTree], target: int, epoch: int | None) -> No
         if not tree.directory:
             _Copy(tree.fd, target, epoch).run()
             continue
-        _make_directory(target, tree.directory)
+        make_directory(target, tree.directory)
         below = open_directory(target, tree.directory)
         try:
             _Copy(tree.fd, below, epoch).run()
@@ -170,7 +183,7 @@ class _Copy:
         path = directory.inner(entry.name)
         match stat.S_IFMT(entry.stat.st_mode):
             case stat.S_IFDIR:
-                _make_directory(into, entry.name)
+                make_directory(into, entry.name)
                 self._modes.append((path, entry.stat))
             case stat.S_IFREG | stat.S_IFLNK:
                 self._place(directory, entry, into, path)
@@ -186,7 +199,7 @@ class _Copy:
                 _make(directory.fd, entry, into, new, self._time_of(entry.stat))
             os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
         except IsADirectoryError:
-            raise RequestError(f"{path}: is a directory in the destination, but not in the image") from None
+            raise collision(path) from None
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=into)
@@ -209,27 +222,6 @@ class _Copy:
 def _room_for(entry: DirectoryEntry) -> int:
     """Return the most that a copy takes on the disk; holes take nothing."""
     return min(entry.stat.st_size, entry.stat.st_blocks * 512)
-
-
-def _make_directory(into: int, name: str) -> None:
-    try:
-        os.mkdir(name, 0o700, dir_fd=into)
-    except FileExistsError:
-        found = os.stat(name, dir_fd=into, follow_symlinks=False)
-        if not stat.S_ISDIR(found.st_mode):
-            os.unlink(name, dir_fd=into)
-            os.mkdir(name, 0o700, dir_fd=into)
-        elif found.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
-            # An earlier export made this directory read-only; its mode is restored at the end.
-            _unlock(into, name)
-
-
-def _unlock(into: int, name: str) -> None:
-    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=into)
-    try:
-        os.chmod(f"/proc/self/fd/{handle}", 0o700)
-    finally:
-        os.close(handle)
 
 
 def _make(source: int, entry: DirectoryEntry, into: int, new: str, time: int) -> None:

@@ -1,9 +1,12 @@
-"""Walking the root file system of a snapshot, directory by directory, by descriptors only."""
+"""Walking the root file system of a snapshot, and the directory that it is copied to, by descriptors only."""
 
 import os
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pybuild.builder.errors import RequestError
+from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import DirectoryEntry, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 
@@ -62,3 +65,52 @@ def open_file(directory_fd: int, name: str) -> int:
 def is_directory(entry: DirectoryEntry) -> bool:
     """Return whether *entry* is a directory, and not a symlink to one."""
     return (entry.stat.st_mode & 0o170000) == 0o040000
+
+
+def make_directory(into: int, name: str) -> None:
+    """Make the directory *name* in the directory *into*, in place of a file or a symlink of that name."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=into)
+    except FileExistsError:
+        found = os.stat(name, dir_fd=into, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(name, dir_fd=into)
+            os.mkdir(name, 0o700, dir_fd=into)
+        elif found.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
+            # An earlier export made this directory read-only; its mode is restored at the end.
+            _unlock(into, name)
+
+
+def _unlock(into: int, name: str) -> None:
+    handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=into)
+    try:
+        os.chmod(f"/proc/self/fd/{handle}", 0o700)
+    finally:
+        os.close(handle)
+
+
+def refuse_collisions(tree: OutputTree, target: int) -> None:
+    """Raise `collision` when the directory *target* has a directory where *tree* has a file or a symlink."""
+    for directory in directories(tree.fd):
+        try:
+            into = open_directory(target, f"{tree.directory}/{directory.path}".strip("/"))
+        except (OSError, UnsafePathError):
+            continue  # nothing is there yet, or a file or a symlink, which is replaced
+        try:
+            for entry in directory.entries:
+                if not is_directory(entry) and _has_directory(into, entry.name):
+                    raise collision(directory.inner(entry.name))
+        finally:
+            os.close(into)
+
+
+def _has_directory(directory: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def collision(path: str) -> RequestError:
+    """Return the error for a file of the image at the *path* of a directory in the destination."""
+    return RequestError(f"{path}: is a directory in the destination, but not in the image")

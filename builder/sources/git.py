@@ -32,6 +32,11 @@ _STALL = 120
 _TICK = 0.1
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)\Z")
+_RESULTS = re.compile(
+    r"fatal: (could not read from|the remote end hung|early eof|(index|fetch)-pack|expected flush)", re.IGNORECASE
+)
+"""Messages of git about what a failure of ssh, of the connection or of the server led to."""
+_PROGRESS = re.compile(r": +\d+% \(|\(\d+/\d+\)|, done\.$|^remote: (Enumerating|Total) ")
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -226,6 +231,16 @@ def _hint(words: bytes, url: str) -> str:
 
 
 def _last_words(words: bytes) -> str:
-    lines = [line.strip() for line in words.decode("utf-8", "replace").replace("\r", "\n").splitlines()]
-    said = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))] or lines
-    return (said[-1] if said else "it gave no reason")[:300]
+    """Return why git failed, in its own words: the last message, or what came before one that names a result only."""
+    text = words.decode("utf-8", "replace").replace("\r", "\n")
+    lines = [line for line in map(str.strip, text.splitlines()) if _says_something(line)]
+    said = [at for at, line in enumerate(lines) if line.startswith(("fatal:", "error:", "remote:"))]
+    if not said:
+        return (lines[-1] if lines else "it gave no reason")[:300]
+    causes = (line for line in reversed(lines[: said[-1] + 1]) if not _RESULTS.match(line))
+    return next(causes, lines[said[-1]])[:300]
+
+
+def _says_something(line: str) -> bool:
+    """Return whether *line* is more than an ornament of a server or a bar of git's."""
+    return any(map(str.isalnum, line.removeprefix("remote:"))) and _PROGRESS.search(line) is None

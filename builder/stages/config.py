@@ -148,7 +148,7 @@ def _ports(word: str) -> list[str]:
     if int(numbers[-1]) < int(low):
         raise ResolveError(f"invalid range specified for port: {container}")
     if protocol not in {"tcp", "udp", "sctp"}:
-        raise ResolveError(f'invalid port: "{word}": invalid proto: {protocol}')
+        raise ResolveError(f'invalid port: "{word}": invalid proto: {protocol}', hint="use tcp, udp or sctp")
     return [f"{number}/{protocol}" for number in range(int(low), int(numbers[-1]) + 1)]
 
 

@@ -19,12 +19,17 @@ from pybuild.builder.stages.stages import Input, Step
 from pybuild.builder.stages.state import StageState
 from pybuild.builder.stages.windows import is_windows
 from pybuild.grammar import nodes
-from pybuild.grammar.words.expand import expand_all
+from pybuild.grammar.suggest import closest
+from pybuild.grammar.words.expand import expand_all, variables, words_of
 from pybuild.grammar.words.shown import shown
 from pybuild.runtime.values import frozen, replace
 
 _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
 """Arguments for the builder itself: they are not expanded in words and not passed to steps."""
+
+
+_SHORT = 4
+"""Characters up to which names are similar by chance: $DATA and $PATH."""
 
 
 @frozen
@@ -48,7 +53,19 @@ def apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> N
         _apply(node, state, around)
     except ResolveError as error:
         error.span = error.span or node.span
+        error.hint = _unset(node, state) or error.hint
         raise
+
+
+def _unset(node: nodes.Instruction, state: StageState) -> str:
+    """Return a hint with the first variable in the words of *node* that this stage does not have, "" without one."""
+    words = (word for word in words_of(node) if not word.literal and "$" in word.text)
+    for name in sorted(name for word in words for name in variables(word.text, escape=state.escape)):
+        if name not in state.scope:
+            near = closest(name, sorted(state.scope)) if len(name) > _SHORT else None
+            others = "ARG and ENV of other stages do not reach it, nor an ARG before the first FROM"
+            return f"${name} is not set in this stage: {f'did you mean ${near}?' if near else others}"
+    return ""
 
 
 def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import RequestError, StoreError
 from pybuild.builder.oci.layout import Layout
-from pybuild.builder.store.room import make_reserve, not_writable, store_failure
+from pybuild.builder.store.room import FULL, make_reserve
 from pybuild.runtime.errors import kernel_reason
 
 _PARTS = ("locks", "tmp", "cache-mounts")
@@ -96,7 +96,7 @@ def _prepared(root: Path) -> bool:
     if not os.access(root, os.W_OK):
         if known:
             return False
-        raise not_writable(root, _refused(root))
+        raise _refused(root)
     if known:
         _check_owner(root)
     _make_private(root)
@@ -172,10 +172,28 @@ def _refused(root: Path) -> OSError:
 
 
 def _cannot_make(root: Path, error: OSError) -> StoreError:
-    failure = store_failure(error, root)
-    if failure is not None:
-        return failure
     if error.errno in {EEXIST, ENOTDIR}:
         return StoreError(f"cannot create the store {root}: it exists and is not a directory")
-    hint = _ELSEWHERE if error.errno in {EACCES, EROFS, *_UNSUPPORTED} else ""
-    return StoreError(f"cannot create the store {root}: {kernel_reason(error)}", hint=hint)
+    owner = _owner(root)
+    if error.errno in {EACCES, EPERM} and owner not in {None, os.geteuid()}:
+        return StoreError(f"{root} belongs to {_user(owner)}, and this is {_user(os.geteuid())}", hint=_ELSEWHERE)
+    # Below a directory that this user may not search, nobody knows whether there is a store.
+    verb = "create" if owner is not None or os.access(root.parent, os.X_OK) else "open or create"
+    hint = _ELSEWHERE if error.errno in {EACCES, EROFS, *FULL, *_UNSUPPORTED} else ""
+    return StoreError(f"cannot {verb} the store {root}: {kernel_reason(error)}", hint=hint)
+
+
+def _owner(root: Path) -> int | None:
+    """Return the user whom *root* belongs to; None when it does not exist, or cannot be seen."""
+    with suppress(OSError):
+        return root.stat().st_uid
+    return None
+
+
+def _user(number: int | None) -> str:
+    import pwd
+
+    try:
+        return f"the user {pwd.getpwuid(number or 0).pw_name}"
+    except KeyError:
+        return f"user {number}"

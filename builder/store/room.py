@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pybuild.builder.errors import StoreError
+from pybuild.builder.errors import BuildError, StoreError
 from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.paths.filesystems import disk_space
 
@@ -98,6 +98,20 @@ def writing(path: str | Path) -> Iterator[None]:
         if error.errno in FULL:
             error.filename, error.filename2 = os.path.abspath(path), None
         raise
+
+
+@contextmanager
+def in_temporary() -> Iterator[None]:
+    """Raise an OSError about a full disk, of a block that writes to $TMPDIR only, as a BuildError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        import tempfile
+
+        message = f"no space left in {tempfile.gettempdir()}, the directory of temporary files"
+        raise BuildError(message, hint="$TMPDIR selects another directory") from error
 
 
 def make_reserve(root: Path) -> None:

@@ -6,15 +6,16 @@ One pass: the value of a variable is not expanded again. The forms are ``$v ${v}
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.golang import SPACE, quote
-from pybuild.grammar.nodes import Word
+from pybuild.grammar.nodes import Instruction, Word
 from pybuild.grammar.source import Span
 from pybuild.grammar.words.lexer import Kind, Lexer, Lookup, Part
 from pybuild.grammar.words.substitution import BadWordError, TooMuchError
+from pybuild.runtime.values import fields
 
 _SPLIT = re.compile(f"[{SPACE}]+")
 
@@ -56,6 +57,19 @@ def variables(text: str, *, escape: str = "\\", quotes: bool = True) -> frozense
     with suppress(BadWordError, TooMuchError):
         lexer.parts()
     return frozenset(filter(None, lexer.names))
+
+
+def words_of(node: Instruction) -> Iterator[Word]:
+    """Yield the words of *node*, however deep in its fields."""
+    return _words(tuple(getattr(node, each.name) for each in fields(node)))
+
+
+def _words(value: object) -> Iterator[Word]:
+    if isinstance(value, Word):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _words(item)
 
 
 def _is_plain(word: Word, escape: str) -> bool:

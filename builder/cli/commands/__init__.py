@@ -23,7 +23,7 @@ COMMANDS = {
     "images": ("image.images", "List images."),
     "import": ("image.import_", "Create an image from a root file system."),
     "info": ("store.info", "Show the store and the host."),
-    "inspect": ("image.inspect", "Show the details of containers and images as JSON."),
+    "inspect": ("image.inspect", "Show the details of containers, images, networks and volumes as JSON."),
     "kill": ("container.lifecycle.kill", "Send a signal to containers."),
     "load": ("image.load", "Load images from an archive."),
     "login": ("registry.login", "Log in to a registry."),

@@ -112,9 +112,8 @@ def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
             raise RequestError(f"invalid context value: {item!r}, expected key=value")
         directory = is_directory(value)
         if directory and not Path(value).is_dir():
-            raise RequestError(
-                f"failed to get build context path {value}: not a directory", hint=f"--build-context {item}"
-            )
+            why = "not a directory" if Path(value).exists() else "no such file or directory"
+            raise RequestError(f"failed to get build context path {value}: {why}", hint=f"--build-context {item}")
         found[context_name(name)] = str(Path(value).absolute()) if directory else value
     return tuple(found.items())
 

@@ -65,3 +65,9 @@ def test_json_tells_what_would_end_a_build() -> None:
     }
     strict = report.document(CheckReport(source=SOURCE, violations=(CASING,), options=CheckOptions(error=True)))
     assert strict["buildError"] == {"message": "lint violation found for rules: FromAsCasing"}
+
+
+def test_remarks_beyond_the_rules_are_shown_and_counted() -> None:
+    text = report.text(CheckReport(source=SOURCE, violations=(CASING,), remarks=(("looks like JSON", 1),)))
+    assert "\nWARNING: looks like JSON\nDockerfile:1\n" in text
+    assert text.endswith("\nCheck complete, 2 warnings have been found!\n")

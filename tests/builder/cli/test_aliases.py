@@ -133,6 +133,8 @@ def test_a_family_alone_shows_its_help(shop: Shop, words: list[str], first: str)
         (["--versoin"], "did you mean pybuild --version?"),
         (["build", "--version", "."], "did you mean pybuild --version?"),
         (["build", "--no-cahce", "."], "did you mean --no-cache?"),
+        (["build", "-no-cache", "."], "did you mean --no-cache?"),
+        (["run", "-rm", "x"], "did you mean --rm?"),
         (["images", "--no-trnc"], "did you mean --no-trunc?"),
         (["build", "--network-of-steps", "."], "did you mean --network?"),
         (["images", "--zzzz"], "see 'pybuild images --help'"),
@@ -144,3 +146,15 @@ def test_an_unknown_option_has_the_nearest_as_its_hint(shop: Shop, words: list[s
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("ERROR: no such option")
     assert result.err.splitlines()[1:] == [f"hint: {hint}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["build", "-no-cache=true", "."], "'-n' in '-no-cache=true'"),
+        (["run", "-itz", "x"], "'-z' in '-itz'"),
+        (["build", "-R", "."], "'-R'"),
+    ],
+)
+def test_an_unknown_letter_is_shown_in_its_word(shop: Shop, words: list[str], message: str) -> None:
+    assert shop.run(*words).err.splitlines()[0] == f"ERROR: no such option {message}"

@@ -1,6 +1,7 @@
 """The texts and exit codes of failures."""
 
 import errno
+from pathlib import Path
 
 import click
 import pytest
@@ -112,3 +113,15 @@ def test_the_failure_of_a_build_shows_its_place_when_the_text_is_known() -> None
     assert failure.exit_code == USAGE
     assert "Dockerfile:2" in failure.text
     assert "STEP y" in failure.text
+
+
+def test_in_a_directory_that_was_removed_the_failure_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        Path("x").absolute()
+    assert describe(caught.value).text.startswith("ERROR: the current directory no longer exists\nhint: ")
+    monkeypatch.chdir(tmp_path)
+    assert "directory no longer" not in describe(FileNotFoundError(2, "No such file")).text

@@ -293,7 +293,11 @@ WRONG = [
     (["https://me:word@host/x.git"], "must not contain a user name or a password"),
     (["https://host/x.git?colour=red"], 'unexpected query "colour"'),
     (["--build-context", "x", "context"], "invalid context value: 'x', expected key=value"),
-    (["--build-context", "x=nowhere", "context"], "failed to get build context path nowhere"),
+    (
+        ["--build-context", "x=nowhere", "context"],
+        "failed to get build context path nowhere: no such file or directory",
+    ),
+    (["--build-context", "x=/dev/null", "context"], "failed to get build context path /dev/null: not a directory"),
     (["--build-context", "scratch=context", "context"], "invalid context name 'scratch'"),
     (["-", "-f", "-"], "can't use stdin for both"),
     (["-t", "UPPER", "context"], "invalid tag"),

@@ -81,6 +81,24 @@ def test_a_hidden_directory_is_there_only_with_something_selected_again(director
         picked(directory, "a", ignore)
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        (
+            "../top.tx",
+            '".." does not lead out of the build context, so ../top.tx is looked up as /top.tx; did you mean',
+        ),
+        ("/src/../../x/y", '".." does not lead out of the build context, so /src/../../x/y is looked up as /x/y; '),
+        ("src/../top.tx", 'did you mean "top.txt"?'),
+    ],
+)
+def test_a_path_that_leads_out_is_said_to_be_cut(directory, path, hint):
+    write(directory, "src/main.py", "top.txt")
+    with pytest.raises(BuildError, match="not found in the build context") as caught:
+        picked(directory, path)
+    assert caught.value.hint.startswith(hint)
+
+
 def test_a_path_that_is_not_there_is_an_error_that_names_it(directory):
     with pytest.raises(BuildError, match='"/no/where": not found in the build context') as caught:
         picked(directory, "no/where")

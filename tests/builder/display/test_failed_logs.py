@@ -1,5 +1,6 @@
 """The whole log of a step that failed."""
 
+import os
 import re
 from pathlib import Path
 
@@ -51,3 +52,17 @@ def test_a_disk_that_is_full_costs_the_beginning_only(tmp_path: Path, monkeypatc
     first, *rest = log_of(*[b"line %03d\n" % number for number in range(200)]).splitlines()
     assert re.fullmatch(r"\[\d+ lines before these are lost: --log-file FILE keeps all of them\]", first)
     assert rest[-1] == "0.500 line 199"
+
+
+def test_of_the_files_with_long_ones_the_newest_few_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "pybuild-log-mine.txt").mkdir()
+    (tmp_path / "build-log-1.txt").touch()
+    old = [tmp_path / f"pybuild-log-{number}.txt" for number in range(7)]
+    for number, path in enumerate(old):
+        path.touch()
+        os.utime(path, (number, number))
+    log_of(*[b"line %03d\n" % number for number in range(200)])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"pybuild-log-mine.txt", "build-log-1.txt", *(path.name for path in old[3:])} < left
+    assert len(left) == 2 + 4 + 1

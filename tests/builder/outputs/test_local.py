@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from pathlib import Path
@@ -122,3 +123,31 @@ def test_what_cannot_be_read_leaves_the_directory_as_it_was(tmp_path: Path) -> N
     with pytest.raises(OSError, match="Bad file descriptor"):
         replace_content((OutputTree("", "", 9999),), dest)
     assert os.listdir(dest) == ["old"]
+
+
+def test_what_is_refused_leaves_the_destination_as_it_was(image: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    (dest / "a" / "b" / "same").mkdir(parents=True)
+    (dest / "a" / "file").write_text("mine")
+    with pytest.raises(RequestError, match=r"^a/b/same: is a directory in the destination"):
+        write(image, dest)
+    assert names(dest) == ["a", "a/b", "a/b/same", "a/file"]
+    assert (dest / "a" / "file").read_text() == "mine"
+
+
+def test_a_failure_leaves_none_of_the_directories_above(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    (tmp_path / "there").mkdir()
+    monkeypatch.setattr("pybuild.builder.outputs.local.copy_data", full)
+    with pytest.raises(OSError, match="full"):
+        write(image, tmp_path / "there" / "x" / "y" / "dest")
+    assert names(tmp_path / "there") == []
+
+
+def test_a_destination_that_cannot_be_made_is_named(image: Path) -> None:
+    with pytest.raises(OSError, match="No such file or directory: '/proc/pybuild'"):
+        write(image, Path("/proc/pybuild"))

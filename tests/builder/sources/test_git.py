@@ -8,7 +8,7 @@ import pytest
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources.address import GitSource, parse
-from pybuild.builder.sources.git import GitProgram, check_commit
+from pybuild.builder.sources.git import GitProgram, _last_words, check_commit
 
 REQUEST = Execution()
 
@@ -180,3 +180,39 @@ def _lives(pid):
 def test_a_commit_is_a_full_name(commit):
     with pytest.raises(BuildError, match="invalid commit"):
         check_commit(commit)
+
+
+ADVICE = "\n\nPlease make sure you have the correct access rights\nand the repository exists.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (
+            "ssh: connect to host h port 22: Connection refused\r\nfatal: Could not read from remote repository."
+            + ADVICE,
+            "ssh: connect to host h port 22: Connection refused",
+        ),
+        (
+            "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.1 port 22\n"
+            "fatal: Could not read from remote repository." + ADVICE,
+            "Connection reset by 10.0.0.1 port 22",
+        ),
+        (
+            "remote: \nremote: ====\nremote: \nremote: ERROR: no such project\nremote: \nremote: ====\nremote: \n"
+            "fatal: Could not read from remote repository." + ADVICE,
+            "remote: ERROR: no such project",
+        ),
+        (
+            "remote: Counting objects: 100% (3/3), done.\nerror: RPC failed; curl 18\nfatal: early EOF\nfatal: index-pack failed",
+            "error: RPC failed; curl 18",
+        ),
+        ("fatal: unable to access 'https://h/': Could not resolve host: h\n", None),
+        ("remote: gone\nfatal: repository 'https://h/x/' not found\n", "fatal: repository 'https://h/x/' not found"),
+        ("Receiving objects:  12% (1/8)\rfatal: early EOF\n", "fatal: early EOF"),
+        ("sh: 1: ssh: not found\n", None),
+        ("", "it gave no reason"),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_cause_and_not_what_it_led_to(words, reason):
+    assert _last_words(words.encode()) == (words.strip() if reason is None else reason)

@@ -155,3 +155,9 @@ def test_a_variable_without_a_value_is_replaced():
 def test_names_are_added_to_a_sorted_set_once() -> None:
     assert config.with_names(("b", "d"), ["d", "a", "c", "a", "e"]) == ("a", "b", "c", "d", "e")
     assert config.with_names((), []) == ()
+
+
+def test_a_wrong_protocol_has_a_hint() -> None:
+    with pytest.raises(ResolveError) as caught:
+        config.ports(["3000/tpc"])
+    assert caught.value.hint == "use tcp, udp or sctp"

@@ -191,3 +191,18 @@ FROM $BASE-x AS $X
         "[first 4/5] COPY d/1* /out/",
         '[first 5/5] RUN echo "',
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ENV DATA=/d\nFROM base\nVOLUME $DATA\n", "ARG and ENV of other stages do not reach it"),
+        ("FROM base\nARG LOCATION=/d\nVOLUME a $LOCATIONS\n", "did you mean $LOCATION?"),
+        ("FROM base\nSTOPSIGNAL $WITH\n", "$WITH is not set in this stage"),
+        ("FROM base\nARG WITH=nope\nSTOPSIGNAL $WITH\n", "use a name such as SIGTERM"),
+    ],
+)
+def test_an_error_about_a_variable_that_is_not_set_says_so(text, hint):
+    with pytest.raises(ResolveError) as caught:
+        stages_of(f"FROM base\n{text}")
+    assert hint in caught.value.hint

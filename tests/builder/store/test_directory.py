@@ -69,10 +69,48 @@ def test_a_store_that_cannot_be_made_names_the_way_out(tmp_path: Path) -> None:
     need_root()
     with small_disk(tmp_path / "disk") as disk:
         make_read_only(disk)
-        with pytest.raises(StoreError, match="read-only"):
-            prepare(disk / "store")
-        with pytest.raises(StoreError, match="read-only"):
-            prepare(disk)
+        for root in (disk / "store", disk):
+            with pytest.raises(StoreError, match=f"cannot create the store {root}: read-only") as caught:
+                prepare(root)
+            assert "PYBUILD_ROOT" in caught.value.hint
+
+
+def test_the_store_of_another_user_is_called_that(tmp_path: Path) -> None:
+    need_root()
+    tmp_path.chmod(0o755)
+    prepare(tmp_path / "theirs")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "closed").mkdir(mode=0o700)
+    for root, message in (
+        ("theirs", "theirs belongs to the user root, and this is the user nobody"),
+        ("empty", "empty belongs to the user root, and this is the user nobody"),
+        ("closed/store", "cannot open or create the store closed/store: permission denied"),
+        ("new", "cannot create the store new: permission denied"),
+    ):
+        told = _told_to_nobody(tmp_path, root)
+        assert told == f"{message} | choose the directory of the store with $PYBUILD_ROOT or --root"
+
+
+def _told_to_nobody(directory: Path, root: str) -> str:
+    """What a user without any rights is told of a store at *root* in *directory*, which only root may look up."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(directory)
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            try:
+                prepare(Path(root))
+            except StoreError as error:
+                os.write(writing, f"{error} | {error.hint}".encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as file:
+        return file.read()
 
 
 @pytest.mark.parametrize(("call", "kind"), [("symlink", "symbolic"), ("link", "hard")])

@@ -129,7 +129,7 @@ def _told() -> Iterator[None]:
 
 def _check(call: Question, report: CheckReport, path: str) -> int:
     put(_written(report, call.format, path))
-    for note in report.notes:
+    for note in report.missing if call.format == _TEXT else report.notes:
         warn(note)
     if report.error is not None:
         raise report.error

@@ -10,6 +10,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
 from pybuild.builder.sources.http import ask
+from pybuild.builder.store.room import in_temporary
 
 
 def fetched(address: str, execution: Execution, directory: Path) -> Path:
@@ -30,7 +31,8 @@ def fetched(address: str, execution: Execution, directory: Path) -> Path:
     if len(text) > LIMIT:
         raise RequestError(f"{address}: too long for a Dockerfile")
     path = directory / ("Dockerfile" if source.name == UNNAMED else source.name)
-    path.write_bytes(text)
+    with in_temporary():
+        path.write_bytes(text)
     return path
 
 

@@ -14,6 +14,7 @@ from pybuild.builder.cli.tools import binary_stdin
 from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
+from pybuild.builder.store.room import in_temporary
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import field, frozen
 
@@ -68,7 +69,7 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
     from pybuild.runtime.paths.scratch import temporary
 
     with temporary() as directory:
-        with binary_stdin() as stream:
+        with binary_stdin() as stream, in_temporary():
             ready = _taken(request, stream, directory, named=named or request.files.dockerfile is not None)
         yield ready
 

@@ -1,11 +1,13 @@
-"""``pybuild inspect``: the details of images, as JSON in Docker's form."""
+"""``pybuild inspect``: the details of containers, images, networks and volumes, as JSON in Docker's form."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import inspected
 from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed
@@ -13,9 +15,10 @@ from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.image.catalog import catalog, find
 from pybuild.builder.image.document import image_document
 from pybuild.builder.oci.image_config import CONFIG_MEMBERS
-from pybuild.builder.store.holds import CONTAINERS
 from pybuild.builder.store.store import Store
 
+_KINDS = ("container", "image", "network", "volume")
+"""In the order in which a name is looked up, as in Docker."""
 _MAPS = tuple(name for name, kind in CONFIG_MEMBERS.items() if kind == "map")
 _ZEROS = {"text": "", "list": NO_LIST, "map": NO_MAP, "flag": False, "pointer": NO_POINTER}
 _IN_TEMPLATES = {name: _ZEROS[kind] for name, kind in CONFIG_MEMBERS.items()}
@@ -28,16 +31,16 @@ _IN_TEMPLATES = {name: _ZEROS[kind] for name, kind in CONFIG_MEMBERS.items()}
     "-f", "--format", "template", metavar="FORMAT", help='Print with "json" or a Go template such as "{{.Config.Env}}".'
 )
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Platform to take from a multi-platform image.")
-@click.option("--type", "kind", type=click.Choice(["image", "container"]), help="Look for these only.")
+@click.option("--type", "kind", type=OneOf(_KINDS), help=f"Look for these only: {', '.join(_KINDS)}.")
 @click.option("-s", "--size", is_flag=True, hidden=True)
 @root_option
 def command(
     images: tuple[str, ...], template: str | None, platform: str | None, *, kind: str | None, size: bool
 ) -> int | None:
-    """Show the details of containers and images as a JSON array, with the fields of docker inspect.
+    """Show the details of containers, images, networks and volumes as a JSON array, with the fields of docker inspect.
 
-    A name is that of a container, if there is one, else of an image. Of a multi-platform image, the image for this
-    host's platform is shown, else the first one that the store has.
+    A name is that of a container, if there is one, else of an image, a network, a volume. Of a multi-platform image,
+    the image for this host's platform is shown, else the first one that the store has.
     """
     if size and kind is None:
         warn("--size ignored for images")
@@ -53,24 +56,31 @@ def command(
     return FAILED if problems else None
 
 
-def _of_container(opened: Store, name: str, kind: str | None) -> dict[str, Any] | None:
-    """Return the document of a container; None when there is none, and an image is meant."""
-    if kind == "image" or (kind is None and not (opened.root / CONTAINERS).is_dir()):
-        return None
+def _of_container(opened: Store, name: str) -> dict[str, Any]:
     from pybuild.builder.containers.directory import Containers
     from pybuild.builder.containers.document import container_document
-    from pybuild.builder.containers.errors import NoSuchContainer
 
-    try:
-        return container_document(Containers(opened).find(name))
-    except NoSuchContainer:
-        if kind is None:
-            return None
-        raise
+    return container_document(Containers(opened).find(name))
+
+
+def _of_network(opened: Store, name: str) -> dict[str, Any]:
+    from pybuild.builder.cli.commands.network.network import shown_network
+    from pybuild.builder.containers.directory import Containers
+    from pybuild.builder.networks.directory import Networks
+
+    return shown_network(Containers(opened), Networks(opened.root).find(name))
+
+
+def _of_volume(opened: Store, name: str) -> dict[str, Any]:
+    from pybuild.builder.cli.commands.volume.volume import volume_document
+    from pybuild.builder.containers.volumes import Volumes
+
+    volumes = Volumes(opened)
+    return volume_document(volumes, volumes.find(name))
 
 
 def _in_template(document: dict[str, Any]) -> Typed:
-    config = document["Config"]
+    config = document.get("Config", {})
     loose = {name: Loose(config[name]) for name in _MAPS if config.get(name) is not None}
     state = {"State": Typed(document["State"], {"Health": NO_POINTER})} if "State" in document else {}
     return Typed(
@@ -82,18 +92,39 @@ def _documents(
     opened: Store, names: tuple[str, ...], platform: str | None, kind: str | None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     from pybuild.builder.cli.failures import describe
-    from pybuild.builder.containers.errors import ContainerError
+    from pybuild.builder.errors import BuildError
     from pybuild.builder.oci.errors import OciError
     from pybuild.builder.platforms import given_platform
 
     wanted = given_platform(platform)
     entries = catalog(opened)
+
+    def of_image(opened: Store, name: str) -> dict[str, Any]:
+        return image_document(opened, find(opened, name), entries, wanted)
+
+    kinds = dict(zip(_KINDS, (_of_container, of_image, _of_network, _of_volume), strict=True))
     documents, problems = [], []
     for name in names:
         try:
-            documents.append(
-                _of_container(opened, name, kind) or image_document(opened, find(opened, name), entries, wanted)
-            )
-        except (ContainerError, OciError) as error:
+            documents.append(kinds[kind](opened, name) if kind else _of_any(opened, name, kinds.values()))
+        except (BuildError, OciError) as error:
             problems.append(describe(error).text)
     return documents, problems
+
+
+def _of_any(opened: Store, name: str, kinds: Iterable[Callable[[Store, str], dict[str, Any]]]) -> dict[str, Any]:
+    """Return the document of the first of *kinds* that has the *name*. Raises ImageNotFound when none has."""
+    from pybuild.builder.containers.errors import NoSuchContainer, NoSuchVolume
+    from pybuild.builder.errors import RequestError
+    from pybuild.builder.networks.errors import NoSuchNetwork
+    from pybuild.builder.oci.errors import ImageNotFound, OtherPlatform
+
+    for document in kinds:
+        try:
+            return document(opened, name)
+        except OtherPlatform:
+            raise
+        except (NoSuchContainer, ImageNotFound, NoSuchNetwork, NoSuchVolume, RequestError):
+            pass
+    # Docker's message, which scripts look for.
+    raise ImageNotFound(f"No such object: {name}", hint="it is no container, image, network or volume of this store")

@@ -149,13 +149,14 @@ def _inspect(names: tuple[str, ...], *, template: str | None, verbose: bool) -> 
     documents: list[dict[str, Any]] = []
     with opened_containers() as containers:
         networks = Networks(containers.store.root)
-        code = every(names, lambda name: documents.append(_document(containers, networks.find(name))))
+        code = every(names, lambda name: documents.append(shown_network(containers, networks.find(name))))
     for text in inspected(documents, template):
         say(text)
     return code
 
 
-def _document(containers: Containers, network: NetworkConfig) -> dict[str, Any]:
+def shown_network(containers: Containers, network: NetworkConfig) -> dict[str, Any]:
+    """Return the details of a network, with the containers on it, with the fields of docker network inspect."""
     names = {each.id: each.name for each in containers.all()}
     live = [(names[each.container], each) for each in all_live(containers.store.root) if each.container in names]
     return network_document(network, live)

@@ -98,13 +98,14 @@ def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
     documents: list[dict[str, Any]] = []
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
-        code = every(names, lambda name: documents.append(_document(volumes, volumes.find(name))))
+        code = every(names, lambda name: documents.append(volume_document(volumes, volumes.find(name))))
     for text in inspected(documents, template):
         say(text)
     return code
 
 
-def _document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
+def volume_document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
+    """Return the details of a volume with the fields of docker volume inspect."""
     return {
         "CreatedAt": each.created,
         "Driver": "local",

@@ -1,6 +1,7 @@
 import json
 
 from tests.builder.cli.conftest import Shop
+from tests.helpers.hosts import need_root
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 
 
@@ -29,7 +30,8 @@ def test_a_missing_image_fails_and_the_others_are_shown(shop: Shop) -> None:
     shop.image("tiny:1")
     result = shop.run("inspect", "nope", "tiny:1")
     assert (result.code, len(json.loads(result.out))) == (1, 1)
-    assert "No such image: nope" in result.err
+    assert "No such object: nope\nhint: it is no container, image, network or volume" in result.err
+    assert "No such image: nope" in shop.run("image", "inspect", "nope").err
 
 
 def test_a_platform_can_be_chosen(shop: Shop) -> None:
@@ -59,3 +61,14 @@ def test_flags_of_docker_inspect_are_taken(shop: Shop) -> None:
     assert shop.run("inspect", "-s", "-f", "{{.Os}}", "tiny:1").err == "WARNING: --size ignored for images\n"
     missing = shop.run("inspect", "--type", "container", "tiny:1")
     assert (missing.code, missing.out, missing.err) == (1, "[]\n", "ERROR: No such container: tiny:1\n")
+
+
+def test_networks_and_volumes_are_found_as_well(shop: Shop) -> None:
+    need_root()
+    assert shop.run("volume", "create", "data").code == 0
+    assert shop.run("inspect", "-f", "{{.Name}} {{.Scope}}", "data", "bridge").lines == ["data local", "bridge local"]
+    assert shop.run("inspect", "--type", "volume", "-f", "{{.Driver}}", "data").lines == ["local"]
+    for kind, message in (("volume", "get nope: no such volume"), ("network", "network nope not found")):
+        missing = shop.run("inspect", "--type", kind, "nope")
+        assert (missing.code, missing.out) == (1, "[]\n")
+        assert message in missing.err
