@@ -21,7 +21,7 @@ from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import replace
 
-_PLAN_FORMAT = 11
+_PLAN_FORMAT = 12
 
 
 Plans = tuple[tuple[str, Plan], ...]

@@ -23,12 +23,14 @@ def copy_step(node: nodes.Copy | nodes.Add, state: StageState, resolve: Callable
     sources = _Sources(node, state, resolve)
     picks = tuple(sources.add(item) for item in ordered)
     target = state.expand(node.destination)
+    chmod = _mode(node.chmod, state)
     op = Copy(
         sources=picks,
         destination=destination(state.config.working_dir, state.path(target)),
         chown=_flag(node.chown, state),
-        chmod=_mode(node.chmod, state),
-        link=node.link,
+        chmod=chmod,
+        # BuildKit does not merge with --chmod: the copy reads the rootfs, and follows its symlinks.
+        link=node.link and not chmod,
         parents=isinstance(node, nodes.Copy) and node.parents,
         exclude=tuple(word.text for word in node.exclude),
     )

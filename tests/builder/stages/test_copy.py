@@ -77,6 +77,12 @@ def test_link_is_carried_along():
     assert copy_of("COPY --link a /\n").link
 
 
+def test_link_has_no_effect_beside_a_mode():
+    assert not copy_of("COPY --link --chmod=644 a /\n").link
+    assert not copy_of("ADD --link --chmod=u+x a /\n").link
+    assert copy_of("ARG unset\nCOPY --link --chmod=$unset a /\n").link
+
+
 @pytest.mark.parametrize("mode", ["0", "0755", "7777", "4711"])
 def test_a_mode_is_an_octal_number(mode):
     assert copy_of(f"COPY --chmod={mode} a /\n").chmod == mode
