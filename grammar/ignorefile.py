@@ -50,9 +50,13 @@ class IgnoreFile:
         return cls(tuple(read_rule(pattern, None) for pattern in bare if pattern), is_flag=True)
 
     @property
-    def has_exceptions(self) -> bool:
-        """Whether there is a ``!`` line."""
-        return any(rule.negated for rule in self._rules)
+    def ignores_all(self) -> bool:
+        """Whether a line excludes everything at the top of the context, and no ``!`` line includes anything."""
+        return any(rule.is_all for rule in self._rules) and not self.may_include("")
+
+    def may_include(self, path: str) -> bool:
+        """Return whether a ``!`` line may match *path* or something below it; "" is the context."""
+        return any(rule.negated and (not path or rule.could_reach(path)) for rule in self._rules)
 
     def ignores(self, path: str, *, is_dir: bool = False) -> bool:  # noqa: ARG002 - no pattern depends on it
         """Return whether *path* is excluded; as in Docker, it does not matter whether it is a directory or a file."""
@@ -81,7 +85,7 @@ class IgnoreFile:
         ``*`` and ``!src/*/**`` include nothing, since src/a is excluded and not above src. Flags have no such rule.
         """
         if None in self._ways:
-            return any(rule.negated and rule.could_reach(path) for rule in self._rules)
+            return self.may_include(path)
         return any(f"{way}/".startswith(f"{path}/") for way in self._ways)
 
     def _entered(self, path: str) -> "_Directory":

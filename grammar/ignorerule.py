@@ -65,6 +65,11 @@ class IgnoreRule(NamedTuple):
     """The number of the line in its file, 0 for a pattern of a flag."""
 
     @property
+    def is_all(self) -> bool:
+        """Whether it excludes every entry of the context; the forms that BuildKit knows."""
+        return _cleaned(self.text) in {"*", "**", "**/*"}
+
+    @property
     def start(self) -> Passed:
         """The positions that are reached at the root of the context."""
         return tuple(_entered(self.row, 0)) if self.row else ()

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 
 from pybuild.builder.checks.scope import StageScope, clean_source
 from pybuild.builder.checks.variables import names_in, used_names
@@ -23,6 +24,7 @@ _SECRET = re.compile(
 _NO_SECRET = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
 _NEVER_EXPANDED = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
 _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@")
+_WILD = frozenset("*?[\\")
 _NEEDS_A_SHELL = re.compile(r"[$`;&|<>()*?\[\]{}~#\n]|^[A-Za-z_]\w*=")
 
 
@@ -138,15 +140,26 @@ def _copy_ignored_file(place: Placed) -> Iterator[Violation]:
     node, ignore = place.node, place.ignore
     if not isinstance(node, Copy | Add) or (isinstance(node, Copy) and node.from_ is not None):
         return
-    # With `!` patterns only a walk of the context could tell whether anything in a directory is left.
-    if ignore is None or ignore.has_exceptions:
+    if ignore is None:
         return
     verb = "Copy" if isinstance(node, Copy) else "Add"
     for word in node.sources:
         text = place.scope.expand(word) if isinstance(word, Word) else None
-        if text and not _REMOTE.match(text) and ignore.ignores(path := clean_source(text)):
+        if text and not _REMOTE.match(text) and _is_ignored(ignore, path := clean_source(text)):
             message = f"Attempting to {verb} file {quote(path)} that is excluded by .dockerignore"
-            yield place.broken(rules.COPY_IGNORED_FILE, message, f"add the line !{path} to .dockerignore")
+            line = f"line !{path}" if path != "." else "lines of what is needed, such as !src,"
+            yield place.broken(rules.COPY_IGNORED_FILE, message, f"add the {line} to .dockerignore")
+
+
+def _is_ignored(ignore: IgnoreFile, path: str) -> bool:
+    """Return whether nothing that the source *path* names can be in the context.
+
+    Below an excluded directory, only a walk of the context could tell what a ``!`` line that reaches it leaves.
+    """
+    if path == ".":
+        return ignore.ignores_all
+    plain = takewhile(lambda name: not _WILD.intersection(name), path.split("/"))
+    return ignore.ignores(path) and not ignore.may_include("/".join(plain))
 
 
 def _expose_proto_casing(place: Placed) -> Iterator[Violation]:
