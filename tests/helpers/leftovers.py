@@ -3,7 +3,8 @@
 import os
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pybuild.runtime.kernel.syscalls import prctl
@@ -48,6 +49,21 @@ def mark_descendants() -> None:
     are the default. Call this before anything is started.
     """
     prctl(_PR_SET_TIMERSLACK, 50_001 + secrets.randbelow(9_998))
+
+
+@contextmanager
+def marked_descendants() -> Iterator[Callable[[], list[str]]]:
+    """Mark what this thread starts while the block runs; yield what lists the living of it, one line each.
+
+    Those of other tests, and those that began before, have another mark.
+    """
+    before = _mark(Path("/proc/self"))
+    mark_descendants()
+    mine = _mark(Path("/proc/self"))
+    try:
+        yield lambda: [_line(each) for each in _processes() if _mark(each) == mine and int(each.name) != os.getpid()]
+    finally:
+        prctl(_PR_SET_TIMERSLACK, int(before))
 
 
 def now() -> float:
