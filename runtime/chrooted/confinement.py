@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 
-from pybuild.runtime.chrooted.inside.calls import IO_PRIORITY, MANY, ONE, PRIORITY, code
+from pybuild.runtime.chrooted.inside.calls import IO_PRIORITY, MANY, ONE, OPENING, PRIORITY, code
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.sandbox.inside.seccomp import (
@@ -45,7 +45,7 @@ _PID_AT = {
     "tgkill": (ONE, 0),
     "rt_sigqueueinfo": (ONE, 0),
     "rt_tgsigqueueinfo": (ONE, 0),
-    "pidfd_open": (ONE, 0),
+    "pidfd_open": (OPENING, 0),
     "sched_setaffinity": (ONE, 0),
     "sched_setscheduler": (ONE, 0),
     "sched_setparam": (ONE, 0),

@@ -7,7 +7,7 @@ process can have no other tracer. The price is a stop at each fork, exec and sig
 import os
 from signal import SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
 
-from pybuild.runtime.chrooted.inside.calls import refusal
+from pybuild.runtime.chrooted.inside.calls import GO_ON, decision, has_ended
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, wait_signal
 from pybuild.runtime.sandbox.inside.plan import END
@@ -40,13 +40,14 @@ class Tracer:
                 number = wait_signal()
                 if number == SIGCHLD:
                     ended = self._serve()
-                elif number == END:
-                    os.kill(self._first, SIGKILL)
                 else:
-                    os.kill(self._first, number)
+                    self._pass_on(number)
             return ended
         finally:
             self._end()
+
+    def _pass_on(self, signal: int) -> None:
+        os.kill(self._first, SIGKILL if signal == END else signal)
 
     def _serve(self) -> int | None:
         """Handle all stops and ends; return the wait status of the first process once it has ended.
@@ -60,30 +61,53 @@ class Tracer:
                 return None
             if pid == 0:
                 return None
-            if not os.WIFSTOPPED(status):
+            following: int | None = status
+            while following is not None and os.WIFSTOPPED(following):
+                self._inside.add(pid)
+                following = self._go_on(pid, following)
+            if following is not None:
                 self._inside.discard(pid)
                 if pid == self._first:
-                    return status
-                continue
-            self._inside.add(pid)
-            self._go_on(pid, status)
+                    return following
 
-    def _go_on(self, pid: int, status: int) -> None:
-        """Let a stopped process continue; one that SIGSTOP or a terminal has stopped stays so until SIGCONT."""
+    def _go_on(self, pid: int, status: int) -> int | None:
+        """Let a stopped process continue; one that SIGSTOP or a terminal has stopped stays so until SIGCONT.
+
+        Return the next wait status of it if it has been waited for already.
+        """
         event, signal = status >> 16, os.WSTOPSIG(status)
         if event == 0:
-            ptrace.go_on(pid, signal)
+            ptrace.go_on(pid, 0 if signal == ptrace.SYSCALL_STOP else signal)
         elif event == ptrace.EVENT_STOP and signal in _STOPPING:
             ptrace.go_on(pid, request=ptrace.PTRACE_LISTEN)
         else:
             try:
-                self._take(pid, event)
+                if self._take(pid, event):
+                    return self._carried_out(pid)
             except ProcessLookupError:  # it was killed meanwhile
-                return
+                return None
             ptrace.go_on(pid)
+        return None
 
-    def _take(self, pid: int, event: int) -> None:
-        """Note who is new, and answer a call that the filter leaves to the tracer."""
+    def _carried_out(self, pid: int) -> int | None:
+        """Let the kernel carry out the call at which *pid* has stopped; return its wait status after that, if any.
+
+        Nobody is reaped meanwhile, since the number in the call could then pass to a process outside: however long it
+        takes until the caller has a processor.
+        """
+        ptrace.go_on(pid, request=ptrace.PTRACE_SYSCALL)
+        while True:
+            found, status = os.waitpid(pid, os.WNOHANG | _WALL)
+            if found:
+                return status
+            # The first thread of a process is not to be waited for before the others, which this does not reap.
+            if has_ended(pid):
+                return None
+            if (number := wait_signal()) != SIGCHLD:
+                self._pass_on(number)
+
+    def _take(self, pid: int, event: int) -> bool:
+        """Note who is new, and decide a call that the filter leaves to the tracer: return whether it is carried out."""
         if event in {ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE}:
             self._inside.add(ptrace.event_message(pid))
         elif event == ptrace.EVENT_EXEC:
@@ -92,9 +116,11 @@ class Tracer:
             if former != pid:
                 self._inside.discard(former)
         elif event == ptrace.EVENT_SECCOMP:
-            errno = refusal(*ptrace.asked(pid), self._inside)
-            if errno:
-                ptrace.answer(pid, -errno)
+            decided = decision(*ptrace.asked(pid), self._inside)
+            if decided == GO_ON:
+                return True
+            ptrace.answer(pid, -decided)
+        return False
 
     def _end(self) -> None:
         """Kill all that are left, and reap until there is none. One that is forked meanwhile stops before it runs."""

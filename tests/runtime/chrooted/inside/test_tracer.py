@@ -14,6 +14,9 @@ from collections.abc import Callable
 
 import pytest
 
+from pybuild.runtime.chrooted.inside import tracer
+from pybuild.runtime.chrooted.inside.calls import ONE, code
+from pybuild.runtime.kernel import ptrace
 from tests.runtime.chrooted.traced import result, start
 
 _PATIENCE_MS = 20_000
@@ -97,6 +100,53 @@ def test_a_thread_may_exec() -> None:
         return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
     assert result(executed) == "7"
+
+
+def test_one_that_has_ended_may_be_signalled_until_it_is_waited_for() -> None:
+    def signalled() -> str:
+        child = _sleeping()
+        os.kill(child, signal.SIGKILL)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        os.kill(child, signal.SIGTERM)
+        os.close(os.pidfd_open(child))
+        return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    assert result(signalled) == "-9"
+
+
+def test_a_process_may_end_while_its_first_thread_makes_such_calls() -> None:
+    def ended() -> str:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                threading.Timer(0.01, os._exit, (7,)).start()
+                while True:
+                    os.kill(os.getpid(), 0)
+            os.waitpid(child, 0)
+        return "all"
+
+    assert result(ended) == "all"
+
+
+def test_nobody_is_reaped_before_a_call_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the number in the call could pass to a process outside while the caller waits for a processor."""
+    stops = [ptrace.EVENT_SECCOMP << 16 | signal.SIGTRAP << 8 | 0x7F, ptrace.SYSCALL_STOP << 8 | 0x7F, 0]
+    answers = [(10, stops[0]), (0, 0), (10, stops[1]), (0, 0), (10, stops[2])]
+    waited = []
+
+    def waitpid(pid: int, _options: int) -> tuple[int, int]:
+        waited.append(pid)
+        if not answers:
+            raise ChildProcessError
+        return answers.pop(0)
+
+    for name, value in {"seize": None, "go_on": None, "asked": (code(ONE, 0), (10,) * 6)}.items():
+        monkeypatch.setattr(ptrace, name, lambda *_, value=value, **__: value)
+    monkeypatch.setattr(tracer, "wait_signal", lambda: signal.SIGCHLD)
+    monkeypatch.setattr(tracer, "has_ended", lambda _: False)
+    monkeypatch.setattr(os, "waitpid", waitpid)
+    assert tracer.Tracer(10).follow() == 0
+    assert waited == [-1, 10, 10, -1, -1, -1]
 
 
 def _orphan() -> int:
