@@ -3,7 +3,8 @@
 QEMU's storage daemon offers an image as a file and logs what is written to it, in the format of the kernel's
 dm-log-writes: a block with a header, then for each entry a block (sector, sectors, flags, length) and its data. What a
 disk has after a loss of power is all that was written before the last flush, and of what was written later any part: a
-disk reorders writes in its cache, and may end in the middle of one.
+disk reorders writes in its cache, and may end in the middle of one, between two sectors. Such a file system is checked
+before it is mounted, as when a machine starts: ext4 refuses one whose superblock was written in part.
 """
 
 import os
@@ -25,6 +26,8 @@ _MAGIC = 0x6A736677736872
 _FLUSH, _FORCED, _DISCARD = 1, 2, 4
 _TORN = 0.1
 """The share of writes after the last flush that end in the middle."""
+_REPAIRED = 3
+"""The exit codes of e2fsck up to this one tell of a file system that is whole, or is so now."""
 _PATIENCE = 60
 
 
@@ -54,6 +57,8 @@ class LoggedDisk:
         """Mount the disk as it might be when the power was lost at *moment*."""
         self._write_state(moment, draw)
         try:
+            checked = subprocess.run(["e2fsck", "-fy", self._state], check=False, capture_output=True, text=True)
+            assert checked.returncode <= _REPAIRED, checked.stdout
             with _mounted(self._state, self.mount):
                 yield self.mount
         finally:
@@ -70,7 +75,9 @@ class LoggedDisk:
                 if sure or draw.random() < kept:
                     data = _data(log.fileno(), entry)
                     torn = not sure and draw.random() < _TORN
-                    os.pwrite(state.fileno(), data[: draw.randrange(len(data) + 1)] if torn else data, entry.start)
+                    os.pwrite(
+                        state.fileno(), data[: draw.randrange(0, len(data) + 1, _BLOCK)] if torn else data, entry.start
+                    )
 
 
 def _entries(log: int) -> Iterator[_Write]:
