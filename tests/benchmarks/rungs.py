@@ -71,7 +71,8 @@ _DOCKER = {
 }
 
 # Its own limits may be higher than those of whoever runs this.
-_PODMAN = {"podman run": ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")}
+_LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
+_PODMAN = {"podman run": _LIMITS, "podman run, user 1000": (*_LIMITS, "-u", "1000")}
 
 
 def _contexts(directory: Path) -> None:
@@ -122,14 +123,14 @@ def _in_containers(docker: list[str], podman: list[str], directory: Path, seen: 
     script = f"export PATH={venv}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
     (io / "go.sh").write_text(script + _SCRIPT.format(names=" ".join(_BUILDS)))
     _image(directory)
-    paths = dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv)))
+    paths = dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv), sys.base_prefix))
     for engine, places in ((docker, _DOCKER), (podman, _PODMAN)):
         if not engine:
             continue
-        words = [*engine, "import", os.fspath(directory / "image.tar"), "pybuild-rungs"]
-        subprocess.run(words, check=True, capture_output=True)
-        root = seen if engine == docker else ""
-        binds = [f"-v={root}{path}:{path}:ro" for path in paths]
+        # The client of a daemon reads the archive itself.
+        archive = f"{'' if engine == docker else seen}{directory}/image.tar"
+        subprocess.run([*engine, "import", archive, "pybuild-rungs"], check=True, capture_output=True)
+        binds = [f"-v={seen}{path}:{path}:ro" for path in paths]
         for name, options in places.items():
             # The store is on a volume, as the README advises: on the overlay of the container every snapshot is a copy.
             words = [
@@ -138,7 +139,7 @@ def _in_containers(docker: list[str], podman: list[str], directory: Path, seen: 
                 "--network=none",
                 "-v=/tmp",
                 *binds,
-                f"-v={root}{io}:/io:ro",
+                f"-v={seen}{io}:/io:ro",
                 *options,
                 "pybuild-rungs",
             ]
@@ -182,7 +183,7 @@ def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str]
 def main(address: str = "", podman: str = "", seen: str = "") -> None:
     """Print the table: of this host, of containers of the daemon at *address*, and of those that the words *podman* start.
 
-    A daemon with another root sees that of this host at *seen*.
+    Engines with another root see that of this host at *seen*.
     """
     with tempfile.TemporaryDirectory(prefix="rungs-") as name:
         directory = Path(name)
