@@ -22,7 +22,8 @@ UNCOUNTED = 1 << 62
 _AT_EMPTY_PATH = 0x1000
 _STATX_MNT_ID_UNIQUE = 0x4000
 _MASK_AT, _MOUNT_AT = 0, 144  # struct statx: stx_mask, stx_mnt_id
-_TYPE_AT, _ID_AT = 0, 56  # struct statfs of machines of 64 bits: f_type, f_fsid
+_TYPE_AT, _ID_AT, _FLAGS_AT = 0, 56, 80  # struct statfs of machines of 64 bits: f_type, f_fsid, f_flags
+_LOOP = 7  # the major number of loop devices
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,8 +31,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def identity(fd: int) -> str | None:
     """Return a text that identifies the file system of an open file; None if its change times cannot be trusted.
 
-    ext4, xfs and btrfs have an id of their own. For others the number of the mount is a part of it, which is not reused
-    until the host is booted again (Linux 6.8).
+    ext4, xfs and btrfs have an id of their own. For others, and for images, the number of the mount is a part of it,
+    which is not reused until the host is booted again (Linux 6.8). Images are read-only or on a loop device: a program
+    may make several with equal ids, inode numbers and change times.
     """
     buffer = ctypes.create_string_buffer(256)
     if _libc.fstatfs(fd, buffer):
@@ -41,9 +43,11 @@ def identity(fd: int) -> str | None:
     if kind in _REMOTE:
         return None
     number = struct.unpack_from("Q", buffer.raw, _ID_AT)[0]
-    if kind in _WITH_ID:
+    device = os.fstat(fd).st_dev
+    is_image = struct.unpack_from("l", buffer.raw, _FLAGS_AT)[0] & os.ST_RDONLY or os.major(device) == _LOOP
+    if kind in _WITH_ID and not is_image:
         return f"{kind:x}:{number:x}"
-    return f"{kind:x}:{number:x}:{os.fstat(fd).st_dev:x}:{_mount(fd)}"
+    return f"{kind:x}:{number:x}:{device:x}:{_mount(fd)}"
 
 
 def disk_space(target: int | Path) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.paths import filesystems
-from tests.helpers.hosts import need_root
+from tests.helpers.hosts import need_programs, need_root
 
 
 def identity_of(path: Path) -> str | None:
@@ -31,6 +31,28 @@ def test_what_is_mounted_in_turn_at_one_place_is_told_apart(tmp_path: Path) -> N
     assert found[3] == found[4]
     assert found[0] == found[5]
     assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("flags", ["loop", "loop,ro"])
+def test_images_that_one_program_makes_alike_are_told_apart(tmp_path: Path, flags: str) -> None:
+    need_root()
+    need_programs(["mkfs.ext4"])
+    place = tmp_path / "place"
+    place.mkdir()
+    found = []
+    for name in ("one", "two"):
+        image = tmp_path / name
+        with image.open("wb") as file:
+            file.truncate(4 << 20)
+        make = ["mkfs.ext4", "-q", "-U", "00000000-0000-4000-8000-000000000000", image]
+        subprocess.run(make, check=True)
+        subprocess.run(["mount", "-o", flags, image, place], check=True)
+        try:
+            found.append(identity_of(place))
+        finally:
+            subprocess.run(["umount", place], check=True)
+    assert None not in found
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(
