@@ -11,6 +11,8 @@ import binascii
 import json
 import os
 import secrets
+import stat
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,9 @@ DOCKER_HUB = "https://index.docker.io/v1/"
 """Docker's name of its own registry in these files."""
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_pipes: dict[tuple[Path, int, int], bytes] = {}
+"""What pipes contained, by path, device and inode: a pipe can be read once, and every registry looks for its user."""
+_pipes_lock = threading.Lock()
 
 
 def server_key(registry: str) -> str:
@@ -91,13 +96,28 @@ class AuthFile:
 def read_auth_file(path: Path, env: Mapping[str, str]) -> AuthFile | None:
     """Read a file; None when it does not exist. Raises CredentialsError."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(DOCUMENT_LIMIT + 1)
+        raw = _content(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CredentialsError(f"{path}: {error.strerror}") from error
     return AuthFile(raw, str(path), env)
+
+
+def _content(path: Path) -> bytes:
+    status = path.stat()
+    if stat.S_ISREG(status.st_mode):
+        return _read(path)
+    pipe = path, status.st_dev, status.st_ino
+    with _pipes_lock:
+        if pipe not in _pipes:
+            _pipes[pipe] = _read(path)
+        return _pipes[pipe]
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(DOCUMENT_LIMIT + 1)
 
 
 def keep(path: Path, registry: str, credentials: Credentials) -> None:

@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,19 @@ def test_a_file_that_is_wrong_is_named_and_not_shown(raw: bytes) -> None:
 
 def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert read_auth_file(tmp_path / "x" / "config.json", {}) is None
+
+
+def test_the_file_of_a_pipe_is_there_for_every_registry() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b'{"auths":{"a.com":{"auth":"bWU6cHc="},"b.com":{"auth":"bWU6cHc="}}}')
+        os.close(writing)
+        for registry in ("a.com", "b.com"):
+            file = read_auth_file(Path(f"/dev/fd/{reading}"), {})
+            assert file is not None
+            assert file.find(registry) == Credentials("me", "pw")
+    finally:
+        os.close(reading)
 
 
 def test_what_is_kept_is_found_and_everything_else_stays(tmp_path: Path) -> None:
