@@ -9,7 +9,7 @@ suite=$1
 shift
 here=$(cd "$(dirname "$0")/../.." && pwd)
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/pybuild-$suite-XXXXXX")
-trap 'rm -rf --one-file-system "$root"' EXIT
+trap 'rm -rf --one-file-system "$root" "$root.apt"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # Release files of a suite that is still in the making expire within a week; a mirror may lag behind that.
