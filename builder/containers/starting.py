@@ -27,7 +27,16 @@ from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_size
 from pybuild.runtime.monitor.starting import Refused, await_start, channel_pair, leave_monitor
-from pybuild.runtime.monitor.watch import Health, LogFiles, Restart, WatchOrder
+from pybuild.runtime.monitor.watch import (
+    ContainerIdentity,
+    ContainerRun,
+    ContainerStreams,
+    Health,
+    HealthTimes,
+    LogFiles,
+    Restart,
+    WatchOrder,
+)
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
@@ -127,20 +136,28 @@ def _order(containers: Containers, container: StoredContainer, finished: str) ->
     tell_missing(containers.store, missing)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
     return WatchOrder(
-        actor=tuple(
-            (os.fsencode(name), os.fsencode(text)) for name, text in actor(container.config, container.name).items()
-        ),
         afterwards=_afterwards(containers, container),
-        cgroups=tuple(map(os.fsencode, made)),
-        finished=finished.encode(),
-        directory=os.fsencode(container.directory),
-        health=_health(container),
-        joins=around.network not in {HOST, NONE},
-        log=log_files(around.log_driver, dict(around.log_options)),
-        one_input=program.stdin_once,
-        open_input=program.open_stdin,
-        plan=encode(plan),
+        identity=_identity(containers, container, finished),
         restart=Restart(around.restart_most, around.restart.encode()),
+        run=ContainerRun(
+            cgroups=tuple(map(os.fsencode, made)),
+            health=_health(container),
+            joins=around.network not in {HOST, NONE},
+            plan=encode(plan),
+        ),
+        streams=ContainerStreams(
+            log=log_files(around.log_driver, dict(around.log_options)),
+            one_input=program.stdin_once,
+        ),
+    )
+
+
+def _identity(containers: Containers, container: StoredContainer, finished: str) -> ContainerIdentity:
+    attributes = actor(container.config, container.name)
+    return ContainerIdentity(
+        actor=tuple((os.fsencode(name), os.fsencode(text)) for name, text in attributes.items()),
+        directory=os.fsencode(container.directory),
+        finished=finished.encode(),
         store=os.fsencode(containers.store.root),
     )
 
@@ -154,11 +171,13 @@ def _health(container: StoredContainer) -> Health | tuple[()]:
     words = ("/bin/sh", "-c", " ".join(words[1:])) if words[0] == "CMD-SHELL" else words[1:]
     return Health(
         command=encode(command_in(container, Inside(words=words))),
-        interval=check.interval or _INTERVAL,
         retries=check.retries or _RETRIES,
-        start_interval=check.start_interval or _START_INTERVAL,
-        start_period=check.start_period,
-        timeout=check.timeout or _INTERVAL,
+        times=HealthTimes(
+            interval=check.interval or _INTERVAL,
+            start_interval=check.start_interval or _START_INTERVAL,
+            start_period=check.start_period,
+            timeout=check.timeout or _INTERVAL,
+        ),
     )
 
 

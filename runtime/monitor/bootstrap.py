@@ -37,7 +37,7 @@ def main() -> None:
         file.seek(0)
         watch = decode(file.readall())
     if isinstance(watch, WatchOrder):
-        if not watch.joins:  # it is a second descriptor of the lock then, which would be held while one is open
+        if not watch.run.joins:  # it is a second descriptor of the lock then, which would be held while one is open
             os.close(NETWORK)
         monitor = Monitor(watch)
         try:

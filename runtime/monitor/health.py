@@ -46,11 +46,11 @@ class HealthCheck:
         return time.monotonic_ns()
 
     def _in_start_period(self) -> bool:
-        return self._now() - self._began < self._order.start_period
+        return self._now() - self._began < self._order.times.start_period
 
     def _interval(self) -> int:
         soon = self._status == STARTING and self._in_start_period()
-        return self._order.start_interval if soon else self._order.interval
+        return self._order.times.start_interval if soon else self._order.times.interval
 
     @property
     def milliseconds(self) -> int:
@@ -81,7 +81,7 @@ class HealthCheck:
                 os.close(fd)
         self._reported, self._printed, self._timed_out = b"", b"", False
         self._start = time.time_ns()
-        self._due = self._now() + self._order.timeout
+        self._due = self._now() + self._order.times.timeout
         self._loop.watch(self._output, IN, self._print)
         self._loop.watch(self._report, IN, self._hear)
 
@@ -114,7 +114,9 @@ class HealthCheck:
         code = -1 if self._timed_out or failed or not reports else int(reports[-1].subject)
         text = self._printed.decode(errors="replace") or "".join(failed)
         if self._timed_out:
-            text = f"Health check exceeded timeout ({self._order.timeout / _SECOND:g}s)" + (f": {text}" if text else "")
+            text = f"Health check exceeded timeout ({self._order.times.timeout / _SECOND:g}s)" + (
+                f": {text}" if text else ""
+            )
         self._count(good=code == 0)
         entry = {"Start": timestamp(self._start), "End": timestamp(time.time_ns()), "ExitCode": code, "Output": text}
         self._results = [*self._results, entry][-_MOST_RESULTS:]

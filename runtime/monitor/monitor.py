@@ -36,20 +36,20 @@ class Monitor:
     def __init__(self, watch: WatchOrder) -> None:
         self._watch = watch
         self._loop = Loop()
-        self._directory = os.open(watch.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        plan = decode(watch.plan)
+        self._directory = os.open(watch.identity.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        plan = decode(watch.run.plan)
         if not isinstance(plan, SandboxPlan):
             raise TypeError(type(plan))
         self._plan = plan
-        self._plan_file = memory_file(watch.plan)
-        self._log = JsonLog(self._directory, watch.log.files, watch.log.size)
+        self._plan_file = memory_file(watch.run.plan)
+        self._log = JsonLog(self._directory, watch.streams.log.files, watch.streams.log.size)
         self._clients = Clients(self._loop, self._directory, self._said, self._left, self._drained)
         self._starter = self._clients.add(CHANNEL)
         self._entries = Entries(self._loop)
-        self._state = StateFile(watch.finished.decode())
+        self._state = StateFile(watch.identity.finished.decode())
         self._over = False
         self._restarts = Restarts(watch.restart)
-        self._teller = Teller(watch.store, watch.directory, watch.actor)
+        self._teller = Teller(watch.identity.store, watch.identity.directory, watch.identity.actor)
         self._attempt: Attempt | None = None
         self._streams: Streams | None = None
         self._health: HealthCheck | None = None
@@ -64,7 +64,7 @@ class Monitor:
             if self._is_due():
                 self._start()
         self._log.end()
-        groups.remove(self._watch.cgroups)
+        groups.remove(self._watch.run.cgroups)
         # From here on, the next process that takes the lock may write the state.
         os.close(LOCK)
         self._clients.close()
@@ -91,7 +91,7 @@ class Monitor:
         kind = self._plan.world.stdio
         self._streams = Streams(self._loop, kind, self._printed, self._drained)
         self._restarts.begin()
-        network = NETWORK if self._watch.joins else -1
+        network = NETWORK if self._watch.run.joins else -1
         self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended, network=network)
 
     # What happens to the process.
@@ -101,7 +101,7 @@ class Monitor:
         state.status, state.pid, state.start_time = "running", pid, start_time(pid)
         state.exit_code, state.error, state.oom_killed = 0, "", False
         state.started = timestamp(time.time_ns())
-        order = self._watch.health
+        order = self._watch.run.health
         if isinstance(order, Health):
             self._health = HealthCheck(self._loop, order, partial(fork_into, self._plan, process), self._checked)
         self._write(sync=False)
@@ -130,7 +130,7 @@ class Monitor:
         self._attempt = self._streams = self._health = None
         self._log.end()
         state.pid, state.start_time, state.exit_code, state.error = 0, 0, code, error
-        state.oom_killed = groups.oom_kills(self._watch.cgroups) > 0
+        state.oom_killed = groups.oom_kills(self._watch.run.cgroups) > 0
         if state.started == NEVER:
             self._over = True
             self._write(sync=True)
@@ -193,7 +193,7 @@ class Monitor:
             streams.resize(rows, columns)
 
     def _end_input(self) -> None:
-        if self._watch.one_input and self._streams is not None:
+        if self._watch.streams.one_input and self._streams is not None:
             self._streams.end_input()
 
     def _drained(self) -> None:
@@ -223,11 +223,11 @@ class Monitor:
         if attempt is not None and attempt.process >= 0 and number:
             send_signal(attempt.process, number)
             if number == SIGKILL:
-                groups.freeze(self._watch.cgroups, frozen=False)  # in version 1, frozen processes do not even die
+                groups.freeze(self._watch.run.cgroups, frozen=False)  # in version 1, frozen processes do not even die
         client.send(messages.DONE)
 
     def _freeze(self, client: MonitorClient, *, frozen: bool) -> None:
-        if self._attempt is None or not groups.freeze(self._watch.cgroups, frozen=frozen):
+        if self._attempt is None or not groups.freeze(self._watch.run.cgroups, frozen=frozen):
             client.send(messages.FAILED + b"this host has no control group that can be frozen")
             return
         self._state.status = "paused" if frozen else "running"

@@ -40,64 +40,75 @@ class LogFiles(Record):
         self.files, self.size = files, size
 
 
+class HealthTimes(Record):
+    """The times of a health check, in nanoseconds; until *start_period* after the start a failure does not count."""
+
+    __slots__ = ("interval", "start_interval", "start_period", "timeout")
+
+    def __init__(self, interval: int, start_interval: int, start_period: int, timeout: int) -> None:
+        self.interval, self.start_interval = interval, start_interval
+        self.start_period, self.timeout = start_period, timeout
+
+
 class Health(Record):
-    """A health check: an encoded `InsideCommand`, times in nanoseconds, and the failures in a row that are too many."""
+    """A health check: an encoded `InsideCommand`, and the failures in a row that are too many."""
 
-    __slots__ = ("command", "interval", "retries", "start_interval", "start_period", "timeout")
+    __slots__ = ("command", "retries", "times")
 
-    def __init__(  # noqa: PLR0917 - the wire passes slots by position
-        self, command: bytes, interval: int, retries: int, start_interval: int, start_period: int, timeout: int
-    ) -> None:
-        self.command, self.interval, self.retries, self.timeout = command, interval, retries, timeout
-        self.start_interval, self.start_period = start_interval, start_period
+    def __init__(self, command: bytes, retries: int, times: HealthTimes) -> None:
+        self.command, self.retries, self.times = command, retries, times
 
 
-class WatchOrder(Record):
-    """A container to supervise: its *directory*, the encoded *plan* of its sandbox, the directories of its *cgroups*.
+class ContainerIdentity(Record):
+    """Which container it is: its *directory*, and the *store* with the log of events.
 
-    *store* is the directory with the log of events, and *actor* has the attributes of each event, as pairs of texts.
+    *actor* has the attributes of each event, as pairs of texts. *finished* is when the container last ended, as the
+    state has it.
+    """
 
-    *afterwards* is the command line that the monitor executes in place of itself at the end, () for none. *finished* is
-    when the container last ended, as the state has it. *open_input* is whether the process reads what clients send (a
-    monitor goes by the plan instead); with *one_input* only until the first client that sends input ends it or leaves.
+    __slots__ = ("actor", "directory", "finished", "store")
+
+    def __init__(self, actor: tuple[tuple[bytes, bytes], ...], directory: bytes, finished: bytes, store: bytes) -> None:
+        self.actor, self.directory, self.finished, self.store = actor, directory, finished, store
+
+
+class ContainerStreams(Record):
+    """How the output is logged. With *one_input* input ends when the first client that sends some ends it or leaves."""
+
+    __slots__ = ("log", "one_input")
+
+    def __init__(self, log: LogFiles, one_input: bool) -> None:
+        self.log, self.one_input = log, one_input
+
+
+class ContainerRun(Record):
+    """What each run of the container is made of: the encoded *plan* of its sandbox, the directories of its *cgroups*.
+
     *health* is a `Health`, or () for no check. With *joins* the container joins the network namespace that
     `starting.leave_monitor` was given.
     """
 
-    __slots__ = (
-        "actor",
-        "afterwards",
-        "cgroups",
-        "directory",
-        "finished",
-        "health",
-        "joins",
-        "log",
-        "one_input",
-        "open_input",
-        "plan",
-        "restart",
-        "store",
-    )
+    __slots__ = ("cgroups", "health", "joins", "plan")
 
-    def __init__(  # noqa: PLR0917 - the wire passes slots by position
+    def __init__(self, cgroups: tuple[bytes, ...], health: "Health | tuple[()]", joins: bool, plan: bytes) -> None:
+        self.cgroups, self.health, self.joins, self.plan = cgroups, health, joins, plan
+
+
+class WatchOrder(Record):
+    """A container to supervise.
+
+    *afterwards* is the command line that the monitor executes in place of itself at the end, () for none.
+    """
+
+    __slots__ = ("afterwards", "identity", "restart", "run", "streams")
+
+    def __init__(
         self,
-        actor: tuple[tuple[bytes, bytes], ...],
         afterwards: tuple[bytes, ...],
-        cgroups: tuple[bytes, ...],
-        directory: bytes,
-        finished: bytes,
-        health: "Health | tuple[()]",
-        joins: bool,
-        log: LogFiles,
-        one_input: bool,
-        open_input: bool,
-        plan: bytes,
+        identity: ContainerIdentity,
         restart: Restart,
-        store: bytes,
+        run: ContainerRun,
+        streams: ContainerStreams,
     ) -> None:
-        self.actor, self.store = actor, store
-        self.afterwards, self.cgroups, self.finished, self.directory = afterwards, cgroups, finished, directory
-        self.health, self.joins = health, joins
-        self.log, self.one_input, self.open_input = log, one_input, open_input
-        self.plan, self.restart = plan, restart
+        self.afterwards, self.identity, self.restart = afterwards, identity, restart
+        self.run, self.streams = run, streams

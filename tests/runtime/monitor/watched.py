@@ -15,7 +15,16 @@ from typing import Any
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
-from pybuild.runtime.monitor.watch import Health, InsideCommand, LogFiles, Restart, WatchOrder
+from pybuild.runtime.monitor.watch import (
+    ContainerIdentity,
+    ContainerRun,
+    ContainerStreams,
+    Health,
+    InsideCommand,
+    LogFiles,
+    Restart,
+    WatchOrder,
+)
 from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.inside.plan import NULL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
@@ -114,19 +123,21 @@ def watched(
     process = {name: options.pop(name) for name in ("user", "cwd") if name in options}
     spec = Spec(root=image.root, process=Program(args=args, env=image.env, **process), **options)
     watch = WatchOrder(
-        actor=((b"image", b"box"), (b"name", b"c1")),
         afterwards=afterwards,
-        cgroups=tuple(map(os.fsencode, groups)),
-        finished=b"0001-01-01T00:00:00Z",
-        directory=os.fsencode(directory),
-        health=health,
-        joins=False,
-        log=log or LogFiles(1, 0),
-        one_input=spec.interactive,
-        open_input=spec.interactive,
-        plan=encode(make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in groups))),
+        identity=ContainerIdentity(
+            actor=((b"image", b"box"), (b"name", b"c1")),
+            directory=os.fsencode(directory),
+            finished=b"0001-01-01T00:00:00Z",
+            store=os.fsencode(image.directory),
+        ),
         restart=restart or Restart(0, b"no"),
-        store=os.fsencode(image.directory),
+        run=ContainerRun(
+            cgroups=tuple(map(os.fsencode, groups)),
+            health=health,
+            joins=False,
+            plan=encode(make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in groups))),
+        ),
+        streams=ContainerStreams(log=log or LogFiles(1, 0), one_input=spec.interactive),
     )
     lock = os.open(directory / "monitor", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
