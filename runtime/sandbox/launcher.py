@@ -105,19 +105,23 @@ def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: by
     """
     world = plan.World(
         cgroups=cgroup_files,
-        hostname=os.fsencode(what.hostname),
         init=what.init,
-        insecure=what.insecure,
-        private_network=what.network is spec.Network.NONE,
+        isolation=plan.Isolation(
+            insecure=what.insecure,
+            # With added capabilities, a process could leave a root set by chroot(2), or use a /proc that is the host's.
+            strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
+            supervision=supervision_of(what) if is_single() else None,
+        ),
+        namespaces=plan.SandboxNamespaces(
+            hostname=os.fsencode(what.hostname),
+            network=network,
+            private_network=what.network is spec.Network.NONE,
+            shared=tuple(map(os.fsencode, what.shared)),
+            sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
+        ),
         read_only=what.read_only,
         shm_size=spec.SHM_SIZE if what.limits.shm_size is None else what.limits.shm_size,
         stdio=_stdio(what),
-        # With added capabilities, a process could leave a root set by chroot(2), or use a /proc that is the host's.
-        strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
-        shared=tuple(map(os.fsencode, what.shared)),
-        sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
-        network=network,
-        supervision=supervision_of(what) if is_single() else None,
     )
     return plan.SandboxPlan(
         mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
@@ -192,16 +196,13 @@ def _mount(mount: spec.Mount) -> mounts.Mount:
         case spec.BindRoot():
             return mounts.BindRoot(mount.read_only, _root(mount.root), os.fsencode(mount.source), target)
         case spec.Tmpfs():
-            return mounts.Tmpfs(
+            permissions = mounts.Permissions(
                 adapts=mount.mode is None,
-                executable=mount.executable,
                 gid=mount.gid,
                 mode=0o1777 if mount.mode is None else mount.mode,
-                read_only=mount.read_only,
-                size=mount.size,
-                target=target,
                 uid=mount.uid,
             )
+            return mounts.Tmpfs(mount.executable, permissions, mount.read_only, mount.size, target)
         case spec.FileMount():
             return mounts.FileMount(mount.content, mount.gid, mount.mode, target, mount.uid)
         case spec.DeviceNode():

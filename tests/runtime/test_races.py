@@ -12,7 +12,7 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
 
-WORLD = plan.World((), b"box", False, False, b"", False, False, 1 << 20, plan.NULL)
+WORLD = plan.World((), False, plan.Isolation(), plan.SandboxNamespaces(b"box"), False, 1 << 20, plan.NULL)
 PROCESS = Process((b"true",), Confinement(DEFAULT, False, False, (), b""), b"/", (), b"")
 
 
@@ -51,7 +51,7 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
         (root / f"{name}-link").symlink_to(victim if name != "cache" else f"../../../../../{victim}")
     (victim / "in").mkdir(parents=True)
     (victim / "ptmx").write_text("keep")
-    target = mounts.Tmpfs(True, True, 0, 0o755, False, 0, b"/cache/in/new", 0)
+    target = mounts.Tmpfs(True, mounts.Permissions(True, 0, 0o755, 0), False, 0, b"/cache/in/new")
     wanted = plan.SandboxPlan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
     core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 

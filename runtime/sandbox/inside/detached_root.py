@@ -40,7 +40,7 @@ class SystemMounts:
 
     def build(self, world: World) -> None:
         """Make the mounts in the scratch space; `DetachedRoot` moves them into the root."""
-        insecure = world.insecure
+        insecure = world.isolation.insecure
         self.dev = make_dev(self.scratch.directory("dev"), self.nodes, shm_size=world.shm_size, insecure=insecure)
         self.sys = make_sys(self.scratch.directory("sys"), self.nodes, insecure=insecure)
 
@@ -56,7 +56,7 @@ class DetachedRoot:
         *made* are detached mounts, by their targets, that are there already.
         """
         scratch = system.scratch
-        self._insecure = plan.world.insecure
+        self._insecure = plan.world.isolation.insecure
         self._stubs = stubs
         for mount in plan.mounts:
             refuse_system_directory(_attaching(mount), mount.target, ())
@@ -135,7 +135,7 @@ def enter_root(root: int, world: World, status: Status) -> None:
             # With "." for both, the old root ends up on top of the new one (pivot_root(2)), so it needs no directory.
             pivot_root(".", ".")
         except PermissionError:  # a container's filter. The mount namespace is this sandbox's all the same.
-            if not world.may_degrade:
+            if not world.isolation.may_degrade:
                 raise
             status.degraded(OWN_ROOT)
             move_mount(root, AT_FDCWD, "/")

@@ -257,12 +257,12 @@ def make_proc(target: int, nodes: Nodes, world: World) -> tuple[int, bool]:
         try:
             proc = filesystem("proc", (), INERT)
         except PermissionError:
-            if world.strict or world.insecure:
+            if world.isolation.strict or world.isolation.insecure:
                 raise
-            own, files = False, world.supervision is not None
+            own, files = False, world.isolation.supervision is not None
             proc = mount_proc_files() if files else clone(AT_FDCWD, b"/proc", INERT, recursive=True)
         move_mount(proc, target)
-    if not (world.insecure or files):
+    if not (world.isolation.insecure or files):
         _cover_proc(proc, nodes)
     return proc, own
 

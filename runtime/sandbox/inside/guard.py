@@ -59,7 +59,7 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
     supervisor: Supervised | None = None
     failure: SandboxError | OSError | None = None
     try:
-        supervisor = _supervised(world, world.supervision) if world.supervision else None
+        supervisor = _supervised(world, world.isolation.supervision) if world.isolation.supervision else None
         process = _fork_program(programs, system, world, supervisor)
     except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
@@ -84,7 +84,7 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
 def _supervised(world: World, supervision: Supervision) -> "Supervised":
     from pybuild.runtime.sandbox.inside.supervised import Supervised
 
-    return Supervised(supervision, strict=world.strict)
+    return Supervised(supervision, strict=world.isolation.strict)
 
 
 def _fork_program(programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None") -> int:
@@ -120,16 +120,16 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
             raise failure
         plan = read_plan(plan_fd)
         if not is_own_proc:
-            status.degraded(OWN_PROC if plan.world.supervision is None else PROC_FILES)
+            status.degraded(OWN_PROC if plan.world.isolation.supervision is None else PROC_FILES)
         with Operation("mount proc", b"/proc"):
             move_mount(proc, target)
         enter_root(root, plan.world, status)
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
-        if plan.world.supervision:
+        if plan.world.isolation.supervision:
             from pybuild.runtime.sandbox.inside.supervised import start_supervision
 
-            start_supervision(supervisor, plan.world.supervision)
+            start_supervision(supervisor, plan.world.isolation.supervision)
         _become(plan, status, root, terminal)
 
 

@@ -136,31 +136,31 @@ def _start(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparatio
 
 def _set_up_namespaces(world: World, status: Status) -> None:
     """Set the host name, the sysctls and the loopback interface; report to *status* which of them the host refuses."""
-    if b"uts" not in world.shared:
+    if b"uts" not in world.namespaces.shared:
         _name_host(world, status)
-    for name, value in world.sysctls:
+    for name, value in world.namespaces.sysctls:
         # /proc/sys shows the namespaces of the process that reads it, so the host's mount of it serves.
         with (
             Operation("set sysctl", name),
             open(b"/proc/sys/" + name.replace(b".", b"/"), "wb", buffering=0) as file,
         ):
             file.write(value)
-    if world.private_network:
+    if world.namespaces.private_network:
         with Operation("bring up the loopback"):
             try:
                 bring_up_loopback()
             except PermissionError:  # root without CAP_NET_ADMIN: the network stays without a loopback interface
-                if world.strict:
+                if world.isolation.strict:
                     raise
                 status.degraded(LOOPBACK)
 
 
 def _name_host(world: World, status: Status) -> None:
-    with Operation("set host name", world.hostname):
+    with Operation("set host name", world.namespaces.hostname):
         try:
-            sethostname(world.hostname)
+            sethostname(world.namespaces.hostname)
         except PermissionError:  # a container's filter refuses the call. The step may know the host's name.
-            if world.strict:
+            if world.isolation.strict:
                 raise
             status.degraded(HOST_NAME)
 

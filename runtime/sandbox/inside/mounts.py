@@ -173,28 +173,35 @@ class BindRoot(Record):
         return "bind"
 
 
+class Permissions(Record):
+    """The owner and the mode of a directory. If it *adapts*, it gets the mode of a directory that it is mounted on."""
+
+    __slots__ = ("adapts", "gid", "mode", "uid")
+
+    def __init__(self, adapts: bool, gid: int, mode: int, uid: int) -> None:
+        self.adapts, self.gid, self.mode, self.uid = adapts, gid, mode, uid
+
+
 class Tmpfs(Record):
-    """An empty tmpfs. If it *adapts*, it gets the mode of a directory that it is mounted on, instead of *mode*."""
+    """An empty tmpfs of *size* bytes at most; 0 for the default of the kernel."""
 
-    __slots__ = ("adapts", "executable", "gid", "mode", "read_only", "size", "target", "uid")
+    __slots__ = ("executable", "permissions", "read_only", "size", "target")
 
-    def __init__(  # noqa: PLR0917 - in the order of its slots
-        self, adapts: bool, executable: bool, gid: int, mode: int, read_only: bool, size: int, target: bytes, uid: int
-    ) -> None:
-        self.target, self.size, self.mode, self.uid, self.gid = target, size, mode, uid, gid
-        self.adapts, self.executable, self.read_only = adapts, executable, read_only
+    def __init__(self, executable: bool, permissions: Permissions, read_only: bool, size: int, target: bytes) -> None:
+        self.permissions, self.executable, self.read_only = permissions, executable, read_only
+        self.size, self.target = size, target
 
     def make(self, _scratch: ScratchSpace) -> int:
         """Return the detached mount, still writable."""
-        numbers = (("size", self.size), ("uid", self.uid), ("gid", self.gid))
+        numbers = (("size", self.size), ("uid", self.permissions.uid), ("gid", self.permissions.gid))
         options = tuple((name, str(value)) for name, value in numbers if value)
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (0 if self.executable else MOUNT_ATTR_NOEXEC)
         with Operation("mount tmpfs", self.target):
-            return filesystem("tmpfs", (("mode", f"{self.mode:o}"), *options), attributes)
+            return filesystem("tmpfs", (("mode", f"{self.permissions.mode:o}"), *options), attributes)
 
     def finish(self, tree: int, hidden: int | None) -> None:
         """Give *tree* the mode of the directory *hidden* below it, if it adapts. Then make it read-only, if it is."""
-        if self.adapts and hidden is not None:
+        if self.permissions.adapts and hidden is not None:
             os.chmod(".", S_IMODE(os.fstat(hidden).st_mode), dir_fd=tree)
         if self.read_only:
             mount_setattr(tree, MOUNT_ATTR_RDONLY)

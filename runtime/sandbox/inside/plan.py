@@ -29,62 +29,18 @@ It is SIGRTMAX, which `runtime.sandbox.relay` therefore does not pass on.
 """
 
 
-class World(Record):
-    """The environment of the process, apart from its root and its mounts.
+class Isolation(Record):
+    """How strictly the process is kept from the host.
 
-    *cgroups* are the ``cgroup.procs`` files to join. *network* is the path of the network namespace to join, b"" for
-    none; *private_network* makes an empty one. *shared* are the namespaces that stay those of the host (ipc, uts,
-    cgroup), *sysctls* (name, value) parameters of the sandbox's own namespaces. *read_only* makes the root read-only,
-    but not what is mounted in it. With *init* the program is the child of an init, which is pid 1 in its place.
-
-    With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
-    terminal. It continues when the builder has closed its own end of the socket.
-
-    *strict* makes it an error when the host does not permit one of the parts that `may_degrade` is about. With
-    *supervision* the process has a supervisor, because its user namespace has one id only.
+    An *insecure* one has all capabilities and no filter. *strict* makes it an error when the host does not permit one
+    of the parts that `may_degrade` is about. With *supervision* the process has a supervisor, because its user
+    namespace has one id only.
     """
 
-    __slots__ = (
-        *(
-            "cgroups",
-            "hostname",
-            "init",
-            "insecure",
-            "network",
-            "private_network",
-            "read_only",
-            "shm_size",
-            "stdio",
-            "strict",
-        ),
-        *("shared", "sysctls", "supervision"),
-    )
+    __slots__ = ("insecure", "strict", "supervision")
 
-    def __init__(  # noqa: PLR0917 - the wire passes slots by position
-        self,
-        cgroups: tuple[bytes, ...],
-        hostname: bytes,
-        init: bool,
-        insecure: bool,
-        network: bytes,
-        private_network: bool,
-        read_only: bool,
-        shm_size: int,
-        stdio: bytes,
-        strict: bool = False,
-        shared: tuple[bytes, ...] = (),
-        sysctls: tuple[tuple[bytes, bytes], ...] = (),
-        supervision: Supervision | None = None,
-    ) -> None:
-        self.shared, self.sysctls = shared, sysctls
-        self.cgroups, self.hostname, self.init, self.shm_size = cgroups, hostname, init, shm_size
-        self.insecure, self.private_network, self.stdio, self.strict = insecure, private_network, stdio, strict
-        self.read_only, self.network, self.supervision = read_only, network, supervision
-
-    def prepared_settings(self) -> tuple[object, ...]:
-        """Return the settings that `preparation.Preparation` applies: a spare keeper can run plans with the same."""
-        own = self.cgroups, self.insecure, self.private_network, self.shm_size, self.strict, self.shared, self.network
-        return own if self.supervision is None else (*own, self.supervision)
+    def __init__(self, insecure: bool = False, strict: bool = False, supervision: Supervision | None = None) -> None:
+        self.insecure, self.strict, self.supervision = insecure, strict, supervision
 
     @property
     def may_degrade(self) -> bool:
@@ -96,7 +52,62 @@ class World(Record):
         return not (self.strict or self.insecure or self.supervision is not None)
 
 
-DEFAULT_WORLD = World((), b"", False, False, b"", False, False, 64 << 20, NULL)
+class SandboxNamespaces(Record):
+    """The namespaces of the process, as far as they are not all new.
+
+    *network* is the path of the network namespace to join, b"" for none; *private_network* makes an empty one. *shared*
+    are the namespaces that stay those of the host (ipc, uts, cgroup). *hostname* and *sysctls* (name, value) are
+    parameters of the sandbox's own namespaces.
+    """
+
+    __slots__ = ("hostname", "network", "private_network", "shared", "sysctls")
+
+    def __init__(
+        self,
+        hostname: bytes = b"",
+        network: bytes = b"",
+        private_network: bool = False,
+        shared: tuple[bytes, ...] = (),
+        sysctls: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.hostname, self.network, self.private_network = hostname, network, private_network
+        self.shared, self.sysctls = shared, sysctls
+
+
+class World(Record):
+    """The environment of the process, apart from its root and its mounts.
+
+    *cgroups* are the ``cgroup.procs`` files to join. *read_only* makes the root read-only, but not what is mounted in
+    it. With *init* the program is the child of an init, which is pid 1 in its place.
+
+    With *stdio* TERMINAL the child's standard input is a Unix socket, over which it sends the controlling end of the
+    terminal. It continues when the builder has closed its own end of the socket.
+    """
+
+    __slots__ = ("cgroups", "init", "isolation", "namespaces", "read_only", "shm_size", "stdio")
+
+    def __init__(  # noqa: PLR0917 - the wire passes slots by position
+        self,
+        cgroups: tuple[bytes, ...],
+        init: bool,
+        isolation: Isolation,
+        namespaces: SandboxNamespaces,
+        read_only: bool,
+        shm_size: int,
+        stdio: bytes,
+    ) -> None:
+        self.cgroups, self.init, self.isolation, self.namespaces = cgroups, init, isolation, namespaces
+        self.read_only, self.shm_size, self.stdio = read_only, shm_size, stdio
+
+    def prepared_settings(self) -> tuple[object, ...]:
+        """Return the settings that `preparation.Preparation` applies: a spare keeper can run plans with the same."""
+        around, strictness = self.namespaces, self.isolation
+        joined = around.private_network, around.shared, around.network
+        own = self.cgroups, self.shm_size, strictness.insecure, strictness.strict, *joined
+        return own if strictness.supervision is None else (*own, strictness.supervision)
+
+
+DEFAULT_WORLD = World((), False, Isolation(), SandboxNamespaces(), False, 64 << 20, NULL)
 """What a spare keeper prepares: the environment of a RUN without flags."""
 
 

@@ -40,7 +40,7 @@ class Preparation:
         _join_cgroups(world.cgroups)
         self._host_mounts = SavedMounts()
         _enter_namespaces(world, network)
-        self.system = SystemMounts(records=world.supervision is not None)
+        self.system = SystemMounts(records=world.isolation.supervision is not None)
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
         # Forked before /dev and /sys are mounted, so that the guard and its child start up in the meantime.
@@ -128,16 +128,17 @@ def _enter_namespaces(world: World, network: int) -> None:
             if not os.path.samestat(os.fstat(network), os.stat("/proc/self/ns/net")):
                 setns(network, CLONE_NEWNET)
             os.close(network)
+    wanted = world.namespaces
     with Operation(NAMESPACES):
         unshare(CLONE_NEWNS)
         # Before the first mount: with shared propagation it would appear on the host.
         make_private()
-        own = sum(flag for name, flag in ((b"ipc", CLONE_NEWIPC), (b"uts", CLONE_NEWUTS)) if name not in world.shared)
+        own = sum(flag for name, flag in ((b"ipc", CLONE_NEWIPC), (b"uts", CLONE_NEWUTS)) if name not in wanted.shared)
         # This process stays in its PID namespace; its next child, the guard, is the first process of the new one.
-        unshare(CLONE_NEWPID | own | (CLONE_NEWNET if world.private_network else 0))
-        if world.network:
-            _join_network(world.network)
-        if b"cgroup" in world.shared:
+        unshare(CLONE_NEWPID | own | (CLONE_NEWNET if wanted.private_network else 0))
+        if wanted.network:
+            _join_network(wanted.network)
+        if b"cgroup" in wanted.shared:
             return
         try:
             unshare(CLONE_NEWCGROUP)

@@ -8,7 +8,7 @@ import pytest
 from pybuild.runtime.kernel.syscalls import AT_FDCWD
 from pybuild.runtime.sandbox.inside import devices
 from pybuild.runtime.sandbox.inside.devices import Nodes, host_node
-from pybuild.runtime.sandbox.inside.plan import DEFAULT_WORLD, World
+from pybuild.runtime.sandbox.inside.plan import DEFAULT_WORLD, Isolation, SandboxNamespaces, World
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone
 from tests.runtime.namespaces import in_mount_namespace
 from tests.runtime.supervisor.supervised import supervision
@@ -140,7 +140,7 @@ def test_where_a_new_proc_is_refused_a_supervised_process_gets_a_few_files(
         for how in (None, supervision()):
             (tmp_path / str(how is None)).mkdir()
             place = os.open(tmp_path / str(how is None), os.O_PATH)
-            world = World((), b"", False, False, b"", False, False, 1 << 20, b"null", supervision=how)
+            world = World((), False, Isolation(supervision=how), SandboxNamespaces(), False, 1 << 20, b"null")
             _, own = devices.make_proc(place, nodes, world)
             names = os.listdir(tmp_path / str(how is None))
             found.append((own, "version" in names, any(map(str.isdigit, names))))
