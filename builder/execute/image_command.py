@@ -24,6 +24,11 @@ _HINTS = dict.fromkeys(
     "every step gets this file, so the image may only have a file there, or nothing",
 )
 
+_OF_NAMES = {
+    "find user": "add the user to the image in an earlier step, or use a number",
+    "find group": "add the group to the image in an earlier step, or use a number",
+}
+
 
 @frozen
 class ImageCommand:
@@ -80,7 +85,10 @@ def blaming() -> Iterator[None]:
 def mistake(error: SandboxError) -> BuildError | None:
     """Return a BuildError for *error* when its cause is in the Dockerfile or the image; None when it is in the host."""
     text = mistakes.mistake(error.operation, error.path, error.errno, str(error))
-    hint = _HINTS.get(error.path, "") if mistakes.is_mounting(error.operation) else ""
+    if mistakes.is_mounting(error.operation):
+        hint = _HINTS.get(error.path, "")
+    else:
+        hint = _OF_NAMES.get(error.operation, "") if text.endswith("file") else ""
     return BuildError(text, hint=hint) if text else None
 
 

@@ -82,6 +82,9 @@ class Outline:
         image = closest(name, _COMMON)
         if stage is None and image:
             return f'did you mean "{image}{colon}{tag}"?'
+        if stage is None and not any(section.head.image is word for section in self.sections):
+            names = ", ".join(section.head.name for section in self.sections[:_SHOWN] if section.head.name)
+            return f'no stage is called "{text}", so it is the name of an image; stages: {names}' if names else ""
         return f'did you mean the stage "{stage}"?' if stage else ""
 
     def triggers(self, section: Section, configs: Mapping[str, ImageConfig]) -> tuple[Instruction, ...]:

@@ -106,7 +106,8 @@ def _mount(
     if target or settled.kind not in {nodes.MountKind.SECRET, nodes.MountKind.SSH}:
         target = absolute(state.config.working_dir, target)
     if target == "/":
-        raise ResolveError('invalid mount target "/"', span=flag.span)
+        hint = "" if options.get("target") else "write the directory into the flag: --mount=type=...,target=DIRECTORY"
+        raise ResolveError('invalid mount target "/"', span=flag.span, hint=hint)
     return _of_kind(settled.kind, target, _mount_input(replace(flag, kind=settled.kind), resolve, inputs), options)
 
 

@@ -143,9 +143,14 @@ def test_a_family_alone_shows_its_help(shop: Shop, words: list[str], first: str)
 )
 def test_an_unknown_option_has_the_nearest_as_its_hint(shop: Shop, words: list[str], hint: str) -> None:
     result = shop.run(*words)
-    assert (result.code, result.out) == (2, "")
+    assert (result.code, result.out) == (125 if words[0] == "run" else 2, "")
     assert result.err.startswith("ERROR: no such option")
     assert result.err.splitlines()[1:] == [f"hint: {hint}"]
+
+
+def test_a_build_without_a_context_says_what_to_add(shop: Shop) -> None:
+    hint = "hint: end the command with the directory of the build context, such as: pybuild build -t NAME ."
+    assert shop.run("build", "-t", "x").err.splitlines() == ["ERROR: missing argument 'CONTEXT'", hint]
 
 
 @pytest.mark.parametrize(

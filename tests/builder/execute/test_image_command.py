@@ -1,10 +1,10 @@
-from errno import EIO, EISDIR
+from errno import EINVAL, EIO, EISDIR
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from pybuild.builder.errors import BuildError, RequestError
-from pybuild.builder.execute.image_command import ImageCommand, rootfs_of, spec_of
+from pybuild.builder.execute.image_command import ImageCommand, mistake, rootfs_of, spec_of
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxError
@@ -51,3 +51,17 @@ def test_mistakes_of_an_image_are_worded_as_in_a_build(tmp_path: Path, monkeypat
             raise SandboxError("mount file on", "/f", EISDIR)
         with pytest.raises(SandboxError, match=r"^mount file on /f: "), rootfs_of(image, store):
             raise SandboxError("mount file on", "/f", EIO)
+
+
+@pytest.mark.parametrize(
+    ("operation", "message", "hint"),
+    [
+        ("find user", "no matching entries in passwd file", "add the user to the image in an earlier step"),
+        ("find group", "no matching entries in group file", "add the group to the image in an earlier step"),
+        ("find user", "the id is out of range, which ends at 4294967294", ""),
+    ],
+)
+def test_an_unknown_name_has_a_hint(operation: str, message: str, hint: str) -> None:
+    found = mistake(SandboxError(operation, "x", EINVAL, message))
+    assert found is not None
+    assert (str(found), found.hint.partition(",")[0]) == (f"unable to {operation} x: {message}", hint)

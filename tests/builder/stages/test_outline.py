@@ -240,6 +240,15 @@ def test_an_image_that_nobody_has_may_have_been_meant_to_be_another(name, hint):
     assert outline.similar(outline.sections[1].head.image) == hint
 
 
+def test_an_image_in_place_of_a_stage_is_said_to_be_none():
+    text = "FROM scratch AS build\nFROM scratch AS tools\nFROM scratch\nCOPY --from=libraries a b\n"
+    outline = outline_of(text)
+    word = outline.sections[2].body[0].from_
+    assert (
+        outline.similar(word) == 'no stage is called "libraries", so it is the name of an image; stages: build, tools'
+    )
+
+
 def test_a_variable_of_a_stage_names_no_source():
     text = "FROM scratch AS one\nFROM scratch\nARG s=one\nCOPY --from=$s a b\n"
     error = refused(text, "variable expansion is not supported for --from")

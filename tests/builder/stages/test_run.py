@@ -145,6 +145,12 @@ def test_a_wrong_mount_is_refused_where_it_stands(options, message):
     assert refused(text, message).endswith(options)
 
 
+def test_a_mount_without_a_target_says_where_to_write_it():
+    with pytest.raises(ResolveError, match="invalid mount target") as caught:
+        run_of("RUN --mount=type=cache /var/cache true\n")
+    assert "target=DIRECTORY" in caught.value.hint
+
+
 def test_insecure_is_refused_unless_the_request_permits_it():
     instruction = "RUN --security=insecure x"
     assert refused(f"FROM base\n{instruction}\n", "entitlement security.insecure is not allowed") == instruction

@@ -16,6 +16,7 @@ from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.errors import NoTerminal
 from pybuild.builder.containers.propagation import PROPAGATED
 from pybuild.builder.errors import PybuildError, RequestError
@@ -24,6 +25,7 @@ from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.values import frozen, replace
 
 OUR_FAULT = 125
+_NOT_FOUND = 127
 _OF_PROGRAM = ("variables", "env_files", "workdir", "user", "entrypoint", "interactive", "tty")
 _OF_HOST = ("volumes", "tmpfs", "init")
 _OURS = ("hostname", "stop_timeout")
@@ -94,13 +96,20 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, own: R
         choose_isolation(own.isolation)
         passing = _passing(image, words, flags, own) if own.detaching == DetachFlags() else None
         if passing is not None:
-            return run_once(passing)
+            return _hinted(run_once(passing), words)
         _check_once(own.once)
         from pybuild.builder.cli.commands.container.lifecycle.run import run_container
 
-        return run_container(image, words, flags, own.detaching, platform=own.platform)
+        return _hinted(run_container(image, words, flags, own.detaching, platform=own.platform), words)
     except (PybuildError, OciError, RuntimeHostError, OSError) as error:
         raise Described(Failure(describe(error).text, getattr(error, "run_code", OUR_FAULT))) from error
+
+
+def _hinted(code: int, words: tuple[str, ...]) -> int:
+    """Return the exit *code*; say why an option after the image was taken for the program."""
+    if code == _NOT_FOUND and words and words[0].startswith("-"):
+        note("hint: options of pybuild run come before the name of the image")
+    return code
 
 
 def _check(flags: ContainerFlags, detaching: DetachFlags) -> None:

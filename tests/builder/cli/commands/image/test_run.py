@@ -76,6 +76,13 @@ def test_a_command_that_cannot_start_has_dockers_exit_code(box: Shop, word: str,
     assert run(box, "box", word).returncode == code
 
 
+def test_an_option_after_the_image_is_the_command_and_that_is_said(box: Shop) -> None:
+    hint = "hint: options of pybuild run come before the name of the image\n"
+    done = run(box, "box", "-it", "sh")
+    assert (done.returncode, done.stderr.endswith(hint)) == (127, True)
+    assert hint not in run(box, "box", "nosuch", "-it").stderr
+
+
 def test_standard_input_is_handed_over_only_when_asked_for(box: Shop) -> None:
     assert run(box, "-i", "box", "cat", stdin="data").stdout == "data"
     assert run(box, "box", "cat", stdin="data").stdout == ""
