@@ -243,7 +243,7 @@ class Steps:
         return StepFailed(
             reason(error),
             step=vertex.name,
-            lines=vertex.lines,
+            lines=self._plan.lines_of(blamed),
             exit_code=getattr(error, "exit_code", None),
             output=self._step(index).last_lines(),
             hint="; ".join(filter(None, hints)),

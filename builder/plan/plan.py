@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.plan.ops import ASIDE, Base, Copy, Local, Op
+from pybuild.builder.plan.ops import ASIDE, Base, Copy, Git, Http, Local, Op
 from pybuild.builder.progress import PlannedStep
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.values import field, frozen, positional
@@ -129,6 +129,12 @@ class Plan:
         if isinstance(below.op, Base) and below.lines == vertex.lines:
             return _as_trigger(vertex), below.op.reference
         return _as_trigger(vertex), "".join(below.stages[:1])
+
+    def lines_of(self, index: int) -> tuple[int, int]:
+        """Return the lines of a vertex; for a repository, or a file of the web, those of its ADD."""
+        if not isinstance(self.vertices[index].op, Git | Http):
+            return self.vertices[index].lines
+        return next((each.lines for each in self.vertices[index + 1 :] if index in each.inputs), (0, 0))
 
     def is_mounted_context(self, index: int) -> bool:
         """Return whether a vertex is the hidden copy of the context that a RUN mounts, and not a step of a stage."""

@@ -4,7 +4,7 @@ from pybuild.builder.cli.failures import failed_code
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError, RegistryError
-from pybuild.builder.plan.ops import Base, Scratch
+from pybuild.builder.plan.ops import Base, Git, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.progress import Event, LayerMade, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus
 from pybuild.builder.reporter import Reporter, Steps
@@ -33,6 +33,13 @@ def test_what_is_made_to_be_mounted_fails_for_the_step_that_mounts_it():
     mounting = Vertex(op=Scratch(), name="RUN", inputs=(2, 1), lines=(3, 4))
     failed = Steps(Plan(vertices=(*users, mounting)), Reporter(lambda _: None)).failed(0, BuildError("missing"))
     assert (failed.step, failed.lines) == ("RUN", (3, 4))
+
+
+def test_a_source_that_fails_stands_where_it_is_added():
+    source = Vertex(op=Git(commit="1" * 40), name="[internal] load git source x")
+    other, copy = (Vertex(op=Scratch(), inputs=inputs, lines=lines) for inputs, lines in (((), (2, 2)), ((0,), (3, 4))))
+    failed = Steps(Plan(vertices=(source, other, copy)), Reporter(lambda _: None)).failed(0, BuildError("no"))
+    assert (failed.step, failed.lines) == ("[internal] load git source x", (3, 4))
 
 
 @pytest.mark.parametrize(("lines", "base"), [((5, 5), "docker.io/library/go:1"), ((1, 1), "build")])
