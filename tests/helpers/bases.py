@@ -7,7 +7,8 @@
 ``services``   the same with PostgreSQL, Redis and Python
 `docker_root`  a directory with the newest Docker of Debian, to be entered with chroot
 
-They stand in ``$XDG_CACHE_HOME/pybuild-tests``, each under a name that changes with its recipe.
+They stand in ``$XDG_CACHE_HOME/pybuild-tests``, each under a name that changes with its recipe. One that no test has used
+for a day is removed when its recipe has changed; until then tests of another checkout may be using it.
 """
 
 import fcntl
@@ -18,8 +19,9 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 EPOCH = 981173106  # 2001-02-03 04:05:06 UTC: visibly not a time of a test run
@@ -55,8 +57,10 @@ _DIRECTORIES = {
 }
 _FILES = {"etc/passwd": PASSWD, "etc/group": GROUP, "etc/motd": "welcome\n"}
 _RECIPE = "4"
+_USED = 24 * 60 * 60
+"""Seconds after its last use in which a base of another recipe stays."""
 
-DOCKER_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "ca-certificates", "xz-utils")
+DOCKER_PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "ca-certificates", "xz-utils", "git")
 
 
 def cache_directory() -> Path:
@@ -146,6 +150,8 @@ def _kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> 
     directory = cache_directory()
     path = directory / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
     if path.exists():  # it appeared whole; mutants run where nothing can be written, not even a lock
+        with suppress(OSError):
+            os.utime(path)
         return path
     with _locked(directory / f"{name}.lock"):
         if not path.exists():
@@ -159,9 +165,11 @@ def _kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> 
 
 def _forget_older(directory: Path, name: str, path: Path) -> None:
     for old in directory.glob(f"{name}-*"):
-        if old != path and old.is_dir():
+        if old == path or old.stat().st_mtime > time.time() - _USED:
+            continue
+        if old.is_dir():
             shutil.rmtree(old)
-        elif old != path:
+        else:
             old.unlink()
 
 

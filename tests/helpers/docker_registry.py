@@ -37,17 +37,28 @@ class DockerRegistry:
 
 
 @contextmanager
-def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool = False) -> Iterator[DockerRegistry]:
-    """A registry that runs while the block does, with all its files in *directory*."""
+def docker_registry(
+    directory: Path,
+    *,
+    guarded: bool = False,
+    encrypted: bool = False,
+    address: str = "localhost",
+    known_clients: bool = False,
+) -> Iterator[DockerRegistry]:
+    """A registry that runs while the block does, with all its files in *directory*.
+
+    Unless *address* is given it listens on loopback alone. With *known_clients* clients need a certificate, too.
+    """
     directory.mkdir(parents=True)
     (directory / "htpasswd").write_text(_HTPASSWD)
     if encrypted:
         make_authority(directory)
-        sign(directory, "server", "localhost", "DNS:localhost,IP:127.0.0.1")
+        own = "" if address == "localhost" else f",IP:{address}"
+        sign(directory, "server", "localhost", f"DNS:localhost,IP:127.0.0.1{own}")
 
     def of(port: int) -> DockerRegistry:
         return DockerRegistry(
-            name=f"localhost:{port}",
+            name=f"{address}:{port}",
             storage=directory / "storage",
             guarded=guarded,
             encrypted=encrypted,
@@ -55,7 +66,7 @@ def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool =
         )
 
     def start(port: int) -> subprocess.Popen[bytes]:
-        (directory / "config.yml").write_text(_configuration(directory, of(port), port))
+        (directory / "config.yml").write_text(_configuration(directory, of(port), port, known_clients=known_clients))
         words = ["docker-registry", "serve", os.fspath(directory / "config.yml")]
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -65,6 +76,10 @@ def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool =
     registry.own_certificates.mkdir(parents=True)
     if encrypted:
         shutil.copy(directory / "ca.pem", registry.own_certificates / "ca.crt")
+    if known_clients:
+        sign(directory, "client", "tester", "DNS:tester")
+        for suffix, name in (("pem", "client.cert"), ("key", "client.key")):
+            shutil.copy(directory / f"client.{suffix}", registry.own_certificates / name)
     try:
         yield registry
     finally:
@@ -72,17 +87,20 @@ def docker_registry(directory: Path, *, guarded: bool = False, encrypted: bool =
         server.wait()
 
 
-def _configuration(directory: Path, registry: DockerRegistry, port: int) -> str:
+def _configuration(directory: Path, registry: DockerRegistry, port: int, *, known_clients: bool) -> str:
+    listens = "127.0.0.1" if registry.name.startswith("localhost:") else "0.0.0.0"
+    tls = _tls(directory, known_clients=known_clients) if registry.encrypted else ""
     lines = [
         "version: 0.1",
         "log: {level: error, accesslog: {disabled: true}}",
         f"storage: {{filesystem: {{rootdirectory: {registry.storage}}}, delete: {{enabled: true}}}}",
-        f"http: {{addr: '127.0.0.1:{port}'{_tls(directory) if registry.encrypted else ''}}}",
+        f"http: {{addr: '{listens}:{port}'{tls}}}",
     ]
     if registry.guarded:
         lines.append(f"auth: {{htpasswd: {{realm: tests, path: {directory / 'htpasswd'}}}}}")
     return "\n".join(lines) + "\n"
 
 
-def _tls(directory: Path) -> str:
-    return f", tls: {{certificate: {directory / 'server.pem'}, key: {directory / 'server.key'}}}"
+def _tls(directory: Path, *, known_clients: bool) -> str:
+    clients = f", clientcas: [{directory / 'ca.pem'}]" if known_clients else ""
+    return f", tls: {{certificate: {directory / 'server.pem'}, key: {directory / 'server.key'}{clients}}}"
