@@ -12,7 +12,7 @@ the other waits for the lock and then finds the record.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -102,6 +102,8 @@ class _Solver:
         self.execute: Executor | None = None
         self.unpacking: dict[int, threading.Lock] = {}
         """A lock for each base image, by its index: held while the image is unpacked."""
+        self.in_use: set[int] = set()
+        """Base images whose trees vertices need that are not cached: these are unpacked while they are pulled."""
 
     def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self.keys.compute()
@@ -149,9 +151,17 @@ class _Solver:
             check_trees(self.plan, needed - self.independent)
             ops = [self.plan.vertices[index].op for index in needed]
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
+            self.in_use = {base for index in needed for base in self._trees_of(index)}
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
             with ready_for(runs):
                 run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
+
+    def _trees_of(self, index: int) -> Iterator[int]:
+        """Yield the base images that a vertex will surely unpack: not one that may still be found in the cache."""
+        vertex = self.plan.vertices[index]
+        if index in self.keys.keys and isinstance(vertex.op, Run | Copy):
+            for source in vertex.inputs if isinstance(vertex.op, Run) else vertex.inputs[1:]:
+                yield self.lookup.base_of(source)
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -260,6 +270,12 @@ class _Solver:
         from pybuild.builder.execute.turns import PULLING
         from pybuild.builder.sources.bases import pull_layers
 
-        with PULLING.one(), self.steps.running(index), storing(self.store.root):
-            pull_layers(op, self.store, self.steps.status(index), self.steps.say(index), self.cancel)
+        with PULLING.one(), self.steps.running(index), storing(self.store.root), ExitStack() as stack:
+            progress = self.steps.status(index)
+            if index in self.in_use:
+                from pybuild.builder.solve.pulling import unpacked_meanwhile
+
+                layers = self.lookup.base(op)
+                progress = stack.enter_context(unpacked_meanwhile(layers, self.store, progress, self.cancel))
+            pull_layers(op, self.store, progress, self.steps.say(index), self.cancel)
         self.lookup.solved[index] = self.lookup.base(op)

@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.layer_times import LayerTimes
 from pybuild.builder.store.locks import Locks
@@ -21,6 +22,8 @@ from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, Snapshotte
 
 _Used = TypeVar("_Used")
 _Turn = Callable[[], AbstractContextManager[None]]
+Opened = Callable[[Descriptor], BinaryIO]
+"""Opens the blob of a layer, whose content need not be verified: the diff ID is."""
 
 
 class Unpacking:
@@ -63,8 +66,12 @@ class Trees:
         layers: Sequence[BuiltLayer],
         cancelled: Callable[[], bool] = lambda: False,
         turn: _Turn = nullcontext,
+        opened: Opened | None = None,
     ) -> str | None:
-        """Return the name of the snapshot of *layers*, unpacking each missing layer in a *turn*; None for no layers."""
+        """Return the name of the snapshot of *layers*, unpacking each missing layer in a *turn*; None for no layers.
+
+        *opened* opens the blob of a layer; the default is that of the store.
+        """
         names = self._names(layers)
         while (place := self.snapshots.topmost(names)) < len(names):
             # The turn is taken before the lock, so that a holder of the lock never waits for a turn (deadlock).
@@ -72,7 +79,7 @@ class Trees:
                 if not self.snapshots.exists(names[place]):
                     # What it stands on may be gone by now.
                     with suppress(NoSuchSnapshot):
-                        self._unpack_last(layers[: place + 1], names[: place + 1])
+                        self._unpack_last(layers[: place + 1], names[: place + 1], opened or self.blobs.open)
         return names[-1] if names else None
 
     def count(self, layers: Sequence[BuiltLayer]) -> int:
@@ -127,11 +134,11 @@ class Trees:
         with self._unpacking(self.prepare(layers)) as unpacking:
             yield unpacking
 
-    def _unpack_last(self, layers: Sequence[BuiltLayer], names: Sequence[str]) -> None:
+    def _unpack_last(self, layers: Sequence[BuiltLayer], names: Sequence[str], opened: Opened) -> None:
         *below, layer = layers
         active = self.snapshots.prepare(names[-2] if below else None, spare=partial(self._are_spare, below))
         with self._unpacking(active) as unpacking:
-            with self.blobs.open(layer.descriptor) as stream:
+            with opened(layer.descriptor) as stream:
                 unpacking.layer(stream, layer.diff_id, self.times.of(str(layer.diff_id)))
             self.snapshots.commit(active, names[-1])
 

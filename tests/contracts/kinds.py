@@ -51,7 +51,6 @@ PROMISES = {
     "builder/oci/digest.py": "the digest of image-spec",
     "builder/oci/documents.py": "the kind of a document that nobody vouches for",
     "builder/oci/limits.py": "the limits for a hostile layer",
-    "builder/oci/partial.py": "partial blobs on the disk, part of the layout of a store",
     "builder/oci/registry/access.py": "the settings of a command line for registries",
     "builder/oci/registry/auth/challenge.py": "the grammar of WWW-Authenticate",
     "builder/outputs/space.py": "the last megabytes of a disk stay free",
