@@ -2,8 +2,9 @@
 
 Builders take turns within each run, so that a slow moment of the machine hits all of them, and forget their caches
 before each cold one. Figures are medians; the ratio is pybuild's time to that of the best of the others, and the budget
-is what it is to be. Peak memory is that of the one largest process; for Docker that is the daemon, with all it keeps from
-earlier rows. Rows with a registry need Debian's docker-registry; skopeo copies there what pybuild has built, and
+is what it is to be. The CPU ratio is that of processor time, to the one that takes least of it, daemons and what they
+start included: on a machine with other work the clock says little. Peak memory is that of the one largest process; for
+Docker that is the daemon, with all it keeps from earlier rows. Rows with a registry need Debian's docker-registry; skopeo copies there what pybuild has built, and
 compresses nothing. The columns "docker" and "containerd" are `docker build` with each store of images, and "buildkit" is
 BuildKit whose result is its cache: nothing is exported.
 """
@@ -96,19 +97,21 @@ def _head(builders: list[AnyBuilder], scale: float) -> None:
     system = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     _say(f"{', '.join(builder.version() for builder in builders)}; {system}; sizes x {scale:g}\n")
     columns = [builder.name for builder in builders]
-    heads = ["work", *columns, "ratio", "budget", *(f"{name} peak" for name in columns)]
+    heads = ["work", *columns, "ratio", "budget", "CPU ratio", *(f"{name} peak" for name in columns)]
     _say(f"| {' | '.join(heads)} |")
     _say("|" + "---|" * len(heads))
 
 
 def _line(row: Row, columns: Sequence[str], found: dict[str, list[Measured]]) -> str:
     medians = {name: statistics.median(one.seconds for one in all_of) for name, all_of in found.items()}
+    processor = {name: statistics.median(one.processor for one in all_of) for name, all_of in found.items()}
     peaks = {name: max(one.peak for one in all_of) for name, all_of in found.items()}
     cells = [
         row.title,
         *(f"{medians[name]:.3g} s" if name in medians else "-" for name in columns),
         _ratio(medians),
         f"<= {row.budget}",
+        _ratio(processor),
         *(f"{peaks[name] / 1e6:.0f} MB" if name in peaks else "-" for name in columns),
     ]
     return f"| {' | '.join(cells)} |"

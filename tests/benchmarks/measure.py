@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Wall-clock seconds, and the largest resident size of any one process of the command, in bytes."""
+    """Seconds on the clock and of processors, and the largest resident size of one process of the command, in bytes."""
 
     seconds: float
+    processor: float
+    """Of the command, and of its daemon with all processes below it."""
     peak: int
 
 
@@ -36,6 +39,7 @@ def measure(command: Command) -> Measured:
     os.sync()
     if command.daemon is not None:
         Path(f"/proc/{command.daemon}/clear_refs").write_text("5")
+    before = _processor_below(command.daemon)
     with (
         Path(command.source or os.devnull).open("rb") as source,
         Path(command.output or os.devnull).open("wb") as output,
@@ -52,8 +56,27 @@ def measure(command: Command) -> Measured:
     process.stderr.close()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command.words)}: {printed.decode(errors='replace')[-2000:]}")
-    peak = usage.ru_maxrss * 1024
-    return Measured(seconds=seconds, peak=peak if command.daemon is None else _peak_of(command.daemon))
+    peak = usage.ru_maxrss * 1024 if command.daemon is None else _peak_of(command.daemon)
+    processor = usage.ru_utime + usage.ru_stime + _processor_below(command.daemon) - before
+    return Measured(seconds=seconds, processor=processor, peak=peak)
+
+
+def _processor_below(daemon: int | None) -> float:
+    """Return the seconds that a daemon, its descendants and those of them that have ended took of processors."""
+    used, parents = dict[int, int](), dict[int, int]()
+    for path in Path("/proc").glob("[0-9]*/stat") if daemon is not None else ():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            # After the name, which may have spaces: proc_pid_stat(5) counts from 1, and the state is 3.
+            fields = path.read_text().rpartition(")")[2].split()
+            number = int(path.parent.name)
+            parents[number], used[number] = int(fields[1]), sum(map(int, fields[11:15]))
+    return sum(used[each] for each in used if _is_below(each, daemon, parents)) / os.sysconf("SC_CLK_TCK")
+
+
+def _is_below(number: int, top: int | None, parents: Mapping[int, int]) -> bool:
+    while number != top and number in parents:
+        number = parents[number]
+    return number == top
 
 
 def _peak_of(pid: int) -> int:
