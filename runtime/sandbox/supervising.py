@@ -28,7 +28,7 @@ def supervision_of(what: Spec) -> Supervision:
         # With CAP_SYS_ADMIN, for one, the process could mount, so that a path leads the supervisor to other files.
         raise SandboxUnavailable("isolation single has no other capabilities and filters than the usual ones", _MORE)
     special = table().entries()
-    program, calls = notifying(os.uname().machine, keeping=bool(special))
+    program, calls = notifying(os.uname().machine, keeping=bool(special), executing=not what.no_new_privileges)
     upper = os.fsencode(what.root.upper) if isinstance(what.root, OverlayRoot) and what.root.upper else b""
     return Supervision(calls, what.capabilities, default_filter(), program, special, upper)
 

@@ -49,6 +49,12 @@ class ProcessIds:
 ROOT = ProcessIds((0, 0, 0), (0, 0, 0), ())
 
 
+def after_exec(now: ProcessIds, uid: int | None, gid: int | None) -> ProcessIds:
+    """Return the ids after execve(2) of a program that sets the effective ones to *uid* and *gid*, if not None."""
+    user, group = now.users[1] if uid is None else uid, now.groups[1] if gid is None else gid
+    return ProcessIds((now.users[0], user, user), (now.groups[0], group, group), now.supplementary)
+
+
 class Identities:
     """All identities in one sandbox, and the numbers that stand for them in RLIMIT_LOCKS."""
 

@@ -11,6 +11,7 @@ from pybuild.runtime.ownership.record import DEVICES
 from pybuild.runtime.supervisor import attributes, identities
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
 from pybuild.runtime.supervisor.creating import Creator
+from pybuild.runtime.supervisor.executing import note_ids
 from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities, ProcessIds
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
@@ -153,7 +154,7 @@ class Supervisor:
         return self._creator.mknod(caller, place, mode, device & 0xFFFFFFFF)
 
     def _keeping_handlers(self) -> dict[str, Handler]:
-        """Return the handlers of calls that the kernel carries out, but for which overlayfs may copy a file up."""
+        """Return the handlers of calls that the kernel carries out: overlayfs may copy a file up, a program set ids."""
 
         def kept(directory: int | None, path: int, flags: int | None = None) -> Handler:
             def handle(c: Caller, a: Arguments) -> None:
@@ -166,6 +167,8 @@ class Supervisor:
             **{name: kept(None, 0) for name in ("rename", "link")},
             **{name: kept(0, 1) for name in ("renameat", "renameat2", "linkat")},
             "utimensat": kept(0, 1, 3),
+            "execve": lambda c, a: note_ids(c, self.files, self.identities, (AT_FDCWD, a[0], 0)),
+            "execveat": lambda c, a: note_ids(c, self.files, self.identities, (signed(a[0]), a[1], a[4])),
         }
 
     def _openat2(self, caller: Caller, a: Arguments) -> Answer:

@@ -37,6 +37,8 @@ CALLS = frozenset(
 )
 KEEPING = frozenset("rename renameat renameat2 link linkat utimensat".split())
 """Calls by which overlayfs copies files up. Passed on if layers have files whose owner is in no attribute."""
+EXECUTING = frozenset(("execve", "execveat"))
+"""Calls by which a process gets the ids of a set-user-ID program. Not passed on with no_new_privs."""
 _FLAGS = {"open": 1, "openat": 2}
 """The argument with the flags, for calls that are passed on only with O_CREAT."""
 _WITHOUT = frozenset("setxattrat getxattrat listxattrat removexattrat".split())
@@ -44,8 +46,12 @@ _WITHOUT = frozenset("setxattrat getxattrat listxattrat removexattrat".split())
 
 
 @cache
-def notifying(machine: str, *, keeping: bool = False) -> tuple[bytes, tuple[tuple[int, bytes], ...]]:
-    """Return the program, and the (number, name) of each call that it passes on; with *keeping* those of KEEPING, too.
+def notifying(
+    machine: str, *, keeping: bool = False, executing: bool = True
+) -> tuple[bytes, tuple[tuple[int, bytes], ...]]:
+    """Return the program, and the (number, name) of each call that it passes on.
+
+    Those of KEEPING and EXECUTING are passed on with *keeping* and *executing*.
 
     All calls of another instruction set of the machine, such as i386, fail with ENOSYS.
 
@@ -55,7 +61,7 @@ def notifying(machine: str, *, keeping: bool = False) -> tuple[bytes, tuple[tupl
     if machine not in MACHINES:
         raise SandboxUnavailable(f"there is no supervisor for {machine}", "use isolation root or userns")
     arch, table = MACHINES[machine][0]
-    passed = CALLS | KEEPING if keeping else CALLS
+    passed = CALLS | (KEEPING if keeping else frozenset()) | (EXECUTING if executing else frozenset())
     codes = {number: _verdict(name, passed) for name, number in table.items()}
     steps = intervals(codes, gaps=returning(ENOSYS), beyond=returning(ENOSYS))
     start = (Instruction(LOAD, ARCH_OFFSET), Instruction(JEQ, arch, jt=1), *returning(ENOSYS))

@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.sandbox.inside.notified import CALLS, KEEPING, notifying
+from pybuild.runtime.sandbox.inside.notified import CALLS, EXECUTING, KEEPING, notifying
 from pybuild.runtime.sandbox.inside.seccomp import ALLOW, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, ENOSYS, Instruction
 from pybuild.runtime.sandbox.inside.seccomp_tables import X86_64
 from tests.runtime.sandbox.inside.test_seccomp import interpret
@@ -22,6 +22,12 @@ def _verdict(name: str, *arguments: int, keeping: bool = False, arch: int = AUDI
 @pytest.mark.parametrize("name", sorted(CALLS - {"open", "openat", "prctl"}))
 def test_calls_are_passed_on_whatever_their_arguments(name: str) -> None:
     assert _verdict(name) == _verdict(name, *(2**64 - 1,) * 6) == NOTIFY
+
+
+@pytest.mark.parametrize("name", sorted(EXECUTING))
+def test_programs_set_ids_unless_there_are_no_new_privileges(name: str) -> None:
+    numbers = [dict(notifying("x86_64", executing=executing)[1]).get(X86_64[name]) for executing in (True, False)]
+    assert (_verdict(name), numbers) == (NOTIFY, [name.encode(), None])
 
 
 @pytest.mark.parametrize("name", sorted(KEEPING))
