@@ -147,25 +147,31 @@ def _about_containers(arguments: Sequence[str], current: Session) -> int | None:
     """Carry out a usual command about a container; return None, and do nothing, for any other."""
     at = 2 if arguments[:1] == ["--root"] and len(arguments) > 2 and arguments[1] else 0
     name, words = arguments[at] if len(arguments) > at else "", arguments[at + 1 :]
-    if name not in {"exec", "logs", "ps"}:
+    if name not in {"exec", "inspect", "logs", "ps"}:
         return None
     before, current.root = current.root, arguments[1] if at else None
-    done = None
-    if name == "exec":
-        from pybuild.builder.cli.usual import exec as usual_exec
-
-        done = usual_exec.command(words)
-    elif name == "logs":
-        from pybuild.builder.cli.usual import logs
-
-        done = logs.command(words)
-    else:
-        from pybuild.builder.cli.usual import ps
-
-        done = ps.command(words)
+    done = _usual(name, words)
     if done is None:
         current.root = before
     return done
+
+
+def _usual(name: str, words: Sequence[str]) -> int | None:
+    if name == "exec":
+        from pybuild.builder.cli.usual import exec as usual_exec
+
+        return usual_exec.command(words)
+    if name == "inspect":
+        from pybuild.builder.cli.usual import inspect as usual_inspect
+
+        return usual_inspect.command(words)
+    if name == "logs":
+        from pybuild.builder.cli.usual import logs
+
+        return logs.command(words)
+    from pybuild.builder.cli.usual import ps
+
+    return ps.command(words)
 
 
 def _failed(error: BaseException, current: Session, *, debug: bool) -> int:

@@ -15,6 +15,7 @@ from pybuild.runtime.paths.filelock import exclusive, still_at
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes
+from pybuild.runtime.snapshots.copied import COPIED, is_copy
 from pybuild.runtime.snapshots.copies import copy_open_tree
 from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory, new_key
 from pybuild.runtime.snapshots.listing import drop_listing, is_listed, list_tree, listed_changes
@@ -22,13 +23,6 @@ from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, never
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCKED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-COPIED = "copied"
-"""A file beside a tree that is written to. It is older than all changes of the tree since that was the parent's."""
-
-
-def is_copy(directory: Path) -> bool:
-    """Return whether the lasting snapshot in *directory* is a whole copy, and not an overlay."""
-    return (directory / COPIED).exists()
 
 
 class CopyingSnapshotter(SnapshotDirectory):

@@ -10,19 +10,14 @@ from pybuild.builder.cli.failures import FAILED
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import inspected
-from pybuild.builder.cli.format.template_functions import NO_LIST, NO_MAP, NO_POINTER, Loose, Typed
 from pybuild.builder.cli.tools import say, store, warn
+from pybuild.builder.cli.usual.inspect import in_template
 from pybuild.builder.image.catalog import catalog, find
 from pybuild.builder.image.document import image_document
-from pybuild.builder.oci.image_config import CONFIG_MEMBERS
 from pybuild.builder.store.store import Store
 
 _KINDS = ("container", "image", "network", "volume")
 """In the order in which a name is looked up, as in Docker."""
-_MAPS = tuple(name for name, kind in CONFIG_MEMBERS.items() if kind == "map")
-_ZEROS = {"text": "", "list": NO_LIST, "map": NO_MAP, "flag": False, "pointer": NO_POINTER}
-_IN_TEMPLATES = {name: _ZEROS[kind] for name, kind in CONFIG_MEMBERS.items()}
-"""The values that templates see for fields that are null or missing."""
 
 
 @click.command("inspect", cls=Command)
@@ -49,7 +44,7 @@ def command(
         documents, problems = _documents(opened, images, platform, kind)
     finally:
         opened.close()
-    for text in inspected(documents, template, _in_template):
+    for text in inspected(documents, template, in_template):
         say(text)
     for problem in problems:
         click.echo(problem, err=True, nl=False)
@@ -77,15 +72,6 @@ def _of_volume(opened: Store, name: str) -> dict[str, Any]:
 
     volumes = Volumes(opened)
     return volume_document(volumes, volumes.find(name))
-
-
-def _in_template(document: dict[str, Any]) -> Typed:
-    config = document.get("Config", {})
-    loose = {name: Loose(config[name]) for name in _MAPS if config.get(name) is not None}
-    state = {"State": Typed(document["State"], {"Health": NO_POINTER})} if "State" in document else {}
-    return Typed(
-        {**document, **state, "Config": Typed({**config, **loose}, _IN_TEMPLATES)}, {"Variant": "", "OsVersion": ""}
-    )
 
 
 def _documents(

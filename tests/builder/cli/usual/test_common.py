@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,18 @@ def test_a_store_of_others_is_left_to_who_refuses_it(tmp_path: Path, monkeypatch
     assert found_container("nosuch") is None
     monkeypatch.setenv("PYBUILD_ISOLATION", "userns")
     assert own_root() is None
+
+
+@pytest.mark.parametrize("name", ["exec", "inspect", "logs", "ps"])
+def test_the_usual_commands_load_neither_click_nor_what_a_store_needs(name: str) -> None:
+    heavy = {
+        "click",
+        "sqlite3",
+        "subprocess",
+        "inspect",
+        "pybuild.builder.store.store",
+        "pybuild.runtime.snapshots.disk",
+    }
+    program = f"import sys, pybuild.builder.cli.usual.{name}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
