@@ -26,7 +26,7 @@ from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
 from pybuild.grammar.golang import parse_size
-from pybuild.runtime.monitor.starting import Refused, await_start, channel_pair, leave_monitor
+from pybuild.runtime.monitor.starting import Refused, await_start, begin_monitor, channel_pair, leave_monitor
 from pybuild.runtime.monitor.watch import (
     ContainerIdentity,
     ContainerRun,
@@ -38,6 +38,7 @@ from pybuild.runtime.monitor.watch import (
     WatchOrder,
 )
 from pybuild.runtime.rootfs.roots import Root
+from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.wire import encode
@@ -98,11 +99,15 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
     """Start a monitor for *container* in the user namespace *namespace*, and return the connection to it."""
     lock, network = take_over(container.directory), -1
     ours, theirs = channel_pair()
+    begun: socket.socket | None = None
     try:
+        if is_direct():  # otherwise it has to be started in the user namespace
+            begun = begin_monitor()
         leave_networks(container)  # after the last run, in case that its command for this was killed
         network = join(containers, container)
         given = (theirs.fileno(), lock, *((network,) if network >= 0 else ()))
-        started_within(namespace, given, containers.store, _watch, container, state.finished, given)
+        began = -1 if begun is None else begun.fileno()
+        started_within(namespace, given, containers.store, _watch, container, state.finished, (began, *given))
     except BaseException:
         ours.close()
         leave_networks(container)
@@ -110,12 +115,15 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
     finally:
         theirs.close()
         os.close(lock)
+        if begun is not None:
+            begun.close()
         if network >= 0:
             os.close(network)
     return ours
 
 
 def _watch(store: Store, _tell: Tell, container: StoredContainer, finished: str, given: tuple[int, ...]) -> None:
+    """Start the monitor. *given* is what `leave_monitor` gets after its order."""
     check_ids(container.id, container.config.ids)
     with private_network(Containers(store), container) as take:
         order = _order(Containers(store), container, finished)

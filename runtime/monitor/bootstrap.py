@@ -1,4 +1,4 @@
-"""Where a monitor starts: ``python -I -S bootstrap.py``, with descriptors 0 to 4 from `starting.leave_monitor`.
+"""Where a monitor starts: ``python -I -S bootstrap.py``, with a socket from `starting.begin_monitor` as descriptor 0.
 
 It is short because Python compiles its main script again at each start, and caches only what that imports.
 """
@@ -9,23 +9,19 @@ import sys
 # At the end, so that nothing that is installed beside this package can hide a module of the standard library.
 sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
+from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
-from pybuild.runtime.monitor.monitor import CHANNEL, LIFELINE, LOCK, NETWORK, WATCH, Monitor
+from pybuild.runtime.monitor.monitor import CHANNEL, LIFELINE, NETWORK, WATCH, Monitor
 from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.inside.keeper import cut_imports
 from pybuild.runtime.wire import decode
 
+_ASIDE = 64
+"""The first of five numbers that no descriptor of a process has that has just started."""
+
 
 def main() -> None:
     """Run as a monitor."""
-    # From the highest down: the copy of descriptor 0 takes the number 3, which must have been copied before.
-    for stream, fd in reversed(list(enumerate((CHANNEL, WATCH, LOCK, NETWORK, LIFELINE)))):
-        os.dup2(stream, fd, inheritable=False)
-    close_range(LIFELINE + 1)
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(null, stream)
-    os.close(null)
     # Ignored signals would be ignored by the container's processes, too. All are blocked: only SIGKILL ends a monitor.
     reset_signals()
     block_signals()
@@ -33,6 +29,16 @@ def main() -> None:
     cut_imports()
     os.chdir("/")
     os.umask(0o077)
+    _, given = receive(0, LIFELINE - CHANNEL + 1)
+    if not given:  # the command that started this process has failed
+        os._exit(0)
+    # By way of higher numbers, because the numbers of some may be those that others are to have.
+    for place, fd in enumerate(given):
+        os.dup2(fd, _ASIDE + place)
+    for place in range(len(given)):
+        os.dup2(_ASIDE + place, CHANNEL + place, inheritable=False)
+    close_range(LIFELINE + 1)
+    os.dup2(1, 0)
     with open(WATCH, "rb", buffering=0) as file:
         file.seek(0)
         watch = decode(file.readall())

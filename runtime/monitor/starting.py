@@ -10,6 +10,7 @@ from errno import ESRCH
 from pathlib import Path
 
 from pybuild.runtime.errors import RuntimeHostError, SandboxError
+from pybuild.runtime.kernel.passing import send
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
@@ -31,12 +32,12 @@ class NoMonitor(RuntimeHostError):
     """The container has no monitor, or one that has ended or is about to."""
 
 
-def start_monitor(watch: WatchOrder, lock: int, network: int = -1) -> socket.socket:
+def start_monitor(watch: WatchOrder, lock: int) -> socket.socket:
     """Start a monitor as by `leave_monitor`, with a new channel, and return this process's end of it."""
     ours, theirs = channel_pair()
     with theirs:
         try:
-            leave_monitor(watch, theirs.fileno(), lock, network)
+            leave_monitor(watch, -1, theirs.fileno(), lock)
         except BaseException:
             ours.close()
             raise
@@ -48,27 +49,54 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def leave_monitor(watch: WatchOrder, channel: int, lock: int, network: int = -1, lifeline: int = -1) -> None:
-    """Start a monitor that holds *lock*. It writes to *channel* what `await_start` waits for.
+def begin_monitor() -> socket.socket:
+    """Start the process of a monitor, which loads its modules and waits for its order. Return the socket to it.
 
-    *network* is the network namespace of a container that joins one (`WatchOrder.joins`), else -1. The monitor keeps
-    *lifeline* open until it ends, -1 for none.
+    `leave_monitor` sends the order. Without one the process ends when the socket is closed, and has done nothing.
 
     Raises:
         SandboxError: there can be no more processes.
     """
-    told = os.memfd_create("watch", os.MFD_CLOEXEC)
+    ours, theirs = channel_pair()
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.write(told, encode(watch))
-        # posix_spawn needs a descriptor for each of the five: where one is missing it is a second one of another.
-        streams = (channel, told, lock, lock if network < 0 else network, told if lifeline < 0 else lifeline)
         os.posix_spawn(
             f"/proc/self/fd/{interpreter()}",
             child_argv(script=_BOOTSTRAP),
             child_environment(),
-            file_actions=[(os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate(streams)],
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate((theirs.fileno(), null, null))],
             setsid=True,
         )
+    except OSError as error:
+        ours.close()
+        raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
+    finally:
+        os.close(null)
+        theirs.close()
+    return ours
+
+
+def leave_monitor(watch: WatchOrder, begun: int, *given: int) -> None:
+    """Start a monitor that holds a lock. It writes to its channel what `await_start` waits for.
+
+    *begun* is the socket of `begin_monitor`, -1 if the process has not been started. *given* are the channel, the lock,
+    the network namespace that the container joins, if it does (`ContainerRun.joins`), and a descriptor that the monitor
+    keeps open until it ends, if there is one.
+
+    Raises:
+        SandboxError: there can be no more processes.
+    """
+    if begun < 0:
+        with begin_monitor() as own:
+            leave_monitor(watch, own.fileno(), *given)
+        return
+    channel, lock, *more = given
+    told = os.memfd_create("watch", os.MFD_CLOEXEC)
+    try:
+        os.write(told, encode(watch))
+        # The message has five descriptors: where one is missing it is a second one of another.
+        network, lifeline = (*more, *(lock, told)[len(more) :])
+        send(begun, b"order", channel, told, lock, network, lifeline)
     except OSError as error:
         raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
     finally:

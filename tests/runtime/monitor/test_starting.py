@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, received
+from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, begin_monitor, received
 
 
 def test_what_a_monitor_said_before_it_ended_is_heard() -> None:
@@ -18,3 +18,9 @@ def test_what_a_monitor_said_before_it_ended_is_heard() -> None:
         assert received(ours) == b""
         with pytest.raises(NoMonitor):
             await_start(ours)
+
+
+def test_a_monitor_that_gets_no_order_ends() -> None:
+    with begin_monitor() as begun:
+        begun.shutdown(socket.SHUT_WR)
+        assert begun.recv(1) == b""
