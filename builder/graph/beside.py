@@ -48,8 +48,10 @@ class GraphProcess:
                 _serve(ours, theirs)
             finally:
                 os._exit(1)
-        self._channel, self._pidfd = ours, os.pidfd_open(self._child)
+        self._channel = ours
         theirs.close()
+        with suppress(OSError):  # Linux before 5.3, which has no pidfd: the process ends a moment later, by itself
+            self._pidfd = os.pidfd_open(self._child)
 
     def plan(
         self,
@@ -74,9 +76,10 @@ class GraphProcess:
     ) -> None:
         if self._channel is not None:
             self._channel.close()
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            os.close(self._pidfd)
+            if self._pidfd >= 0:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+                os.close(self._pidfd)
             with suppress(ChildProcessError):  # a program that uses the library may wait for all of its children
                 os.waitpid(self._child, 0)
 

@@ -1,5 +1,6 @@
 """The process that makes the graph: the same plans, with or without it, and nothing of it is left."""
 
+import errno
 import json
 import os
 import signal
@@ -98,6 +99,21 @@ def test_it_ends_with_the_block_and_when_its_parent_is_gone() -> None:
     assert graphs._channel is not None
     graphs._channel.close()  # as the kernel does when this process is killed
     assert os.waitstatus_to_exitcode(os.waitpid(graphs._child, 0)[1]) == 1
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_kernel_without_pidfds_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    stages = stages_of(TEXT)
+    with GraphProcess() as graphs:
+        graphs.start()
+        child = graphs._child
+        assert graphs.plan(stages, PINS, {}) == plan(stages, PINS)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, 0)
 
 
 @pytest.mark.usefixtures("forked")
