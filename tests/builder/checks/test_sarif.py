@@ -9,7 +9,9 @@ from tests.builder.checks.samples import CASING, SECOND, SOURCE
 
 
 def test_sarif_points_at_rule_and_place() -> None:
-    found = sarif.document(CheckReport(source=SOURCE, violations=(CASING,), notes=("left out",)), "a folder/Dockerfile")
+    found = sarif.document(
+        CheckReport(source=SOURCE, violations=(CASING,), missing=("left out",)), "a folder/Dockerfile"
+    )
     assert found["version"] == "2.1.0"
     (run,) = found["runs"]
     rules = run["tool"]["driver"]["rules"]
