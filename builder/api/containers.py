@@ -109,11 +109,11 @@ class Container:
 
         *tail* limits it to the last lines. With *follow* the iterator waits for more output until the container ends.
         """
-        from pybuild.builder.containers.logs import lines
+        from pybuild.builder.containers.logs import LogRange, lines
         from pybuild.builder.containers.state import is_watched
 
         directory = self._found.directory
-        for line in lines(directory, tail=tail, follow=(lambda: is_watched(directory)) if follow else None):
+        for line in lines(directory, LogRange(tail), (lambda: is_watched(directory)) if follow else None):
             yield line.stream, line.data
 
     def wait(self, seconds: float = -1) -> int | None:

@@ -99,12 +99,13 @@ def pull(
     from pybuild.builder.oci.registry.registry import open_registry
     from pybuild.builder.transports.pull import Pulling
     from pybuild.builder.transports.pull import pull as fetch
+    from pybuild.builder.transports.source import Choice
 
     with _transfer(f"pulling {name}", store, progress, cancel) as step:
         reference = parse_reference(name)
-        wanted, reporting = given_platform(platform), Pulling(status=step.status)
+        choice = Choice(everything=all_platforms, platform=given_platform(platform))
         with open_registry(reference.registry, _access(store, registry, step)) as opened:
-            return fetch(store, opened, reference, wanted, reporting, everything=all_platforms).descriptor.digest
+            return fetch(store, opened, reference, choice, Pulling(status=step.status)).descriptor.digest
 
 
 def copy(

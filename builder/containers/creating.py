@@ -93,7 +93,7 @@ def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig)
         try:
             _fill(volumes, host.mounts, snapshot)
             hold = Hold(image=image.descriptor, snapshot=snapshot)
-            return _added(containers, image, wish, program, host=host, hold=hold)
+            return _added(containers, _config_of(image, wish, program, host), wish.name, hold)
         except BaseException:
             _drop(volumes, tuple(each for each in host.mounts if each.name not in {old.name for old in inherited}))
             raise
@@ -137,9 +137,8 @@ def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, 
     for each in (*mounts, *own):
         if each.kind == VOLUME:
             name = volumes.add(each.name, each.labels, each.driver_options).name
-            found.append(
-                replace(each, name=name, source=str(volumes.data(name)), anonymous=each.anonymous or not each.name)
-            )
+            anonymous = each.anonymous or not each.name
+            found.append(replace(each, name=name, source=str(volumes.data(name)), anonymous=anonymous))
         else:
             if each.kind == BIND:
                 make_source(each)
@@ -165,10 +164,8 @@ def _drop(volumes: Volumes, mounts: tuple[MountPoint, ...]) -> None:
             volumes.drop(each.name)
 
 
-def _added(
-    containers: Containers, image: Image, wish: Wish, program: Program, *, host: HostConfig, hold: Hold
-) -> StoredContainer:
-    config = Config(
+def _config_of(image: Image, wish: Wish, program: Program, host: HostConfig) -> Config:
+    return Config(
         id=wish.id,
         created=timestamp(time.time_ns()),
         image=wish.image,
@@ -180,9 +177,12 @@ def _added(
         program=program,
         host=host,
     )
-    container = containers.add(config, wish.name, hold, files_at_first(containers, config))
+
+
+def _added(containers: Containers, config: Config, name: str, hold: Hold) -> StoredContainer:
+    container = containers.add(config, name, hold, files_at_first(containers, config))
     container.tell("create")
-    if program.working_dir.strip("/"):
+    if config.program.working_dir.strip("/"):
         _make_directory(containers, container, hold.snapshot)
     return container
 

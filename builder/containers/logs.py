@@ -28,33 +28,35 @@ class LogLine:
     time: str
 
 
+@positional
+class LogRange:
+    """The part of a log: its last *tail* lines, between the times *since* and *until*."""
+
+    tail: int | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+EVERYTHING = LogRange()
+
+
 def lines(
-    directory: Path,
-    *,
-    tail: int | None = None,
-    since: float | None = None,
-    until: float | None = None,
-    follow: Callable[[], bool] | None = None,
+    directory: Path, wanted: LogRange = EVERYTHING, follow: Callable[[], bool] | None = None
 ) -> Iterator[LogLine]:
-    """Yield the output of the container in *directory*: its last *tail* lines, between the times *since* and *until*.
+    """Yield the *wanted* output of the container in *directory*.
 
     With *follow* the iterator waits for new lines as long as the function returns True.
     """
-    for batch in batches(directory, tail=tail, since=since, until=until, follow=follow):
+    for batch in batches(directory, wanted, follow):
         yield from batch
 
 
 def batches(
-    directory: Path,
-    *,
-    tail: int | None = None,
-    since: float | None = None,
-    until: float | None = None,
-    follow: Callable[[], bool] | None = None,
+    directory: Path, wanted: LogRange = EVERYTHING, follow: Callable[[], bool] | None = None
 ) -> Iterator[list[LogLine]]:
     """Yield the same as `lines` in lists: each has the lines that could be read at once, so that none is delayed."""
     files = _files(directory)
-    start = _place_of_last(files, tail) if tail is not None else (0, 0)
+    start = _place_of_last(files, wanted.tail) if wanted.tail is not None else (0, 0)
     for number, file in enumerate(files):
         with file:
             if number < start[0]:
@@ -62,7 +64,7 @@ def batches(
             file.seek(start[1] if number == start[0] else 0)
             last = number == len(files) - 1
             for raw in _followed(file, directory, follow) if last and follow else _blocks(file):
-                yield [line for line in _parsed(raw) if _is_between(line, since, until)]
+                yield [line for line in _parsed(raw) if _is_between(line, wanted)]
     if not files and follow:
         yield from _from_nothing(directory, follow)
 
@@ -70,7 +72,7 @@ def batches(
 def _from_nothing(directory: Path, follow: Callable[[], bool]) -> Iterator[list[LogLine]]:
     while follow():
         if (directory / LOG).exists():
-            yield from batches(directory, follow=follow)
+            yield from batches(directory, EVERYTHING, follow)
             return
         time.sleep(_PAUSE)
 
@@ -173,11 +175,11 @@ def _line(entry: dict[str, str]) -> LogLine:
     return LogLine(_STREAMS[entry["stream"]], entry["log"].encode("utf-8", "surrogateescape"), entry["time"])
 
 
-def _is_between(line: LogLine, since: float | None, until: float | None) -> bool:
-    if since is None and until is None:
+def _is_between(line: LogLine, wanted: LogRange) -> bool:
+    if wanted.since is None and wanted.until is None:
         return True
     moment = moment_of(line.time)
-    return (since is None or moment >= since) and (until is None or moment <= until)
+    return (wanted.since is None or moment >= wanted.since) and (wanted.until is None or moment <= wanted.until)
 
 
 def moment_of(text: str) -> float:

@@ -7,14 +7,15 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layers.layer import check_name
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.ops import Http
-from pybuild.builder.sources.http import fetch_again
+from pybuild.builder.sources.http import Fetching, fetch_again
 from pybuild.builder.store.cache import BuiltLayer
 
 
 def http(op: Http, work: Work) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be fetched."""
     check_name(op.name)
-    fetch_again(op, work.job.execution, work.store, work.status, work.cancel, tell=work.say)
+    fetching = Fetching(report=work.status, tell=work.say, stop=work.cancel)
+    fetch_again(op, work.job.execution, work.store, fetching)
     with work.store.blobs.open(Digest.parse(op.digest)) as file, work.writer() as layer:
         size = os.fstat(file.fileno()).st_size
         layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=op.mtime), file.fileno())

@@ -27,20 +27,30 @@ def timestamp(nanoseconds: int | None = None) -> str:
     return f"{text}{fraction}Z"
 
 
+@frozen
+class ImageTimes:
+    """The times of an image that do not come from its layers.
+
+    *epoch*, in seconds, is that of the image and of its steps without one, None for none. *planned*, in RFC 3339, is
+    that of an image without any other time.
+    """
+
+    planned: str
+    epoch: int | None = None
+
+
 def assemble(
     config: ImageConfig,
     layers: Layers,
     blobs: BlobStore,
-    *,
-    planned: str,
-    epoch: int | None = None,
+    times: ImageTimes,
     annotations: Mapping[str, str] | None = None,
 ) -> Image:
     """Write the image of *layers* with *config*, whose history has one entry that is not empty per layer.
 
-    The same arguments give the same image: times come from the layers, never from the clock. An image without any time
-    gets that of *planned*.
+    The same arguments give the same image: times come from the layers and from *times*, never from the clock.
     """
+    planned, epoch = times.planned, times.epoch
     history = _dated(config.history, layers, epoch)
     created = next((entry.created for entry in reversed(history) if entry.created), "")
     document = replace(
@@ -120,9 +130,8 @@ def write_planned(
         config,
         layers,
         store.blobs,
-        planned=plan.created,
-        epoch=execution.source_date_epoch,
-        annotations=_manifest_annotations(result, config),
+        ImageTimes(planned=plan.created, epoch=execution.source_date_epoch),
+        _manifest_annotations(result, config),
     )
     noted = replace(image.descriptor, annotations=_manifest_annotations(result, config, "manifest-descriptor"))
     return PlatformImage(platform=platform, image_id=image.id, descriptor=noted, created=image.config.created)

@@ -85,8 +85,9 @@ def export(
     outputs = tuple(item for item in result.outputs if not (result.targets and item.together))
     if outputs:
         from pybuild.builder.outputs.kinds import write
+        from pybuild.builder.outputs.tree import TreeTimes
 
-        write(descriptor, names, outputs, store, step.status, epoch=epoch, nearest_second=True)
+        write((names, descriptor), outputs, store, step.status, TreeTimes(epoch, nearest_second=True))
     return Exported(descriptor=kept, names=names)
 
 

@@ -15,6 +15,7 @@ from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.outputs.tar import TarOutput
+from pybuild.builder.outputs.tree import OWN_TIMES, TreeTimes
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.inside import inside
@@ -58,28 +59,24 @@ def with_shape(output: Kind, shape: Shape) -> Kind:
 
 
 def write(
-    descriptor: Descriptor,
-    names: tuple[str, ...],
+    image: Named,
     outputs: Iterable[Output],
     store: Store,
     status: Callable[..., None] = lambda _what, _current=0, _total=0: None,
-    *,
-    epoch: int | None = None,
-    nearest_second: bool = False,
+    times: TreeTimes = OWN_TIMES,
 ) -> None:
-    """Write the image to each of *outputs*, in order. Its blobs must be in the store.
+    """Write *image* to each of *outputs*, in order. Its blobs must be in the store.
 
-    *status* gets the progress of a push: (what, bytes done, bytes in all), or without numbers what is done. *epoch*, in
-    seconds, becomes the time of all files of a tree. With *nearest_second* times in a tar archive of a tree are rounded
-    to seconds, like BuildKit's exporter; without it they are truncated, like docker export.
+    *status* gets the progress of a push: (what, bytes done, bytes in all), or without numbers what is done.
     A file or new directory appears when it is complete; an error leaves what was there before.
     """
+    names, descriptor = image
     for output in map(_known, outputs):
         match output:
             case OciOutput() | DockerOutput() | LoadOutput():
-                write_together([(names, descriptor)], output, store, status)
+                write_together([image], output, store, status)
             case TarOutput() | LocalOutput():
-                inside(_write_tree, store, silent, output, descriptor, epoch, nearest_second=nearest_second)
+                inside(_write_tree, store, silent, output, descriptor, times)
             case RegistryOutput():
                 output.write(shaped(store, descriptor, output.shape), names, store, status)
             case ImageOutput():
@@ -89,19 +86,10 @@ def write(
 
 
 def _write_tree(
-    store: Store,
-    _progress: Progress,
-    output: TarOutput | LocalOutput,
-    descriptor: Descriptor,
-    epoch: int | None,
-    *,
-    nearest_second: bool,
+    store: Store, _progress: Progress, output: TarOutput | LocalOutput, descriptor: Descriptor, times: TreeTimes
 ) -> None:
     with store.in_use():
-        if isinstance(output, TarOutput):
-            output.write(descriptor, store, epoch, nearest_second=nearest_second)
-        else:
-            output.write(descriptor, store, epoch)
+        output.write(descriptor, store, times)
 
 
 def write_together(images: Sequence[Named], output: Output, store: Store, status: Callable[..., None]) -> None:

@@ -22,6 +22,7 @@ from pybuild.builder.outputs.space import Space
 from pybuild.builder.outputs.tree import (
     OpenDirectory,
     OutputTree,
+    TreeTimes,
     collision,
     directories,
     make_directory,
@@ -70,11 +71,11 @@ class LocalOutput(Output):
         options.refuse_layout()
         return cls(dest=dest, delete=mode == "delete", split=options.optional_flag("platform-split"))
 
-    def write(self, descriptor: Descriptor, store: Store, epoch: int | None) -> None:
-        """Write the root file systems of an image; all times are *epoch*, in seconds, when it is given."""
+    def write(self, descriptor: Descriptor, store: Store, times: TreeTimes) -> None:
+        """Write the root file systems of an image."""
         check_directory(self.dest)
         with open_trees(descriptor, store, split=self.split) as trees:
-            (replace_content if self.delete else write_directory)(trees, self.dest, epoch)
+            (replace_content if self.delete else write_directory)(trees, self.dest, times.epoch)
 
 
 def write_directory(trees: Sequence[OutputTree], dest: Path, epoch: int | None = None) -> None:

@@ -13,7 +13,15 @@ from pybuild.builder.oci.tar.writer import TarWriter
 from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.outputs.tree import OpenDirectory, OutputTree, directories, is_directory, open_file
+from pybuild.builder.outputs.tree import (
+    OWN_TIMES,
+    OpenDirectory,
+    OutputTree,
+    TreeTimes,
+    directories,
+    is_directory,
+    open_file,
+)
 from pybuild.builder.request import Output
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import DirectoryEntry as Found
@@ -51,26 +59,21 @@ class TarOutput(Output):
         options.refuse_layout()
         return cls(dest=options.dest(), split=options.optional_flag("platform-split"))
 
-    def write(self, descriptor: Descriptor, store: Store, epoch: int | None, *, nearest_second: bool) -> None:
+    def write(self, descriptor: Descriptor, store: Store, times: TreeTimes) -> None:
         """Write the root file systems of an image, as `write_trees` does."""
         with open_trees(descriptor, store, split=self.split) as trees, destination(self.dest) as file:
-            write_trees(trees, sink(file), epoch, nearest_second=nearest_second)
+            write_trees(trees, sink(file), times)
 
 
 def write_trees(
-    trees: Sequence[OutputTree],
-    sink: Callable[[bytes | memoryview], None],
-    epoch: int | None = None,
-    *,
-    nearest_second: bool = False,
+    trees: Sequence[OutputTree], sink: Callable[[bytes | memoryview], None], times: TreeTimes = OWN_TIMES
 ) -> None:
     """Write everything below the directories of *trees*, except sockets, which mean nothing in an archive.
 
-    All times are *epoch*, in seconds, when it is given; else they are cut to whole seconds, as in layers, or with
-    *nearest_second* rounded. A directory that several trees have is listed once. The entries of a directory follow it
-    directly: tar(1) sets the time of a directory as soon as an entry outside of it follows.
+    A directory that several trees have is listed once. The entries of a directory follow it directly: tar(1) sets the
+    time of a directory as soon as an entry outside of it follows.
     """
-    archive = _Archive(sink, epoch, several=len(trees) > 1, nearest_second=nearest_second)
+    archive = _Archive(sink, times, several=len(trees) > 1)
     for tree in trees:
         archive.add(tree)
     archive.close()
@@ -78,7 +81,7 @@ def write_trees(
 
 def write_directory(name: str, fd: int, sink: Callable[[bytes | memoryview], None]) -> None:
     """Write the directory *fd* as *name*, with its own status, and all that is in it; "" for what is in it alone."""
-    archive = _Archive(sink, None, several=False, nearest_second=False)
+    archive = _Archive(sink, OWN_TIMES, several=False)
     if name:
         archive.add_directory(name, fd)
     archive.add(OutputTree("", "", fd), below=name)
@@ -86,12 +89,10 @@ def write_directory(name: str, fd: int, sink: Callable[[bytes | memoryview], Non
 
 
 class _Archive:
-    def __init__(
-        self, sink: Callable[[bytes | memoryview], None], epoch: int | None, *, several: bool, nearest_second: bool
-    ) -> None:
+    def __init__(self, sink: Callable[[bytes | memoryview], None], times: TreeTimes, *, several: bool) -> None:
         self._writer = TarWriter(sink)
         self.close = self._writer.close
-        self._epoch, self._half = epoch, _HALF_SECOND if nearest_second else 0
+        self._epoch, self._half = times.epoch, _HALF_SECOND if times.nearest_second else 0
         self._directories: set[str] | None = set() if several else None
         self._links: dict[tuple[int, int], str] = {}
 

@@ -21,6 +21,20 @@ class OutputTree(NamedTuple):
     fd: int
 
 
+class TreeTimes(NamedTuple):
+    """The times of the files of a tree that is written: *epoch*, in seconds, or their own when it is None.
+
+    In an archive, their own are cut to whole seconds, as in layers and by docker export, or with *nearest_second*
+    rounded, as by BuildKit's exporter.
+    """
+
+    epoch: int | None = None
+    nearest_second: bool = False
+
+
+OWN_TIMES = TreeTimes()
+
+
 class OpenDirectory(NamedTuple):
     """A directory of a tree: its path ("" is the root), a descriptor open during its turn, and what it holds."""
 

@@ -23,6 +23,7 @@ from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.credentials import http_authorization
 from pybuild.builder.sources.facts import KnownFile
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import field, frozen
 
 _DECODED = "decoded "
 """The prefix of URLs in the store. A record without it, of an older version, may be about the compressed content."""
@@ -42,18 +43,17 @@ def known_by_checksum(source: HttpSource, store: Store) -> KnownFile | None:
     return known if known is not None and known.digest == source.checksum else None
 
 
-def ask(
-    source: HttpSource,
-    execution: Execution,
-    store: Store,
-    report: ReportBytes,
-    stop: threading.Event,
-    *,
-    tell: Callable[[str], None] = nobody,
-) -> KnownFile:
-    """Fetch the file, unless the store has it and it is unchanged, and return its facts.
+@frozen
+class Fetching:
+    """How a download is watched: *tell* receives messages about waiting for the server, and *stop* ends it."""
 
-    *tell* receives messages about waiting for the server.
+    report: ReportBytes = lambda _name, _done, _total: None
+    tell: Callable[[str], None] = nobody
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def ask(source: HttpSource, execution: Execution, store: Store, fetching: Fetching) -> KnownFile:
+    """Fetch the file, unless the store has it and it is unchanged, and return its facts.
 
     Raises:
         BuildError: the file cannot be fetched, or does not have the checksum.
@@ -64,12 +64,12 @@ def ask(
         fresh = download(
             wanted,
             store.blobs,
-            lambda now, total: report(source.url, now, total),
-            Retry(tell=tell, attempts=_ATTEMPTS, budget=_PATIENCE),
-            stop,
+            lambda now, total: fetching.report(source.url, now, total),
+            Retry(tell=fetching.tell, attempts=_ATTEMPTS, budget=_PATIENCE),
+            fetching.stop,
         )
     except OciError as error:
-        if stop.is_set():
+        if fetching.stop.is_set():
             raise Cancelled("cancelled") from error
         raise _failed(source.url, error) from error
     if fresh is None and old is not None:
@@ -81,18 +81,10 @@ def ask(
     return known
 
 
-def fetch_again(
-    op: Http,
-    execution: Execution,
-    store: Store,
-    report: ReportBytes,
-    stop: threading.Event,
-    *,
-    tell: Callable[[str], None] = nobody,
-) -> None:
+def fetch_again(op: Http, execution: Execution, store: Store, fetching: Fetching) -> None:
     """Fetch the content of *op* again when its blob is gone; see `ask`. Raises BuildError when it has changed."""
     if not store.blobs.exists(Digest.parse(op.digest)):
-        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, report, stop, tell=tell)
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, fetching)
 
 
 def _remembered(url: str, store: Store) -> KnownFile | None:

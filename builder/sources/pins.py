@@ -103,12 +103,13 @@ class Remotes:
             return error
 
     def _ask_web(self, source: "HttpSource") -> "KnownFile":
-        from pybuild.builder.sources.http import ask, known_by_checksum
+        from pybuild.builder.sources.http import Fetching, ask, known_by_checksum
 
         known = known_by_checksum(source, self.store)
         if known is None:
             with self._step(source) as step:
-                known = ask(source, self.execution, self.store, step.status, self._stop, tell=step.say)
+                fetching = Fetching(report=step.status, tell=step.say, stop=self._stop)
+                known = ask(source, self.execution, self.store, fetching)
         return known
 
     def _ask_repository(self, source: "GitSource") -> "ResolvedName":

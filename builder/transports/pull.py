@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 from pybuild.builder.errors import PullFailed
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.registry.transfer.remote import TransferProgress
 from pybuild.builder.store.store import Store
+from pybuild.builder.transports.source import Choice
 from pybuild.grammar.reference import DEFAULT_TAG, Reference
 from pybuild.runtime.values import frozen
 
@@ -34,12 +35,10 @@ def pull(
     store: Store,
     registry: Registry,
     reference: Reference,
-    platform: Platform | None,
+    choice: Choice,
     reporting: Pulling,
-    *,
-    everything: bool = False,
 ) -> Pulled:
-    """Fetch the image for *platform*, or with *everything* the whole index, and give it its name in the store.
+    """Fetch the image, or all of the index, that *choice* says, and give it its name in the store.
 
     Blobs in the store are not fetched again; an interrupted download is resumed.
 
@@ -49,10 +48,10 @@ def pull(
     name, target = str(reference), reference.digest or reference.tag or DEFAULT_TAG
     before = store.layout.resolve(name)
     try:
-        if everything:
+        if choice.everything:
             pinned, blobs = registry.resolve_all(reference.repository, target, store.blobs)
         else:
-            found = registry.resolve(reference.repository, target, store.blobs, platform)
+            found = registry.resolve(reference.repository, target, store.blobs, choice.platform)
             pinned, blobs = found.pinned, found.image.manifest.layers
         fetched = _fetch(store, registry, reference, blobs, reporting)
     except OciError as error:

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from pybuild.builder.errors import PushFailed, RequestError
 from pybuild.builder.oci import media
-from pybuild.builder.oci.archive.save import save
+from pybuild.builder.oci.archive.save import ArchiveContent, save
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import RegistryError
@@ -62,7 +62,7 @@ def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:
         case InArchive():
             with destination(place.path) as file:
                 named = ((place.name,) if place.name else (), source.descriptor)
-                save(source.blobs, [named], sink(file), for_docker=place.docker)
+                save(source.blobs, [named], sink(file), ArchiveContent(docker=place.docker))
         case InRegistry():
             _push(place, source, writing)
         case _:

@@ -33,8 +33,12 @@ def put(caller: Caller, name: int) -> int | None:
     return -EPERM if is_record(caller, name) else None
 
 
-def names(files: OwnedFiles, caller: Caller, place: bytes, buffer: int, size: int, *, follow: bool) -> int | None:
-    """Answer listxattr(2) and its variants; None to let the kernel carry them out if there is nothing to hide."""
+def names(files: OwnedFiles, caller: Caller, place: bytes, buffer: tuple[int, int], *, follow: bool) -> int | None:
+    """Answer listxattr(2) and its variants; None to let the kernel carry them out if there is nothing to hide.
+
+    *buffer* is the address and the size of the caller's memory for the answer.
+    """
+    address, size = buffer
     with root_of(caller, files.root):
         try:
             if read(place, follow=follow) is None:
@@ -47,5 +51,5 @@ def names(files: OwnedFiles, caller: Caller, place: bytes, buffer: int, size: in
     if size and len(data) > size:
         return -ERANGE
     if size and data:
-        caller.write(buffer, data)
+        caller.write(address, data)
     return len(data)

@@ -118,14 +118,16 @@ class Supervisor:
 
         def listed(c: Caller, a: Arguments, *, follow: bool) -> Answer:
             place = files.place(c, (AT_FDCWD, a[0], 0))
-            return attributes.names(files, c, place, a[1], a[2], follow=follow)
+            return attributes.names(files, c, place, (a[1], a[2]), follow=follow)
 
         return {
             **{f"{kind}{call}xattr": _named(attributes.get) for kind in ("", "l", "f") for call in ("get", "remove")},
             **{f"{kind}setxattr": _named(attributes.put) for kind in ("", "l", "f")},
             "listxattr": lambda c, a: listed(c, a, follow=True),
             "llistxattr": lambda c, a: listed(c, a, follow=False),
-            "flistxattr": lambda c, a: attributes.names(files, c, c.descriptor(signed(a[0])), a[1], a[2], follow=True),
+            "flistxattr": lambda c, a: attributes.names(
+                files, c, c.descriptor(signed(a[0])), (a[1], a[2]), follow=True
+            ),
         }
 
     def _creating_handlers(self) -> dict[str, Handler]:

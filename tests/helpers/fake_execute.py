@@ -20,7 +20,7 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.ops import execute as real_execute
 from pybuild.builder.graph.planning import plan_all
-from pybuild.builder.image.assemble import assemble
+from pybuild.builder.image.assemble import ImageTimes, assemble
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
@@ -130,7 +130,8 @@ class Site:
         asked = Request.of(context=self.context, **request)
         plan = self._plan(asked)
         config = ImageConfig.from_json(plan.config.encode())
-        return assemble(config, layers, self.store.blobs, planned=plan.created, epoch=asked.execution.source_date_epoch)
+        times = ImageTimes(planned=plan.created, epoch=asked.execution.source_date_epoch)
+        return assemble(config, layers, self.store.blobs, times)
 
     def ran(self, dockerfile: str = "", **request: Any) -> list[str]:
         """Build, and return what had to be carried out for it."""

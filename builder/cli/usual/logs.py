@@ -7,7 +7,7 @@ from pathlib import Path
 from pybuild.builder.cli.tools import pass_on
 from pybuild.builder.cli.usual.common import KnownFlags, found_container, read
 from pybuild.builder.containers.directory import StoredContainer
-from pybuild.builder.containers.logs import LogLine, batches, full_time
+from pybuild.builder.containers.logs import LogLine, LogRange, batches, full_time
 from pybuild.builder.containers.state import is_watched
 
 _KNOWN = KnownFlags(
@@ -30,33 +30,14 @@ def command(words: Sequence[str]) -> int | None:
     container = found_container(given.words[0])
     if container is None or container.config.host.log_driver == WITHOUT:
         return None
-    show(
-        container,
-        tail=None if tail == "all" else int(tail),
-        follow=given.has("follow"),
-        timestamps=given.has("timestamps"),
-    )
+    wanted = LogRange(tail=None if tail == "all" else int(tail))
+    show(container, wanted, follow=given.has("follow"), timestamps=given.has("timestamps"))
     return 0
 
 
-def show(
-    container: StoredContainer,
-    *,
-    tail: int | None,
-    since: float | None = None,
-    until: float | None = None,
-    follow: bool = False,
-    timestamps: bool = False,
-) -> None:
-    """Print the output of a container on the streams that it was written to; the arguments are those of `batches`."""
-    found = batches(
-        container.directory,
-        tail=tail,
-        since=since,
-        until=until,
-        follow=_still(container.directory) if follow else None,
-    )
-    for batch in found:
+def show(container: StoredContainer, wanted: LogRange, *, follow: bool = False, timestamps: bool = False) -> None:
+    """Print the *wanted* output of a container on the streams that it was written to."""
+    for batch in batches(container.directory, wanted, _still(container.directory) if follow else None):
         for stream, group in groupby(batch, key=lambda line: line.stream):
             pass_on(stream, b"".join(_shown(line, timestamps=timestamps) for line in group))
 

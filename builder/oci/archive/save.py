@@ -22,6 +22,7 @@ from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.streams.verified import pieces, verifying
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.header import encode_header, padding
+from pybuild.runtime.values import frozen
 
 Sink = Callable[[bytes | memoryview], object]
 Named = tuple[tuple[str, ...], Descriptor]
@@ -33,6 +34,21 @@ Status = Callable[[str, int, int], None]
 _END = bytes(1024)
 
 
+@frozen
+class ArchiveContent:
+    """What is written besides the blobs, and which of these are left out."""
+
+    docker: bool = True
+    """Docker's table."""
+    oci: bool = True
+    """The index of an OCI layout."""
+    without: Collection[Digest] = ()
+    """Blobs that the reader has."""
+
+
+WHOLE = ArchiveContent()
+
+
 def _no_status(_digest: str, _done: int, _size: int) -> None:
     """Report nothing."""
 
@@ -41,16 +57,12 @@ def save(
     blobs: BlobStore,
     images: Sequence[Named],
     sink: Sink,
-    *,
-    for_docker: bool = True,
-    for_oci: bool = True,
-    without: Collection[Digest] = (),
+    content: ArchiveContent = WHOLE,
     status: Status = _no_status,
 ) -> None:
     """Write *images* as an archive to *sink*; blobs are verified as they are read.
 
-    *for_docker*: with Docker's table, *for_oci*: with the index of an OCI layout. The blobs *without* are left out, for
-    a reader that has them. *status* is called for every blob with nothing done, then as each is written.
+    *status* is called for every blob with nothing done, then as each is written.
 
     When this raises, the output is not a valid archive and must be discarded.
 
@@ -58,17 +70,17 @@ def save(
         BlobNotFound, DigestMismatch, SizeMismatch: a blob of the store is missing or damaged.
     """
     named = (item for _, descriptor in images for item in reachable(blobs, descriptor))
-    content = {item.digest: item for item in named if item.digest not in without}
-    if for_oci:
+    written = {item.digest: item for item in named if item.digest not in content.without}
+    if content.oci:
         _add_bytes(sink, "oci-layout", LAYOUT)
         _add_bytes(sink, "index.json", Index(manifests=tuple(_index_entries(images))).to_json())
-    if for_docker:
+    if content.docker:
         _add_bytes(sink, "manifest.json", encode(_docker_entries(blobs, images)))
-    for directory in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in content})):
+    for directory in ("blobs", *sorted({f"blobs/{digest.algorithm}" for digest in written})):
         sink(encode_header(Entry(path=directory, kind=EntryKind.DIRECTORY, mode=0o755)))
-    for descriptor in content.values():
+    for descriptor in written.values():
         status(str(descriptor.digest), 0, descriptor.size)
-    for descriptor in sorted(content.values(), key=_documents_first):
+    for descriptor in sorted(written.values(), key=_documents_first):
         _add_blob(sink, blobs, descriptor, status)
     sink(_END)
 

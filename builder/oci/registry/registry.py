@@ -57,7 +57,8 @@ class Resolved:
 class Registry:
     """One registry, named as in references: ``docker.io``, ``localhost:5000``. Thread-safe.
 
-    *credentials* override those of *settings*. Images are pulled from mirrors first, and pushed to the registry itself.
+    Credentials of *access* override those of *settings*. Images are pulled from mirrors first, and pushed to the
+    registry itself.
     """
 
     def __init__(
@@ -66,12 +67,11 @@ class Registry:
         settings: Settings | None = None,
         *,
         access: Access = AS_CONFIGURED,
-        credentials: Credentials | None = None,
         retry: Retry | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._name, self._settings, self._access = name, settings or Settings(), access
-        self._credentials = credentials or access.credentials
+        self._credentials = access.credentials
         self._retry = replace(retry or Retry(), tell=access.tell)
         self._timing = timing or Timing()
         # Without a given access, the registry has a set of failed mirrors of its own.

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pybuild.builder.errors import LoadFailed
-from pybuild.builder.oci.archive.save import save
+from pybuild.builder.oci.archive.save import ArchiveContent, save
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import read_image
@@ -57,7 +57,7 @@ def connect(address: Address) -> Daemon:
 
 def _send(address: Address, images: Sequence[Named], store: Store, status: Status, without: frozenset[Digest]) -> None:
     def write(sink: Sink) -> None:
-        save(store.blobs, images, sink, without=without, status=status)
+        save(store.blobs, images, sink, ArchiveContent(without=without), status)
 
     for message in post_archive(address, "/images/load?quiet=1", write):
         if "error" in message or "errorDetail" in message:

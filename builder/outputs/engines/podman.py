@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import IO, ClassVar
 
 from pybuild.builder.errors import LoadFailed
-from pybuild.builder.oci.archive.save import save
+from pybuild.builder.oci.archive.save import ArchiveContent, save
 from pybuild.builder.outputs.archive import Named
 from pybuild.builder.outputs.engines.docker import Status
 from pybuild.builder.store.store import Store
@@ -58,5 +58,5 @@ def _feed(pipe: IO[bytes], images: Sequence[Named], store: Store, status: Status
     # A podman that refuses the archive has said why.
     with suppress(BrokenPipeError):
         # Of an OCI layout with one image podman takes the full name, docker.io/library/NAME, and not localhost/NAME.
-        save(store.blobs, images, pipe.write, for_oci=False, status=report)
+        save(store.blobs, images, pipe.write, ArchiveContent(oci=False), report)
         pipe.flush()

@@ -1,10 +1,11 @@
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.logs import full_time, lines, moment, moment_of
+from pybuild.builder.containers.logs import LogRange, full_time, lines, moment, moment_of
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor.log import JsonLog
 
@@ -16,8 +17,8 @@ def written(directory: Path, count: int, files: int = 1, size: int = 0) -> JsonL
     return log
 
 
-def shown(directory: Path, **options: object) -> list[str]:
-    return [line.data.decode().strip() for line in lines(directory, **options)]  # type: ignore[arg-type]
+def shown(directory: Path, *, tail: int | None = None, follow: Callable[[], bool] | None = None) -> list[str]:
+    return [line.data.decode().strip() for line in lines(directory, LogRange(tail), follow)]
 
 
 @pytest.mark.parametrize("size", [0, 500])

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from pybuild.builder.image.assemble import assemble, timestamp
+from pybuild.builder.image.assemble import ImageTimes, assemble, timestamp
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import History, ImageConfig
@@ -23,8 +23,9 @@ def step(text, *, empty=False, created=""):
     return History(created_by=text, empty_layer=empty, created=created)
 
 
-def assembled(blobs, history, layers, **options):
-    return assemble(replace(CONFIG, history=tuple(history)), Layers(layers), blobs, planned=PLANNED, **options)
+def assembled(blobs, history, layers, epoch=None):
+    given = ImageTimes(planned=PLANNED, epoch=epoch)
+    return assemble(replace(CONFIG, history=tuple(history)), Layers(layers), blobs, given)
 
 
 def times(image):

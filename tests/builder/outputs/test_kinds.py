@@ -42,7 +42,7 @@ def test_an_output_that_writes_the_image_has_a_shape(text: str) -> None:
 def test_an_archive_has_the_documents_of_docker_and_of_oci(
     kind: type[OciOutput | DockerOutput], store: Store, image: Image, tmp_path: Path
 ) -> None:
-    write(image.descriptor, NAMES, (kind(dest=tmp_path / "x.tar"),), store)
+    write((NAMES, image.descriptor), (kind(dest=tmp_path / "x.tar"),), store)
     with tarfile.open(tmp_path / "x.tar") as tar:
         assert {"oci-layout", "index.json", "manifest.json"} <= set(tar.getnames())
     with (tmp_path / "x.tar").open("rb") as file:
@@ -53,9 +53,9 @@ def test_an_archive_has_the_documents_of_docker_and_of_oci(
 @pytest.mark.parametrize("false", ["f", "F", "0", "false", "False", "FALSE"])
 def test_an_oci_directory_is_a_layout_that_grows(store: Store, image: Image, tmp_path: Path, false: str) -> None:
     output = parse(read(f"type=oci,dest={tmp_path}/layout,tar={false}"))
-    write(image.descriptor, NAMES, (output,), store)
+    write((NAMES, image.descriptor), (output,), store)
     second = tiny_image(store.blobs, {"c": b""})
-    write(second.descriptor, (), (output,), store)
+    write(((), second.descriptor), (output,), store)
     entries = Layout(tmp_path / "layout").entries()
     assert [(name, entry.digest) for name, entry in entries] == [
         (NAMES[0], image.descriptor.digest),
@@ -67,7 +67,7 @@ def test_an_oci_directory_is_a_layout_that_grows(store: Store, image: Image, tmp
 
 def test_the_root_file_system_goes_to_a_directory_and_to_an_archive(store: Store, image: Image, tmp_path: Path) -> None:
     outputs = (LocalOutput(dest=tmp_path / "out"), TarOutput(dest=tmp_path / "x.tar"))
-    write(image.descriptor, (), outputs, store)
+    write(((), image.descriptor), outputs, store)
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == ["a", "etc"]
     assert (tmp_path / "out" / "etc" / "a").read_text() == "3"
     with tarfile.open(tmp_path / "x.tar") as tar:
@@ -77,7 +77,7 @@ def test_the_root_file_system_goes_to_a_directory_and_to_an_archive(store: Store
 def test_no_destination_is_standard_output(
     store: Store, image: Image, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    write(image.descriptor, NAMES, (DockerOutput(),), store)
+    write((NAMES, image.descriptor), (DockerOutput(),), store)
     with tarfile.open(fileobj=io.BytesIO(capfdbinary.readouterr().out)) as tar:
         content = tar.extractfile("manifest.json")
         assert content is not None
@@ -146,7 +146,7 @@ def test_what_writes_images_has_a_shape() -> None:
 
 def test_an_output_of_no_known_kind_is_refused(store: Store, image: Image) -> None:
     with pytest.raises(TypeError, match="not a kind of output"):
-        write(image.descriptor, NAMES, (Output(),), store)
+        write((NAMES, image.descriptor), (Output(),), store)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_place_that_cannot_take_the_image_is_refused(
     output: Output, problem: str, store: Store, image: Image
 ) -> None:
     with pytest.raises(RequestError, match=problem):
-        write(image.descriptor, NAMES, (output,), store)
+        write((NAMES, image.descriptor), (output,), store)
 
 
 @pytest.mark.parametrize(

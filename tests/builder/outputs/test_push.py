@@ -41,7 +41,7 @@ def test_an_image_goes_to_the_registry_of_each_name(store: Store, image: Image, 
     told: list[tuple[object, ...]] = []
     with FakeRegistry() as other:
         names = (f"{server.name}/a:1", f"{server.name}/a:2", f"{other.name}/b:1")
-        write(image.descriptor, names, (OUTPUT,), store, lambda *what: told.append(what))
+        write((names, image.descriptor), (OUTPUT,), store, lambda *what: told.append(what))
         assert other.has("b", store.blobs, "1", image.descriptor)
     assert server.has("a", store.blobs, "1", image.descriptor)
     assert server.has("a", store.blobs, "2", image.descriptor)
@@ -54,21 +54,21 @@ def test_an_image_goes_to_the_registry_of_each_name(store: Store, image: Image, 
 
 def test_an_image_may_be_pushed_without_a_tag(store: Store, image: Image, server: FakeRegistry) -> None:
     output = RegistryOutput(by_digest=True)
-    write(image.descriptor, (f"{server.name}/a:1",), (output,), store)
+    write(((f"{server.name}/a:1",), image.descriptor), (output,), store)
     assert f"/v2/a/manifests/{image.descriptor.digest}" in server.content
     assert "/v2/a/manifests/1" not in server.content
 
 
 def test_a_registry_may_be_called_insecure(store: Store, image: Image, server: FakeRegistry) -> None:
     output = RegistryOutput(insecure=True)
-    write(image.descriptor, (f"{server.name}/a:1",), (output,), store)
+    write(((f"{server.name}/a:1",), image.descriptor), (output,), store)
     assert server.has("a", store.blobs, "1", image.descriptor)
 
 
 def test_a_refusal_is_the_failure_of_a_push(store: Store, image: Image, server: FakeRegistry) -> None:
     server.answer("/v2/a/manifests/1", Answer(status=403))
     with pytest.raises(PushFailed, match=f"failed to push {server.name}/a: PUT .* status 403"):
-        write(image.descriptor, (f"{server.name}/a:1",), (OUTPUT,), store)
+        write(((f"{server.name}/a:1",), image.descriptor), (OUTPUT,), store)
 
 
 def test_sources_of_mounts_are_names_in_the_same_registry(store: Store, image: Image) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.outputs.tar import write_trees
-from pybuild.builder.outputs.tree import OutputTree
+from pybuild.builder.outputs.tree import OutputTree, TreeTimes
 
 
 def packed(root: Path, *, nearest_second: bool = False) -> bytes:
     blocks: list[bytes] = []
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
     try:
-        write_trees((OutputTree("", "", fd),), lambda piece: blocks.append(bytes(piece)), nearest_second=nearest_second)
+        write_trees(
+            (OutputTree("", "", fd),), lambda piece: blocks.append(bytes(piece)), TreeTimes(None, nearest_second)
+        )
     finally:
         os.close(fd)
     return b"".join(blocks)

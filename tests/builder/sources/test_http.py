@@ -13,7 +13,7 @@ from pybuild.builder.request import Execution, Secret
 from pybuild.builder.sources import http
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.facts import KnownFile
-from pybuild.builder.sources.http import ask, fetch_again, known_by_checksum
+from pybuild.builder.sources.http import Fetching, ask, fetch_again, known_by_checksum
 from tests.helpers.registry import Answer as Said
 from tests.helpers.registry import FakeRegistry
 from tests.helpers.web import MTIME, Answer
@@ -27,7 +27,7 @@ def asked(store, web):
 
     def made(path="/a", checksum="", request=None):
         source = HttpSource(url=web.url(path), checksum=checksum)
-        return ask(source, request or Execution(), store, lambda *_: None, threading.Event())
+        return ask(source, request or Execution(), store, Fetching())
 
     return made
 
@@ -109,7 +109,7 @@ def test_a_build_that_ends_stops_its_downloads(store, web):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
-        ask(HttpSource(url=web.url("/a")), Execution(), store, lambda *_: None, stop)
+        ask(HttpSource(url=web.url("/a")), Execution(), store, Fetching(stop=stop))
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,15 @@ def test_a_file_is_as_old_as_its_server_says(text, seconds):
 def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, store):
     known = asked()
     op = Http(digest=known.digest, name="a", url=web.url("/a"))
-    fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
+    fetch_again(op, Execution(), store, Fetching())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
-    fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
+    fetch_again(op, Execution(), store, Fetching())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
     web.answers["/a"] = Answer(body=b"other")
     with pytest.raises(BuildError, match="digest mismatch"):
-        fetch_again(op, Execution(), store, lambda *_: None, threading.Event())
+        fetch_again(op, Execution(), store, Fetching())
 
 
 @pytest.mark.parametrize(("headers", "waits"), [({}, 3), ({"Retry-After": "9"}, 3), ({"Retry-After": "31"}, 0)])
@@ -150,7 +150,7 @@ def test_a_server_that_fails_is_asked_a_few_times_within_half_a_minute(store, mo
         for _ in range(9):
             server.answer("/f", Said(status=status, headers=headers, body=b""))
         with pytest.raises(BuildError, match=f"/f: status {status}") as caught:
-            ask(HttpSource(url=f"{server.url}/f"), Execution(), store, lambda *_: None, threading.Event())
+            ask(HttpSource(url=f"{server.url}/f"), Execution(), store, Fetching())
     assert (len(waited), sum(waited) <= 30) == (waits, True)
     assert ("it asks to wait 31 s" in caught.value.hint) is (waits == 0)
 
@@ -163,7 +163,7 @@ def test_what_is_fetched_again_tells_of_its_waits_too(store, monkeypatch):
         server.answer("/f", Said(status=403, body=b""))
         op = Http(digest=CONTENT, name="f", url=f"{server.url}/f")
         with pytest.raises(BuildError, match="status 403"):
-            fetch_again(op, Execution(), store, lambda *_: None, threading.Event(), tell=told.append)
+            fetch_again(op, Execution(), store, Fetching(tell=told.append))
     assert [text.partition(":")[0] for text in told] == ["waiting 9 s before attempt 2 of 4"]
 
 
@@ -175,7 +175,7 @@ def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
         server.answer("/f", Said(status=403, body=b'{"message":"token expired"}'))
         source = HttpSource(url=f"{server.url}/f")
         with pytest.raises(BuildError, match=r"/f: status 403: token expired$"):
-            ask(source, Execution(), store, lambda *_: None, threading.Event(), tell=told.append)
+            ask(source, Execution(), store, Fetching(tell=told.append))
     (text,) = told
     assert text.startswith("waiting 9 s before attempt 2 of 4: ")
     assert text.endswith("/f: status 503: Maintenance")

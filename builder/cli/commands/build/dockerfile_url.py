@@ -1,6 +1,5 @@
 """``-f https://host/Dockerfile``: a Dockerfile from the web, fetched with the checks of any other remote source."""
 
-import threading
 from pathlib import Path
 
 from pybuild.builder.cli.tools import store
@@ -9,7 +8,7 @@ from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.request import Execution
 from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
-from pybuild.builder.sources.http import ask
+from pybuild.builder.sources.http import Fetching, ask
 from pybuild.builder.store.room import in_temporary
 
 
@@ -23,7 +22,7 @@ def fetched(address: str, execution: Execution, directory: Path) -> Path:
     source = _source(address)
     opened = store()
     try:
-        known = ask(source, execution, opened, lambda *_: None, threading.Event())
+        known = ask(source, execution, opened, Fetching())
         with opened.blobs.open(Digest.parse(known.digest)) as file:
             text = file.read(LIMIT + 1)
     finally:

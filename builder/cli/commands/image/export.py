@@ -41,6 +41,6 @@ def command(image: str, output: Path | None, platform: str | None) -> None:
             return
         with opened.in_use():
             found = find_image(opened, image, wanted)
-            write(found.descriptor, (), (TarOutput(dest=dest),), opened)
+            write(((), found.descriptor), (TarOutput(dest=dest),), opened)
     finally:
         opened.close()

@@ -1,6 +1,5 @@
 """``pybuild import``: a root file system in a tar archive becomes an image of one layer."""
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -76,9 +75,9 @@ def _opened(opened: Store, source: str) -> BinaryIO:
     if not source.lower().startswith(("http://", "https://")):
         return Path(source).open("rb")
     from pybuild.builder.sources.address import HttpSource
-    from pybuild.builder.sources.http import ask
+    from pybuild.builder.sources.http import Fetching, ask
 
-    known = ask(HttpSource(url=source), Execution(), opened, lambda *_: None, threading.Event(), tell=note)
+    known = ask(HttpSource(url=source), Execution(), opened, Fetching(tell=note))
     return opened.blobs.open(Digest.parse(known.digest))
 
 

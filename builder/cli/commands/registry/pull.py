@@ -12,12 +12,13 @@ from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import PullFailed, RequestError
 from pybuild.builder.image.catalog import familiar
 from pybuild.builder.oci.errors import ImageNotFound
-from pybuild.builder.oci.model import Descriptor, Platform
+from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.pull import Pulling, pull
+from pybuild.builder.transports.source import Choice
 from pybuild.grammar.reference import DEFAULT_TAG, Reference, parse_reference
 from pybuild.runtime.values import frozen
 
@@ -73,7 +74,7 @@ def command(name: str, *, flags: PullFlags, access: Access, quiet: bool) -> None
             for wanted in [reference._replace(tag=tag) for tag in tags] or [reference]:
                 one = _Pull(opened, registry, wanted, quiet=quiet)
                 try:
-                    one.run(given_platform(platform), everything=flags.all_platforms)
+                    one.run(Choice(everything=flags.all_platforms, platform=given_platform(platform)))
                 except PullFailed as error:
                     if flags.policy != "newer" or opened.layout.resolve(str(wanted)) is None:
                         raise
@@ -104,12 +105,12 @@ class _Pull:
         self._quiet = quiet
         self._meter = Meter("downloading", quiet=quiet)
 
-    def run(self, platform: Platform | None, *, everything: bool) -> None:
+    def run(self, choice: Choice) -> None:
         name = self._reference
         self._tell(f"{name.digest or name.tag or DEFAULT_TAG}: Pulling from {name.repository}")
         reporting = Pulling(status=self._meter, ended=self._ended)
         try:
-            pulled = pull(self._store, self._registry, name, platform, reporting, everything=everything)
+            pulled = pull(self._store, self._registry, name, choice, reporting)
         finally:
             self._meter.clear()
         self._tell(f"Digest: {pulled.descriptor.digest}")

@@ -62,12 +62,13 @@ def _pull(store: Store, name: str, platform: str | None, *, quiet: bool) -> None
     from pybuild.builder.oci.registry.access import Access
     from pybuild.builder.oci.registry.registry import open_registry
     from pybuild.builder.transports.pull import Pulling, pull
+    from pybuild.builder.transports.source import Choice
 
     reference = parse_reference(name)
     meter = Meter("downloading", quiet=quiet)
     with open_registry(reference.registry, Access(tell=note)) as registry:
         try:
-            pull(store, registry, reference, given_platform(platform), Pulling(status=meter))
+            pull(store, registry, reference, Choice(platform=given_platform(platform)), Pulling(status=meter))
         finally:
             meter.clear()
         for text in registry.warnings:

@@ -10,6 +10,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import DigestMismatch, OciError, RegistryDenied, RegistryError, SizeMismatch
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.registry.transfer import download, upload
@@ -93,7 +94,7 @@ def guarded(cdn: FakeRegistry) -> Iterator[FakeRegistry]:
 
 
 def client(server: FakeRegistry, patience: Patience) -> Registry:
-    return Registry(server.name, credentials=ME, retry=patience.retry, timing=Timing(connect=5, stall=5))
+    return Registry(server.name, access=Access(credentials=ME), retry=patience.retry, timing=Timing(connect=5, stall=5))
 
 
 def check_nothing_leaked(server: FakeRegistry, cdn: FakeRegistry) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import HelperMissing, RegistryDenied, RegistryError
 from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.configuration import Configuration
 from pybuild.builder.oci.registry.mirrors import MirrorRule
@@ -77,7 +78,7 @@ def test_a_sibling_that_the_registry_names_over_https_gets_the_credentials(
 ) -> None:
     server, sibling = servers
     names = (f"{REGISTRY}:{server.port}", f"{SIBLING}:{sibling.port}")
-    with Registry(names[0], trusting(pki, *names), credentials=ME) as registry:
+    with Registry(names[0], trusting(pki, *names), access=Access(credentials=ME)) as registry:
         assert pull(registry, blobs).image.id == image.id
         assert registry.warnings == ()
     assert shown(sibling) == [ME.header()]
@@ -88,7 +89,7 @@ def test_a_login_at_a_sibling_is_checked(servers: tuple[FakeRegistry, FakeRegist
     server, sibling = servers
     names = (f"{REGISTRY}:{server.port}", f"{SIBLING}:{sibling.port}")
     sibling.answer("/token", Answer(status=403, body=b'{"errors":[{"code":"DENIED","message":"access forbidden"}]}'))
-    with Registry(names[0], trusting(pki, *names), credentials=ME) as registry:
+    with Registry(names[0], trusting(pki, *names), access=Access(credentials=ME)) as registry:
         with pytest.raises(RegistryDenied, match="status 403: denied: access forbidden"):
             registry.log_in()
         registry.log_in()
@@ -107,7 +108,7 @@ def test_what_anybody_may_have_said_gets_none(
         configuration=Configuration(entries=(MirrorRule(prefix=names[0], insecure=True),), tls=trusted.tls),
     )
     server.challenge = server.challenge.replace("https", realm)
-    with Registry(names[0], settings, credentials=ME) as registry:
+    with Registry(names[0], settings, access=Access(credentials=ME)) as registry:
         if realm == "http":
             with pytest.raises(RegistryError, match="which is not encrypted"):
                 pull(registry, blobs)
@@ -127,7 +128,9 @@ def test_both_that_the_user_calls_insecure_get_them(
     server, sibling = servers
     names = (f"{REGISTRY}:{server.port}", f"{SIBLING}:{sibling.port}")
     entries = tuple(MirrorRule(prefix=name, insecure=True) for name in names)
-    with Registry(names[0], Settings(configuration=Configuration(entries=entries)), credentials=ME) as registry:
+    with Registry(
+        names[0], Settings(configuration=Configuration(entries=entries)), access=Access(credentials=ME)
+    ) as registry:
         assert pull(registry, blobs).image.id == image.id
     assert shown(sibling) == [ME.header()]
 
@@ -143,7 +146,10 @@ def test_a_refusal_says_what_was_withheld(
         )
     )
     sibling.token = "for-nobody"
-    with Registry(names[0], settings, credentials=ME) as registry, pytest.raises(RegistryDenied) as caught:
+    with (
+        Registry(names[0], settings, access=Access(credentials=ME)) as registry,
+        pytest.raises(RegistryDenied) as caught,
+    ):
         registry.resolve(APP, "1.0", blobs)
     assert "were not sent to" in caught.value.hint
     assert "log in" not in caught.value.hint
@@ -155,7 +161,7 @@ def test_another_server_of_this_machine_gets_them_from_a_registry_of_this_machin
     with FakeRegistry(token="secret") as server, FakeRegistry(token="secret") as sibling:
         server.add(source, APP, "1.0", image.descriptor)
         server.challenge = f'Bearer realm="{sibling.url}/token"'
-        with Registry(server.name, credentials=ME) as registry:
+        with Registry(server.name, access=Access(credentials=ME)) as registry:
             pull(registry, blobs)
         assert shown(sibling) == [ME.header()]
 
@@ -170,7 +176,7 @@ def test_clouds_get_none_whatever_the_registry_says(
     name = f"{REGISTRY}:{server.port}"
     server.challenge = f'Bearer realm="{realm}"'
     with (
-        Registry(name, trusting(pki, name), credentials=ME) as registry,
+        Registry(name, trusting(pki, name), access=Access(credentials=ME)) as registry,
         pytest.raises(RegistryError, match="the metadata service of a cloud"),
     ):
         registry.resolve(APP, "1.0", blobs)
@@ -186,7 +192,7 @@ def test_the_challenge_of_a_server_that_a_redirect_leads_to_is_answered_as_nobod
         path = blob_path(image)
         challenge = Answer(status=401, headers={"WWW-Authenticate": server.challenge})
         server.answer(path, challenge, Answer(status=307, headers={"Location": f"{storage.url}{path}"}))
-        with Registry(server.name, credentials=ME) as registry:
+        with Registry(server.name, access=Access(credentials=ME)) as registry:
             registry.fetch(APP, image.manifest.layers[:1], blobs)
         assert blobs.has(image.manifest.layers[0])
         assert shown(storage) == [None]
@@ -206,7 +212,10 @@ def test_a_server_that_a_redirect_leads_to_does_not_get_a_password(
         path = blob_path(image)
         storage.answer(path, *[Answer(status=401, headers={"WWW-Authenticate": challenge})] * 3)
         server.answer(path, Answer(status=307, headers={"Location": f"{storage.url}{path}"}))
-        with Registry(server.name, credentials=ME) as registry, pytest.raises(RegistryDenied, match="status 401"):
+        with (
+            Registry(server.name, access=Access(credentials=ME)) as registry,
+            pytest.raises(RegistryDenied, match="status 401"),
+        ):
             registry.fetch(APP, image.manifest.layers[:1], blobs)
         assert [request.headers.get("Authorization") for request in storage.requests] == [None]
 
@@ -219,7 +228,7 @@ def test_a_secret_in_a_request_for_a_token_does_not_follow_a_redirect(
         server.add(source, APP, "1.0", image.descriptor)
         server.answer("/token", *[Answer(status=status, headers={"Location": f"{stranger.url}/token"})] * 4)
         with (
-            Registry(server.name, credentials=Credentials(identity_token="it")) as registry,
+            Registry(server.name, access=Access(credentials=Credentials(identity_token="it"))) as registry,
             pytest.raises(RegistryError, match=f"status {status}"),
         ):
             registry.resolve(APP, "1.0", blobs)
@@ -228,7 +237,7 @@ def test_a_secret_in_a_request_for_a_token_does_not_follow_a_redirect(
 
 def test_a_registry_that_lets_anybody_in_is_asked_whether_it_knows_the_user(server: FakeRegistry) -> None:
     server.answer("/v2/", Answer(body=b"{}"), Answer(status=401, body=b'{"message":"bad password"}'))
-    with Registry(server.name, credentials=ME) as registry:
+    with Registry(server.name, access=Access(credentials=ME)) as registry:
         with pytest.raises(RegistryDenied, match="status 401: bad password"):
             registry.log_in()
         assert [request.headers.get("Authorization") for request in server.requests] == [None, ME.header()]

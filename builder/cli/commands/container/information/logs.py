@@ -9,7 +9,7 @@ from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.usual.logs import WITHOUT, show
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.logs import moment
+from pybuild.builder.containers.logs import LogRange, moment
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.values import frozen
 
@@ -46,14 +46,12 @@ def command(name: str, *, flags: LogFlags) -> None:
         container = containers.find(name)
         if container.config.host.log_driver == WITHOUT:
             raise ContainerError("configured logging driver does not support reading")
-        show(
-            container,
+        wanted = LogRange(
             tail=_count(flags.tail),
             since=moment(flags.since, now) if flags.since else None,
             until=moment(flags.until, now) if flags.until else None,
-            follow=flags.follow,
-            timestamps=flags.timestamps,
         )
+        show(container, wanted, follow=flags.follow, timestamps=flags.timestamps)
 
 
 def _count(text: str) -> int | None:

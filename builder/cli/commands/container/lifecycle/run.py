@@ -49,7 +49,7 @@ def run_container(
     streams = () if showing.detach else showing.attach or ("stdout", "stderr")
     attached = tuple(dict.fromkeys((*(("stdin",) if typed else ()), *streams)))
     with opened_containers() as containers:
-        container = created(containers, image, words, flags, platform, attached=attached)
+        container = created(containers, flags.wish(image, words, attached), flags, platform)
         if not showing.detach:
             shown = frozenset(number for number, name in ((1, "stdout"), (2, "stderr")) if name in attached)
             foreground = Foreground(typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)

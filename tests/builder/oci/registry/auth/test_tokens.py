@@ -6,6 +6,7 @@ import pytest
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import RegistryDenied
 from pybuild.builder.oci.image import Image
+from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials, Scope
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.registry.settings import Settings
@@ -28,7 +29,7 @@ def test_a_scope_names_what_is_asked_for() -> None:
 def test_an_identity_token_is_exchanged(source: BlobStore, blobs: BlobStore, image: Image) -> None:
     with FakeRegistry(token="secret") as guarded:
         guarded.add(source, APP, "1.0", image.descriptor)
-        with Registry(guarded.name, credentials=Credentials(identity_token="it")) as registry:
+        with Registry(guarded.name, access=Access(credentials=Credentials(identity_token="it"))) as registry:
             pull(registry, blobs)
         (request,) = asked(guarded)
     assert request.method == "POST"
@@ -41,7 +42,7 @@ def test_an_identity_token_is_exchanged(source: BlobStore, blobs: BlobStore, ima
 def test_a_registry_token_is_used_as_it_is(source: BlobStore, blobs: BlobStore, image: Image) -> None:
     with FakeRegistry(token="secret") as guarded:
         guarded.add(source, APP, "1.0", image.descriptor)
-        with Registry(guarded.name, credentials=Credentials(registry_token="secret")) as registry:
+        with Registry(guarded.name, access=Access(credentials=Credentials(registry_token="secret"))) as registry:
             pull(registry, blobs)
         assert asked(guarded) == []
 
@@ -49,7 +50,10 @@ def test_a_registry_token_is_used_as_it_is(source: BlobStore, blobs: BlobStore, 
 def test_a_name_and_a_password_are_sent_once_when_basic_is_asked_for(blobs: BlobStore) -> None:
     with FakeRegistry(token="never") as guarded:
         guarded.challenge = 'Basic realm="x"'
-        with Registry(guarded.name, credentials=ME) as registry, pytest.raises(RegistryDenied, match="status 401"):
+        with (
+            Registry(guarded.name, access=Access(credentials=ME)) as registry,
+            pytest.raises(RegistryDenied, match="status 401"),
+        ):
             registry.log_in()
         assert [request.headers.get("Authorization") for request in guarded.requests] == [None, ME.header()]
 
@@ -88,12 +92,12 @@ def test_credentials_are_looked_up_when_a_registry_wants_them_and_not_before(
 
 def test_a_login_is_checked(server: FakeRegistry) -> None:
     with FakeRegistry(token="secret") as guarded:
-        with Registry(guarded.name, credentials=ME) as registry:
+        with Registry(guarded.name, access=Access(credentials=ME)) as registry:
             registry.log_in()
         assert [request.path for request in guarded.requests] == ["/v2/", "/token", "/v2/"]
         assert "scope" not in parse_qs(asked(guarded)[0].query)
         guarded.answer("/token", Answer(status=401))
-        with Registry(guarded.name, credentials=ME) as registry, pytest.raises(RegistryDenied):
+        with Registry(guarded.name, access=Access(credentials=ME)) as registry, pytest.raises(RegistryDenied):
             registry.log_in()
 
 
