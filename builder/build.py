@@ -10,7 +10,7 @@ from pybuild.builder.dockerfile import defined, ignored_by
 from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
 from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
-from pybuild.builder.image.wanted import Wanted, check_wanted, wanted
+from pybuild.builder.image.requested_images import RequestedImage, check_images, requested_images
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.export import check_forms, export, export_together, timed
@@ -63,7 +63,7 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
 
 def _built(request: Request, store: Store, progress: Progress) -> Outcome:
     """Do as `build` does, without a time limit: each line is a phase, and takes its part of *request*."""
-    check_wanted(request.result)
+    check_images(request.result)
     check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
     reporter = Reporter(progress)
     with _with_pipes(request) as readable, store.in_use():
@@ -73,7 +73,7 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
         with dockerfile.located(), _early_warnings(dockerfile, planning, progress):
             definition = defined(dockerfile, files, ignored_by(files))
             asked = _timed(definition, readable, remotes)
-            images = wanted(asked.result, asked.planning)
+            images = requested_images(asked.result, asked.planning)
             plans = make_plans(definition, images, remotes, pull=caches.pull)
         _warn(plans, useless_ignore_files(files), progress)
         with definition.located():
@@ -178,7 +178,7 @@ def _last_steps(result: Result, caches: Caches) -> int:
 
 
 def _exported(
-    images: tuple[Wanted, ...],
+    images: tuple[RequestedImage, ...],
     assemble: Callable[[], tuple[PlatformImage, ...]],
     request: Request,
     store: Store,
@@ -218,7 +218,9 @@ def _assembled(plans: Plans, solved: Solved, request: Request, store: Store) -> 
     return tuple(made)
 
 
-def _named(each: Wanted, own: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep) -> Outcome:
+def _named(
+    each: RequestedImage, own: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep
+) -> Outcome:
     """Give an image, or the index of several, its names in the store, and write it to the outputs."""
     head = write_index(own, request.result, store) if each.is_index else own[0].descriptor
     epoch = request.execution.source_date_epoch

@@ -11,7 +11,7 @@ from pybuild.builder.store.store import Store
 if TYPE_CHECKING:
     from pybuild.builder.containers import directory
     from pybuild.builder.containers.config import HostConfig
-    from pybuild.builder.containers.creating import Wish
+    from pybuild.builder.containers.creating import ContainerRequest
     from pybuild.builder.containers.state import State
 
 _SECONDS = 10
@@ -191,7 +191,7 @@ def start(
         containers = Containers(store)
         with store.in_use():
             found = find_image(store, image, wanted_platform(platform) if platform else None)
-            made = Container(create(containers, found, _wish(image, command_of(command), name), around), store)
+            made = Container(create(containers, found, _request(image, command_of(command), name), around), store)
         try:
             token.check()
             made.start()
@@ -201,10 +201,10 @@ def start(
         return made
 
 
-def _wish(image: str, command: Command, name: str) -> "Wish":
-    from pybuild.builder.containers.creating import Wish
+def _request(image: str, command: Command, name: str) -> "ContainerRequest":
+    from pybuild.builder.containers.creating import ContainerRequest
 
-    return Wish(
+    return ContainerRequest(
         image=image,
         name=name,
         words=command.words,

@@ -29,7 +29,7 @@ from pybuild.runtime.values import field, frozen, replace
 
 
 @frozen
-class Wish:
+class ContainerRequest:
     """The settings that a user requests. None, and an empty tuple or text, mean the setting of the image.
 
     *words* replace the command of the image. An *entrypoint* replaces its entrypoint and its command; "" means no
@@ -57,7 +57,7 @@ class Wish:
     annotations: tuple[tuple[str, str], ...] = ()
 
 
-def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
+def create(containers: Containers, image: Image, request: ContainerRequest, host: HostConfig) -> StoredContainer:
     """Create a container of *image*.
 
     The caller is within `Store.in_use` since before it looked up the image, so that nothing removes the image
@@ -69,19 +69,19 @@ def create(containers: Containers, image: Image, wish: Wish, host: HostConfig) -
         NameInUse: another container has the name.
         SandboxUnavailable: programs of the image's platform cannot run here.
     """
-    return within(containers.store, _create, image, wish, host)
+    return within(containers.store, _create, image, request, host)
 
 
-def _create(store: Store, _tell: Tell, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
+def _create(store: Store, _tell: Tell, image: Image, request: ContainerRequest, host: HostConfig) -> StoredContainer:
     need_ids()
     with store.in_use():
-        return _created(Containers(store), image, wish, host)
+        return _created(Containers(store), image, request, host)
 
 
-def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig) -> StoredContainer:
+def _created(containers: Containers, image: Image, request: ContainerRequest, host: HostConfig) -> StoredContainer:
     store = containers.store
-    wish, host = _beside(containers, wish, host)
-    program = program_of(image.config.config, wish)
+    request, host = _beside(containers, request, host)
+    program = program_of(image.config.config, request)
     need_emulator(platform_of(image.config), store.root / "tmp")
     layers = image_layers(image)
     snapshot = (store.snapshot_names(layers) or ("",))[-1]
@@ -93,21 +93,21 @@ def _created(containers: Containers, image: Image, wish: Wish, host: HostConfig)
         try:
             _fill(volumes, host.mounts, snapshot)
             hold = Hold(image=image.descriptor, snapshot=snapshot)
-            return _added(containers, _config_of(image, wish, program, host), wish.name, hold)
+            return _added(containers, _config_of(image, request, program, host), request.name, hold)
         except BaseException:
             _drop(volumes, tuple(each for each in host.mounts if each.name not in {old.name for old in inherited}))
             raise
 
 
-def _beside(containers: Containers, wish: Wish, host: HostConfig) -> tuple[Wish, HostConfig]:
+def _beside(containers: Containers, request: ContainerRequest, host: HostConfig) -> tuple[ContainerRequest, HostConfig]:
     """Return both, changed for ``--network container:NAME``: the id in place of the name, and the host name of that."""
     name = host.shares_with
     if not name:
-        return wish, host
-    if wish.hostname:
+        return request, host
+    if request.hostname:
         raise RequestError("conflicting options: hostname and the network mode")
     owner = containers.find(name)
-    return replace(wish, hostname=owner.config.program.hostname), replace(host, network=f"{CONTAINER}{owner.id}")
+    return replace(request, hostname=owner.config.program.hostname), replace(host, network=f"{CONTAINER}{owner.id}")
 
 
 def _inherited(containers: Containers, host: HostConfig) -> tuple[MountPoint, ...]:
@@ -164,16 +164,16 @@ def _drop(volumes: Volumes, mounts: tuple[MountPoint, ...]) -> None:
             volumes.drop(each.name)
 
 
-def _config_of(image: Image, wish: Wish, program: Program, host: HostConfig) -> Config:
+def _config_of(image: Image, request: ContainerRequest, program: Program, host: HostConfig) -> Config:
     return Config(
-        id=wish.id,
+        id=request.id,
         created=timestamp(time.time_ns()),
-        image=wish.image,
+        image=request.image,
         image_id=str(image.id),
         platform=image.config.os,
-        id_file=wish.id_file,
+        id_file=request.id_file,
         ids=own_ids(),
-        annotations=wish.annotations,
+        annotations=request.annotations,
         program=program,
         host=host,
     )
@@ -181,7 +181,7 @@ def _config_of(image: Image, wish: Wish, program: Program, host: HostConfig) -> 
 
 def _added(containers: Containers, config: Config, name: str, hold: Hold) -> StoredContainer:
     container = containers.add(config, name, hold, files_at_first(containers, config))
-    container.tell("create")
+    container.log_event("create")
     if config.program.working_dir.strip("/"):
         _make_directory(containers, container, hold.snapshot)
     return container
@@ -198,29 +198,29 @@ def _make_directory(containers: Containers, container: StoredContainer, snapshot
         root.make_directories(path)
 
 
-def program_of(image: ContainerConfig, wish: Wish) -> Program:
+def program_of(image: ContainerConfig, request: ContainerRequest) -> Program:
     """Return the program of a container. Raises RequestError when neither the image nor the user has a command."""
-    entrypoint, cmd = image.entrypoint or None, wish.words or image.cmd or None
-    if wish.entrypoint is not None:
+    entrypoint, cmd = image.entrypoint or None, request.words or image.cmd or None
+    if request.entrypoint is not None:
         # As in Docker, the image's command belongs to the image's entrypoint.
-        entrypoint, cmd = (wish.entrypoint,) if wish.entrypoint else None, wish.words or None
+        entrypoint, cmd = (request.entrypoint,) if request.entrypoint else None, request.words or None
     program = Program(
         entrypoint=entrypoint,
         cmd=cmd,
-        env=_environment(image.env, wish.env),
-        user=image.user if wish.user is None else wish.user,
-        working_dir=wish.working_dir or image.working_dir,
-        hostname=wish.hostname or wish.id[:SHORT],
-        labels=tuple({**dict(image.labels), **dict(wish.labels)}.items()),
-        exposed_ports=tuple(sorted({*image.exposed_ports, *wish.exposed_ports})),
+        env=_environment(image.env, request.env),
+        user=image.user if request.user is None else request.user,
+        working_dir=request.working_dir or image.working_dir,
+        hostname=request.hostname or request.id[:SHORT],
+        labels=tuple({**dict(image.labels), **dict(request.labels)}.items()),
+        exposed_ports=tuple(sorted({*image.exposed_ports, *request.exposed_ports})),
         volumes=image.volumes,
-        tty=wish.tty,
-        open_stdin=wish.open_stdin,
-        stdin_once=wish.open_stdin and "stdin" in wish.attached,
-        attached=wish.attached,
-        stop_signal=wish.stop_signal or image.stop_signal,
-        stop_timeout=wish.stop_timeout,
-        healthcheck=_joined(wish.healthcheck, image.healthcheck),
+        tty=request.tty,
+        open_stdin=request.open_stdin,
+        stdin_once=request.open_stdin and "stdin" in request.attached,
+        attached=request.attached,
+        stop_signal=request.stop_signal or image.stop_signal,
+        stop_timeout=request.stop_timeout,
+        healthcheck=_joined(request.healthcheck, image.healthcheck),
     )
     if not program.args:
         raise RequestError("no command specified", hint="the image has none of its own")

@@ -60,10 +60,10 @@ class StoredContainer:
         """Its state now, read at each access."""
         return read_state(self.directory)
 
-    def tell(self, action: str, **attributes: str) -> None:
+    def log_event(self, action: str, **attributes: str) -> None:
         """Write an event to the log of the store: *action* happened to this container now."""
         told = {**events.actor(self.config, self.name), **attributes}
-        events.tell(self.directory.parents[1], events.CONTAINER, action, self.id, told)
+        events.log_event(self.directory.parents[1], events.CONTAINER, action, self.id, told)
 
 
 class Containers:
@@ -204,7 +204,7 @@ def lookup(store: "Store", text: str) -> StoredContainer | None:
 
 
 @contextmanager
-def held(container: StoredContainer) -> Iterator[None]:
+def locked(container: StoredContainer) -> Iterator[None]:
     """Hold the lock of *container* while the block runs, against others that start, settle or remove it.
 
     Raises:

@@ -47,7 +47,7 @@ def actor(config: Config, name: str) -> dict[str, str]:
     return {**dict(config.program.labels), "image": config.image, "name": name}
 
 
-def tell(root: Path, kind: str, action: str, identity: str, attributes: dict[str, str]) -> None:
+def log_event(root: Path, kind: str, action: str, identity: str, attributes: dict[str, str]) -> None:
     """Write an event with the current time to the log of the store at *root*."""
     append(os.fsencode(root), kind, action, identity, attributes, time.time_ns())
 

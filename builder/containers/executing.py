@@ -52,8 +52,8 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
     data = encode(command_in(container, inside))
     words = " ".join(inside.words)
     identity = new_id()
-    container.tell(f"exec_create: {words}", execID=identity)
-    container.tell(f"exec_start: {words}", execID=identity)
+    container.log_event(f"exec_create: {words}", execID=identity)
+    container.log_event(f"exec_start: {words}", execID=identity)
     try:
         with connected(container.directory) as channel:
             code = _run(data, lambda descriptors: fork_inside(channel, descriptors), inside, output)
@@ -64,7 +64,7 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
             raise
         raise (NotStarted(text, _NOT_THERE) if error.operation == ENTERING else ContainerError(text)) from error
     if output is not None:
-        container.tell("exec_die", execID=identity, exitCode=f"{code}")
+        container.log_event("exec_die", execID=identity, exitCode=f"{code}")
     return code
 
 

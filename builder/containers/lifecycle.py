@@ -4,7 +4,7 @@ import os
 import time
 from contextlib import suppress
 
-from pybuild.builder.containers.directory import Containers, StoredContainer, held
+from pybuild.builder.containers.directory import Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, NoSuchVolume
 from pybuild.builder.containers.settling import clear_groups, leave_networks, settle, take_over
 from pybuild.builder.containers.state import ALIVE, is_watched, needs_settling
@@ -24,7 +24,7 @@ def let_go(container: StoredContainer) -> None:
     """Take down the networks of a container if it has ended. One that was removed meanwhile is no error."""
     if is_live(container.directory) and container.state.status not in ALIVE:
         _await_release(container)
-        with suppress(NoSuchContainer), held(container):
+        with suppress(NoSuchContainer), locked(container):
             settle(container)
 
 
@@ -33,7 +33,7 @@ def kill(container: StoredContainer, signal: int) -> None:
     state = container.state
     if not state.runs:
         raise ContainerError(f"Container {container.id} is not running")
-    container.tell("kill", signal=f"{signal}")
+    container.log_event("kill", signal=f"{signal}")
     try:
         ask(container.directory, messages.STOP + str(signal).encode())
     except NoMonitor as error:
@@ -54,11 +54,11 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
     if status == "paused":
         with suppress(NoMonitor):
             ask(container.directory, messages.THAW)
-    container.tell("kill", signal=f"{signal}")
+    container.log_event("kill", signal=f"{signal}")
     with suppress(NoMonitor, RuntimeHostError):
         ask(container.directory, messages.STOP + str(signal).encode())
         if wait(container, seconds) is None:
-            container.tell("kill", signal=f"{_SIGKILL}")
+            container.log_event("kill", signal=f"{_SIGKILL}")
             ask(container.directory, messages.STOP + str(_SIGKILL).encode())
             wait(container, -1)
     # The state, and the name of a container with --rm, are final only when the monitor has released its lock.
@@ -73,7 +73,7 @@ def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | N
     number = signal_number(signal or program.stop_signal or "TERM")
     if container.state.status in ALIVE:
         stop(container, number, own if seconds is None else seconds)
-        container.tell("stop")
+        container.log_event("stop")
 
 
 def wait(container: StoredContainer, seconds: float = -1) -> int | None:
@@ -94,7 +94,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
         pass
     if not container.directory.exists():
         raise NoSuchContainer(f"No such container: {container.id}")
-    with held(container):
+    with locked(container):
         return settle(container).exit_code
 
 
@@ -112,7 +112,7 @@ def pause(container: StoredContainer) -> None:
     if state.status != "running":
         raise ContainerError(f"Container {container.id} is not running")
     ask(container.directory, messages.FREEZE)
-    container.tell("pause")
+    container.log_event("pause")
 
 
 def unpause(container: StoredContainer) -> None:
@@ -120,7 +120,7 @@ def unpause(container: StoredContainer) -> None:
     if container.state.status != "paused":
         raise ContainerError(f"Container {container.id} is not paused")
     ask(container.directory, messages.THAW)
-    container.tell("unpause")
+    container.log_event("unpause")
 
 
 def rename(containers: Containers, container: StoredContainer, name: str) -> None:
@@ -129,7 +129,7 @@ def rename(containers: Containers, container: StoredContainer, name: str) -> Non
     renamed = containers.find(container.id)
     with suppress(NoMonitor, RuntimeHostError):
         ask(container.directory, messages.NAME + os.fsencode(renamed.name))
-    renamed.tell("rename", oldName=f"/{container.name}")
+    renamed.log_event("rename", oldName=f"/{container.name}")
 
 
 def remove(containers: Containers, container: StoredContainer, *, force: bool = False, volumes: bool = False) -> None:
@@ -140,7 +140,7 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
     """
     if force and container.state.status in ALIVE:
         stop(container, _SIGKILL, -1)
-    with held(container):
+    with locked(container):
         state = settle(container)
         if state.status in ALIVE:
             doing = {"running": "running", "paused": "paused", "restarting": "restarting"}[state.status]
@@ -155,7 +155,7 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
         clear_groups(container)
         leave_networks(container)
         containers.remove(container)
-    container.tell("destroy")
+    container.log_event("destroy")
     if volumes:
         remove_volumes(containers, container)
 
@@ -172,11 +172,11 @@ def settle_all(containers: Containers) -> None:
     gone = []
     for container in containers.all():
         if needs_settling(container.directory, container.state, removed=container.config.host.auto_remove):
-            with suppress(NoSuchContainer), held(container):
+            with suppress(NoSuchContainer), locked(container):
                 if settle(container).status == "exited" and container.config.host.auto_remove:
                     clear_groups(container)
                     containers.remove(container)
                     gone.append(container)
     for container in gone:
-        container.tell("destroy")
+        container.log_event("destroy")
         remove_volumes(containers, container)

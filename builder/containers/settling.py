@@ -67,7 +67,7 @@ def settle(container: StoredContainer) -> State:
     clear_groups(container)
     ended = replace(state, pid=0, start_time=0, finished=timestamp(time.time_ns()), lost=False)
     write_state(container.directory, ended)
-    container.tell("die", exitCode=f"{ended.exit_code}")
+    container.log_event("die", exitCode=f"{ended.exit_code}")
     leave_networks(container)
     return ended
 

@@ -9,7 +9,7 @@ from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.propagation import check_propagation
 from pybuild.builder.containers.volume_options import tmpfs_at
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.confined import confined
+from pybuild.builder.execute.rights import with_rights
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
@@ -55,7 +55,7 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path |
         terminal=program.tty,
     )
     try:
-        return confined(made, _confinement(around))
+        return with_rights(made, _confinement(around))
     except RequestError as error:
         raise ContainerError(str(error)) from error
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pybuild.builder.containers.config import VOLUME, MountPoint
-from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, held
+from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
@@ -61,7 +61,7 @@ def start(
         ContainerError: the container is paused.
         SandboxUnavailable: this host permits no sandbox.
     """
-    with held(container):
+    with locked(container):
         state = settle(container)
         if state.status == "paused":
             raise ContainerError("cannot start a paused container, try unpause instead")

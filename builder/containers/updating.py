@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 
 from pybuild.builder.containers.config import Config
-from pybuild.builder.containers.directory import StoredContainer, held
+from pybuild.builder.containers.directory import StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.settling import groups_parent, settle
 from pybuild.builder.store.store import Store
@@ -24,7 +24,7 @@ def update(store: Store, container: StoredContainer, wanted: ResourceLimits, res
         ContainerError: the new limits contradict those that stay.
         NoSuchContainer: the container was removed.
     """
-    with held(container):
+    with locked(container):
         state = settle(container)
         config = _changed(container.config, wanted, restart)
         config.write(container.directory)
@@ -33,7 +33,7 @@ def update(store: Store, container: StoredContainer, wanted: ResourceLimits, res
         if restart is not None:
             with suppress(NoMonitor):
                 ask(container.directory, messages.UPDATE + b"%d %s" % (restart[1], os.fsencode(restart[0])))
-    container.tell("update")
+    container.log_event("update")
 
 
 def _changed(config: Config, wanted: ResourceLimits, restart: tuple[str, int] | None) -> Config:

@@ -102,11 +102,11 @@ class Volumes:
             finally:
                 os.close(lock)
                 remove_files(self.store, self.directory, path.name)
-        self._tell("create", made.name)
+        self._log("create", made.name)
         return self.find(made.name)
 
-    def _tell(self, action: str, name: str) -> None:
-        events.tell(self.store.root, events.VOLUME, action, name, {"driver": "local"})
+    def _log(self, action: str, name: str) -> None:
+        events.log_event(self.store.root, events.VOLUME, action, name, {"driver": "local"})
 
     def find(self, name: str) -> VolumeConfig:
         """Return the volume *name*. Raises NoSuchVolume."""
@@ -159,7 +159,7 @@ class Volumes:
         grave = f"{_TEMPORARY}{os.urandom(8).hex()}"
         (self.directory / name).rename(self.directory / grave)
         remove_files(self.store, self.directory, grave)
-        self._tell("destroy", name)
+        self._log("destroy", name)
 
     def drop(self, name: str) -> None:
         """Remove a volume whose container could not be created. The caller holds the shared lock (`wanted`)."""

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.execute.confined import binds, confined
 from pybuild.builder.execute.image_command import mistake
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mounts import agent_env, mounts
 from pybuild.builder.execute.networks import prepared
+from pybuild.builder.execute.rights import binds, with_rights
 from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.plan.ops import Run
@@ -96,7 +96,7 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
                 hosts=op.hosts,
                 insecure=op.security == "insecure",
             )
-            status = _sandboxed(confined(spec, work.job.execution.rights), work, secrets.values)
+            status = _sandboxed(with_rights(spec, work.job.execution.rights), work, secrets.values)
         if work.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):

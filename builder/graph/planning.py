@@ -11,7 +11,7 @@ a plan for one platform are named after it as BuildKit does: ``[linux/arm64 buil
 import json
 from collections.abc import Iterable, Sequence
 
-from pybuild.builder.image.wanted import Wanted
+from pybuild.builder.image.requested_images import RequestedImage
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Local
@@ -28,7 +28,7 @@ Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan) of each image; of an image that no index lists the platform is not named."""
 
 
-def make_plans(definition: Definition, wanted: Iterable[Wanted], remotes: Remotes, *, pull: str) -> Plans:
+def make_plans(definition: Definition, wanted: Iterable[RequestedImage], remotes: Remotes, *, pull: str) -> Plans:
     """Return the plans of all requested images; see `plan_all`."""
     images = [image for each in wanted for image in each.images]
     plans = plan_all(definition, [planning for _, planning in images], remotes, pull=pull)
@@ -57,11 +57,11 @@ def plan_all(
     with GraphProcess() as graphs:
         graphs.start()
         # This import takes as long as that of networkx in the other process.
-        from pybuild.builder.graph.fresh import fresh_plan
+        from pybuild.builder.graph.new_plan import new_plan
 
         made = []
         for key, planning, remembered in zip(keys, images, plans, strict=True):
-            plan = remembered or fresh_plan(definition, planning, remotes, graphs, pull=pull)
+            plan = remembered or new_plan(definition, planning, remotes, graphs, pull=pull)
             if remembered is None:
                 remotes.store.cache.put_plan(key, json.dumps(codec.encode(plan)))
             made.append(plan)

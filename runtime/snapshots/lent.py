@@ -14,7 +14,7 @@ from stat import S_IMODE, S_ISDIR
 
 from pybuild.runtime.paths.safepath import scan_directory
 from pybuild.runtime.paths.walk import open_beneath
-from pybuild.runtime.snapshots.marked import end_marked
+from pybuild.runtime.snapshots.marks import end_marked
 from pybuild.runtime.values import frozen
 
 _RECORD = "lent"

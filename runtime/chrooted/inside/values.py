@@ -30,7 +30,7 @@ class ChrootPlan(Record):
     """What the keeper needs for one run.
 
     *root* is the directory that becomes the root, with everything in the place of mounts. *cgroups* are the
-    ``cgroup.procs`` files to join. *mark* is the number that marks the processes of this run (`snapshots.marked`).
+    ``cgroup.procs`` files to join. *mark* is the number that marks the processes of this run (`snapshots.marks`).
     *filter* is the program of a filter in addition to that of *process*, which leaves some calls to the keeper.
     *opening* is None for a step without secrets.
     """

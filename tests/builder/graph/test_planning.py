@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.dockerfile import defined, ignored_by
-from pybuild.builder.graph import fresh, planning
+from pybuild.builder.graph import new_plan, planning
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.sources.pins import Remotes
@@ -35,8 +35,8 @@ def request_(tmp_path):
 def planned(monkeypatch):
     """Counts how often a plan was made from scratch."""
     calls = []
-    real = fresh.fresh_plan
-    monkeypatch.setattr(fresh, "fresh_plan", lambda *args, **more: calls.append(args) or real(*args, **more))
+    real = new_plan.new_plan
+    monkeypatch.setattr(new_plan, "new_plan", lambda *args, **more: calls.append(args) or real(*args, **more))
     return calls
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.chrooted.places import Places
-from pybuild.runtime.snapshots.marked import new_mark
+from pybuild.runtime.snapshots.marks import new_mark
 from tests.helpers.hosts import need_root
 
 _LONG_AGO = 1_000_000_000

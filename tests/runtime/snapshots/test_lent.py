@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.snapshots.lent import Lent, record, take_back
-from pybuild.runtime.snapshots.marked import new_mark
+from pybuild.runtime.snapshots.marks import new_mark
 from tests.helpers.hosts import need_root
 
 

@@ -12,7 +12,7 @@ from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.naming import EntryFlags, compression_flag, loading, name_image
 from pybuild.builder.cli.flags.silent import taken
 from pybuild.builder.cli.flags.words import FILE
-from pybuild.builder.cli.image_events import tell_image
+from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import binary_stdin, note, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.image.assemble import timestamp
@@ -63,7 +63,7 @@ def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
             image = _named(
                 opened, config, store_archive(opened.blobs, stream, compression, "a root file system"), names
             )
-        tell_image(opened, "import", str(image.id), familiar(names[0]) if names else "")
+        log_image_event(opened, "import", str(image.id), familiar(names[0]) if names else "")
     finally:
         opened.close()
     say(str(image.id))

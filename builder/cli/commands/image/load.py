@@ -9,7 +9,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.naming import loading
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.image_events import tell_image
+from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.platforms import given_platform
@@ -35,7 +35,7 @@ def command(source: Path | None, platform: str | None) -> None:
             for names in load_images(opened, given, wanted):
                 say("\n".join(map(_shown, names)))
                 for name in names:
-                    tell_image(opened, "load", find(opened, name).id, familiar(name))
+                    log_image_event(opened, "load", find(opened, name).id, familiar(name))
     finally:
         opened.close()
 

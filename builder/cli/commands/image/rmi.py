@@ -7,7 +7,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.image_events import tell_image
+from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import Listed, catalog, familiar, find
@@ -106,7 +106,7 @@ def _remove(opened: Store, text: str, *, force: bool, keep_blobs: bool) -> None:
     for name in names:
         opened.layout.untag(name)
         say(f"Untagged: {familiar(name)}")
-        tell_image(opened, "untag", found.id)
+        log_image_event(opened, "untag", found.id)
     if len(names) >= len([entry for entry in same if entry.name]):
         _delete(opened, found, keep_blobs=keep_blobs)
 
@@ -117,4 +117,4 @@ def _delete(opened: Store, found: Listed, *, keep_blobs: bool) -> None:
     if not keep_blobs:
         gc.drop_image(opened, found.descriptor)
     say(f"Deleted: {identity}")
-    tell_image(opened, "delete", identity)
+    log_image_event(opened, "delete", identity)

@@ -139,7 +139,7 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, own: Run
         network=networks.network[0] if networks.network else "host",
         add_hosts=networks.add_hosts,
         hostname=given.hostname or "pybuild",
-        confined=flags.confined,
+        rights=flags.rights,
         once=own.once,
         stop_timeout=10 if given.stop_timeout is None else given.stop_timeout,
         **{name: getattr(given, name) for name in _OF_PROGRAM},
@@ -155,7 +155,7 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, own: Run
         network=NetworkFlags(network=networks.network, add_hosts=networks.add_hosts),
         limits=ContainerLimitFlags(changeable=ChangeableLimitFlags()),
         namespaces=NamespaceFlags(),
-        confined=flags.confined,
+        rights=flags.rights,
     )
     return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None
 

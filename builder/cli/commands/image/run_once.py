@@ -8,14 +8,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
+from pybuild.builder.cli.commands.registry.image_lookup import MISSING, find_or_pull
 from pybuild.builder.cli.flags.build import env_lines, hosts, variables
-from pybuild.builder.cli.flags.container.confined import ConfinedFlags
+from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import image_command
-from pybuild.builder.execute.confined import confined
+from pybuild.builder.execute.rights import with_rights
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.inside import Tell, inside_with
@@ -69,7 +69,7 @@ class RunFlags:
     stop_timeout: int = 10
     interactive: bool = False
     tty: bool = False
-    confined: ConfinedFlags = ConfinedFlags()
+    rights: RightsFlags = RightsFlags()
     once: OnceFlags = OnceFlags()
 
 
@@ -100,7 +100,7 @@ def run_once(flags: RunFlags) -> int:
 
 
 def _image(opened: Store, flags: RunFlags) -> Image:
-    return find_wanted(opened, flags.image, flags.pull or MISSING, flags.platform, quiet=flags.quiet)
+    return find_or_pull(opened, flags.image, flags.pull or MISSING, flags.platform, quiet=flags.quiet)
 
 
 def _run(store: Store, tell: Tell, image: Image | None, flags: RunFlags, stdin: int) -> int:
@@ -162,9 +162,9 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
         terminal=flags.tty,
     )
     made = image_command.spec_of(command, config, root)
-    if flags.confined == ConfinedFlags():
+    if flags.rights == RightsFlags():
         return made
-    return replace(confined(made, flags.confined.confinement()), read_only=flags.confined.read_only)
+    return replace(with_rights(made, flags.rights.confinement()), read_only=flags.rights.read_only)
 
 
 def _mounts(flags: RunFlags) -> tuple[Mount, ...]:

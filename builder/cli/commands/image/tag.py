@@ -4,7 +4,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.words import IMAGE
-from pybuild.builder.cli.image_events import tell_image
+from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import store
 from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.request.checks import new_name
@@ -22,6 +22,6 @@ def command(source: str, target: str) -> None:
         with opened.in_use():
             found = find(opened, source)
             opened.layout.tag(name, found.descriptor)
-            tell_image(opened, "tag", found.id, familiar(name))
+            log_image_event(opened, "tag", found.id, familiar(name))
     finally:
         opened.close()

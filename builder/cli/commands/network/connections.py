@@ -1,7 +1,7 @@
 """``network connect`` and ``network disconnect``: changing the networks of a container, which may run."""
 
 from pybuild.builder.cli.flags.container.network import checked_address, checked_alias
-from pybuild.builder.containers.directory import Containers, StoredContainer, held
+from pybuild.builder.containers.directory import Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.networking import joining
 from pybuild.builder.errors import RequestError
@@ -30,7 +30,7 @@ def connect_to(
         aliases=tuple(map(checked_alias, aliases)),
         ip=checked_address(ip),
     )
-    with held(container):
+    with locked(container):
         there = read_attached(container.directory)
         if any(each.network == network.id for each in there):
             raise ContainerError(f"endpoint with name {container.name} already exists in network {network.name}")
@@ -43,7 +43,7 @@ def disconnect_from(containers: Containers, container: StoredContainer, name: st
     """Disconnect *container* from the network *name*, now and at each start. Raises ContainerError, NetworkError."""
     networks = Networks(containers.store.root)
     network = networks.find(name)
-    with held(container):
+    with locked(container):
         there = read_attached(container.directory)
         rest = tuple(each for each in there if each.network != network.id)
         if len(rest) == len(there):

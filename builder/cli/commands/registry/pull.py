@@ -7,7 +7,7 @@ from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.image_events import tell_image
+from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import PullFailed, RequestError
 from pybuild.builder.image.catalog import familiar
@@ -114,7 +114,7 @@ class _Pull:
         finally:
             self._meter.clear()
         self._tell(f"Digest: {pulled.descriptor.digest}")
-        tell_image(self._store, "pull", familiar(str(name)))
+        log_image_event(self._store, "pull", familiar(str(name)))
         state = "Downloaded newer image for" if pulled.newer else "Image is up to date for"
         self._tell(f"Status: {state} {familiar(str(name))}")
         say(str(name))

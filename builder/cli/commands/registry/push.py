@@ -12,7 +12,7 @@ from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.transfer import Meter, short
-from pybuild.builder.cli.image_events import tell_image
+from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import familiar, find
@@ -118,7 +118,7 @@ def _push(
         push(opened, descriptor, [str(reference)], Watch(status=meter, ended=ended), access=access)
     finally:
         meter.clear()
-    tell_image(opened, "push", familiar(str(reference)))
+    log_image_event(opened, "push", familiar(str(reference)))
     if quiet:
         say(str(reference))
     else:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.flags.build import env_lines, lines_of, variables
-from pybuild.builder.cli.flags.container.confined import ConfinedFlags
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.container.log_options import log_options
 from pybuild.builder.cli.flags.container.mounts import binds, mount_points
 from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags
 from pybuild.builder.cli.flags.container.network import NetworkFlags
+from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
@@ -24,7 +24,7 @@ from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
     # Imported for types only: `run` without a container does not need the modules about containers.
-    from pybuild.builder.containers.creating import Wish
+    from pybuild.builder.containers.creating import ContainerRequest
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
 PULLING = ("always", "missing", "never")
@@ -117,21 +117,21 @@ class ContainerFlags:
     program: ProgramFlags = part(ProgramFlags)
     host: AroundFlags = part(AroundFlags)
     network: NetworkFlags = part(NetworkFlags)
-    confined: ConfinedFlags = part(ConfinedFlags)
+    rights: RightsFlags = part(RightsFlags)
     limits: ContainerLimitFlags = part(ContainerLimitFlags)
     namespaces: NamespaceFlags = part(NamespaceFlags)
 
-    def wish(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> "Wish":
+    def request(self, image: str, words: tuple[str, ...], attached: tuple[str, ...]) -> "ContainerRequest":
         """Return the requested settings of a container of *image*.
 
         *words* replace the command of the image. *attached* are the streams that the creating command is attached to.
         """
-        from pybuild.builder.containers.creating import Wish
+        from pybuild.builder.containers.creating import ContainerRequest
 
         given = self.program
         if given.stop_signal:
             signal_number(given.stop_signal)
-        return Wish(
+        return ContainerRequest(
             image=image,
             name=self.name or "",
             words=words,
@@ -158,13 +158,13 @@ class ContainerFlags:
         restart, most = restart_policy(given.restart or "no")
         if given.rm and restart != "no":
             raise RequestError("conflicting options: cannot specify both --restart and --rm")
-        confined = self.confined
-        if given.privileged and confined.cap_drop:
+        rights = self.rights
+        if given.privileged and rights.cap_drop:
             raise RequestError(
                 "conflicting options: --privileged and --cap-drop",
                 hint="--cap-add=ALL and --cap-drop give all but some",
             )
-        found = confined.confinement()
+        found = rights.confinement()
         return HostConfig(
             group_add=found.groups,
             volumes_from=given.volumes_from,
@@ -184,7 +184,7 @@ class ContainerFlags:
             ),
             init=given.init,
             privileged=given.privileged,
-            read_only=confined.read_only,
+            read_only=rights.read_only,
             auto_remove=given.rm,
             restart=restart,
             restart_most=most,

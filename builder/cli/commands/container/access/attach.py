@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, Foreground, show_until_exit
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
+from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import connected
@@ -27,7 +27,7 @@ def command(name: str, *, no_stdin: bool, sig_proxy: bool, detach_keys: str | No
             raise ContainerError(f"You cannot attach to a {status} container")
         if status != "running":
             raise ContainerError("You cannot attach to a stopped container, start it first")
-        container.tell("attach")
+        container.log_event("attach")
         typed = container.config.program.open_stdin and not no_stdin
         with connected(container.directory) as channel:
             channel.send(messages.ATTACH + (b"i" if typed else b""))

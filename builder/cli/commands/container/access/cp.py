@@ -58,12 +58,12 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
         if name:
             copying = _Copying(container=container, source=path, target=target, archive=archive, follow=follow_link)
             within(containers.store, _out, copying)
-            container.tell("archive-path", path=path)
+            container.log_event("archive-path", path=path)
             return
         copying = _Copying(container=container, source=source, target=place, archive=archive, follow=follow_link)
         with binary_stdin() if source == "-" else Path(os.devnull).open("rb") as stream:
             within_with((stream.fileno(),), containers.store, _into, copying, stream.fileno())
-        container.tell("extract-to-dir", path=place)
+        container.log_event("extract-to-dir", path=place)
 
 
 def _out(store: Store, _tell: Tell, copying: _Copying) -> None:

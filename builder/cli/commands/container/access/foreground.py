@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from pybuild.builder.cli.failures import FAILED, Described, Failure
 from pybuild.builder.cli.tools import note, pass_on
-from pybuild.builder.containers.attached import DETACH_KEYS, Attachment
+from pybuild.builder.containers.attachment import DETACH_KEYS, Attachment
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import let_go, remove, wait
@@ -45,7 +45,7 @@ def start_in_foreground(containers: Containers, container: StoredContainer, fore
         NotStarted: its process cannot be executed.
     """
     removes = container.config.host.auto_remove
-    container.tell("attach")
+    container.log_event("attach")
 
     def prepare(channel: socket.socket) -> None:
         channel.send(messages.ATTACH + (b"i" if foreground.typed else b""))

@@ -26,7 +26,7 @@ def command(name: str, options: tuple[str, ...]) -> None:
         if not container.state.runs:
             raise ContainerError(f"Container {container.id} is not running")
         wanted = container.state.processes()
-        container.tell("top")
+        container.log_event("top")
     try:
         done = subprocess.run(["ps", *(options or ("-ef",))], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:

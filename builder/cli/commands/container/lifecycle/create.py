@@ -8,14 +8,14 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.cli.commands.registry.wanted import MISSING, find_wanted
+from pybuild.builder.cli.commands.registry.image_lookup import MISSING, find_or_pull
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.flags.container.namespaces import foreign_container_flags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import note, say
-from pybuild.builder.containers.creating import Wish, create
+from pybuild.builder.containers.creating import ContainerRequest, create
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.events import is_first
 from pybuild.builder.errors import RequestError
@@ -51,19 +51,21 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platfo
         # Docker has another exit code for what its client refuses than for what its daemon refuses.
         raise Described(Failure(describe(error).text, _REFUSED)) from error
     with opened_containers() as containers:
-        say(created(containers, flags.wish(image, words, ("stdout", "stderr")), flags, platform).id)
+        say(created(containers, flags.request(image, words, ("stdout", "stderr")), flags, platform).id)
 
 
-def created(containers: Containers, wish: Wish, flags: ContainerFlags, platform: str | None) -> StoredContainer:
-    """Create the container of *wish*, with the rest of what the flags describe."""
+def created(
+    containers: Containers, request: ContainerRequest, flags: ContainerFlags, platform: str | None
+) -> StoredContainer:
+    """Create the container of *request*, with the rest of what the flags describe."""
     host = flags.host_config()
     for linked, _ in host.networking.links:
         containers.find(linked)  # missed here already, although it is looked up again at each start
     if fallback := flags.network.fallback():
         note(fallback)
     with _id_file(flags.host.cidfile) as write, containers.store.in_use():
-        found = find_wanted(containers.store, wish.image, flags.pull or MISSING, platform, quiet=flags.quiet)
-        container = create(containers, found, wish, host)
+        found = find_or_pull(containers.store, request.image, flags.pull or MISSING, platform, quiet=flags.quiet)
+        container = create(containers, found, request, host)
         write(container.id)
     if host.restart in {"always", "unless-stopped"} and is_first(containers.store.root, "restart"):
         note(_NO_DAEMON)

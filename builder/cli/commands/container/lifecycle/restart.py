@@ -21,6 +21,6 @@ def command(names: tuple[str, ...], *, flags: StopFlags) -> int | None:
         def again(container: StoredContainer) -> None:
             stop(container)
             begin(containers, container)
-            container.tell("restart")
+            container.log_event("restart")
 
         return each(names, again, containers)

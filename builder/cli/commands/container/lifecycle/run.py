@@ -8,7 +8,7 @@ from pybuild.builder.cli.commands.container.lifecycle.create import created
 from pybuild.builder.cli.commands.container.lifecycle.start import begin
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.tools import say
-from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
+from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.lifecycle import remove
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.runtime.errors import RuntimeHostError
@@ -49,7 +49,7 @@ def run_container(
     streams = () if showing.detach else showing.attach or ("stdout", "stderr")
     attached = tuple(dict.fromkeys((*(("stdin",) if typed else ()), *streams)))
     with opened_containers() as containers:
-        container = created(containers, flags.wish(image, words, attached), flags, platform)
+        container = created(containers, flags.request(image, words, attached), flags, platform)
         if not showing.detach:
             shown = frozenset(number for number, name in ((1, "stdout"), (2, "stderr")) if name in attached)
             foreground = Foreground(typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)

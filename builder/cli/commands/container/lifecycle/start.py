@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, Foreground, start_in_foreground
 from pybuild.builder.cli.commands.container.common import each, opened_containers
-from pybuild.builder.containers.attached import DETACH_KEYS, parse_keys
+from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.starting import start
 from pybuild.builder.errors import RequestError

@@ -68,9 +68,9 @@ def test_what_happens_is_shown_until_a_time(pen: Shop) -> None:
 
 
 def _note(pen: Shop) -> None:
-    from pybuild.builder.containers.events import CONTAINER, tell
+    from pybuild.builder.containers.events import CONTAINER, log_event
 
-    tell(pen.store.root, CONTAINER, "start", "0" * 64, {})
+    log_event(pen.store.root, CONTAINER, "start", "0" * 64, {})
 
 
 @pytest.mark.parametrize("given", ["--since", "--until"])

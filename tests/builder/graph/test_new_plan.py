@@ -7,7 +7,7 @@ import pytest
 from pybuild.builder.dockerfile import defined
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.beside import GraphProcess
-from pybuild.builder.graph.fresh import fresh_plan
+from pybuild.builder.graph.new_plan import new_plan
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.plan.ops import Base, Copy, Http, Local, Run, Scratch
@@ -37,7 +37,7 @@ def plan_of(store, text, **request):
     asked = Request.of(context=Path(), **request)
     remotes = Remotes(asked.execution, store)
     definition = defined(Definition("Dockerfile", text), asked.files, ignored="")
-    return fresh_plan(definition, asked.planning, remotes, GraphProcess(), pull=asked.caches.pull)
+    return new_plan(definition, asked.planning, remotes, GraphProcess(), pull=asked.caches.pull)
 
 
 def test_a_plan_has_the_work_the_config_and_the_pins(store):

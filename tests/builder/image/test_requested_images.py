@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.wanted import check_wanted, wanted
+from pybuild.builder.image.requested_images import check_images, requested_images
 from pybuild.builder.outputs.docker import DockerOutput
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
@@ -15,7 +15,7 @@ PLANNING = Planning(network="none", target="last")
 
 
 def test_one_image_is_planned_as_it_was_asked_for():
-    (only,) = wanted(Result(tags=("a",)), PLANNING)
+    (only,) = requested_images(Result(tags=("a",)), PLANNING)
     assert (only.step, only.tags, only.images, only.is_index) == (
         "exporting to image",
         ("a",),
@@ -26,7 +26,7 @@ def test_one_image_is_planned_as_it_was_asked_for():
 
 def test_each_target_has_its_stage_its_names_and_a_step():
     targets = (Target(stage="x", tags=("a",)), Target(stage="y"))
-    found = wanted(Result(targets=targets, tags=("unused",)), PLANNING)
+    found = requested_images(Result(targets=targets, tags=("unused",)), PLANNING)
     assert [(each.step, each.tags) for each in found] == [
         ("exporting x to image", ("a",)),
         ("exporting y to image", ()),
@@ -36,7 +36,7 @@ def test_each_target_has_its_stage_its_names_and_a_step():
 
 
 def test_platforms_are_one_index_in_normal_form_each_once():
-    (index,) = wanted(Result(platforms=("arm64", "linux/amd64", "linux/arm64"), tags=("a",)), PLANNING)
+    (index,) = requested_images(Result(platforms=("arm64", "linux/amd64", "linux/arm64"), tags=("a",)), PLANNING)
     assert index.is_index
     assert [(name, planning.platform) for name, planning in index.images] == [
         ("linux/arm64", "linux/arm64"),
@@ -45,7 +45,7 @@ def test_platforms_are_one_index_in_normal_form_each_once():
 
 
 def test_an_index_of_one_platform_is_an_index():
-    (index,) = wanted(Result(platforms=("linux/amd64",)), PLANNING)
+    (index,) = requested_images(Result(platforms=("linux/amd64",)), PLANNING)
     assert (index.is_index, len(index.images)) == (True, 1)
 
 
@@ -69,9 +69,9 @@ def test_an_index_of_one_platform_is_an_index():
 )
 def test_what_the_number_of_images_rules_out_is_refused(result, message):
     with pytest.raises(RequestError, match=message):
-        check_wanted(result)
+        check_images(result)
 
 
 def test_the_rest_may_be_asked_for():
-    check_wanted(Result(targets=(Target(stage="x"),), outputs=(OciOutput(),)))
-    check_wanted(Result(platforms=("arm64",), annotations=(Annotation(kind="index", key="k", value="v"),)))
+    check_images(Result(targets=(Target(stage="x"),), outputs=(OciOutput(),)))
+    check_images(Result(platforms=("arm64",), annotations=(Annotation(kind="index", key="k", value="v"),)))

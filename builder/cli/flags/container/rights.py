@@ -7,7 +7,7 @@ from pybuild.runtime.values import frozen
 
 
 @frozen
-class ConfinedFlags:
+class RightsFlags:
     """The rights of the processes of a container."""
 
     group_add: tuple[str, ...] = option(

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from pybuild.builder.containers.attached import Attachment, parse_keys
+from pybuild.builder.containers.attachment import Attachment, parse_keys
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor import messages
 
@@ -49,7 +49,7 @@ def test_output_of_a_monitor_that_has_ended_is_shown_to_its_end() -> None:
 
 _TYPING = """
 import os, socket, sys
-from pybuild.builder.containers.attached import Attachment
+from pybuild.builder.containers.attachment import Attachment
 channel = socket.socket(fileno=int(sys.argv[1]))
 with Attachment(channel, lambda *_: None, typed=True, terminal=True) as it:
     print("ready", flush=True)

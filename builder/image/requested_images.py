@@ -6,7 +6,7 @@ from pybuild.runtime.values import frozen, replace
 
 
 @frozen
-class Wanted:
+class RequestedImage:
     """An image, or an index of images, that is named and written at once, as the step called *step*."""
 
     step: str = "exporting to image"
@@ -16,11 +16,11 @@ class Wanted:
     is_index: bool = False
 
 
-def wanted(result: Result, planning: Planning) -> tuple[Wanted, ...]:
+def requested_images(result: Result, planning: Planning) -> tuple[RequestedImage, ...]:
     """Return the results of a build: platforms in normal form and each once, targets in their order."""
     if result.targets:
         return tuple(
-            Wanted(
+            RequestedImage(
                 step=f"exporting {target.stage} to image",
                 tags=target.tags,
                 images=(("", replace(planning, target=target.stage)),),
@@ -32,11 +32,11 @@ def wanted(result: Result, planning: Planning) -> tuple[Wanted, ...]:
 
         names = dict.fromkeys(str(wanted_platform(text)) for text in result.platforms)
         images = tuple((name, replace(planning, platform=name)) for name in names)
-        return (Wanted(tags=result.tags, images=images, is_index=True),)
-    return (Wanted(tags=result.tags, images=(("", planning),)),)
+        return (RequestedImage(tags=result.tags, images=images, is_index=True),)
+    return (RequestedImage(tags=result.tags, images=(("", planning),)),)
 
 
-def check_wanted(result: Result) -> None:
+def check_images(result: Result) -> None:
     """Raise RequestError for an output or annotation that the number of images does not permit."""
     if result.targets and result.platforms:
         raise RequestError(

@@ -14,7 +14,7 @@ ALWAYS, MISSING, NEVER = "always", "missing", "never"
 """The policies, of which the second is usual, as in Docker."""
 
 
-def find_wanted(store: Store, name: str, policy: str, platform: str | None, *, quiet: bool = False) -> Image:
+def find_or_pull(store: Store, name: str, policy: str, platform: str | None, *, quiet: bool = False) -> Image:
     """Return the image *name*, pulled if the *policy* is ALWAYS, or MISSING and the store has none for *platform*.
 
     The caller uses the store (`Store.in_use`).

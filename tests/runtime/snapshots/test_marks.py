@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from pybuild.runtime.snapshots.marked import end_marked, new_mark
+from pybuild.runtime.snapshots.marks import end_marked, new_mark
 
 
 def _started(mark: int) -> "subprocess.Popen[bytes]":

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.confined import confined, program_of
+from pybuild.builder.execute.rights import program_of, with_rights
 from pybuild.builder.request import Device, Rights, Volume
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.rootfs.roots import DirectoryRoot
@@ -14,7 +14,7 @@ PLACE = PurePosixPath("/p")
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
-    assert confined(SPEC, Rights()) is SPEC
+    assert with_rights(SPEC, Rights()) is SPEC
 
 
 def test_each_part_reaches_the_sandbox() -> None:
@@ -27,7 +27,7 @@ def test_each_part_reaches_the_sandbox() -> None:
         seccomp="",
         no_new_privileges=True,
     )
-    made = confined(SPEC, given)
+    made = with_rights(SPEC, given)
     assert made.capabilities == DEFAULT & ~mask("CHOWN")
     assert (made.process.groups, dict(made.process.env)) == (("1", "44"), {"A": "1", "B": "2"})
     assert made.mounts == (

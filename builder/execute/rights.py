@@ -10,7 +10,7 @@ from pybuild.runtime.sandbox.spec import Bind, DeviceNode, Spec
 from pybuild.runtime.values import replace
 
 
-def confined(spec: Spec, given: Rights) -> Spec:
+def with_rights(spec: Spec, given: Rights) -> Spec:
     """Return *spec* with the capabilities, devices, groups, volumes and seccomp profile of *given*.
 
     Raises:
