@@ -8,7 +8,6 @@ Values are what JSON has, and these:
 `Nil`     an empty list, map or pointer, which is ``null`` in JSON
 """
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,13 @@ from urllib.parse import quote_plus
 from pybuild.runtime.values import frozen
 
 _VERB = re.compile(r"%([-+ 0#]*\d*(?:\.\d+)?)([a-zA-Z%])")
-_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_IN_JSON = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_IN_HTML = str.maketrans({'"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})
+_IN_SCRIPT = str.maketrans(
+    {char: f"\\u{ord(char):04X}" for char in (*map(chr, range(32)), "<", ">", "&", "=")}
+    | {char: f"\\{char}" for char in ("\\", "'", '"')}
+)
+"""What text/template.JSEscape replaces; of other characters only those that cannot be printed."""
 
 
 class TemplateRow(dict[str, Any]):
@@ -76,7 +81,7 @@ def as_json(value: Any) -> str:
     """Return *value* as JSON of one line."""
     record = isinstance(value, TemplateRow)
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=record, default=lambda _nothing: None)
-    return text.translate(_HTML) if record else text
+    return text.translate(_IN_JSON) if record else text
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -115,6 +120,26 @@ def _verb(flags: str, verb: str, values: Iterator[Any]) -> str:
     return str(f"%{flags}{verb}" % value)
 
 
+def _printed(*values: Any) -> str:
+    """Return what fmt.Sprint does: a space stands between two values of which neither is a string."""
+    text = ""
+    for place, value in enumerate(values):
+        spaced = place and not isinstance(value, str) and not isinstance(values[place - 1], str)
+        text += f" {shown(value)}" if spaced else shown(value)
+    return text
+
+
+def _in_script(*values: Any) -> str:
+    text = _printed(*values).translate(_IN_SCRIPT)
+    return "".join(char if char.isprintable() or char == "\x7f" else f"\\u{ord(char):04X}" for char in text)
+
+
+def _slice(value: Any, *bounds: int) -> Any:
+    if not all(0 <= bound <= len(value) for bound in bounds) or list(bounds) != sorted(bounds):
+        raise LookupError(f"index out of range: {bounds[-1]}")
+    return value[slice(*(bounds if len(bounds) > 1 else (*bounds, None)))]
+
+
 def _title(text: str) -> str:
     return re.sub(r"(?<!\S)\S", lambda found: found.group().upper(), text)
 
@@ -130,21 +155,21 @@ def _last_true(*values: Any) -> Any:
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "json": as_json,
     "join": lambda items, separator: separator.join(map(shown, items or ())),
-    "split": lambda text, separator: text.split(separator),
+    "split": lambda text, separator: text.split(separator) if separator else list(text),
     "title": _title,
     "pad": _pad,
     "truncate": lambda text, length: text[:length],
     "lower": lambda text: text.lower(),
     "upper": lambda text: text.upper(),
     "index": _index,
-    "slice": lambda value, *bounds: value[slice(*(bounds if len(bounds) > 1 else (*bounds, None)))],
+    "slice": _slice,
     "len": lambda value: len(value or ()),
     "println": lambda *values: " ".join(map(shown, values)) + "\n",
-    "print": lambda *values: "".join(map(shown, values)),
+    "print": _printed,
     "printf": _printf,
-    "html": lambda *values: html.escape("".join(map(shown, values))),
-    "js": lambda *values: json.dumps("".join(map(shown, values)))[1:-1],
-    "urlquery": lambda *values: quote_plus("".join(map(shown, values))),
+    "html": lambda *values: _printed(*values).translate(_IN_HTML),
+    "js": _in_script,
+    "urlquery": lambda *values: quote_plus(_printed(*values)),
     "eq": lambda value, *others: value in others,
     "ne": lambda value, other: value != other,
     "lt": lambda value, other: value < other,
