@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from pybuild.builder.containers.config import Config, HostConfig
 from pybuild.builder.containers.directory import Containers, StoredContainer
@@ -14,8 +15,14 @@ from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
 from pybuild.builder.networks.values import HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
+from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import has_ended, number_of
+from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import replace
+
+if TYPE_CHECKING:
+    # Imported for types only: containers of root have no such network.
+    from pybuild.runtime.shared_networks.sharing import Use
 
 
 def attached_at_first(containers: Containers, config: Config) -> tuple[Membership, ...]:
@@ -51,37 +58,66 @@ def _extra(around: HostConfig, gateway: str) -> list[tuple[str, str]]:
 def join(containers: Containers, container: StoredContainer) -> int:
     """Set up the networks of a container that starts, and return a descriptor of its network namespace.
 
-    It is -1 for the modes that need none prepared; a private network is started by `private_network`. The caller holds
+    It is -1 for the modes that need none prepared, and for those that `own_network` prepares. The caller holds
     the lock of the container.
 
     Raises:
         ContainerError: the container whose network it shares does not run. Also what `connect_all` raises.
     """
     around = container.config.host
-    if around.network in {HOST, NONE, PRIVATE}:
+    if around.network in {HOST, NONE, PRIVATE} or (_is_bridged(container) and not is_direct()):
         return -1
     owner = around.shares_with
     if owner:
         return _network_of(containers, owner)
     live, space = connect_all(Networks(containers.store.root), joining(container), read_attached(container.directory))
     try:
-        _write_files(containers, container, live)
+        _write_files(containers, container, live, host_resolv())
     except BaseException:
         os.close(space)
         raise
     return space
 
 
-@contextmanager
-def private_network(containers: Containers, container: StoredContainer) -> Iterator[Callable[[], tuple[int, int]]]:
-    """Start the private network of a container that starts, and yield a function that waits for it.
+def _is_bridged(container: StoredContainer) -> bool:
+    """Return whether a container is connected to networks, rather than in one of the modes."""
+    around = container.config.host
+    return around.network not in {HOST, NONE, PRIVATE} and not around.shares_with
 
-    The function returns the descriptors of `PrivateNetwork.hand_over`, or (-1, -1) for a container without such a
-    network. If the block does not call it, the network ends with the block. The caller holds the lock of the container.
+
+@contextmanager
+def own_network(
+    containers: Containers, container: StoredContainer, *, rootless: bool
+) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Prepare the network of a container that starts without root, and yield a function that waits for it.
+
+    The function returns descriptors of the network namespace and of what keeps it, which the caller owns, or (-1, -1)
+    for a container that needs neither. If the block does not call it, the network ends with the block. The caller holds
+    the lock of the container. With *rootless* `join` has left the bridges to this function.
 
     Raises:
-        Exception: what `begin_private` raises.
+        Exception: what `begin_private` or `connect_all` raises.
     """
+    if _is_bridged(container) and rootless:
+        from pybuild.builder.networks.shared import check_rootless, directory_of
+        from pybuild.runtime.shared_networks.sharing import in_use
+
+        networks, memberships = Networks(containers.store.root), read_attached(container.directory)
+        check_rootless(
+            map(networks.find, (each.network for each in memberships)), container.config.host.networking.ports
+        )
+        with in_use(directory_of(containers.store.root), start=True) as use, ExitStack() as unless_taken:
+            # Before the block: the order of the monitor depends on what is recorded as set up.
+            own = _connected(containers, container, use)
+            for fd in own:
+                unless_taken.callback(os.close, fd)
+
+            def handed_over() -> tuple[int, int]:
+                unless_taken.pop_all()
+                return own
+
+            yield handed_over
+        return
     if container.config.host.network != PRIVATE:
         yield lambda: (-1, -1)
         return
@@ -96,6 +132,23 @@ def private_network(containers: Containers, container: StoredContainer) -> Itera
             return made.hand_over()
 
         yield taken
+
+
+def _connected(containers: Containers, container: StoredContainer, use: "Use | None") -> tuple[int, int]:
+    """Connect a container to its bridges in the network *use*, and have its ports forwarded."""
+    from pybuild.builder.networks.shared import forward_ports
+
+    if use is None:
+        raise RuntimeHostError("the network of the containers was not started")
+    networks, memberships = Networks(containers.store.root), read_attached(container.directory)
+    live, space = connect_all(networks, joining(container), memberships, use.holder.name)
+    try:
+        _write_files(containers, container, live, use.holder.resolv_conf)
+        lifeline = forward_ports(use, live)
+        return space, os.dup(use.users) if lifeline < 0 else lifeline
+    except BaseException:
+        os.close(space)
+        raise
 
 
 def joining(container: StoredContainer) -> Joining:
@@ -131,8 +184,8 @@ def _network_of(containers: Containers, identity: str) -> int:
     raise ContainerError(f"cannot join network of a non running container: {owner.id}")
 
 
-def _write_files(containers: Containers, container: StoredContainer, live: Live) -> None:
-    """Write the hosts and resolv.conf of a container, which depend on its addresses."""
+def _write_files(containers: Containers, container: StoredContainer, live: Live, resolv_conf: str) -> None:
+    """Write the hosts and resolv.conf of a container, which depend on its addresses, and on that of its host's side."""
     around, hostname = container.config.host, container.config.program.hostname
     gateway = next((each.gateway for each in live.endpoints if each.gateway), "127.0.0.1")
     own = [(each.ip, hostname) for each in live.endpoints]
@@ -143,7 +196,7 @@ def _write_files(containers: Containers, container: StoredContainer, live: Live)
     ]
     extra = [*linked, *_extra(around, gateway)]
     rewrite(container.directory, "hosts", hosts_text(own, extra))
-    rewrite(container.directory, "resolv.conf", resolv_text(live, around.networking, host_resolv()))
+    rewrite(container.directory, "resolv.conf", resolv_text(live, around.networking, resolv_conf))
 
 
 def _linked(containers: Containers, name: str, live: Live) -> Endpoint:

@@ -84,7 +84,7 @@ def _unsafe_capabilities(around: HostConfig) -> tuple[str, ...]:
 
 
 def _sysctls(given: Namespaces) -> tuple[tuple[str, str], ...]:
-    # Python has no setdomainname(2). The sysctl kernel.domainname sets the same value of the UTS namespace.
+    # As a parameter, because a sandbox has those already.
     domain = (("kernel.domainname", given.domainname),) if given.domainname else ()
     return (*domain, *given.sysctls)
 

@@ -13,7 +13,7 @@ from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import Inside, command_in
 from pybuild.builder.containers.namespace import check_ids, shared_namespace, started_within
-from pybuild.builder.containers.networking import join, private_network
+from pybuild.builder.containers.networking import join, own_network
 from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State
@@ -123,9 +123,9 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
 
 
 def _watch(store: Store, _tell: Tell, container: StoredContainer, finished: str, given: tuple[int, ...]) -> None:
-    """Start the monitor. *given* is what `leave_monitor` gets after its order."""
+    """Start the monitor. *given* is what `leave_monitor` gets after its order; the first is -1 without root."""
     check_ids(container.id, container.config.ids)
-    with private_network(Containers(store), container) as take:
+    with own_network(Containers(store), container, rootless=given[0] < 0) as take:
         order = _order(Containers(store), container, finished)
         own = take()
         try:

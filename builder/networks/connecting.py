@@ -15,16 +15,20 @@ from pybuild.builder.networks.directory import Networks, log_endpoint
 from pybuild.builder.networks.endpoints import Allocation, Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import all_live, forget_live, read_live, write_live
+from pybuild.builder.networks.shared import call_at
 from pybuild.builder.networks.values import Endpoint, Live, Membership, NetworkConfig
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.networks import namespaces, netavark
 from pybuild.runtime.networks.programs import need
+from pybuild.runtime.shared_networks.sharing import NetworkEnded, PassedFile
 from pybuild.runtime.values import replace
 
 
-def connect_all(networks: Networks, joining: Joining, memberships: Iterable[Membership]) -> tuple[Live, int]:
-    """Connect a starting container to its networks.
+def connect_all(
+    networks: Networks, joining: Joining, memberships: Iterable[Membership], holder: str = ""
+) -> tuple[Live, int]:
+    """Connect a starting container to its networks: those of the host, or those inside the shared network of *holder*.
 
     Return what was set up, and a descriptor of the container's network namespace. The caller holds the lock of the
     container, and closes the descriptor.
@@ -35,25 +39,52 @@ def connect_all(networks: Networks, joining: Joining, memberships: Iterable[Memb
         SandboxUnavailable: netavark is not installed.
     """
     need()
-    live = _reserve(networks, joining, memberships)
-    namespace = -1
+    live = _reserve(networks, joining, memberships, holder)
     try:
-        with namespaces.locked():
-            namespace = namespaces.pin_new(joining.id)
-            namespaces.open_to_users(namespace)
-            neighbours = _neighbours(networks.root, live)
-            for endpoint in live.endpoints:
-                netavark.set_up(_connection(live, endpoint, neighbours))
-                log_endpoint(networks.root, "connect", live, endpoint)
+        namespace = call_at(networks.root, holder, _set_up_all, networks.root, live)
     except BaseException:
-        if namespace >= 0:
-            os.close(namespace)
         disconnect_all(networks.root, joining.directory)
         raise
-    return live, namespace
+    for endpoint in live.endpoints:
+        log_endpoint(networks.root, "connect", live, endpoint)
+    return live, int(namespace)
 
 
-def _reserve(networks: Networks, joining: Joining, memberships: Iterable[Membership]) -> Live:
+def _set_up_all(root: Path, live: Live) -> PassedFile:
+    """Make the network namespace of a container, connect it, and return a descriptor of it."""
+    with namespaces.locked():
+        namespace = namespaces.pin_new(live.container)
+        try:
+            namespaces.open_to_users(namespace)
+            neighbours = _neighbours(root, live)
+            for endpoint in live.endpoints:
+                netavark.set_up(_connection(live, endpoint, neighbours))
+        except BaseException:
+            os.close(namespace)
+            raise
+    return PassedFile(namespace)
+
+
+def _take_down_all(root: Path, live: Live) -> None:
+    with namespaces.locked():
+        neighbours = _neighbours(root, live)
+        for endpoint in live.endpoints:
+            netavark.take_down(_connection(live, endpoint, neighbours))
+        netavark.let_go(live.container)
+
+
+def _set_up_one(root: Path, live: Live, endpoint: Endpoint) -> None:
+    with namespaces.locked():
+        netavark.set_up(_connection(live, endpoint, _neighbours(root, live)))
+
+
+def _take_down_one(root: Path, live: Live, endpoint: Endpoint) -> None:
+    with namespaces.locked(), suppress(RuntimeHostError):
+        netavark.take_down(_connection(live, endpoint, _neighbours(root, live)))
+        netavark.tidy()
+
+
+def _reserve(networks: Networks, joining: Joining, memberships: Iterable[Membership], holder: str) -> Live:
     """Choose addresses and ports that no other container has, and write them down before the lock is given up."""
     wanted = [(networks.find(each.network), each) for each in memberships]
     with networks.locked():
@@ -71,6 +102,7 @@ def _reserve(networks: Networks, joining: Joining, memberships: Iterable[Members
             container=joining.id,
             endpoints=tuple(endpoints),
             ports=ports,
+            holder=holder,
         )
         write_live(joining.directory, live)
     return live
@@ -82,14 +114,15 @@ def _publisher(networks: Iterable[NetworkConfig]) -> NetworkConfig | None:
 
 
 def _neighbours(root: Path, live: Live) -> Counter[str]:
-    """Count the other containers on each network, by its id: those of this boot and this network namespace.
+    """Count the other containers on each network, by its id: those with bridges in the same network namespace.
 
     The caller holds `namespaces.locked`, so that the counts stay right until they are used.
     """
     return Counter(
         endpoint.network
         for other in all_live(root)
-        if other.container != live.container and (other.boot, other.space) == (live.boot, live.space)
+        if other.container != live.container
+        and (other.boot, other.holder or other.space) == (live.boot, live.holder or live.space)
         for endpoint in other.endpoints
     )
 
@@ -110,22 +143,21 @@ def _connection(live: Live, endpoint: Endpoint, neighbours: Counter[str]) -> net
 def disconnect_all(root: Path, directory: Path) -> None:
     """Take down the networks of the container in *directory*, none of whose processes run. The caller holds its lock.
 
-    After a reboot the kernel has nothing of them left. What was set up in another network namespace cannot be reached
-    from here, and stays written down for a command that runs there.
+    After a reboot the kernel has nothing of them left, nor after the end of a shared network. What was set up in
+    another network namespace of the host cannot be reached from here, and stays written down for a command that runs
+    there.
     """
     live = read_live(directory)
     if live is None:
         forget_live(directory)
         return
     if live.boot == boot_id() and not live.private:
-        if live.space != namespaces.own_name():
+        if not live.holder and live.space != namespaces.own_name():
             return
-        with namespaces.locked():
-            neighbours = _neighbours(root, live)
-            for endpoint in live.endpoints:
-                netavark.take_down(_connection(live, endpoint, neighbours))
-                log_endpoint(root, "disconnect", live, endpoint)
-            netavark.let_go(live.container)
+        with suppress(NetworkEnded):
+            call_at(root, live.holder, _take_down_all, root, live)
+        for endpoint in live.endpoints:
+            log_endpoint(root, "disconnect", live, endpoint)
     forget_live(directory)
 
 
@@ -143,11 +175,10 @@ def connect(networks: Networks, joining: Joining, membership: Membership) -> Non
         live = replace(live, endpoints=(*live.endpoints, endpoint))
         write_live(joining.directory, live)
     try:
-        with namespaces.locked():
-            netavark.set_up(_connection(live, endpoint, _neighbours(networks.root, live)))
+        call_at(networks.root, live.holder, _set_up_one, networks.root, live, endpoint)
         log_endpoint(networks.root, "connect", live, endpoint)
     except BaseException:
-        _take_down_one(networks, joining.directory, live, endpoint)
+        _forget_one(networks, joining.directory, live, endpoint)
         raise
 
 
@@ -156,14 +187,13 @@ def disconnect(networks: Networks, directory: Path, network: NetworkConfig) -> N
     live = read_live(directory)
     endpoint = next((each for each in live.endpoints if each.network == network.id), None) if live else None
     if live is not None and endpoint is not None:
-        _take_down_one(networks, directory, live, endpoint)
+        _forget_one(networks, directory, live, endpoint)
         log_endpoint(networks.root, "disconnect", live, endpoint)
 
 
-def _take_down_one(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:
-    with namespaces.locked(), suppress(RuntimeHostError):
-        netavark.take_down(_connection(live, endpoint, _neighbours(networks.root, live)))
-        netavark.tidy()
+def _forget_one(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:
+    with suppress(NetworkEnded):
+        call_at(networks.root, live.holder, _take_down_one, networks.root, live, endpoint)
     published = bool(json.loads(endpoint.document)["port_mappings"])
     rest = tuple(each for each in live.endpoints if each is not endpoint)
     write_live(directory, replace(live, endpoints=rest, ports=() if published else live.ports))

@@ -132,7 +132,7 @@ class Networks:
         with suppress(FileNotFoundError):
             for path in self.directory.glob("*.json"):
                 # Removed meanwhile, or damaged by hand: one file must not make all networks unusable.
-                with suppress(OSError, ValueError, TypeError, AttributeError):
+                with suppress(OSError, ValueError, TypeError, AttributeError, LookupError):
                     found.append(_network(json.loads(path.read_text(encoding="utf-8"))))
         return sorted(found, key=lambda each: (each.created, each.id))
 

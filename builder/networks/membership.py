@@ -49,6 +49,7 @@ def read_live(directory: Path) -> Live | None:
         endpoints=tuple(_value(Endpoint, each) for each in members.get("endpoints", ())),
         ports=tuple(_value(PublishedPort, each) for each in members.get("ports", ())),
         private=bool(members.get("private", False)),
+        holder=str(members.get("holder", "")),
     )
 
 
@@ -65,6 +66,7 @@ def write_live(directory: Path, live: Live) -> None:
         "endpoints": [plain(each) for each in live.endpoints],
         "ports": [plain(each) for each in live.ports],
         "private": live.private,
+        "holder": live.holder,
     }
     replace_file(directory / _LIVE, json.dumps(document))
 

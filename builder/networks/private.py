@@ -2,12 +2,12 @@
 
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Allocation, Joining
-from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import all_live, write_live
+from pybuild.builder.networks.shared import check_listening
 from pybuild.builder.networks.values import Live, PublishedPort
 from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.networks import namespaces
-from pybuild.runtime.private_networks.private import PrivateNetwork, begin, may_listen
+from pybuild.runtime.private_networks.private import PrivateNetwork, begin
 from pybuild.runtime.private_networks.programs import Forward
 
 
@@ -31,12 +31,7 @@ def _reserved(networks: Networks, joining: Joining) -> tuple[PublishedPort, ...]
     wanted = joining.networking
     if not wanted.ports and not wanted.publish_all:
         return ()
-    for each in wanted.ports:
-        if each.host_port and not may_listen(each.host_port):
-            raise NetworkError(
-                f"a private network cannot publish a port at {each.host_port} of the host, which is for root",
-                hint=f"take a higher one, or as root: sysctl net.ipv4.ip_unprivileged_port_start={each.host_port}",
-            )
+    check_listening(wanted.ports, "a private network")
     with networks.locked():
         ports = Allocation(joining, all_live(networks.root)).ports()
         if ports:

@@ -130,3 +130,5 @@ class Live:
     ports: tuple[PublishedPort, ...] = ()
     private: bool = False
     """It is a network that ends with its container: nothing has to be taken down."""
+    holder: str = ""
+    """The name of the holder of the shared network in which the bridges are, "" when they are on the host."""

@@ -273,9 +273,9 @@ def set_file_ids(uid: int, gid: int) -> None:
     _libc.setfsuid(uid)
 
 
-def sethostname(name: bytes) -> None:
-    """Set the host name of the UTS namespace."""
-    _check(_libc.sethostname(name, ctypes.c_size_t(len(name))))
+def sethostname(name: bytes, *, domain: bool = False) -> None:
+    """Set the host name of the UTS namespace, or with *domain* its NIS domain name."""
+    _check((_libc.setdomainname if domain else _libc.sethostname)(name, ctypes.c_size_t(len(name))))
 
 
 def setrlimit(resource: int, soft: int, hard: int) -> None:

@@ -139,12 +139,8 @@ def _set_up_namespaces(world: World, status: Status) -> None:
     if b"uts" not in world.namespaces.shared:
         _name_host(world, status)
     for name, value in world.namespaces.sysctls:
-        # /proc/sys shows the namespaces of the process that reads it, so the host's mount of it serves.
-        with (
-            Operation("set sysctl", name),
-            open(b"/proc/sys/" + name.replace(b".", b"/"), "wb", buffering=0) as file,
-        ):
-            file.write(value)
+        with Operation("set sysctl", name):
+            _set_parameter(name, value)
     if world.namespaces.private_network:
         with Operation("bring up the loopback"):
             try:
@@ -153,6 +149,15 @@ def _set_up_namespaces(world: World, status: Status) -> None:
                 if world.isolation.strict:
                     raise
                 status.degraded(LOOPBACK)
+
+
+def _set_parameter(name: bytes, value: bytes) -> None:
+    if name == b"kernel.domainname":  # the file is for root of the host alone, also in a UTS namespace of one's own
+        sethostname(value, domain=True)
+        return
+    # /proc/sys shows the namespaces of the process that reads it, so the host's mount of it serves.
+    with open(b"/proc/sys/" + name.replace(b".", b"/"), "wb", buffering=0) as file:
+        file.write(value)
 
 
 def _name_host(world: World, status: Status) -> None:

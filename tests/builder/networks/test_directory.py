@@ -95,3 +95,10 @@ def test_drivers() -> None:
     assert check_driver("ipvlan") == "ipvlan"
     with pytest.raises(NetworkError, match='plugin "overlay" not found'):
         check_driver("overlay")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"labels": 1}', '{"labels": [], "options": [], "id": "x"}'])
+def test_a_damaged_file_hides_no_other_network(networks: Networks, text: str) -> None:
+    made = networks.create(NetworkConfig(id="", name="one", created=""))
+    (networks.directory / "damaged.json").write_text(text, encoding="utf-8")
+    assert networks.made() == [made]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.networks import private
+from pybuild.builder.networks import private, shared
 from pybuild.builder.networks.connecting import disconnect_all
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Joining
@@ -18,7 +18,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[list[Forward]]:
     """The ports of the networks that were begun."""
     found: list[list[Forward]] = []
     monkeypatch.setattr(private, "begin", found.append)
-    monkeypatch.setattr(private, "may_listen", lambda port: port >= 1024)
+    monkeypatch.setattr(shared, "may_listen", lambda port: port >= 1024)
     return found
 
 

@@ -135,8 +135,10 @@ class NetworkFlags:
 
     def _check(self, mode: str) -> None:
         """Refuse what a network cannot have; the messages are Docker's."""
-        if mode == PRIVATE and any(address == HOST_GATEWAY for _, address in self.hosts()):
-            raise RequestError("host-gateway is not reached from a private network", hint="give --network host")
+        apart = mode == PRIVATE or (os.geteuid() != 0 and mode not in _ALONE)
+        if apart and any(address == HOST_GATEWAY for _, address in self.hosts()):
+            kind = "a private network" if mode == PRIVATE else "a network without root"
+            raise RequestError(f"host-gateway is not reached from {kind}", hint="give --network host")
         if mode.startswith(CONTAINER):
             for given, what in (
                 (self.publish or self.publish_all, "port publishing and the container type network mode"),
