@@ -96,7 +96,7 @@ def _config(config: Config) -> dict[str, Any]:
         "Volumes": {path: {} for path in program.volumes} or None,
         "WorkingDir": program.working_dir,
         "Entrypoint": _list(program.entrypoint),
-        "Labels": dict(program.labels),
+        "Labels": dict(sorted(program.labels)),
         **({"StopSignal": program.stop_signal} if program.stop_signal else {}),
         **({"StopTimeout": program.stop_timeout} if program.stop_timeout is not None else {}),
     }

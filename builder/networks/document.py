@@ -38,7 +38,7 @@ def network_document(network: NetworkConfig, running: Iterable[tuple[str, Live]]
         "ConfigOnly": False,
         "Containers": {live.container: _member(name, each) for name, live, each in pairs},
         "Options": dict(network.options),
-        "Labels": dict(network.labels),
+        "Labels": dict(sorted(network.labels)),
     }
 
 

@@ -3,7 +3,7 @@
 import time
 from datetime import datetime
 
-from pybuild.builder.cli.format.listing import Row
+from pybuild.builder.cli.format.listing import LabelText, Row
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
@@ -18,7 +18,6 @@ HEADERS = {
     "Image": "IMAGE",
     "Command": "COMMAND",
     "CreatedAt": "CREATED AT",
-    "CreatedAgo": "CREATED",
     "RunningFor": "CREATED",
     "Ports": "PORTS",
     "State": "STATE",
@@ -29,7 +28,7 @@ HEADERS = {
     "LocalVolumes": "LOCAL VOLUMES",
     "Networks": "NETWORKS",
 }
-COLUMNS = ("ID", "Image", "Command", "CreatedAgo", "Status", "Ports", "Names")
+COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 """Those of the plain table."""
 _COMMAND, _MOUNT = 20, 15
 
@@ -48,13 +47,12 @@ def container_row(container: StoredContainer, state: State, *, whole: bool, size
         "Image": config.image,
         "Command": f'"{words if whole else _cut(words, _COMMAND)}"',
         "CreatedAt": datetime.fromtimestamp(created).astimezone().strftime("%Y-%m-%d %H:%M:%S %z %Z"),
-        "CreatedAgo": ago,
         "RunningFor": ago,
         "Ports": _ports(container, state),
         "State": state.status,
         "Status": status_text(state),
         "Size": human_size(size),
-        "Labels": ",".join(f"{name}={value}" for name, value in sorted(config.program.labels)),
+        "Labels": LabelText(sorted(config.program.labels)),
         "Mounts": ",".join(sorted(mount if whole else _cut(mount, _MOUNT) for mount in mounts)),
         "LocalVolumes": str(sum(each.kind == "volume" for each in config.host.mounts)),
         "Networks": ",".join(_networks(container)),

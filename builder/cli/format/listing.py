@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pybuild.builder.display.columns import width
 
@@ -12,6 +12,21 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, str]
 T = TypeVar("T")
+
+
+class LabelText(str):
+    """Labels as a listing shows them, ``a=1,b=2``. *by_name* has the value of each, for ``{{.Label "a"}}``."""
+
+    __slots__ = ("by_name",)
+    by_name: Mapping[str, str]
+
+    def __new__(cls, labels: Iterable[tuple[str, str]]) -> Self:
+        """Return the text of *labels* in their order."""
+        pairs = tuple(labels)
+        made = super().__new__(cls, ",".join(f"{name}={value}" for name, value in pairs))
+        made.by_name = dict(pairs)
+        return made
+
 
 _GAP = 3
 _NARROWEST = 10

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
-from pybuild.builder.cli.format.listing import Row
+from pybuild.builder.cli.format.listing import LabelText, Row
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.directory import PREDEFINED, Networks
 from pybuild.builder.networks.values import NetworkConfig
@@ -34,7 +34,7 @@ def network_row(each: NetworkConfig, *, whole: bool) -> Row:
         "CreatedAt": each.created,
         "Internal": str(each.internal).lower(),
         "IPv6": "false",
-        "Labels": ",".join(f"{name}={value}" for name, value in each.labels),
+        "Labels": LabelText(sorted(each.labels)),
     }
 
 

@@ -128,7 +128,8 @@ class _Run:
         if not words:
             raise TemplateError("template: missing value for command")
         if words[0] in self.functions:
-            arguments = (*self._operands(words[1:], dot, scope), *piped)
+            method = (dot,) if words[0] == ".Label" else ()
+            arguments = (*method, *self._operands(words[1:], dot, scope), *piped)
             try:
                 return self.functions[words[0]](*arguments)
             except (TypeError, LookupError, AttributeError, ValueError) as error:

@@ -152,7 +152,20 @@ def _last_true(*values: Any) -> Any:
     return next((value for value in values if not value), values[-1])
 
 
+def _label(row: Any, name: str) -> str:
+    by_name = getattr(row.get("Labels"), "by_name", None) if isinstance(row, TemplateRow) else None
+    if by_name is None:
+        raise LookupError("only rows with labels have labels by name")
+    return str(by_name.get(name, ""))
+
+
+def _label_title(_titles: Any, name: str) -> str:
+    """Return the title of a column of labels: the last part of the name, in words."""
+    return name.rpartition(".")[2].replace("-", " ").replace("_", " ")
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    ".Label": _label,
     "json": as_json,
     "join": lambda items, separator: separator.join(map(shown, items or ())),
     "split": lambda text, separator: text.split(separator) if separator else list(text),
@@ -183,6 +196,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 HEADER_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **FUNCTIONS,
+    ".Label": _label_title,
     **dict.fromkeys(("json", "title", "lower", "upper", "truncate", "split", "join"), lambda value, *_: value),
 }
 """Those for the titles of a table, which stay as they are."""

@@ -8,7 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import every, opened_containers
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
-from pybuild.builder.cli.format.listing import inspected, listing
+from pybuild.builder.cli.format.listing import LabelText, inspected, listing
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.files import size_of
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
@@ -84,7 +84,7 @@ def _test(key: str, value: str, used: Container[str]) -> _Test:
 
 
 def _row(volumes: Volumes, each: VolumeConfig) -> dict[str, str]:
-    labels = ",".join(f"{name}={value}" for name, value in each.labels)
+    labels = LabelText(sorted(each.labels))
     place = str(volumes.data(each.name))
     return {"Driver": "local", "Name": each.name, "Mountpoint": place, "Scope": "local", "Labels": labels}
 
@@ -109,7 +109,7 @@ def volume_document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
     return {
         "CreatedAt": each.created,
         "Driver": "local",
-        "Labels": dict(each.labels) or ({"com.docker.volume.anonymous": ""} if each.anonymous else None),
+        "Labels": dict(sorted(each.labels)) or ({"com.docker.volume.anonymous": ""} if each.anonymous else None),
         "Mountpoint": str(volumes.data(each.name)),
         "Name": each.name,
         "Options": dict(sorted(each.options)) or None,

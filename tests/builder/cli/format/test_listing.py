@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from pybuild.builder.cli.format.listing import inspected, listing, table
+from pybuild.builder.cli.format.listing import LabelText, inspected, listing, table
 
 HEADERS = {"ID": "IMAGE ID", "Tag": "TAG", "Size": "SIZE"}
 ROWS = [{"ID": "abc", "Tag": "latest", "Size": "1MB"}, {"ID": "def", "Tag": "a-longer-name", "Size": "2MB"}]
@@ -48,3 +48,23 @@ def test_documents_are_inspected_together_or_through_a_template() -> None:
     assert list(inspected(documents, "{{.Name}}")) == ["é", ""]
     assert list(inspected(documents, "{{.Name}}", lambda each: {"Name": each["Name"] * 2})) == ["éé", ""]
     assert list(inspected([], "{{.Name}}")) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ('{{.Tag}} [{{.Label "a"}}] [{{.Label "none"}}]', "latest [1] []"),
+        ('{{if eq (.Label "a") "1"}}one{{end}} {{"b.c" | .Label}}', "one x,y=z"),
+        ('table {{.Tag}}\\t{{.Label "com.example.long_na-me"}}', "TAG       long na me\nlatest    "),
+        ("json", '{"Labels":"a=1,b.c=x,y=z","Tag":"latest"}'),
+        ("{{.Labels}}", "a=1,b.c=x,y=z"),
+    ],
+)
+def test_a_label_is_found_by_its_name(template: str, text: str) -> None:
+    row = {"Tag": "latest", "Labels": LabelText([("a", "1"), ("b.c", "x,y=z")])}
+    assert listing([row], {"Tag": "TAG", "Labels": "LABELS"}, ("Tag",), template) == text
+
+
+def test_a_row_without_labels_has_none_by_name() -> None:
+    with pytest.raises(click.UsageError, match="only rows with labels have labels by name"):
+        listing(ROWS, HEADERS, ("ID",), '{{.Label "a"}}')
