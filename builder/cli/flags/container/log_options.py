@@ -1,16 +1,31 @@
 """The options of the logging driver, ``--log-opt``: how large the files of a log get, and how many there are."""
 
+from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
 from pybuild.grammar.golang import parse_size
 
-_LOG_OPTIONS = frozenset({"max-size", "max-file"})
+_KEPT = frozenset({"max-size", "max-file"})
+_ATTRIBUTES = "lines of a log have no more attributes than time and stream"
+_WITHOUT_EFFECT = {
+    **dict.fromkeys(("env", "env-regex", "labels", "labels-regex", "tag"), _ATTRIBUTES),
+    "compress": "older files of a log stay as they are",
+    "mode": "a process waits until its output is written",
+}
+_DEFAULTS = frozenset({("compress", "false"), ("mode", "blocking")})
 
 
 def log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return what ``--log-opt`` gives, by name. Raises RequestError for an unknown option or a wrong value."""
+    """Return what ``--log-opt`` gives, by name. Raises RequestError for an unknown option or a wrong value.
+
+    Options of docker that have no effect here are returned as well, with a warning on standard error.
+    """
     found = [(name, value) for name, _, value in (item.partition("=") for item in given)]
     for name, value in found:
-        if name not in _LOG_OPTIONS:
+        if name in _WITHOUT_EFFECT:
+            if (name, value) not in _DEFAULTS:
+                warn(f"--log-opt {name} is not kept: {_WITHOUT_EFFECT[name]}")
+            continue
+        if name not in _KEPT:
             raise RequestError(f"unknown log opt '{name}' for json-file log driver", hint="use max-size and max-file")
         if name == "max-file" and not (value.isdigit() and int(value) > 0):
             raise RequestError("max-file cannot be less than 1")

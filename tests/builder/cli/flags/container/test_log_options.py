@@ -16,10 +16,24 @@ def test_options_are_sorted_by_name() -> None:
         ("max-size", 'failed to initialize logging driver: invalid size: ""'),
         ("max-file=0", "max-file cannot be less than 1"),
         ("max-file=x", "max-file cannot be less than 1"),
-        ("tag=a", "unknown log opt 'tag' for json-file log driver"),
+        ("max-buffer-size=1m", "unknown log opt 'max-buffer-size' for json-file log driver"),
     ],
 )
 def test_what_a_log_cannot_have_is_refused(option: str, message: str) -> None:
     with pytest.raises(RequestError) as refused:
         log_options((option,))
     assert refused.value.message == message
+
+
+def test_options_of_docker_without_effect_are_kept_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert log_options(("max-size=1m", "compress=true", "tag={{.Name}}")) == (
+        ("compress", "true"),
+        ("max-size", "1m"),
+        ("tag", "{{.Name}}"),
+    )
+    assert capsys.readouterr().err.splitlines() == [
+        "WARNING: --log-opt compress is not kept: older files of a log stay as they are",
+        "WARNING: --log-opt tag is not kept: lines of a log have no more attributes than time and stream",
+    ]
+    assert log_options(("mode=blocking", "compress=false"))
+    assert capsys.readouterr().err == ""
