@@ -6,6 +6,9 @@ from pybuild.builder.oci.model import Healthcheck
 from pybuild.grammar.golang import parse_duration
 from pybuild.runtime.values import frozen
 
+_LEAST = 1_000_000
+"""The shortest time that docker accepts, in nanoseconds; 0 stands for the default."""
+
 
 @frozen
 class HealthFlags:
@@ -42,20 +45,27 @@ class HealthFlags:
             return Healthcheck(test=("NONE",))
         if self == HealthFlags():
             return None
+        if (self.health_retries or 0) < 0:
+            raise RequestError("--health-retries cannot be negative")
         return Healthcheck(
             test=("CMD-SHELL", self.health_cmd) if self.health_cmd else (),
-            interval=_duration(self.health_interval),
-            timeout=_duration(self.health_timeout),
-            start_period=_duration(self.health_start_period),
-            start_interval=_duration(self.health_start_interval),
+            interval=_duration("interval", self.health_interval),
+            timeout=_duration("timeout", self.health_timeout),
+            start_period=_duration("start-period", self.health_start_period),
+            start_interval=_duration("start-interval", self.health_start_interval),
             retries=self.health_retries or 0,
         )
 
 
-def _duration(text: str | None) -> int:
+def _duration(name: str, text: str | None) -> int:
     if text is None:
         return 0
     try:
-        return parse_duration(text)
+        found = parse_duration(text)
     except ValueError as error:
         raise RequestError(f"invalid duration {text!r}", hint="write it as 30s") from error
+    if found < 0:
+        raise RequestError(f"--health-{name} cannot be negative")
+    if 0 < found < _LEAST:
+        raise RequestError(f"--health-{name} cannot be less than 1ms", hint="write it as 500ms, or 30s")
+    return found

@@ -18,3 +18,20 @@ def test_wrong_ones_are_refused() -> None:
         HealthFlags(health_timeout="soon").healthcheck()
     with pytest.raises(RequestError, match="conflicts"):
         HealthFlags(no_healthcheck=True, health_cmd="x").healthcheck()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (HealthFlags(health_interval="-1s"), "--health-interval cannot be negative"),
+        (HealthFlags(health_timeout="1us"), "--health-timeout cannot be less than 1ms"),
+        (HealthFlags(health_start_period="-1ns"), "--health-start-period cannot be negative"),
+        (HealthFlags(health_start_interval="999us"), "--health-start-interval cannot be less than 1ms"),
+        (HealthFlags(health_cmd="true", health_retries=-1), "--health-retries cannot be negative"),
+    ],
+)
+def test_times_that_docker_refuses_are_refused(flags: HealthFlags, message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        flags.healthcheck()
+    assert refused.value.message == message
+    assert HealthFlags(health_interval="1ms", health_start_period="0s").healthcheck() is not None
