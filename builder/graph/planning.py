@@ -87,10 +87,10 @@ def _remembered(key: Digest, platform: str | None, remotes: Remotes) -> Plan | N
 def _still(name: str, pin: str, target_platform: str | None, store: Store) -> bool:
     """Return whether *name*, a reference with or without a platform, still has the manifest of the plan."""
     from pybuild.builder.platforms import wanted_platform
-    from pybuild.builder.sources.bases import stored
+    from pybuild.builder.sources.bases import usable
 
     reference, _, platform = name.partition(" ")
-    image = stored(reference, wanted_platform(platform or target_platform), store)
+    image = usable(reference, wanted_platform(platform or target_platform), store)
     return image is not None and str(image.descriptor.digest) == pin
 
 

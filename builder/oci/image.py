@@ -68,9 +68,10 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
         )
     if chosen.platform is not None:
         _check_listed(chosen, config, chosen.platform)
-    if platform is not None and config.diff_ids:
-        _check_wanted(chosen, config, platform)
-    return Image(descriptor=chosen, manifest=manifest, config=config)
+    image = Image(descriptor=chosen, manifest=manifest, config=config)
+    if platform is not None:
+        check_platform(image, platform)
+    return image
 
 
 def write_image(
@@ -155,6 +156,17 @@ def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
     raise OtherPlatform(f"no image for {wanted} in index {name}", hint=hint, present=tuple(present))
 
 
+def check_platform(image: Image, wanted: Platform) -> None:
+    """Raise OtherPlatform for an image that is not for *wanted*. Variants may differ: who runs it decides.
+
+    An image without layers, or whose config names no platform, is for every platform.
+    """
+    config = image.config
+    if config.diff_ids and _differs(config, wanted):
+        own = str(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
+        raise OtherPlatform(f"image {image.descriptor.digest} is for {own}, not for {wanted}", present=(own,))
+
+
 def check_media_type(descriptor: Descriptor, found: str) -> None:
     """Refuse a document with another media type than the descriptor that led to it (CVE-2021-41190)."""
     if descriptor.media_type != found:
@@ -186,13 +198,6 @@ def _check_listed(descriptor: Descriptor, config: ImageConfig, listed: Platform)
             f"image {descriptor.digest} is for {config.os}/{config.architecture}, not for {listed}",
             hint="its config names another platform than its index",
         )
-
-
-def _check_wanted(descriptor: Descriptor, config: ImageConfig, wanted: Platform) -> None:
-    """Refuse an image for another platform than the request names. Variants may differ: who runs it decides."""
-    if _differs(config, wanted):
-        own = str(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
-        raise OtherPlatform(f"image {descriptor.digest} is for {own}, not for {wanted}", present=(own,))
 
 
 def _differs(config: ImageConfig, platform: Platform) -> bool:

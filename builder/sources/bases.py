@@ -1,10 +1,12 @@
 """Base images: from references to pinned images, and their layers when something needs them.
 
 A reference is looked up in the store first, then in its registry (``--pull`` changes that), with the mirrors and
-credentials that this user has configured. An image of the store that is for another platform is not used. An image
-from a registry is kept under its name, so the next build works without a network, unless the store has an image for
-another platform under that name. Only manifest and config are fetched here; layers are fetched when a step must read
-them or the image is written.
+credentials that this user has configured. An image from a registry is kept under its name, so the next build works
+without a network, unless the store has an image for another platform under that name. Only manifest and config are
+fetched here; layers are fetched when a step must read them or the image is written.
+
+An image without an index is for one platform, which may be another one than the build wants. As in BuildKit, it is used
+when there is no better one, and the check InvalidBaseImagePlatform warns.
 """
 
 import threading
@@ -15,6 +17,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound, OciError, OtherPlatform
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.media import INDEXES
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
 from pybuild.builder.plan.ops import Base
 from pybuild.builder.progress import silent
@@ -72,34 +75,35 @@ def pin(
 
 def _found(reference: str, platform: Platform, store: Store, pulled: Callable[[], Image], pull: str) -> Image:
     local = None if pull == "always" else stored(reference, platform, store)
-    if pull == "newer" and local is not None:
-        try:
-            return pulled()
-        except PullFailed:
-            return local
-    if local is not None:
+    if local is not None and pull != "newer":
         return local
-    if others := _others(reference, platform, store):
-        return _for_other_platforms(reference, platform, others, pulled, pull)
-    if pull == "never":
+    others = () if pull == "always" else _others(reference, platform, store)
+    if pull == "never" and not others:
         raise PullFailed(
             f"{reference}: not found in the store", hint="--pull=never asks no registry; use pybuild pull or load first"
         )
-    return pulled()
-
-
-def _for_other_platforms(
-    reference: str, platform: Platform, others: tuple[str, ...], pulled: Callable[[], Image], pull: str
-) -> Image:
-    """Return the image for *platform* from the registry, when the store has one for *others* only."""
-    known = f"{reference}: the image in the store is for {', '.join(others)}, not for {platform}"
-    hint = f"build with --platform={others[0]}, or import or load an image for {platform}"
     if pull == "never":
-        raise PullFailed(known, hint=hint)
+        return _of_another_platform(reference, platform, store, others)
     try:
         return pulled()
     except PullFailed as error:
-        raise PullFailed(f"{known}, and no registry gave one: {error.message}", hint=hint) from error
+        if local is not None:
+            return local
+        if not others:
+            raise
+        return _of_another_platform(reference, platform, store, others, f", and no registry gave one: {error.message}")
+
+
+def _of_another_platform(
+    reference: str, platform: Platform, store: Store, others: tuple[str, ...], reason: str = ""
+) -> Image:
+    """Return the image of the store although it is for *others*. Raises PullFailed, with *reason*, for an index."""
+    if (image := _without_index(reference, store)) is not None:
+        return image
+    raise PullFailed(
+        f"{reference}: the image in the store is for {', '.join(others)}, not for {platform}{reason}",
+        hint=f"build with --platform={others[0]}, or import or load an image for {platform}",
+    )
 
 
 def stored(reference: str, platform: Platform, store: Store) -> Image | None:
@@ -115,6 +119,17 @@ def stored(reference: str, platform: Platform, store: Store) -> Image | None:
         return _named(reference, platform, store)
     except OciError:
         return None
+
+
+def usable(reference: str, platform: Platform, store: Store) -> Image | None:
+    """Return what `stored` does, or else an image without an index that is for another platform."""
+    return stored(reference, platform, store) or _without_index(reference, store)
+
+
+def _without_index(reference: str, store: Store) -> Image | None:
+    """Return the image of the store, for whatever platform it is; None when it has an index, or there is none."""
+    descriptor = _descriptor(reference, store)
+    return None if descriptor is None or descriptor.media_type in INDEXES else of_any_platform(reference, store)
 
 
 def of_any_platform(reference: str, store: Store) -> Image | None:
@@ -138,13 +153,19 @@ def _others(reference: str, platform: Platform, store: Store) -> tuple[str, ...]
 
 def _named(reference: str, platform: Platform | None, store: Store) -> Image | None:
     """Return the image of the store, None when it has none of that name. Raises OciError."""
+    descriptor = _descriptor(reference, store)
+    return None if descriptor is None else read_image(store.blobs, descriptor, platform)
+
+
+def _descriptor(reference: str, store: Store) -> Descriptor | None:
+    """Return what the store has under *reference*, a name or a name with a digest."""
     from pybuild.grammar.reference import parse_reference
 
     descriptor = store.layout.resolve(reference)
     digest = parse_reference(reference).digest if descriptor is None and "@" in reference else None
     if digest is not None and store.blobs.exists(Digest.parse(digest)):
-        descriptor = _describe(Digest.parse(digest), store)
-    return None if descriptor is None else read_image(store.blobs, descriptor, platform)
+        return _describe(Digest.parse(digest), store)
+    return descriptor
 
 
 def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) -> Image:

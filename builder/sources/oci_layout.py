@@ -15,6 +15,7 @@ from pybuild.builder.oci.errors import InvalidDigest, OciError
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.layout import Layout, read_index
+from pybuild.builder.oci.media import INDEXES
 from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.store.store import Store
 
@@ -33,7 +34,9 @@ def resolve(reference: str, platform: Platform, store: Store) -> Image:
     place = _place(reference)
     try:
         theirs = BlobStore(place.path)
-        image = read_image(theirs, _descriptor(place, theirs), platform)
+        descriptor = _descriptor(place, theirs)
+        # As in BuildKit, an image without an index is used for any platform, and a check warns.
+        image = read_image(theirs, descriptor, platform if descriptor.media_type in INDEXES else None)
         _copy(theirs, (image.manifest.config, image.descriptor), store)
     except (OciError, OSError) as error:
         raise BuildError(f"failed to load {reference}: {reason(error)}") from error

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from pybuild.builder.errors import PullFailed
 from pybuild.builder.oci.errors import OciError
+from pybuild.builder.oci.image import check_platform
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.registry.transfer.remote import TransferProgress
@@ -52,6 +53,8 @@ def pull(
             pinned, blobs = registry.resolve_all(reference.repository, target, store.blobs)
         else:
             found = registry.resolve(reference.repository, target, store.blobs, choice.platform)
+            if choice.platform is not None:
+                check_platform(found.image, choice.platform)
             pinned, blobs = found.pinned, found.image.manifest.layers
         fetched = _fetch(store, registry, reference, blobs, reporting)
     except OciError as error:

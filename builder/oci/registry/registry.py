@@ -99,6 +99,8 @@ class Registry:
     def resolve(self, repository: str, target: str, blobs: BlobStore, platform: Platform | None = None) -> Resolved:
         """Fetch the documents of the image that *target*, a tag or a digest, names, without its layers.
 
+        An image without an index may be for another *platform*.
+
         Raises:
             ImageNotFound: the registry does not have it, or not for this platform.
             InvalidImage, DigestMismatch, SizeMismatch: the documents are invalid, and were not stored.
@@ -115,7 +117,7 @@ class Registry:
             if manifest.config.size > DOCUMENT_LIMIT:
                 raise InvalidImage(f"config {manifest.config.digest} is larger than {DOCUMENT_LIMIT} bytes")
             fetch_blobs((remote,), (manifest.config,), blobs, no_progress, Stop())
-            return Resolved(pinned=pinned, image=read_image(blobs, descriptor, platform))
+            return Resolved(pinned=pinned, image=read_image(blobs, descriptor))
 
         return first_good(self._remotes(repository, by_digest=by_digest), at)
 

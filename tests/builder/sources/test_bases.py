@@ -84,6 +84,20 @@ def test_without_a_registry_it_is_said_which_platforms_the_store_has(
         bases.pin(NAME, parse_platform("s390x"), store, pull="missing")
 
 
+@pytest.mark.parametrize("pull", ["missing", "never"])
+def test_an_image_without_an_index_is_used_when_no_registry_has_a_better_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch, pull: str
+) -> None:
+    mine = tiny_image(store.blobs, {"f": b"mine"}, platform=AMD64)
+    store.layout.tag(NAME, mine.descriptor)
+    _serve(monkeypatch, RegistryError("no answer"))
+    assert bases.pin(NAME, ARM64, store, pull=pull).image.id == mine.id
+    by_digest = f"{NAME}@{mine.descriptor.digest}"
+    assert bases.pin(by_digest, ARM64, store, pull=pull).image.id == mine.id
+    with pytest.raises(PullFailed, match="no answer"):
+        bases.pin(NAME, ARM64, store, pull="always")
+
+
 def test_an_image_of_a_registry_for_another_platform_is_not_called_missing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
