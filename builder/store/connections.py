@@ -1,18 +1,82 @@
-"""Opening the file of the database in the ways that its disk permits."""
+"""Opening the file of the database in the ways that its disk permits, and reading its header without SQLite.
+
+Closing any descriptor of a file releases all locks that the process has on it (fcntl(2), "Record locks"), also those of
+SQLite. Another process then takes itself for the last user of the database, and deletes the log that this one still
+writes to: records are lost, or a query fails with "disk I/O error". So the header is not read while a connection of
+this process has the file open; whoever opened that has looked at it.
+"""
 
 import os
 import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from pybuild.builder.store.room import is_short
-from pybuild.builder.store.schema import check_owner, make, migrate
+from pybuild.builder.store.schema import APPLICATION, check_owner, make, migrate
 
 SAY_AFTER = 2.0
 """Seconds that SQLite itself waits for a lock of another process."""
 _ALONE = "PRAGMA locking_mode=EXCLUSIVE"
 """With exclusive locking, SQLite keeps the index of its log in its own memory, not in shared memory."""
+
+_MAGIC = b"SQLite format 3\0"
+_LENGTH = 100  # bytes: "The Database Header" of SQLite's file format
+_File = tuple[int, int]
+_open: Counter[_File | None] = Counter()
+"""The number of connections of this process, by the device and the inode of the file."""
+_turn = threading.Lock()
+"""Held while a connection is opened or closed, and while the header is read."""
+
+
+class CountedConnection:
+    """A connection of SQLite that is counted, as long as it is open. *path* is None for a database in memory."""
+
+    def __init__(self, path: Path | None, connect: Callable[[], sqlite3.Connection]) -> None:
+        with _turn:
+            self.sqlite = connect()
+            self._file = _file(path)
+            _open[self._file] += 1
+
+    def close(self) -> None:
+        """Close it. Raises sqlite3.Error when the log could not be written back; it is closed all the same."""
+        with _turn:
+            _open[self._file] -= 1
+            self.sqlite.close()
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether the file does not begin as a database of ours does. False for one that is empty or missing."""
+    with _turn:
+        file = _file(path)
+        if file is None or _open[file]:
+            return False
+        head = _head(path)
+    return bool(head) and (not head.startswith(_MAGIC) or _is_of_another(head, path))
+
+
+def _file(path: Path | None) -> _File | None:
+    try:
+        status = None if path is None else path.stat()
+    except FileNotFoundError:  # of a read-only store, whose database is in memory
+        return None
+    return status and (status.st_dev, status.st_ino)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LENGTH)
+
+
+def _is_of_another(head: bytes, path: Path) -> bool:
+    """Return whether the header names another program, or neither one nor a schema: both may still be in the log."""
+    version, application = head[60:64], int.from_bytes(head[68:72], "big")
+    if application:
+        return application != APPLICATION
+    return not any(version) and not os.path.exists(f"{path}-wal")
 
 
 def connect(path: Path, *settings: str) -> sqlite3.Connection:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybuild.builder.errors import StoreError
-from pybuild.builder.store.connections import SAY_AFTER, connect, in_memory
+from pybuild.builder.store.connections import SAY_AFTER, CountedConnection, connect, in_memory, is_foreign
 from pybuild.builder.store.room import is_short, no_room, not_writable
-from pybuild.builder.store.schema import APPLICATION, CACHES, ForeignDatabase
+from pybuild.builder.store.schema import CACHES, ForeignDatabase
 
 _R = TypeVar("_R")
 _PATIENCE = 60.0
@@ -30,8 +30,6 @@ _DAMAGED_EXACTLY = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IO
 _PERHAPS_FULL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _TABLE_MISSING = ("no such table", "no such column")
 _SMALL_LOG = ("PRAGMA wal_autocheckpoint=16",)
-_MAGIC = b"SQLite format 3\0"
-_HEADER = 100  # bytes: "The Database Header" of SQLite's file format
 
 
 def _ignore(_text: str) -> None:
@@ -44,7 +42,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: CountedConnection | None = None
         self._is_made_anew = False
         self._settings: tuple[str, ...] = ()
         self._ended = False
@@ -139,8 +137,8 @@ class Database:
             while True:
                 try:
                     if self._connection is None:
-                        self._connection = connect(self._path, *self._settings)
-                    return work(self._connection)
+                        self._connection = CountedConnection(self._path, lambda: connect(self._path, *self._settings))
+                    return work(self._connection.sqlite)
                 except ForeignDatabase:
                     self._replace("is not a database of pybuild")
                 except sqlite3.Error as error:
@@ -196,7 +194,7 @@ class Database:
         self.notice(f"{self._path} {what}: this command continues without it, and the next one moves it away")
 
     def _go_on_in_memory(self) -> None:
-        self._connection = in_memory()
+        self._connection = CountedConnection(None, in_memory)
         self._is_made_anew = True
 
     def _drop_connection(self) -> None:
@@ -224,22 +222,7 @@ def _all_or_nothing(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
 
 def is_suspect(path: Path) -> bool:
     """Return whether the database at *path* is suspect: found damaged by a process, or not ours by its header."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEADER)
-    except FileNotFoundError:
-        return False
-    if not head:
-        return False
-    return not head.startswith(_MAGIC) or _mark(path).exists() or _is_of_another(head, path)
-
-
-def _is_of_another(head: bytes, path: Path) -> bool:
-    """Return whether the header names another program, or neither one nor a schema: both may still be in the log."""
-    version, application = head[60:64], int.from_bytes(head[68:72], "big")
-    if application:
-        return application != APPLICATION
-    return not any(version) and not path.with_name(path.name + "-wal").exists()
+    return is_foreign(path) or (path.exists() and _mark(path).exists())
 
 
 def set_aside(path: Path) -> Path | None:
