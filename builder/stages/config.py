@@ -22,19 +22,11 @@ def split_env(pairs: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def with_env(config: ContainerConfig, name: str, value: str) -> ContainerConfig:
-    """Set a variable; one that exists keeps its place in the list."""
+def with_env(config: ContainerConfig, name: str, value: str, *, is_new: bool = False) -> ContainerConfig:
+    """Set a variable; one that exists keeps its place in the list. One that *is_new* is not looked for."""
     pair = f"{name}={value}"
-    if not _mentions(config.env, name):
-        return replace(config, env=(*config.env, pair))
-    kept = [pair if item.partition("=")[0] == name else item for item in config.env]
-    return replace(config, env=tuple(kept) if pair in kept else (*kept, pair))
-
-
-def _mentions(env: tuple[str, ...], name: str) -> bool:
-    """Return whether *name* may be in *env*: one search of the joined text, as there may be very many variables."""
-    text = "\0".join(("", *env, ""))
-    return f"\0{name}=" in text or f"\0{name}\0" in text
+    kept = config.env if is_new else tuple(pair if item.partition("=")[0] == name else item for item in config.env)
+    return replace(config, env=kept if not is_new and pair in kept else (*kept, pair))
 
 
 def with_default_path(config: ContainerConfig) -> ContainerConfig:

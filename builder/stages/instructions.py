@@ -135,14 +135,15 @@ def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
 def _env(node: nodes.Env, state: StageState) -> None:
     pairs = _pairs("ENV", node.pairs, state)
     for name, value in pairs:
-        state.configure(rules.with_env(state.config, name, value))
+        # The scope has all variables of the config, and there may be thousands.
+        state.configure(rules.with_env(state.config, name, value, is_new=name not in state.scope))
         state.scope[name] = value
     state.record("ENV " + " ".join(f"{name}={value}" for name, value in pairs))
 
 
 def _label(node: nodes.Label, state: StageState) -> None:
     pairs = _pairs("LABEL", node.pairs, state)
-    state.configure(rules.with_labels(state.config, dict(pairs)))
+    state.labels.update(pairs)
     state.record("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
 
 

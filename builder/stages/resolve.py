@@ -113,7 +113,7 @@ class _Resolver:
             base_lines=self._lines(section.head),
             base_name=self._prefix(section, body)() + self._from(section),
             steps=tuple(state.steps),
-            config=written(self._labelled(state.image, section)),
+            config=written(self._labelled(state.finished(), section)),
         )
 
     def _from(self, section: Section) -> str:

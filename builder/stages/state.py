@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pybuild.builder.oci.model import ContainerConfig, History, ImageConfig
-from pybuild.builder.stages.config import split_env
+from pybuild.builder.stages.config import split_env, with_labels
 from pybuild.builder.stages.stages import Step
 from pybuild.builder.stages.windows import is_windows, posix_path
 from pybuild.grammar.nodes import Word
@@ -20,6 +20,7 @@ class StageState:
     """Config, scope and steps so far. One object per stage; a stage built on it starts from a `copy`."""
 
     image: ImageConfig
+    """The config so far, without *labels* and *entries*."""
     escape: str
     scope: dict[str, str] = field(default_factory=dict)
     """The variables for expansion and for RUN: ENV and ARG, of which the later one wins."""
@@ -27,6 +28,9 @@ class StageState:
     """The ARGs declared so far, for the history of RUN."""
     steps: list[Step] = field(default_factory=list)
     cmd_is_set: bool = False
+    # Apart from the config, which is copied by each change: there may be thousands of them.
+    labels: dict[str, str] = field(default_factory=dict)
+    entries: list[History] = field(default_factory=list)
 
     @classmethod
     def start(cls, image: ImageConfig, escape: str) -> "StageState":
@@ -37,7 +41,12 @@ class StageState:
         """Return the state in which a stage on top of this one begins."""
         # The ENV of the image applies again: an ARG overrides an earlier ENV in its own stage only.
         scope = self.scope | split_env(self.config.env)
-        return replace(self, scope=scope, arguments=dict(self.arguments), steps=[], cmd_is_set=False)
+        return StageState(self.finished(), self.escape, scope=scope, arguments=dict(self.arguments))
+
+    def finished(self) -> ImageConfig:
+        """Return the config of the image that all instructions so far make."""
+        config = with_labels(self.config, self.labels) if self.labels else self.config
+        return replace(self.image, config=config, history=(*self.image.history, *self.entries))
 
     @property
     def config(self) -> ContainerConfig:
@@ -58,8 +67,7 @@ class StageState:
 
     def record(self, text: str, *, layer: bool = False) -> None:
         """Add a history entry; its time is filled in when the image is assembled."""
-        entry = History(created_by=text, comment=COMMENT, empty_layer=not layer)
-        self.image = replace(self.image, history=(*self.image.history, entry))
+        self.entries.append(History(created_by=text, comment=COMMENT, empty_layer=not layer))
 
     def used_arguments(self) -> Mapping[str, str]:
         """Return the declared arguments that have a value, with the value that RUN sees."""

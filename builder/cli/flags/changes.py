@@ -23,7 +23,7 @@ def changed(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
     state = StageState.start(config, _ESCAPE)
     for change in changes:
         _apply(change, state)
-    return replace(config, config=state.config)
+    return replace(config, config=state.finished().config)
 
 
 def _apply(change: str, state: StageState) -> None:

@@ -33,7 +33,7 @@ def test_history_entries_carry_buildkits_comment_and_no_time():
     state = start()
     state.record("ENV a=1")
     state.record("RUN x", layer=True)
-    assert [(e.created_by, e.empty_layer, e.comment, e.created) for e in state.image.history] == [
+    assert [(e.created_by, e.empty_layer, e.comment, e.created) for e in state.finished().history] == [
         ("ENV a=1", True, COMMENT, ""),
         ("RUN x", False, COMMENT, ""),
     ]
@@ -44,3 +44,16 @@ def test_an_argument_is_used_with_the_value_that_it_has_by_now():
     state.arguments = {"b": "1", "a": "1"}
     state.scope = {"a": "2"}
     assert list(state.used_arguments().items()) == [("b", "1"), ("a", "2")]
+
+
+def test_a_finished_config_has_the_labels_and_entries_of_all_stages_below_sorted_by_name():
+    below = start()
+    below.labels.update(b="1", a="1")
+    below.record("LABEL b=1 a=1")
+    state = below.copy()
+    state.labels.update(b="2")
+    state.record("LABEL b=2")
+    finished = state.finished()
+    assert finished.config.labels == (("a", "1"), ("b", "2"))
+    assert [entry.created_by for entry in finished.history] == ["LABEL b=1 a=1", "LABEL b=2"]
+    assert below.finished().config.labels == (("a", "1"), ("b", "1"))
