@@ -11,6 +11,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PIDFD_SEND_SIGNAL = 424
 _FIELDS_BEFORE_START = 19
 """Of /proc/PID/stat, between the state and the start time."""
+_left: set[int] = set()
+"""The children of `leave` that have not been reaped."""
 
 
 def send_signal(pidfd: int, number: int) -> None:
@@ -41,6 +43,22 @@ def reap_children() -> list[tuple[int, int]]:
         if child == 0:
             return found
         found.append((child, status))
+
+
+def leave(child: int) -> None:
+    """Leave a *child* to itself, and reap the ones that were left before and have ended.
+
+    Otherwise a program that starts many containers would have a zombie of each until it ends.
+    """
+    for each in tuple(_left):
+        try:
+            _left.remove(each)
+            lives = os.waitpid(each, os.WNOHANG)[0] == 0
+        except (KeyError, ChildProcessError):  # another thread looks at it, or has waited for all children
+            continue
+        if lives:
+            _left.add(each)
+    _left.add(child)
 
 
 def number_of(pidfd: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pybuild.runtime.errors import RuntimeHostError, SandboxError
 from pybuild.runtime.kernel.passing import send
+from pybuild.runtime.kernel.pidfd import leave
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
@@ -60,12 +61,16 @@ def begin_monitor() -> socket.socket:
     ours, theirs = channel_pair()
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.posix_spawn(
-            f"/proc/self/fd/{interpreter()}",
-            child_argv(script=_BOOTSTRAP),
-            child_environment(),
-            file_actions=[(os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate((theirs.fileno(), null, null))],
-            setsid=True,
+        leave(
+            os.posix_spawn(
+                f"/proc/self/fd/{interpreter()}",
+                child_argv(script=_BOOTSTRAP),
+                child_environment(),
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate((theirs.fileno(), null, null))
+                ],
+                setsid=True,
+            )
         )
     except OSError as error:
         ours.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.passing import send, socket_pair
-from pybuild.runtime.kernel.pidfd import has_ended
+from pybuild.runtime.kernel.pidfd import has_ended, leave
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 from pybuild.runtime.shared_networks.sharing import NetworkEnded, Use
 from pybuild.runtime.values import frozen
@@ -80,11 +80,13 @@ def _spawn(channel: int) -> None:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         actions = [(os.POSIX_SPAWN_DUP2, channel, 0), *((os.POSIX_SPAWN_DUP2, null, stream) for stream in (1, 2))]
-        os.posix_spawn(
-            f"/proc/self/fd/{interpreter()}",
-            child_argv(script=_FORWARDER),
-            child_environment(),
-            file_actions=actions,
+        leave(
+            os.posix_spawn(
+                f"/proc/self/fd/{interpreter()}",
+                child_argv(script=_FORWARDER),
+                child_environment(),
+                file_actions=actions,
+            )
         )
     finally:
         os.close(null)

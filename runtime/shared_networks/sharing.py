@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable
-from pybuild.runtime.kernel.pidfd import boot_id, has_ended, open_process
+from pybuild.runtime.kernel.pidfd import boot_id, has_ended, leave, open_process
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, PR_SET_PDEATHSIG, prctl, setns
 from pybuild.runtime.paths.filelock import exclusive
 from pybuild.runtime.paths.replacing import replace_file
@@ -186,11 +186,13 @@ def _started(directory: Path, users: int) -> Holder:
             null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
             streams = (theirs.fileno(), users, null)
             try:
-                os.posix_spawn(
-                    f"/proc/self/fd/{interpreter()}",
-                    child_argv(script=_HOLDER),
-                    child_environment(),
-                    file_actions=[(os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate(streams)],
+                leave(
+                    os.posix_spawn(
+                        f"/proc/self/fd/{interpreter()}",
+                        child_argv(script=_HOLDER),
+                        child_environment(),
+                        file_actions=[(os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate(streams)],
+                    )
                 )
             finally:
                 os.close(null)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from pybuild.runtime.kernel.pidfd import has_ended, number_of, open_process, send_signal, start_time
+from pybuild.runtime.kernel.pidfd import has_ended, leave, number_of, open_process, send_signal, start_time
 
 
 def test_a_process_is_its_number_and_its_start() -> None:
@@ -23,3 +23,17 @@ def test_a_process_is_its_number_and_its_start() -> None:
             send_signal(pidfd, signal.SIGKILL)
         os.close(pidfd)
         assert (start_time(child.pid), open_process(child.pid, started)) == (0, None)
+
+
+def test_children_that_were_left_are_reaped_by_the_next_one() -> None:
+    ended, living = (os.posix_spawn("/bin/sleep", ["sleep", seconds], {}) for seconds in ("0", "60"))
+    for child in (ended, living):
+        leave(child)
+    try:
+        os.waitid(os.P_PID, ended, os.WEXITED | os.WNOWAIT)
+        leave(os.posix_spawn("/bin/true", ["true"], {}))
+        with pytest.raises(ChildProcessError):
+            os.waitpid(ended, os.WNOHANG)
+        assert os.waitpid(living, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(living, signal.SIGKILL)
