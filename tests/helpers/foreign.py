@@ -115,6 +115,8 @@ class Workshop:
         exported = self.directory / "docker-export.tar"
         with exported.open("wb") as stream:
             self.docker.command("export", container, stdout=stream)
+        # Other tests list the containers of this Docker.
+        self.docker.command("rm", container)
         archive = self.docker.save("changed", self.directory / "docker.tar")
         return Foreign(place=archive, tree=trees.read_tar(exported), lossy=True)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.directory import Containers, StoredContainer, held
+from pybuild.builder.containers.directory import Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.oci.digest import Digest
@@ -70,9 +70,9 @@ def test_a_kill_leaves_nothing_that_stays(containers: Containers) -> None:
 
 def test_one_that_is_removed_while_another_waits_is_gone(containers: Containers) -> None:
     one = add(containers, "one")
-    with held(one):
+    with locked(one):
         containers.remove(one)
-    with pytest.raises(NoSuchContainer), held(one):
+    with pytest.raises(NoSuchContainer), locked(one):
         pass
     assert containers.all() == []
     assert add(containers, "one").name == "one"

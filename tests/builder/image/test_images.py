@@ -12,7 +12,7 @@ from pybuild.builder.oci.validate import validate
 from pybuild.builder.outputs.docker import DockerOutput
 from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.platforms import parse_platform
-from pybuild.builder.progress import StepStarted
+from pybuild.builder.progress import StepStarted, Warned
 from pybuild.builder.request import Annotation, Request
 from pybuild.builder.store.store import open_store
 from tests.helpers.contexts import write_context
@@ -124,11 +124,21 @@ def test_annotations_go_to_the_manifest_of_their_platform_and_to_the_index(store
 
 
 @pytest.mark.parametrize("platform", [{"platforms": BOTH}, {"platform": "linux/arm64"}])
-def test_a_base_for_another_platform_is_not_used(store, context, fake, platform):
-    store.layout.tag(BASE, tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64).descriptor)
+def test_an_index_without_the_platform_is_not_used(store, context, fake, platform):
+    only = tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64)
+    store.layout.tag(BASE, tiny_index(store.blobs, only))
     with pytest.raises(PullFailed, match="in the store is for linux/amd64, not for linux/arm64") as caught:
         build(Request.of(context=context, pull="never", **platform), store)
     assert (caught.value.location, "--platform=linux/amd64" in caught.value.hint) == ("Dockerfile:3:6", True)
+
+
+def test_an_image_without_an_index_is_used_for_another_platform_and_a_warning_says_so(store, context, fake):
+    store.layout.tag(BASE, tiny_image(store.blobs, {"arch": b"amd64"}, platform=AMD64).descriptor)
+    seen = []
+    outcome = build(Request.of(context=context, pull="never", platform="linux/arm64"), store, seen.append)
+    assert read_image(store.blobs, outcome.descriptor).config.architecture == "arm64"
+    warned = [event.message for event in seen if isinstance(event, Warned)]
+    assert any("InvalidBaseImagePlatform" in message for message in warned), warned
 
 
 def test_the_base_of_a_stage_of_the_build_platform_need_not_be_for_the_others(store, tmp_path, fake):

@@ -74,7 +74,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(pen: Shop) -> None:
         (("-w", "relative"), "needs to be an absolute path"),
         (("--stop-signal", "NOPE"), "invalid signal: NOPE"),
         (("--mount", "type=bind,source=/no/such,target=/x"), "bind source path does not exist: /no/such"),
-        (("--log-opt", "labels=x"), "unknown log opt"),
+        (("--log-opt", "nonsense=x"), "unknown log opt"),
     ):
         result = pen.run("create", *words, "box")
         # Docker's client refuses --ip, its daemon the rest.
