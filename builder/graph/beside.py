@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # these are a part of what is imported while the other proces
 class GraphProcess:
     """Makes the plans of a build, in another process where that saves time. A context manager, which ends it."""
 
+    was_started = False
+    """Whether this program has had one. Its next build imports networkx here, which then serves all later ones."""
+
     def __init__(self) -> None:
         self._channel: socket.socket | None = None
         self._child = self._pidfd = -1
@@ -48,6 +51,7 @@ class GraphProcess:
                 _serve(ours, theirs)
             finally:
                 os._exit(1)
+        GraphProcess.was_started = True
         self._channel = ours
         theirs.close()
         with suppress(OSError):  # Linux before 5.3, which has no pidfd: the process ends a moment later, by itself
@@ -86,7 +90,7 @@ class GraphProcess:
 
 def _saves_time() -> bool:
     """Return whether a second processor can import networkx, and this process may be forked: it has one thread."""
-    if "networkx" in sys.modules or len(os.sched_getaffinity(0)) == 1:
+    if GraphProcess.was_started or "networkx" in sys.modules or len(os.sched_getaffinity(0)) == 1:
         return False
     # Threads that Python does not know count, too: a lock that one of them holds is never released in a fork.
     return len(os.listdir("/proc/self/task")) == 1

@@ -38,9 +38,11 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "_saves_time", lambda: True)
 
 
-def built(tmp_path: Path, text: str, progress: str, cpus: set[int] | None = None) -> dict[str, object]:
+def built(
+    tmp_path: Path, text: str, progress: str, cpus: set[int] | None = None, program: str = PROGRAM
+) -> dict[str, object]:
     (tmp_path / "Dockerfile").write_text(text)
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "store"), str(tmp_path), progress]
+    command = [sys.executable, "-c", program, str(tmp_path / "store"), str(tmp_path), progress]
     pin = None if cpus is None else lambda: os.sched_setaffinity(0, cpus)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, preexec_fn=pin)
     report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
@@ -129,9 +131,11 @@ def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(sys.modules, "networkx")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
     monkeypatch.setattr(os, "listdir", lambda _path: ["1"])
+    monkeypatch.setattr(GraphProcess, "was_started", False)
     assert beside._saves_time()
     monkeypatch.undo()
     monkeypatch.delitem(sys.modules, "networkx")
+    monkeypatch.setattr(GraphProcess, "was_started", False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
     end = threading.Event()
     thread = threading.Thread(target=end.wait)
@@ -157,4 +161,13 @@ def test_a_build_that_fails_leaves_no_process(tmp_path: Path) -> None:
 
 def test_with_one_processor_there_is_one_process(tmp_path: Path) -> None:
     report = built(tmp_path, "FROM scratch\nWORKDIR /a\n", "plain", one_of_two_cpus())
+    assert report == {"code": 0, "networkx": True, "lark": True, "left": None}
+
+
+def test_the_second_build_of_a_program_imports_networkx_itself(tmp_path: Path) -> None:
+    one_of_two_cpus()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "Dockerfile").write_text("FROM scratch\nWORKDIR /b\n")
+    first = f"run(['--root', sys.argv[1], 'build', '-q', {str(tmp_path / 'other')!r}])\ncode = run("
+    report = built(tmp_path, "FROM scratch\nWORKDIR /a\n", "plain", program=PROGRAM.replace("code = run(", first))
     assert report == {"code": 0, "networkx": True, "lark": True, "left": None}
