@@ -89,9 +89,7 @@ def host(tmp_path: Path) -> Iterator[Program]:
     with own_network():
         before = seen()
         yield program
-        left = program.run("ps", "-aq", "--no-trunc").stdout.split()
-        if left:
-            program.run("rm", "-fv", *left)
+        program.remove_containers()
         assert seen_once(before) == before
 
 

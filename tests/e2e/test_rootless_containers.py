@@ -34,9 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
 @pytest.fixture
 def user(home: OrdinaryUser) -> Iterator[OrdinaryUser]:
     yield home
-    left = home.run("ps", "-aq").stdout.split()
-    if left:
-        home.run("rm", "-fv", *left)
+    home.remove_containers()
     await_no_monitor(home)
     names = sorted(path.name for path in (home.directory / "store/containers").iterdir())
     assert [name for name in names if not name.startswith("tmp-")] == ["names"]

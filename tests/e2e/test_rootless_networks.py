@@ -34,9 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
 @pytest.fixture
 def user(home: OrdinaryUser) -> Iterator[OrdinaryUser]:
     yield home
-    left = home.run("ps", "-aq").stdout.split()
-    if left:
-        home.run("rm", "-fv", *left)
+    home.remove_containers()
     home.run("network", "prune", "-f")
     await_no_monitor(home)
     assert wait_until_no_process(str(home.directory)) == []

@@ -40,9 +40,7 @@ def host(tmp_path: Path) -> Iterator[Program]:
     with own_network():
         before = seen()
         yield program
-        left = program.run("ps", "-aq", "--no-trunc").stdout.split()
-        if left:
-            program.run("rm", "-fv", *left)
+        program.remove_containers()
         await_commands(program.store)
         assert seen_once(before) == before
 

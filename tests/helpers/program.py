@@ -109,6 +109,11 @@ class Program:
             errors="replace",
         )
 
+    def remove_containers(self) -> None:
+        """Remove all containers of the store, with their anonymous volumes."""
+        if left := self.run("ps", "-aq").stdout.split():
+            self.run("rm", "-fv", *left)
+
     def import_tar(self, tar: Path, name: str) -> None:
         """Make an image of one layer out of *tar*."""
         self.run("import", os.fspath(tar), name)

@@ -361,9 +361,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     for name, config in IMAGES.items():
         program.run("import", *config, str(bases.small()), name)
     yield program
-    left = program.run("ps", "-aq", "--no-trunc").stdout.split()
-    if left:
-        program.run("rm", "-fv", *left)
+    program.remove_containers()
 
 
 @pytest.fixture(scope="module")

@@ -235,9 +235,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with own_network():
         before = seen()
         yield program
-        left = program.run("ps", "-aq", "--no-trunc").stdout.split()
-        if left:
-            program.run("rm", "-fv", *left)
+        program.remove_containers()
         await_commands(program.store)
         assert seen_once(before) == before
 

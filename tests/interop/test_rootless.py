@@ -46,9 +46,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrdinaryUser]:
     for name, config in IMAGES.items():
         made.run("import", *config, str(made.seen(archive)), name)
     yield made
-    left = made.run("ps", "-aq", "--no-trunc").stdout.split()
-    if left:
-        made.run("rm", "-fv", *left)
+    made.remove_containers()
 
 
 @pytest.mark.parametrize(
