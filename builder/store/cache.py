@@ -68,6 +68,7 @@ def image_layers(image: "Image") -> Layers:
 
 _SAME_USE = 60  # seconds; a build soon after another one then writes nothing and does not wait for the disk
 _FORGOTTEN_AT_ONCE = 16
+# Records of long Dockerfiles are large: all of a store in memory were gigabytes.
 _READ_AT_ONCE = 64
 
 
@@ -131,6 +132,7 @@ class Cache:
     def touch(self, key: Digest) -> None:
         """Note that the record under *key* was used now, unless that was noted within the last minute."""
         now = time.time()
+        # NOT BETWEEN: a time in the future, from before the clock was set back, is corrected.
         statement = "UPDATE records SET used = ? WHERE key = ? AND used NOT BETWEEN ? AND ?"
         self._database.run(statement, (now, str(key), now - _SAME_USE, now))
 

@@ -107,6 +107,7 @@ def in_use(mount: StoredMount, store: Store) -> bool:
 def unused(mount: StoredMount, store: Store) -> Iterator[None]:
     """Lock steps out of a cache mount. Raises Cancelled when one uses it, or is about to."""
     with (
+        # In the order of a step, which takes the second lock while it holds the first (`execute.cache_mounts`).
         store.locks.exclusive(f"make {mount.name}", lambda: True),
         store.locks.exclusive(f"use {mount.name}", lambda: True),
     ):
@@ -116,6 +117,7 @@ def unused(mount: StoredMount, store: Store) -> Iterator[None]:
 def remove(mount: StoredMount) -> None:
     """Remove a cache mount atomically. The caller holds it `unused`."""
     aside = mount.directory.with_name(f"old-{mount.directory.name}-{secrets.token_hex(8)}")
+    # First: a name without a directory is swept, but a directory without a name would be listed by its hash.
     mount.directory.rename(aside)
     for suffix in (_NAME, _MAP):
         mount.directory.with_suffix(suffix).unlink(missing_ok=True)

@@ -98,6 +98,8 @@ def connect(path: Path, *settings: str) -> sqlite3.Connection:
 def _with_less(path: Path) -> sqlite3.Connection:
     """Open the database without shared memory, which a full disk and some file systems do not support."""
     if not is_short(path.parent):
+        # A database in WAL mode cannot be opened without shared memory, not even to leave that mode, unless the lock
+        # is exclusive from the first access on (sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
         return _prepared(path, _ALONE, "PRAGMA journal_mode=TRUNCATE")
     try:
         return _prepared(path, _ALONE)
@@ -114,12 +116,15 @@ def in_memory() -> sqlite3.Connection:
 
 
 def _prepared(path: Path, *settings: str) -> sqlite3.Connection:
+    # None: the module would begin transactions by itself. Threads share the connection under the lock of `Database`.
     connection = sqlite3.connect(path, timeout=SAY_AFTER, isolation_level=None, check_same_thread=False)
     try:
         if _ALONE in settings:
             connection.execute(_ALONE)
         # Checked before anything is changed: the file may belong to another program.
         check_owner(connection, path)
+        # With a log, NORMAL never leaves a damaged file. A loss of power may take the last rows: these can be made
+        # again.
         for setting in (*settings, "PRAGMA synchronous=NORMAL"):
             connection.execute(setting)
         migrate(connection, path)
@@ -141,6 +146,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
     if log.exists() and log.stat().st_size:
         # The log of a builder that was killed has the rest of the file.
         return _copied(path, log)
+    # Otherwise SQLite creates the files of the log even for reading (sqlite.org/wal.html, "Read-Only Databases").
     address = f"file:{quote(os.fspath(path))}?immutable=1"
     found = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     try:

@@ -24,11 +24,15 @@ from pybuild.builder.store.schema import CACHES, ForeignDatabase
 _R = TypeVar("_R")
 _PATIENCE = 60.0
 """Seconds to wait for a writer. No transaction of ours takes even one."""
+# SQLITE_PROTOCOL means a lock, too: in WAL mode another connection won the race for a transaction too often.
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# Reads beyond the end of the file or of a broken file system. Other I/O errors say nothing about the content.
 _DAMAGED_EXACTLY = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
+# READONLY is among them, because on a full disk the file may have been opened read-only (`connections`).
 _PERHAPS_FULL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _TABLE_MISSING = ("no such table", "no such column")
+# Pages of 4 KiB. The 1000 of SQLite's default are more than the reserve makes room for.
 _SMALL_LOG = ("PRAGMA wal_autocheckpoint=16",)
 
 
@@ -72,6 +76,7 @@ class Database:
 
     def run_all(self, first: str, values: Sequence[object], statement: str, rows: Iterable[Sequence[object]]) -> None:
         """Execute *first*, then *statement* for each of *rows*, in one transaction."""
+        # A retry reads them again, and they may come from a generator.
         kept = list(rows)
 
         def both(connection: sqlite3.Connection) -> None:
@@ -108,6 +113,7 @@ class Database:
             if not is_short(self._path.parent):
                 raise
             self.close()
+            # The log first, as in `set_aside`.
             for suffix in ("-wal", "-shm", ""):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             # A new file would need the space that is only about to be freed.
@@ -179,6 +185,7 @@ class Database:
                 f"{self._path}: another process has held the database for {_PATIENCE:.0f} seconds",
                 hint="another program than pybuild may have it open",
             )
+        # SQLite has waited for SAY_AFTER in each attempt, so this is true after the first one only.
         if waited < 2 * SAY_AFTER:
             self.notice(f"waiting for another process that holds {self._path}")
 

@@ -14,7 +14,8 @@ from pybuild.runtime.errors import kernel_reason
 _PARTS = ("locks", "tmp", "cache-mounts")
 _DATABASE = "pybuild.db"
 _MARKS = (_DATABASE, "locks")
-"""Directories that every store has, and image layouts of other programs do not."""
+"""Names that a store has, and image layouts of other programs do not."""
+# mkfs.ext4 creates it, and a store may be at the top of a file system of its own.
 _OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 _NOBODY = 65534
 """The owner of files that root writes to some network file systems."""
@@ -102,6 +103,7 @@ def _prepared(root: Path) -> bool:
     _make_private(root)
     if not known:
         Layout(root).begin()
+        # While the store is empty: later, a step would fail with the words of whatever it was writing.
         _need_links(root)
     for name in _PARTS:
         (root / name).mkdir(mode=0o700, exist_ok=True)
@@ -110,6 +112,7 @@ def _prepared(root: Path) -> bool:
 
 
 def _is_store(root: Path) -> bool:
+    # Either is enough: the database is created by the first query.
     return any((root / name).exists() for name in _MARKS)
 
 
@@ -157,6 +160,7 @@ def _make_private(root: Path) -> None:
     mode = stat.S_IMODE(root.stat().st_mode)
     if not mode & 0o077:
         return
+    # What counts is the effect: with the mount option "quiet", FAT ignores chmod without an error (mount(8)).
     with suppress(PermissionError):
         root.chmod(0o700)
     if stat.S_IMODE(root.stat().st_mode) & 0o077:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pybuild.builder.store.cache import BuiltLayer
 
 _NAME = re.compile(r"[a-z0-9]+:[0-9a-f]+\Z")
+# Four bytes: the nanoseconds of a second fit, and so does `builder.oci.tar.entry.AS_BELOW`.
 _TYPE = "I"
 
 
@@ -62,6 +63,7 @@ class LayerTimes:
         try:
             new.write_bytes(data)
             with suppress(FileExistsError):
+                # A rename would replace the set of a faster builder, after which that one has named trees.
                 os.link(new, path)
         finally:
             new.unlink(missing_ok=True)
@@ -70,6 +72,7 @@ class LayerTimes:
         """Return the nanoseconds of each entry of a layer; empty for one with whole seconds."""
         found = array(_TYPE)
         with suppress(FileNotFoundError):
+            # The file is not flushed when it is written, so a loss of power may have left any part of it.
             data = self._path(diff_id).read_bytes()
             found.frombytes(data[: len(data) - len(data) % found.itemsize])
         return found

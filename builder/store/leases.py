@@ -46,6 +46,7 @@ class Lease:
     def claim(self, name: str) -> None:
         """Claim *name*, the digest of a blob or the name of a snapshot."""
         with self._lock:
+            # Once a claim could not be written, the lock that `_fallback` has taken stands for all later ones.
             if not self._written or name in self._claimed:
                 return
             self._claimed.add(name)

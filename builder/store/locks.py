@@ -80,7 +80,8 @@ class Locks:
             yield
         finally:
             if handle is not None:
-                # Otherwise a store would collect a file for every step that ever ran.
+                # Otherwise a store would collect a file for every step that ever ran. While the lock is held: after
+                # that, the file may be locked by another process, and a third one would lock a new file.
                 if name != LASTING:
                     path.unlink(missing_ok=True)
                 os.close(handle)

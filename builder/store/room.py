@@ -43,6 +43,7 @@ def not_writable(root: Path, error: OSError | None = None) -> StoreError:
 def is_short(root: Path) -> bool:
     """Return whether the disk of the store, or the quota, has almost no free space or inodes."""
     status = os.statvfs(root)
+    # File systems that create inodes as needed, such as btrfs, report 0 of 0.
     few_inodes = status.f_files > 0 and status.f_favail < _FILES
     return few_inodes or disk_space(root)[1] < _SIZE or not _can_grow(root)
 
@@ -131,6 +132,7 @@ def make_reserve(root: Path) -> None:
 def _hold(path: Path) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        # A sparse file would occupy nothing.
         os.posix_fallocate(handle, 0, _SIZE)
     finally:
         os.close(handle)
@@ -139,6 +141,7 @@ def _hold(path: Path) -> None:
 def give_up_reserve(root: Path) -> bool:
     """Remove the reserve; return whether there was one."""
     found = False
+    # The last one first: `make_reserve` takes it for the sign that the reserve is complete.
     for number in reversed(range(_FILES)):
         with suppress(FileNotFoundError):
             os.unlink(root / "reserve" / str(number))

@@ -19,6 +19,7 @@ _TABLES = {
     "selections": (1, "key TEXT PRIMARY KEY, content TEXT NOT NULL"),
     "plans": (1, "key TEXT PRIMARY KEY, document TEXT NOT NULL, used REAL NOT NULL"),
     "downloads": (2, "url TEXT PRIMARY KEY, document TEXT NOT NULL"),
+    # The first column keeps its old name: another one would be a newer schema, which earlier versions refuse.
     "file_digests": (1, "folder TEXT PRIMARY KEY, digests BLOB NOT NULL"),
     "layers": (3, "diff_id TEXT PRIMARY KEY, number INTEGER NOT NULL"),
     "layer_paths": (
@@ -55,6 +56,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     if _found(connection) == (APPLICATION, VERSION):
         return
+    # Immediate: a transaction that begins as a reader fails when another process writes before its first change.
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Checked again: another process may have migrated it while this one waited.
@@ -105,6 +107,7 @@ def _make_tables(connection: sqlite3.Connection, version: int) -> None:
     for name, (since, columns) in _TABLES.items():
         if version < since:
             connection.execute(f"DROP TABLE IF EXISTS {name}")
+        # With row ids, a key of text would be a second B-tree beside that of the rows.
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) WITHOUT ROWID")
     connection.execute("REPLACE INTO written_by VALUES ('pybuild', ?)", (_own_version(),))
     connection.execute(f"PRAGMA application_id={APPLICATION}")

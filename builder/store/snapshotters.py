@@ -29,12 +29,14 @@ def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
         from pybuild.runtime.ownership.recording import use_table
 
         use_table(root / OWNERS)
+    # After a chroot alone nothing can be mounted, so there is nothing to try.
     if wanted == "copying" or (not wanted and is_chroot()):
         return CopyingSnapshotter(trees), ""
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         copies = trees.exists() and not overlays.exists()
         return (CopyingSnapshotter(trees) if copies else OverlaySnapshotter(overlays)), ""
     overlay = OverlaySnapshotter(overlays)
+    # Whoever asks for overlayfs gets the error of the mount instead of copies.
     refusal = _refusal(overlays) if not wanted else None
     if refusal is None:
         return overlay, ""

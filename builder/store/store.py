@@ -88,6 +88,7 @@ class Store:
                 credentials or certificates, which are for one registry.
             StoreError: it cannot be created, read, or kept private.
         """
+        # A Dockerfile is UTF-8: under another encoding of names its text would mean other files (`builder.utf8`).
         if sys.getfilesystemencoding() != "utf-8":
             from pybuild.builder.utf8 import need_utf8
 
@@ -120,7 +121,8 @@ class Store:
         """Return this store with a cache that consults *imported* on a miss; everything else is the same."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, cache=Cache(self.database, imported))
-        other.__dict__.pop("trees", None)  # which tells what the other one hears
+        # Made again when it is needed, since it sends its messages to the store that made it.
+        other.__dict__.pop("trees", None)
         return other
 
     def hear(self, listener: Callable[[str], None]) -> None:
@@ -154,6 +156,7 @@ class Store:
         tell_isolation(self)
         with storing(self.root):
             chosen, self._drawback = choose(self.root, os.environ.get("PYBUILD_SNAPSHOTTER", ""))
+        # The lease may have begun before there was a snapshotter to pass it to.
         chosen.begin_use(self._claims)
         return chosen
 
@@ -178,6 +181,7 @@ class Store:
         """Keep everything in the store from being collected while it is used. Raises StoreError when it is closed."""
         self.database.refuse_ended()
         with self._users_lock:
+            # One lease serves all threads of this process, and calls within each other.
             if self._users == 0:
                 lease = leases.using(self.locks, self.root / "locks", self._wait_for_removals)
                 self._claim(self._lease.enter_context(lease))
@@ -188,6 +192,7 @@ class Store:
             with self._users_lock:
                 self._users -= 1
                 if self._users == 0:
+                    # First, so that no thread writes to the file of a lease that has ended.
                     self._claim(_nothing)
                     self._lease.close()
 
@@ -197,6 +202,7 @@ class Store:
     def _claim(self, claim: Callable[[str], None]) -> None:
         self.blobs.claim = claim
         self._claims = claim
+        # Not the attribute: to compute it is to choose a snapshotter, which creates directories and probes overlayfs.
         if "snapshots" in self.__dict__:
             self.snapshots.begin_use(claim)
 
@@ -248,6 +254,7 @@ open_store = Store.open
 
 def _sweep(store: Store) -> None:
     """Remove leftovers of killed users of the store, except interrupted downloads, which can be resumed."""
+    # While the disk has room: XFS and btrfs create no name on a full one, and a removal needs this lock.
     store.locks.make_lasting()
     store.blobs.sweep(parts=False)
     store.locks.sweep()
@@ -259,6 +266,7 @@ def _sweep(store: Store) -> None:
 def _replace_database(store: Store) -> None:
     path = store.root / "pybuild.db"
     # Processes that use it now may still read its rows; it is moved away when there are none.
+    # Tried, not waited for: a later command can do it as well.
     with suppress(Cancelled), store.locks.exclusive(LASTING, lambda: True):
         target = None if leases.is_used(store.root / "locks") else set_aside(path)
         if target is not None:
