@@ -50,11 +50,13 @@ class GraphProcess:
             try:
                 _serve(ours, theirs)
             finally:
+                # Not sys.exit: exit handlers and the buffers of streams belong to the other process.
                 os._exit(1)
         GraphProcess.was_started = True
         self._channel = ours
         theirs.close()
         with suppress(OSError):  # Linux before 5.3, which has no pidfd: the process ends a moment later, by itself
+            # The program may reap its children itself, and then the number may be another process's.
             self._pidfd = os.pidfd_open(self._child)
 
     def plan(
@@ -98,12 +100,14 @@ def _saves_time() -> bool:
 
 def _serve(parents: socket.socket, channel: socket.socket) -> None:
     """Make graphs until the other process closes its end of *channel*, or is gone. Ends with an exception."""
+    # The handlers end the build of the other process. What that ignores, as under nohup, stays ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     # A collection could close a file of the other process, by a number that is that of another file here.
     gc.disable()
     parents.detach()
+    # A copy of a descriptor would hold the lock of its file (flock(2)), and keep a pipe open.
     os.closerange(3, channel.fileno())
     os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
     from pybuild.builder.graph.graph import plan

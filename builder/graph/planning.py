@@ -21,6 +21,7 @@ from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import replace
 
+# Raised whenever the same Dockerfile and request give another plan than before.
 _PLAN_FORMAT = 12
 
 
@@ -47,6 +48,7 @@ def plan_all(
     """
     keys = [codec.digest(_PLAN_FORMAT, definition, planning) for planning in images]
     plans: list[Plan | None] = [None] * len(images)
+    # With these, only the registry knows whether the pins of a plan still hold.
     if pull not in {"always", "newer"}:
         plans = [_remembered(key, planning.platform, remotes) for key, planning in zip(keys, images, strict=True)]
     made = [plan for plan in plans if plan is not None]

@@ -150,6 +150,7 @@ class _Solver:
 
             check_trees(self.plan, needed - self.independent)
             ops = [self.plan.vertices[index].op for index in needed]
+            # Another executor need not run commands here.
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
             self.in_use = {base for index in needed for base in self._trees_of(index)}
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
@@ -180,11 +181,13 @@ class _Solver:
         if isinstance(vertex.op, Base):
             self._pull(index, vertex.op)
             return
+        # No lock, because nothing is executed: its layer was found under its own key.
         if index in self.independent and self._cached(index):
             return
         with ExitStack() as stack:
             selected = self._selected(index, stack)
             self.keys.settle(index, tuple(item.content for item in selected))
+            # Builds on different bases make the same independent layer, so they wait for each other by its own key.
             lock = str(self.keys.own(index) or self.keys.keys[index])
             stack.enter_context(
                 self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(index)(_WAITING))
@@ -200,6 +203,7 @@ class _Solver:
             self._unpack_base(index, source)
         try:
             return self.contents.open(index, self.lookup.solved, self.keys.keys, stack)
+        # Not failures of this step: one that was reported, an interruption, and the need for another process.
         except (StepFailed, Cancelled, TreesNeeded):
             raise
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
@@ -248,6 +252,7 @@ class _Solver:
         from pybuild.builder.execute.turns import PACKING
 
         layers = self.lookup.base(op)
+        # setdefault is atomic, so all threads that need the base get the same lock.
         with self.unpacking.setdefault(base, threading.Lock()):
             # A step on the base may have made the tree of the base its own.
             if self.store.trees.count(self.lookup.solved.get(source) or layers) < len(layers):
