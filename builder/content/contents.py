@@ -42,6 +42,7 @@ class Contents:
         self._plan, self._store, self._sources = plan, store, sources
         self._context: dict[tuple[int, int], Selected] = {}
         self._memory = Memory()
+        # Held while digests are computed: what is remembered of a source is read, added to and written as a whole.
         self._lock = threading.Lock()
 
     def keep_only(self, indexes: set[int]) -> None:
@@ -77,6 +78,7 @@ class Contents:
             if isinstance(self._plan.vertices[source].op, Local):
                 if (index, number) not in self._context:
                     self.of_context(index, number)
+                # Taken out, because a copy releases the items of its groups while it writes them.
                 found.append(self._context.pop((index, number)))
                 continue
             if source not in trees:

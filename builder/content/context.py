@@ -52,8 +52,10 @@ class Sources:
             self._contexts[name] = SourceTree(
                 root=root,
                 ignore=_parsed(ignore_text(root, self._files) if name == MAIN else _of_context(root)),
+                # As in Docker: copies of files of a context have UID and GID 0 (Dockerfile reference, "COPY --chown").
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
+                # The inode as well: another directory may have been moved to the path since the last build.
                 id=f"{status.st_ino}:{os.path.abspath(path)}",
             )
         return self._contexts[name]

@@ -27,6 +27,7 @@ _LARGE = 1 << 20
 """Files from this size on are read ahead by threads."""
 TICK_NS = 20_000_000
 """Two ticks of the slowest usual clock (CONFIG_HZ=100): times of files advance only with each tick."""
+# Meanwhile the name may lead to a FIFO or a terminal: neither must block, or become the terminal of this process.
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _WORD = (1 << 64) - 1
@@ -69,6 +70,7 @@ class FileDigests:
         """Start reading the unknown large files among *items*, several at a time."""
         large = (item for item in items if item.stat.st_size >= _LARGE)
         wanted = [item for item in large if stat.S_ISREG(item.stat.st_mode) and not self._is_known(item)]
+        # A single one is read by this thread when its turn comes.
         if len(wanted) > 1:
             from pybuild.builder.content.large_files import ReadAhead
 
@@ -155,6 +157,7 @@ class FileDigests:
             yield piece
 
     def _open_directory(self, directory: str) -> int:
+        # Files come directory by directory, so a few open ones are enough for any context.
         if len(self._directories) >= 32:
             self._close_directories()
         handle = self._directories[directory] = self._source.root.open(directory, os.O_RDONLY | os.O_DIRECTORY)

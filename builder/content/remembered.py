@@ -13,6 +13,7 @@ from pybuild.builder.store.database import Database
 
 _SMALL_PART = 16
 """The row of all files is written again when more than this part of them were read since."""
+# The format of marshal may differ between versions of Python; another version does not find the row.
 _FORMAT = f"5 {sys.version_info.major}.{sys.version_info.minor}"
 
 

@@ -66,6 +66,7 @@ def _runs(items: Sequence[Item]) -> Iterator[Stretch]:
             if at > start:
                 yield Stretch(directory, start, at)
             directory, start = above, at
+        # Not hash(), which differs between processes: the boundaries are part of the digest of the content.
         if crc32(name.encode("utf-8", "surrogateescape")) % _LENGTH == 0 or not name:
             yield Stretch(directory, start, at + 1)
             start = at + 1

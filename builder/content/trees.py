@@ -183,6 +183,7 @@ def _layer_number(
 
 def _indexed(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
     """Create the index of a layer and return its number."""
+    # 60 bits of the digest fit into SQLite's signed 64, and no two processes need to agree on a counter.
     number = int(layer.diff_id.hex[-15:], 16)
     database.run_all(
         "REPLACE INTO layers VALUES (?, ?)",
