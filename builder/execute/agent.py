@@ -53,6 +53,7 @@ def agent_socket(agent: Path, mount: SshMount, directory: Path) -> Iterator[Path
 
 @contextmanager
 def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    # `shutdown` takes up to one interval, and each step with an agent would wait for the default of half a second.
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -58,6 +58,7 @@ def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
             directory = _made(name, mount, work)
         else:
             directory = present_mount(name, work.store) or _made(name, mount, work)
+        # After a chroot alone, `reserve` has taken this lock, for this step only.
         if not is_chroot():
             stack.enter_context(work.store.locks.shared(f"use {name}", work.cancel.is_set))
         note_use(name, work.store)

@@ -233,7 +233,7 @@ class _Copier:
         entry = entry_of(path, status, linkname=link, owner=owner)
         if entry is None:
             return None
-        if self.mode is not None and not is_link:
+        if self.mode is not None and not is_link:  # symlinks have no mode on Linux
             entry = entry._replace(mode=self.mode(entry.mode, entry.kind is EntryKind.DIRECTORY))
         return entry if source else entry.at(self.writer.now_ns)
 

@@ -29,6 +29,7 @@ def owner_of(text: str, work: Work) -> tuple[int, int]:
     numbers = _NUMBERS.match(text)
     if numbers is not None:
         uid = int(numbers[1])
+        # As in Docker, a UID alone is the GID as well (Dockerfile reference, "COPY --chown").
         gid = int(numbers[2]) if numbers[2] else uid
         if max(uid, gid) > _LAST_ID:
             raise BuildError(f"{text}: user and group ids go up to {_LAST_ID}")

@@ -85,6 +85,7 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
     try:
         with ExitStack() as stack:
             secrets = find_secrets(op, work.job.execution)
+            # Of two with one name the later one counts. Proxies win over ENV, as in BuildKit.
             env = (*op.env, *op.proxies, *agent_env(op), *secrets.env)
             spec = Spec(
                 root=snapshots.root(active),
@@ -97,6 +98,7 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
                 insecure=op.security == "insecure",
             )
             status = _sandboxed(with_rights(spec, work.job.execution.rights), work, secrets.values)
+        # Before the status, which then is only that of the kill.
         if work.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):
