@@ -28,7 +28,7 @@ _TEMP_PREFIX = "blob-"
 _RETIRED_PREFIX = "blob-gone-"
 _PARTS_PREFIX = "blob-part-"
 _WRITE_BACK = 8 << 20  # between two requests: few system calls, and little left for the fsync at the end
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a layout from elsewhere may have a FIFO there
 
 
 class BlobStore:
@@ -234,7 +234,7 @@ class BlobWriter:
         digest = Digest(self._algorithm, self._hash.hexdigest())
         if expected not in {None, digest}:
             raise DigestMismatch(f"content of {expected} has the digest {digest}")
-        self._claim(str(digest))
+        self._claim(str(digest))  # before it has its name, so that no removal takes it in between
         os.fsync(self._fd)
         self._publish(digest)
         return digest, self.size
@@ -256,7 +256,7 @@ class BlobWriter:
         except FileNotFoundError:
             directory.mkdir(parents=True, exist_ok=True)
             os.rename(self._path, directory / digest.hex)
-            _flush_directory(directory.parent)
+            _flush_directory(directory.parent)  # the directories are new as well
             _flush_directory(self._root)
         os.close(self._fd)
         self._fd = -1

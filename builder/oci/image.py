@@ -60,6 +60,7 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
         kind = manifest.artifact_type or manifest.config.media_type
         raise InvalidImage(f"{chosen.digest} is not an image but an artifact of the type {kind!r}")
     config = ImageConfig.from_json(blobs.read(manifest.config), f"config {manifest.config.digest}")
+    # They are opened later, and no removal may take them until then.
     for layer in manifest.layers:
         blobs.claim(str(layer.digest))
     if len(config.diff_ids) != len(manifest.layers):

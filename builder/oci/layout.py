@@ -115,6 +115,7 @@ class Layout:
         # Unlinked, then created exclusively: in a directory that others can write to it may be a symlink.
         new.unlink(missing_ok=True)
         with new.open("xb") as file:
+            # Whatever the umask: an exported layout is for everyone, and that of a store is in a private directory.
             os.fchmod(file.fileno(), 0o644)
             file.write(content)
             file.flush()
@@ -142,6 +143,7 @@ def read_index(directory: Path) -> bytes | None:
         InvalidImage: it is not a regular file, or too long.
     """
     try:
+        # A FIFO in its place must not block.
         fd = os.open(directory / "index.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None

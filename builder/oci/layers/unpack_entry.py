@@ -65,7 +65,7 @@ class Unpacker:
             self._add(entry, data)
         except (OSError, UnsafePathError) as error:
             if isinstance(error, OSError) and error.errno == errno.EINVAL:
-                check_owner(entry.uid, entry.gid, f"/{entry.path}")
+                check_owner(entry.uid, entry.gid, f"/{entry.path}")  # chown(2) to an id without a mapping
             raise _blame(error, entry.path) from error
 
     def finish(self) -> None:

@@ -175,6 +175,7 @@ class UnpackTree:
         """Create a directory in *here*, with mode 0755, owned by root. Raises FileExistsError when *name* exists."""
         if name.startswith(".wh."):
             raise LayerError(f"{join(here, name)!r} cannot be the name of a directory in a layer")
+        # For nobody else until it has its owner; files have the mode 0600 until then.
         os.mkdir(name, 0o700, dir_fd=self.fd(here))
         self.cover(here, name)
         directory = self._add(here, name)

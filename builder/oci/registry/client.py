@@ -23,6 +23,7 @@ from pybuild.builder.oci.registry.wire.retry import RETRIED_STATUS
 _RENEWALS = 3
 """How often a request renews its token: of many that share one, the last may get it when it has expired again."""
 
+# The only form that a registry may send (distribution-spec, "Warnings").
 _WARNING = '299 - "'
 
 

@@ -37,13 +37,13 @@ from pybuild.builder.oci.registry.wire.http import Reply, Timing
 from pybuild.builder.oci.registry.wire.origin import Origin, joined
 from pybuild.builder.oci.registry.wire.retry import Retry
 
+# distribution-spec, "Pulling manifests": the form of <name>.
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
 # RFC 8288: other parameters may precede and follow the relation.
 _NEXT = re.compile(r"""<([^<>]*)>[^<>,]*?;\s*rel\s*=\s*["']?next["']?\s*(?:[,;]|\Z)""", re.IGNORECASE)
-_PAGES = 1000
-"""A registry could link pages without end."""
-_MIRROR_ATTEMPTS = 2
+_PAGES = 1000  # a registry could link pages without end
+_MIRROR_ATTEMPTS = 2  # the registry itself is asked after them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

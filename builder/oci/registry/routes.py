@@ -45,6 +45,7 @@ class Routes:
         self, origins: tuple[Origin, ...], tls: Callable[[Origin], Tls], timing: Timing, insecure: "Insecure"
     ) -> None:
         self._origins, self._tls, self._insecure = origins, tls, insecure
+        # The registry may be at any address that the user names; servers that it names are checked by `trust`.
         self._own = Transport(self._tls_for, timing, self._note_peer)
         self._others = Transport(self._tls_for, timing, self._check_peer)
         # Only a registry that may use plain http has several origins.

@@ -9,6 +9,7 @@ from pybuild.builder.oci.fields import parse_object
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.registry.registry import Registry, page_of
 
+# Docker's client searches there as well: the index of Docker Hub is another host than its registry.
 HUB, _HUB_SEARCH = "docker.io", "https://index.docker.io"
 _PAGE, _PAGES = 1000, 100
 

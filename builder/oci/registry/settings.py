@@ -34,6 +34,7 @@ class Settings:
     def places(self, registry: str, repository: str, *, by_digest: bool) -> tuple[MirrorPlace, ...]:
         """Return the places to look for an image, in order. Raises RegistryError when the registry is blocked."""
         found = places(self.configuration.entries, registry, repository, by_digest=by_digest)
+        # --tls-verify=false is about the registry that the user names, not about its mirrors.
         if self.verify:
             return found
         return (*found[:-1], replace(found[-1], insecure=True))
@@ -45,6 +46,7 @@ class Settings:
             return (plain,)
         if place.insecure:
             return (encrypted, plain)
+        # On loopback a registry speaks plain http, unless somebody has configured certificates for it.
         if encrypted.is_loopback and self._certificates(encrypted) is not None:
             return (encrypted,)
         return (registry_origin(place.registry),)

@@ -36,12 +36,14 @@ def checked(size: int, stored: int, segments: Segments) -> SparseMap:
 
 def read_gnu(source: BufferedSource, header: bytes, stored: int, limit: int) -> SparseMap:
     """Read the map of an old GNU sparse *header* and the blocks that continue it."""
+    # Four pairs, then whether blocks follow, then the size of the file (GNU tar manual, "struct oldgnu_header").
     segments = _gnu_segments(header[386:482])
     more = header[482]
     while more:
         block = source.take(BLOCK)
         if len(block) < BLOCK:
             raise LayerError("the archive ends in the middle of a sparse map")
+        # 21 pairs, then whether another block follows ("struct sparse_header").
         segments += _gnu_segments(block[:504])
         _check_count(len(segments), limit)
         more = block[504]

@@ -172,6 +172,7 @@ def _decode(entry: Fields) -> Credentials | None:
             plain = base64.b64decode(auth, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise entry.error("auth", "expected base64 of name:password") from None
+        # Docker's client removes NUL bytes at the end of the password, too.
         username, _, password = plain.rstrip("\0").partition(":")
     found = Credentials(username, password, identity, registry_token)
     return found if found.header() or identity or registry_token else None

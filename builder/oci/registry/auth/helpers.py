@@ -98,6 +98,7 @@ class Helper:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self.env,
+                # A process group of its own, which can be killed as a whole.
                 start_new_session=True,
             )
         except OSError as error:

@@ -46,6 +46,7 @@ def note_referrer(remote: Remote, descriptor: Descriptor, blobs: BlobStore, answ
         annotations=manifest.annotations,
         artifact_type=manifest.artifact_type or manifest.config.media_type,
     )
+    # Of two pushes at once one may overwrite the entry of the other; the specification has no lock for this tag.
     raw = replace(index, manifests=(*index.manifests, entry)).to_json()
     listed = Descriptor(media_type=media.OCI_INDEX, digest=Digest.of(raw), size=len(raw))
     put_document(remote, _tag(subject.digest), listed, raw)

@@ -213,6 +213,7 @@ class Upload:
     def _patch(self, session: _Session, file: BinaryIO) -> None:
         size = min(max(self._chunk, self._least), self._wanted.size - session.offset)
         end = session.offset + size
+        # Without the unit that RFC 9110 has (distribution-spec, "Pushing a blob in chunks").
         headers = {**_TYPE, "Content-Range": f"{session.offset}-{end - 1}"}
         body = self._body(file, session.offset, size)
         with self._remote.change("PATCH", session.url, body=body, headers=headers, expected=_TAKEN) as reply:
@@ -254,6 +255,7 @@ class Upload:
         """Raise the error for a status other than success."""
         if error.status in _GONE or error.code in _GONE_CODES:
             raise _Lost(str(error), status=error.status) from error
+        # Mostly the limit of a proxy in front, which does not say what it is (nginx: client_max_body_size).
         if error.status == _TOO_LARGE:
             before = self._chunk or self._wanted.size
             self._chunk = min(CHUNK, max(before // 2, self._least))

@@ -103,6 +103,7 @@ class Reply:
         if self.headers.get("Content-Encoding", "").strip().lower() not in {"gzip", "x-gzip"}:
             return bytes(body)
         try:
+            # 31: a window of 15 bits, and 16 for a gzip header (zlib.decompress in Python's documentation).
             plain = zlib.decompressobj(31).decompress(bytes(body), limit + 1)
         except zlib.error as error:
             raise RegistryUnavailable(f"{self.origin}: the answer is damaged: {error}") from error
@@ -240,6 +241,7 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context()
     system = ssl.get_default_verify_paths()
     if not system.cafile and not system.capath:
+        # This host has no authorities, as in many small containers: those that come with requests are used.
         context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
     try:
