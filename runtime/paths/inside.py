@@ -2,6 +2,7 @@
 
 import os
 from errno import EAGAIN
+from stat import S_IMODE
 
 from pybuild.runtime.kernel import syscalls
 
@@ -21,6 +22,26 @@ def open_inside(root: int, path: bytes, flags: int = os.O_PATH) -> int:
             # of the result.
             continue
     raise OSError(EAGAIN, os.strerror(EAGAIN), path)
+
+
+def make_directory(parent: int, name: str | bytes) -> int:
+    """Return an O_PATH descriptor of the directory *name* in *parent*; a missing one is made, of mode 0755."""
+    try:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    except FileExistsError:  # not by contextlib.suppress, whose import costs the child a millisecond
+        return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    made = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    undo_umask(made, 0o755)
+    return made
+
+
+def undo_umask(fd: int, mode: int) -> None:
+    """Give the new file of an O_PATH descriptor the bits of *mode* that the umask of this process has removed.
+
+    What is made for a step must not depend on the umask of the user, or of a monitor, which is 077.
+    """
+    # fchmod(2) refuses O_PATH descriptors. A set-group-ID bit that a directory has from the one above it stays.
+    os.chmod(b"/proc/self/fd/%d" % fd, S_IMODE(os.fstat(fd).st_mode) | mode)
 
 
 def make_directory_inside(root: int, path: bytes, uid: int, gid: int) -> int:

@@ -17,9 +17,9 @@ from pybuild.runtime.kernel.syscalls import (
     sethostname,
     unshare,
 )
+from pybuild.runtime.paths.inside import make_directory
 from pybuild.runtime.sandbox.inside.mounts import OverlayRoot
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
-from pybuild.runtime.sandbox.inside.stubs import make_directory
 
 ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
 """A filter of one instruction, which allows every call."""

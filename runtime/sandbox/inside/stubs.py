@@ -16,7 +16,7 @@ from pybuild.runtime.kernel.syscalls import (
     RESOLVE_NO_SYMLINKS,
     openat2,
 )
-from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.paths.inside import make_directory, open_inside, undo_umask
 from pybuild.runtime.wire import Operation
 
 _NO_STUB_ANY_MORE = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
@@ -116,13 +116,15 @@ class Stubs:
         """
         if name in {b"", b".", b".."}:
             raise OSError(ENOENT, os.strerror(ENOENT), name)
-        before = os.fstat(parent)
+        before, mode = os.fstat(parent), 0o755 if directory else 0o644
         if directory:
-            os.mkdir(name, 0o755, dir_fd=parent)
+            os.mkdir(name, mode, dir_fd=parent)
         else:
-            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent))
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=parent))
         self._made.append(Stub(os.dup(parent), name, before))
-        return os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+        made = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+        undo_umask(made, mode)
+        return made
 
     def _make(self, root: int, path: bytes, directory: bool, links: int) -> int:
         above, _, name = path.rstrip(b"/").rpartition(b"/")
@@ -237,12 +239,3 @@ def _plant_one(directory: int, path: bytes, is_directory: bool) -> None:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=current))
     finally:
         os.close(current)
-
-
-def make_directory(parent: int, name: str | bytes) -> int:
-    """Return an O_PATH descriptor of the directory *name* in *parent*; a missing one is made."""
-    try:
-        os.mkdir(name, 0o755, dir_fd=parent)
-    except FileExistsError:  # not by contextlib.suppress, whose import costs the child a millisecond
-        return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)

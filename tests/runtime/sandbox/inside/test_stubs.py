@@ -228,3 +228,26 @@ def test_a_mount_point_that_the_image_has_taken_is_left_to_it(root: Path) -> Non
     (root / "b").rmdir()
     stubs.remove()
     assert listed(root) == ["a", "a/file"]
+
+
+def test_mount_points_and_the_directories_above_them_have_their_modes_whatever_the_umask(
+    root: Path, tmp_path: Path
+) -> None:
+    (root / "shared").mkdir()
+    os.chmod(root / "shared", 0o2775)  # what is made in it has the set-group-ID bit, too
+    (tmp_path / "layer").mkdir()
+    before = os.umask(0o077)
+    try:
+        made = make(root, "/above/mount", "/shared/mount")
+        file = make(root, "/above/file", directory=False)
+        layer = opened(tmp_path / "layer")
+        Stubs().plant(layer, ((b"/above/mount", True), (b"/above/file", False)), b"")
+        os.close(layer)
+    finally:
+        os.umask(before)
+    paths = ("above", "above/mount", "shared/mount", "above/file")
+    assert [oct((root / path).stat().st_mode & 0o7777) for path in paths] == ["0o755", "0o755", "0o2755", "0o644"]
+    planted = [(tmp_path / "layer" / path).stat().st_mode & 0o7777 for path in ("above", "above/mount")]
+    assert planted == [0o755, 0o755]
+    for stubs in (file, made):
+        stubs.remove()
