@@ -130,6 +130,7 @@ def ports(words: Iterable[str]) -> tuple[str, ...]:
 def _ports(word: str) -> list[str]:
     spec, _, protocol = word.partition("/")
     protocol = (protocol or "tcp").lower()
+    # Docker reads a port as it reads -p: an address and a port of the host may stand before it, and mean nothing here.
     container = spec.rpartition(":")[2]
     if not container:
         raise ResolveError(f"no port specified: {word}<empty>")
@@ -153,6 +154,7 @@ _SIGNALS = set(
 def check_signal(text: str) -> str:
     """Return *text* when it names a signal by number or name. Raises ResolveError otherwise."""
     name = text.upper().removeprefix("SIG")
+    # The names of Docker's table, which are those of "kill -l".
     realtime = re.fullmatch(r"RT(MIN\+(\d|1[0-5])|MAX-(\d|1[0-4]))", name)
     is_number = text.isascii() and text.isdigit()
     if not (0 < int(text[:9]) <= 64 if is_number else name in _SIGNALS or realtime):

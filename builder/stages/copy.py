@@ -78,6 +78,7 @@ class _Sources:
             return Pick(path=path, input=self._number(self.resolve(node.from_)))
         if node.checksum is not None:
             raise ResolveError("checksum requires HTTP(S) or Git sources", span=node.checksum.span)
+        # Local archives are unpacked by default, those of the web on request (Dockerfile reference, "ADD --unpack").
         return Pick(path=path, input=self._number(self.resolve(None)), unpack=node.unpack is not False)
 
     def _remote(self, source: address.RemoteSource, item: nodes.Word) -> Pick:
@@ -130,4 +131,5 @@ def _history(node: nodes.Copy | nodes.Add, op: Copy, sources: list[str], target:
     words += ["--parents"] if op.parents else []
     words += [f"--chown={op.chown}"] if op.chown else []
     words += [f"--chmod={op.chmod}"] if op.chmod else []
+    # BuildKit marks the instructions that make a layer in this way.
     return " ".join([*words, *sources, target, "# buildkit"])

@@ -16,6 +16,7 @@ BUILD_ARGUMENT = "BUILDKIT_SYNTAX"
 """The build argument that overrides the directive."""
 
 _OURS = "dockerfile.v0"
+# The second one is what BuildKit's developers publish before a release.
 _NAMES = frozenset({"dockerfile", "dockerfile-upstream"})
 _HINT = f"if it is an ordinary Dockerfile, build with --build-arg {BUILD_ARGUMENT}={_OURS}"
 

@@ -105,6 +105,7 @@ def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> 
             state.image = replace(state.image, author=node.name.text)
             state.record(f"MAINTAINER {node.name.text}")
         case nodes.Onbuild():
+            # Without an entry in the history, as in BuildKit.
             state.configure(replace(state.config, on_build=(*state.config.on_build, node.trigger)))
         case nodes.From():
             raise ResolveError("FROM isn't allowed as an ONBUILD trigger", span=node.span)
@@ -120,6 +121,7 @@ def _add(state: StageState, step: Step, node: nodes.Instruction, around: Surroun
 def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
     shown = []
     for name, default in node.items:
+        # The order is BuildKit's: --build-arg, the default of this ARG, then a global argument of that name.
         value = around.build_args.get(name)
         if value is None and default is not None:
             value = state.expand(default)
@@ -162,6 +164,7 @@ def _workdir(node: nodes.Workdir, state: StageState, around: Surroundings) -> No
     written = rules.working_dir(state.config.working_dir, state.path(state.expand(node.path)))
     state.configure(replace(state.config, working_dir=written))
     path = rules.absolute("/", written)
+    # The root directory exists, so there is no layer for it, as in BuildKit.
     if path != "/":
         op = Mkdir(path=path, user=state.config.user)
         _add(state, Step(op=op, name=node.original, lines=(0, 0)), node, around)
@@ -176,6 +179,7 @@ def _user(node: nodes.User, state: StageState) -> None:
 
 def _cmd(node: nodes.Cmd, state: StageState) -> None:
     args = rules.command_args(state.config, node.command, is_windows=is_windows(state.image))
+    # BuildKit sets the deprecated member ArgsEscaped with each CMD, on Linux as well.
     state.configure(replace(state.config, cmd=args, args_escaped=True))
     state.cmd_is_set = True
     state.record(f"CMD {golang.quoted_list(args)}")
@@ -183,6 +187,7 @@ def _cmd(node: nodes.Cmd, state: StageState) -> None:
 
 def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
     args = rules.command_args(state.config, node.command, is_windows=is_windows(state.image))
+    # The CMD of a base belongs to its ENTRYPOINT (Dockerfile reference, "Understand how CMD and ENTRYPOINT interact").
     cmd = state.config.cmd if state.cmd_is_set else None
     state.configure(replace(state.config, entrypoint=args, cmd=cmd))
     state.record(f"ENTRYPOINT {golang.quoted_list(args)}")

@@ -14,6 +14,7 @@ from pybuild.grammar.nodes import Copy, Instruction, Run, Word
 from pybuild.grammar.words.expand import expand, variables
 from pybuild.runtime.values import frozen
 
+# What Go's strconv.Atoi reads is the number of a stage to BuildKit, also with a sign.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 _COPY_VARIABLE = (
     "variable expansion is not supported for --from, "

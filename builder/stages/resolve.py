@@ -97,6 +97,7 @@ class _Resolver:
         state = self._start(section)
         triggers = self.outline.triggers(section, self.bases)
         if triggers:
+            # Triggers run once: they are not in the image that they helped to make.
             state.configure(replace(state.config, on_build=()))
         body = (*triggers, *section.body)
         around = self._surroundings(section, body)
@@ -123,6 +124,7 @@ class _Resolver:
         return shown(section.head.original, self.outline.scope, escape=self.dockerfile.escape)
 
     def _labelled(self, image: ImageConfig, section: Section) -> ImageConfig:
+        # --label and the like are about the image that is built, not about stages below it.
         if section.index != self.outline.target:
             return image
         config = without(image.config, self.planning.unset_env, self.planning.unset_labels)
@@ -183,5 +185,6 @@ def _empty_image(platform: Platform) -> ImageConfig:
         architecture=platform.architecture,
         os=platform.os,
         variant=platform.variant,
+        # BuildKit's scratch has this working directory, too.
         config=ContainerConfig(working_dir="/"),
     )

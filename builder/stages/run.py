@@ -83,6 +83,7 @@ def _name(node: nodes.Run) -> str:
 
 def _history(args: tuple[str, ...], state: StageState) -> str:
     used = state.used_arguments()
+    # The number and values of build arguments, as Docker has always shown them before the command.
     prefix = [f"|{len(used)}", *(f"{name}={value}" for name, value in used.items())] if used else []
     return " ".join(["RUN", *prefix, *args, "# buildkit"])
 
