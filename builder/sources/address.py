@@ -24,9 +24,11 @@ UNNAMED = "__unnamed__"
 
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _OTHER = re.compile(r"(?:git|ssh)://(?:(?P<user>\w[\w.-]*)@)?(?P<host>\w[\w.-]*)(?::\d{1,5})?/[^\s\\]+", re.ASCII)
+# A host that begins with a dash would be an option to ssh (CVE-2017-1000117), such a path one to a program there.
 _SCP = re.compile(r"(?P<user>\w[\w.-]*)@(?P<host>\w[\w.-]*):(?P<path>[^-\s\\][^\s\\]*)", re.ASCII)
 _REF = re.compile(r"[A-Za-z0-9][\w./+@-]{0,250}\Z", re.ASCII)
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+# Git accepts no abbreviation of less than four digits.
 _PREFIX = re.compile(r"[0-9a-f]{4,64}\Z")
 _SWITCHES = ("keep-git-dir", "submodules")
 """Queries that may have no value."""
@@ -203,6 +205,7 @@ def _boolean(key: str, value: str) -> bool:
 
 
 def _checked(source: GitSource) -> GitSource:
+    # What git-check-ref-format(1) forbids, and names that could be taken for options.
     ref = source.ref
     if ref and (not _REF.match(ref) or ".." in ref or "//" in ref or "@{" in ref or ref.endswith(("/", ".", ".lock"))):
         raise ResolveError(f"invalid git reference {ref[:200]!r}")

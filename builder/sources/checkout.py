@@ -123,6 +123,7 @@ class Checkout:
 
     def _urls(self, directory: Path, commit: str) -> dict[str, str]:
         """Return the addresses in ``.gitmodules`` by path, unchanged."""
+        # From the commit: the file in the tree may be a symlink.
         options = ("--blob", f"{commit}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
         try:
             output = self._git.run("config", *options, directory=directory)

@@ -31,6 +31,7 @@ def git_authorization(host: str, execution: Execution, *, own: bool) -> str | No
             return header
         token = _secret(f"GIT_AUTH_TOKEN{suffix}", execution)
         if token is not None:
+            # The user name is GitHub's for tokens; BuildKit sends it to every host.
             return "basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
     return None
 

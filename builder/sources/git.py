@@ -43,6 +43,7 @@ _SETTINGS = {
     "core.attributesFile": "/dev/null",
     "core.excludesFile": "/dev/null",
     "core.logAllRefUpdates": "false",
+    # Names that mean .git on a Mac or on Windows are refused, because the layer may be unpacked there.
     "core.protectHFS": "true",
     "core.protectNTFS": "true",
     "credential.helper": "",
@@ -105,6 +106,7 @@ class GitProgram:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                # Without a terminal on which ssh could ask, and as a group of processes that `_kill` ends.
                 start_new_session=True,
                 umask=0o022,
             )
@@ -205,6 +207,7 @@ def _collect(
                 if not piece:
                     selector.unregister(stream)
                 if stream is streams[1]:
+                    # A message needs only the last lines, and a server can send any number of them.
                     del taken[stream][: -(1 << 16)]
             check()
             if cancelled():

@@ -54,6 +54,7 @@ def fetch(reference: str, layers: Iterable[Descriptor], store: Store) -> None:
 def _place(reference: str) -> _Place:
     named, _, digest = reference.removeprefix(SCHEME).partition("@")
     path, colon, tag = named.rpartition(":")
+    # A colon before a slash is part of the path.
     if not colon or "/" in tag:
         path, tag = named, ""
     return _Place(path=Path(path).absolute(), tag=tag, digest=digest)
