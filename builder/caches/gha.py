@@ -117,6 +117,7 @@ class GhaPlace:
         while True:
             number += 1
             try:
+                # A file, because a request that fails is sent again from its beginning.
                 with tempfile.TemporaryFile() as file:
                     with in_temporary():
                         file.write(document)

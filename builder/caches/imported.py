@@ -95,6 +95,7 @@ class Imported:
     def _fetched(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
         """Fetch the missing ones of *layers*; return whether all are in the store now and were verified."""
         with self._lock:
+            # Under the lock: steps of one stage have most layers in common, and each is fetched and verified once.
             unseen = [layer for layer in layers if (layer.digest, layer.diff_id) not in self._seen]
             if not unseen:
                 return True

@@ -75,6 +75,7 @@ def packed(names: Iterable[str], store: Store, warn: Callable[[str], None]) -> I
 
 def _pack(name: str, directory: Path, store: Store) -> Mount:
     with (
+        # Steps with sharing=locked hold this lock. Others may write meanwhile: a file that changes ends the packing.
         store.locks.exclusive(name, waiting=partial(_wait, store, name)),
         Root.open_host(directory) as root,
         LayerWriter(store.blobs) as writer,

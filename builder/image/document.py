@@ -65,5 +65,6 @@ def _shape(image: Image) -> dict[str, Any]:
         "Os": image.config.os,
         "Size": content_size(image),
         "RootFS": {"Type": "layers", "Layers": [str(diff_id) for diff_id in image.config.diff_ids]},
+        # Go's zero time, which Docker shows for an image without a time of its tag.
         "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
     }

@@ -34,6 +34,7 @@ def write_layout(blobs: BlobStore, descriptor: Descriptor, names: tuple[str, ...
     It is listed when it is complete. Raises as `added_to` does.
     """
     with added_to(dest) as (there, layout):
+        # What a document names comes before it, so that an interrupted output has no incomplete image.
         for blob in reversed(reachable(blobs, descriptor)):
             if not there.has(blob):
                 with blobs.open(blob) as content:

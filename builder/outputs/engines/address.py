@@ -12,6 +12,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.runtime.values import frozen
 
 _LIMIT = 1 << 20
+# Registered with IANA for Docker.
 _SECURE_PORT, _PLAIN_PORT = 2376, 2375
 
 

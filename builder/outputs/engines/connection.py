@@ -26,6 +26,7 @@ class _Connection(http.client.HTTPConnection):
     """A connection whose socket is made by `_opened`."""
 
     def __init__(self, address: Address) -> None:
+        # HTTP wants a Host header; a daemon on a Unix socket ignores it.
         super().__init__(address.host or "docker", address.port or None)
         self._address = address
 
