@@ -47,6 +47,7 @@ class Attachment:
                 self._handler = signal.signal(signal.SIGWINCH, lambda *_: self.resize())
             if self._typed and os.isatty(_STDIN):
                 self._settings = termios.tcgetattr(_STDIN)
+                # Not TCSAFLUSH, the default, which drops what was typed ahead.
                 tty.setraw(_STDIN, termios.TCSADRAIN)
             self.resize()
         return self

@@ -98,6 +98,7 @@ class Copier:
             target = os.open(name, _CREATE, 0o600, dir_fd=new)
             try:
                 copy_data(source, target, status)
+                # In this order: a change of the owner clears set-user-ID bits, and writing changes the time.
                 os.fchown(target, *self._owner_of(entry))
                 os.fchmod(target, S_IMODE(status.st_mode))
                 os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))

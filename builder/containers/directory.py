@@ -89,7 +89,7 @@ class Containers:
             path, lock = new_locked_directory(self.directory, _TEMPORARY)
             try:
                 self._fill(path, config, hold, files)
-                chosen = self._reserve(config.id, wanted)
+                chosen = self._reserve(config.id, wanted)  # before the rename: a name alone is ignored
                 path.rename(self.directory / config.id)
             except BaseException:
                 self._remove_files(path.name)
@@ -127,7 +127,7 @@ class Containers:
         )
 
     def _write_name(self, name: str, identity: str) -> None:
-        new = self.directory / _NAMES / f"-{identity}"
+        new = self.directory / _NAMES / f"-{identity}"  # no valid name begins with a dash
         replace_file(new, identity)
         new.rename(self.directory / _NAMES / name)
 
@@ -148,7 +148,7 @@ class Containers:
                 if owner == container.id:
                     raise ContainerError("Renaming a container with the same name as its current name")
                 raise self._taken(wanted, owner)
-            self._write_name(wanted, container.id)
+            self._write_name(wanted, container.id)  # first, so that a kill leaves no container without a name
             for path in (self.directory / _NAMES).iterdir():
                 if path.name != wanted and path.read_text(encoding="ascii", errors="replace") == container.id:
                     path.unlink()

@@ -71,6 +71,7 @@ def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[R
         return
     try:
         with Root(os.open(f"/proc/{container.state.pid}/root", _DIRECTORY)) as tree:
+            # Only if the process still lives, its number was not that of another one when the path was opened.
             if has_ended(process):
                 raise ContainerError(f"Container {container.id} is not running")
             yield tree
@@ -126,6 +127,7 @@ def place_in(container: StoredContainer, tree: Root, path: str) -> tuple[Root, s
     """
     whole = normpath("/" + path.lstrip("/")) + ("/" if path.endswith("/") else "/." if path.endswith("/.") else "")
     if not container.state.runs:
+        # The innermost mount first.
         for each in sorted(container.config.host.mounts, key=lambda mount: -len(mount.target)):
             if each.kind != TMPFS and f"{whole}/".startswith(f"{each.target}/") and os.path.isdir(each.source):
                 return Root(os.open(each.source, _DIRECTORY)), whole.removeprefix(each.target).lstrip("/") or "."

@@ -81,6 +81,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
     try:
         with connected(container.directory) as channel:
             channel.send(messages.WAIT)
+            # After the request: the other way round, an end between the two would not be noticed.
             if container.state.status not in ALIVE:
                 return container.state.exit_code
             # A timeout of zero would make the socket non-blocking, which raises another error than TimeoutError.
@@ -149,6 +150,7 @@ def remove(containers: Containers, container: StoredContainer, *, force: bool = 
                 f'cannot remove container "/{container.name}": container is {doing}: {advice} the container before'
                 " removing or force remove"
             )
+        # Whoever gets the lock knows that there is no monitor any more.
         os.close(take_over(container.directory))
         # A monitor that was killed after it recorded the end has left the groups. The networks are taken down by a
         # command that the monitor starts when it ends, which may not have happened yet.

@@ -42,6 +42,7 @@ def attached_at_first(containers: Containers, config: Config) -> tuple[Membershi
 def files_at_first(containers: Containers, config: Config) -> dict[str, str]:
     """Return the files of a new container by name: those that are mounted in /etc, and the list of its networks."""
     hostname, around = config.program.hostname, config.host
+    # Debian's address for the name of a host, so that 127.0.0.1 has no other name than localhost.
     own = () if hostname == "localhost" else (("127.0.1.1", hostname),)
     return {
         "hostname": f"{hostname}\n",

@@ -97,6 +97,7 @@ def _started(
 
 def _watched(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
     """Start a monitor for *container* in the user namespace *namespace*, and return the connection to it."""
+    # The monitor gets a copy of this descriptor: flock(2) belongs to the open file, so it is held without a gap.
     lock, network = take_over(container.directory), -1
     ours, theirs = channel_pair()
     begun: socket.socket | None = None

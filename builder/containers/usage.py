@@ -8,6 +8,7 @@ from pybuild.builder.containers.settling import groups_parent
 from pybuild.runtime.sandbox.lasting_groups import group_directories
 from pybuild.runtime.values import positional
 
+# With cgroups of version 1 no limit is a number just below 2**63.
 _NO_LIMIT = 1 << 62
 _MEMORY = ("memory.current", "memory.usage_in_bytes")
 _LIMITS = ("memory.max", "memory.limit_in_bytes")
@@ -38,6 +39,7 @@ def usage(container: StoredContainer) -> Usage | None:
     limit = _first(groups, _LIMITS)
     read, written = _disks(groups)
     return Usage(
+        # Version 1 counts nanoseconds, version 2 microseconds.
         cpu=_first(groups, ("cpuacct.usage",)) or 1000 * _field(groups, "cpu.stat", "usage_usec"),
         memory=memory,
         limit=limit if 0 < limit < _NO_LIMIT else _host_memory(),

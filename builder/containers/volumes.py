@@ -35,6 +35,7 @@ from pybuild.runtime.snapshots.copies import copy_open_tree
 from pybuild.runtime.values import frozen
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+# No name of a volume begins with a dash.
 _LOCK, _TEMPORARY, _FILE, _DATA = "volumes", "-tmp-", "volume.json", "data"
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -93,6 +94,7 @@ class Volumes:
             path, lock = new_locked_directory(self.directory, _TEMPORARY)
             try:
                 (path / _DATA).mkdir()
+                # Any user of a container may have to enter it, whatever the umask of this process.
                 (path / _DATA).chmod(0o755)
                 document = {"created": made.created, "labels": dict(labels), "anonymous": made.anonymous}
                 document |= {"options": dict(options)} if options else {}
