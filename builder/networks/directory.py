@@ -34,6 +34,7 @@ from pybuild.runtime.sandbox.hostfiles import host_resolvers
 from pybuild.runtime.values import fields, replace
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
+# Go's zero time, as Docker shows a time that is not known.
 _NEVER = "0001-01-01T00:00:00Z"
 PREDEFINED = (BRIDGE, HOST, NONE)
 

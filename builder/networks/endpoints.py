@@ -78,9 +78,11 @@ def _document(
     network: NetworkConfig, endpoint: Endpoint, joining: Joining, ports: Sequence[PublishedPort]
 ) -> dict[str, Any]:
     """Return the input of netavark. The only names of users in it are those that the name server answers for."""
+    # As in Docker, containers on one bridge do not reach those on another.
     options = {"isolate": "true"} if network.driver == BRIDGE else {}
     for key, value in network.options:
         if key != "parent":
+            # Docker calls it macvlan_mode or ipvlan_mode, netavark mode.
             options["mode" if key.endswith("_mode") else key] = value
     return {
         "container_id": joining.id,

@@ -12,6 +12,7 @@ from pybuild.runtime.sandbox.hostfiles import host_resolvers
 _FALLBACK = ("8.8.8.8", "8.8.4.4")
 """Docker's name servers for a container that cannot reach those of the host."""
 HOST_RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
+# Where systemd-resolved listens (systemd-resolved.service(8)): a loopback address, so not for containers.
 _STUB = "127.0.0.53"
 _USUAL = (
     ("127.0.0.1", "localhost"),

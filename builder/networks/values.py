@@ -33,6 +33,7 @@ class NetworkConfig:
     @property
     def interface(self) -> str:
         """The bridge on the host, or the interface of the host that macvlan and ipvlan divide."""
+        # The name of an interface has at most 15 bytes (IFNAMSIZ in netdevice(7)).
         return f"pb-{self.id[:12]}" if self.driver == BRIDGE else dict(self.options).get("parent", "")
 
     @property
