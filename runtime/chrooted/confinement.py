@@ -24,10 +24,10 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     Code,
     Instruction,
     argument,
+    by_architecture,
     intervals,
     packed,
     returning,
-    whole,
 )
 
 _REFUSED = """
@@ -123,7 +123,7 @@ def opening_filter() -> tuple[bytes, tuple[tuple[int, int], ...]]:
         blocks.append((arch, intervals(codes, returning(ALLOW), returning(ENOSYS))))
     # One mapping for all architectures of a machine, since none has the number of one of these calls for another.
     calls = tuple((number, _PATH_AT[name]) for _, table in tables for name, number in table.items() if name in _PATH_AT)
-    return packed(whole(blocks)), calls
+    return packed(by_architecture(blocks)), calls
 
 
 @cache
@@ -143,4 +143,4 @@ def own_filter() -> bytes:
         )
         for arch, table in MACHINES[machine]
     )
-    return packed(whole(blocks))
+    return packed(by_architecture(blocks))

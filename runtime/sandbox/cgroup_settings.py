@@ -90,7 +90,7 @@ def limits_asked(limits: ResourceLimits) -> tuple[str, ...]:
 
 
 def _swap(both: int, memory: int, *, unified: bool) -> tuple[str, str]:
-    if unified:
+    if unified:  # where swap is limited alone, without the memory
         return _SWAP[0], "max" if both == -1 else str(both - memory)
     return _SWAP[1], str(both)
 

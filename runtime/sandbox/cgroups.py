@@ -184,12 +184,14 @@ def _make_group(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) ->
     _sweep(hierarchy.directory)
     group = hierarchy.directory / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
     group.mkdir()
+    # Before the limits are set, so that the caller removes it even if that fails.
     yield group
     kept.update(set_limits(group, hierarchy, limits))
 
 
 def _pass_on(directory: Path, controllers: set[str]) -> None:
     """Let groups in *directory* have these controllers, as far as the groups above can be changed."""
+    # From the top down: a group can only pass on what it has itself ("Top-down Constraint" of cgroup-v2.rst).
     for controller in controllers - _words(directory / _PASSED_ON):
         for group in (*reversed(directory.parents), directory):
             if (group / _PASSED_ON).exists() and controller not in _words(group / _PASSED_ON):

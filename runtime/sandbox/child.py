@@ -54,6 +54,7 @@ class Child:
         written = [writer for _, writer in pipes]
         given = [memory_file(data), os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
         try:
+            # The child gets copies. Here the write ends are closed, or the end of the pipes would never be read.
             plan_fd, null = given
             status, out, err = written
             self._process = fork((plan_fd, status, null if stdin is None else stdin, out, err))
@@ -92,6 +93,7 @@ class Child:
                 elif data := os.read(fd, READ_SIZE):
                     reported += data
                 else:
+                    # Keeper, guard and first process had the other end: they have ended, and all inside with them.
                     self._finish(output)
                     return plan.read_reports(reported)
             if cancel is not None and cancel.is_set():

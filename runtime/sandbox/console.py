@@ -93,6 +93,7 @@ class Console:
             self._handler = signal.signal(signal.SIGWINCH, lambda *_: self._copy_size())
         if self._typed and os.isatty(_STDIN):
             self._settings = termios.tcgetattr(_STDIN)
+            # TCSADRAIN keeps what was typed ahead, which TCSAFLUSH would discard (tcsetattr(3)).
             tty.setraw(_STDIN, termios.TCSADRAIN)
         self._watch()
 

@@ -21,6 +21,7 @@ from pybuild.runtime.sandbox.inside.plan import DEFAULT_RUN, EXPECT, RUN
 from pybuild.runtime.sandbox.interpreter import BOOTSTRAP, child_argv, child_environment, interpreter
 from pybuild.runtime.sandbox.isolation import is_chroot, is_single
 
+# Held from a request to its answer: two threads at once could receive the answers of each other.
 _LOCK = threading.Lock()
 _SERVERS: dict[tuple[int, bool], "_Server"] = {}
 _CHROOTED = Path(__file__).parents[1] / "chrooted" / "bootstrap.py"
@@ -76,6 +77,7 @@ class _Server:
     """The process and the socket to it."""
 
     def __init__(self) -> None:
+        # One message for each request and answer, since a stream would not keep them apart.
         self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         atexit.register(self._channel.close)
         with far_end:

@@ -28,6 +28,7 @@ AUTO, ROOT, USERNS, SINGLE, NONE, STRICT = "auto", "root", "userns", "single", "
 CHROOT = "chroot"
 CHOICES = (AUTO, ROOT, USERNS, SINGLE, CHROOT, NONE, STRICT)
 """``strict`` is ``auto``, but refuses every restriction that a container may impose: see runtime/README.md."""
+# Those of Buildah: "default", "oci" and "rootless" are values of its --isolation.
 _ALIASES = {"": AUTO, "default": AUTO, "oci": AUTO, "rootless": USERNS}
 _CAP_SYS_ADMIN = 1 << 21
 _LEAVE_OUT = f"leave out --isolation, and unset ${VARIABLE}"

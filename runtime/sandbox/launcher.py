@@ -24,6 +24,7 @@ from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.values import replace
 from pybuild.runtime.wire import encode
 
+# In the order of their numbers (asm-generic/resource.h).
 _RLIMITS = (
     *("cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile"),
     *("memlock", "as", "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime"),
@@ -188,6 +189,7 @@ def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
 
 
 def _mount(mount: spec.Mount) -> mounts.Mount:
+    # One slash in front: POSIX lets two mean something else, and normpath keeps them.
     target = os.fsencode(normpath("/" + str(mount.target).lstrip("/")))
     match mount:
         case spec.Bind():

@@ -20,6 +20,7 @@ def _become_root() -> None:
     try:
         become_root()
     except SandboxUnavailable as error:
+        # The exit code is 0 all the same: another one means that this program is broken.
         os.write(1, f"! {error}\n{error.hint}\n{error.command}\n".encode())
         os._exit(0)
 

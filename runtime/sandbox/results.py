@@ -18,6 +18,7 @@ def result_of(reports: list[Report]) -> ExitStatus:
             from pybuild.runtime.sandbox.privileges import explain
 
             raise explain(report.errno)
+        # It may be about a part that other isolations do without, so the hint is to take another one.
         if report.kind == "failed" and wanted() == STRICT and report.errno == EPERM:
             missing = f"{report.message}, and isolation strict permits nothing in its place"
             raise SandboxUnavailable(missing, "leave out --isolation=strict")

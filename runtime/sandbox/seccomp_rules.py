@@ -58,7 +58,7 @@ def profile_code(profile: Profile, capabilities: int, machine: str, release: str
     rules = [rule for rule in profile.rules if all(holds(rule.when)) and not any(holds(rule.unless))]
     wanted = next((names for names in profile.architectures if native in names), (native,))
     numbers = {_ARCHITECTURES[native], *(_ARCHITECTURES[each] for each in wanted if each in _ARCHITECTURES)}
-    return seccomp.whole(
+    return seccomp.by_architecture(
         (arch, _intervals(table, rules, profile.default))
         for arch, table in seccomp.MACHINES[machine]
         if arch in numbers
@@ -95,6 +95,7 @@ def _alternatives(rule: CallRule) -> Iterable[Code]:
 
 
 def _linked(steps: list[Instruction]) -> Code:
+    # A jump counts from the instruction after it, so the end of a piece is as far away as there are instructions left.
     return tuple(
         Instruction(
             step.code,
@@ -114,11 +115,13 @@ def _halves(condition: Condition) -> tuple[Instruction, Instruction, int, int]:
 
 
 def _equal(condition: Condition) -> Code:
+    # BPF compares 32 bits at once: both halves of a value, the high one first.
     load_high, load_low, high, low = _halves(condition)
     return (load_high, Instruction(JEQ, high, jf=_FAIL), load_low, Instruction(JEQ, low, jf=_FAIL))
 
 
 def _not_equal(condition: Condition) -> Code:
+    # With another high half the values differ, whatever the low half is, which is then not compared.
     load_high, load_low, high, low = _halves(condition)
     return (load_high, Instruction(JEQ, high, jf=2), load_low, Instruction(JEQ, low, jt=_FAIL))
 

@@ -28,6 +28,7 @@ def _ranges(path: Path) -> list[tuple[int, int]]:
     import pwd
 
     uid = os.geteuid()
+    # A line names its user by name or by number (subuid(5)).
     try:
         names = {str(uid), pwd.getpwuid(uid).pw_name}
     except KeyError:
@@ -47,6 +48,7 @@ def all_ranges(path: Path) -> list[tuple[str, int, int]]:
 
 def free_range(count: int, *paths: Path) -> str:
     """Return a range of *count* ids that no user has in any of *paths*, in the form FIRST-LAST of usermod(8)."""
+    # From 100,000 on, where useradd(8) begins (SUB_UID_MIN in login.defs(5)), and at a multiple of *count*.
     ends = [start + length for path in paths for _, start, length in all_ranges(path)]
     first = max([100_000, *(-(-end // count) * count for end in ends)])
     return f"{first}-{first + count - 1}"

@@ -23,7 +23,7 @@ from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
 
 ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
 """A filter of one instruction, which allows every call."""
-_PIDFD_THREAD = os.O_EXCL
+_PIDFD_THREAD = os.O_EXCL  # as linux/pidfd.h defines it
 
 
 def try_namespaces() -> None:
@@ -107,6 +107,7 @@ TRIALS: dict[str, Callable[[], None]] = {
 
 def attempt(trial: Callable[[], object]) -> int:
     """Run *trial* in a child; return its errno, 0 when it worked, 1 for an exception that is no OSError."""
+    # The effects of a trial, such as a new namespace or a filter, cannot be undone. They end with the child.
     child = os.fork()
     if child == 0:
         try:

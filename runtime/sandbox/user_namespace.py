@@ -67,6 +67,7 @@ def _become_root_of_many(user: int) -> None:
     maps = _own_maps() if user == 0 else _maps_of_programs()
     need_one_thread()
     here, there = socket.socketpair()
+    # Forked before this process enters the namespace, because the maps are written by a process outside of it.
     writer = os.fork()
     if writer == 0:
         here.close()
@@ -128,6 +129,7 @@ def _write(path: str, text: str) -> str:
 
 
 def _run(command: Sequence[str]) -> str:
+    # In English, because `_unmapped` looks at what the program says.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, errors="replace")
     return (done.stderr.strip() or f"{command[0]} failed") if done.returncode else ""

@@ -18,7 +18,7 @@ from pybuild.runtime.kernel.memory import MemoryReader
 from pybuild.runtime.supervisor.listener import Listener, Notification
 
 AT_FDCWD = -100
-_FIRST_PIECE, _PATH_MAX = 256, 4096
+_FIRST_PIECE, _PATH_MAX = 256, 4096  # nearly all paths are shorter than the first
 _UMASK = b"Umask:"
 _reader = MemoryReader()
 _NOT_PERMITTED = frozenset({EPERM, ENOSYS})
@@ -61,6 +61,7 @@ class Caller:
         if self._memory < 0:
             memory = os.open(self.name + b"/mem", os.O_RDWR | os.O_CLOEXEC)
             self._memory = memory
+            # Afterwards: the open file stays that of one process, whoever has its number later (seccomp_unotify(2)).
             self.check()
         return self._memory
 
@@ -82,7 +83,7 @@ class Caller:
         raise OSError(ENAMETOOLONG if len(found) == most else EFAULT, "no text")
 
     def _read(self, address: int, size: int) -> bytes:
-        if not 0 < address < 1 << 63:
+        if not 0 < address < 1 << 63:  # no address of a process, and no offset that os.pread takes
             raise OSError(EFAULT, os.strerror(EFAULT))
         try:
             return _reader.read(self.call.tid, address, size)
@@ -99,6 +100,7 @@ class Caller:
         """Write *data* to *address*. Raises OSError EFAULT if that cannot be written."""
         if not 0 < address < 1 << 63:
             raise OSError(EFAULT, os.strerror(EFAULT))
+        # Not by process_vm_writev(2), which takes a number: it might write to another process, without an error.
         try:
             written = os.pwrite(self._open_memory(), data, address)
         except OSError:  # no memory is mapped there
@@ -145,6 +147,8 @@ def root_of(caller: Caller, own: os.stat_result) -> Iterator[None]:
     if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
         yield
         return
+    # By descriptors, since no path leads from one root to the other. The working directory stays the /proc in which
+    # callers are looked up.
     there = caller.open(place, follow=True)
     here = os.open(b"/", os.O_PATH | os.O_CLOEXEC)
     back = os.open(b".", os.O_PATH | os.O_CLOEXEC)

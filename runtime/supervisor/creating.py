@@ -17,6 +17,7 @@ from pybuild.runtime.supervisor.files import OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities
 
 _PATH, _NEW = os.O_PATH | os.O_CLOEXEC, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# The flags that stay with a descriptor. Others say how to find a file, or what happens to an old one.
 _KEPT_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK | os.O_SYNC | os.O_DSYNC | os.O_DIRECT | os.O_NOATIME
 
 
@@ -78,6 +79,7 @@ class Creator:
         with self._parent(caller, place) as parent:
             if parent is None or parent.owner.is_root():
                 return None
+            # What is there already is an error of these calls, so the file whose owner is recorded is a new one.
             make(parent)
             self._record(parent, parent.owner)
         return 0
@@ -93,6 +95,7 @@ class Creator:
         """Answer ``mkdir`` calls; None to let the kernel carry it out."""
 
         def make(parent: _Parent) -> None:
+            # Of the bits above the permissions, the kernel takes the sticky one only (mkdir(2)).
             os.mkdir(parent.name, mode & 0o1777 & ~caller.umask(), dir_fd=parent.fd)
 
         return self._make(caller, place.rstrip(b"/"), make)

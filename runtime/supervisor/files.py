@@ -91,6 +91,7 @@ class OwnedFiles:
 
     def _chown(self, caller: Caller, place: bytes, ids: tuple[int, int], *, follow: bool) -> int:
         identity = self._identities.of(caller.call.tid)
+        # By one descriptor: the owner that is compared and the one that is recorded are those of the same file.
         with root_of(caller, self.root), self.found(caller, place, follow=follow) as fd:
             before = self.owner(fd) or record.ROOT
             uid, gid = (old if new == NO_ID else new for old, new in zip((before.uid, before.gid), ids, strict=True))

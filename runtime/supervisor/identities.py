@@ -77,6 +77,7 @@ class Identities:
                 raise OSError(EAGAIN, "too many identities")
             number = self._numbers[key] = len(self._known)
             self._known.append(identity)
+        # The soft limit alone: without CAP_SYS_RESOURCE a hard one cannot be raised again.
         _, hard = resource.prlimit(tid, _RLIMIT_LOCKS)
         resource.prlimit(tid, _RLIMIT_LOCKS, (_FIRST + number, hard))
 
@@ -107,6 +108,7 @@ def set_two(now: IdTriple, wanted: tuple[int, ...], *, privileged: bool) -> IdTr
         raise OSError(EPERM, "no such id of its own")
     new_real = now[0] if real == _UNCHANGED else real
     new_effective = now[1] if effective == _UNCHANGED else effective
+    # The saved id follows when the real one is set, or the effective one to another than the former real one.
     changes_saved = real != _UNCHANGED or (effective != _UNCHANGED and effective != now[0])
     return new_real, new_effective, new_effective if changes_saved else now[2]
 

@@ -7,11 +7,14 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
+# SECCOMP_IOCTL_NOTIF_RECV, _SEND, _ID_VALID, _ADDFD and _SET_FLAGS, and below the structs that they take: seccomp_notif
+# with a seccomp_data at its end, seccomp_notif_resp and seccomp_notif_addfd (linux/seccomp.h).
 _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
 _SYNCHRONOUS = 1
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _ANSWER = struct.Struct("=QqiI")
 _ADDED = struct.Struct("=QIIII")
+# SECCOMP_USER_NOTIF_FLAG_CONTINUE, and SECCOMP_ADDFD_FLAG_SEND, by which the call returns the new descriptor at once.
 _CONTINUE, _ADD_AND_ANSWER = 1, 2
 _EMPTY = bytes(_NOTIFICATION.size)
 _PIDFD_THREAD = os.O_EXCL
@@ -90,6 +93,7 @@ class Listener:
     def receive(self) -> Notification | None:
         """Wait for a call and return it; None when no process with the filter is left."""
         while True:
+            # Without poll(2), the ioctl would wait for ever before Linux 6.11 when the last process has ended.
             (_, events), *_ = self._poller.poll()
             if not events & select.POLLIN:
                 return None

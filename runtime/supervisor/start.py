@@ -62,8 +62,10 @@ def _supervise(  # noqa: PLR0917 - the process has all of them from its parent
     message, descriptors = receive(channel, 1)
     if message != _LISTENER or not descriptors:  # there will be no step
         return
+    # The step has called pivot_root(2) before it sent that, so the root of this process is the step's now.
     os.fchdir(proc)
     channel, listener, results, upper = _close_all_but(channel, descriptors[0], results, upper)
+    # `Creator` applies the umask of each caller.
     os.umask(0)
     _confine(supervision)
     supervisor = Supervisor(Listener(listener, name_of), supervision, os.uname().machine, upper)
@@ -92,6 +94,7 @@ def _confine(supervision: Supervision) -> None:
     held = capget()[1] & (supervision.capabilities & _FOR_FILES | _FOR_CALLERS)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    # Before capset(2), which takes CAP_SETPCAP away.
     for capability in range(_LAST_CAPABILITY):
         if not held >> capability & 1:
             try:
@@ -110,6 +113,7 @@ def be_supervised(channel: int, program: bytes) -> None:
     """
     listener = seccomp_listener(program)
     send(channel, _LISTENER, listener)
+    # With a copy, a process could answer its own calls.
     os.close(listener)
     message, _ = receive(channel, 0)
     if message != _READY:

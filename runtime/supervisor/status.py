@@ -8,10 +8,13 @@ from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.supervisor.caller import Caller, root_of
 from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
 
+# The kernel's struct stat of each machine (asm/stat.h).
 _X86_64 = struct.Struct("=QQQIIIIQqqqqQqQqQ24x")
 _AARCH64 = struct.Struct("=QQIIIIQQqiiqqQqQqQ8x")
+# In struct statx (linux/stat.h): stx_uid, stx_gid and stx_mode, which follow each other, and stx_rdev_major.
 _STATX_IDS = struct.Struct("=IIH")
 _AT_IDS, _AT_DEVICE = 20, 128
+# AT_STATX_SYNC_TYPE; the highest bit of a mask, STATX__RESERVED, is an error (EINVAL).
 _SYNC_FLAGS, _STATX_MASK = 0x6000, 0x7FFFFFFF
 _SECOND = 1_000_000_000
 
@@ -70,6 +73,7 @@ def stat_of(fd: int, owner: FileOwner, machine: str) -> bytes:
     """Return the ``struct stat`` of an open file that belongs to *owner*."""
     found = os.fstat(fd)
     mode, device = owner.mode(found.st_mode), owner.device if owner.kind else found.st_rdev
+    # A device has no size, whatever was written to the file that stands for it.
     size, blocks = (0, 0) if owner.kind else (found.st_size, found.st_blocks)
     times = [part for ns in (found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns) for part in divmod(ns, _SECOND)]
     place, links, ids = (found.st_dev, found.st_ino), found.st_nlink, (owner.uid, owner.gid)

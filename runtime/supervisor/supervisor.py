@@ -24,7 +24,7 @@ Answer = int | None
 Handler = Callable[[Caller, Arguments], Answer]
 _ID = struct.Struct("=I")
 _HOW = struct.Struct("=QQQ")
-_MOST_GROUPS = 65536
+_MOST_GROUPS = 65536  # NGROUPS_MAX
 _NO_FOLLOW = AT_SYMLINK_NOFOLLOW
 _CREAT = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 
@@ -81,6 +81,7 @@ class Supervisor:
             **self._keeping_handlers(),
             **{name: self._setter(change, users=True) for name, change in users.items()},
             **{name: self._setter(change, users=False) for name, change in groups.items()},
+            # They report no failure, but return the former id (setfsuid(2)), which stays as it is here.
             "setfsuid": lambda c, _: self._now(c).users[1],
             "setfsgid": lambda c, _: self._now(c).groups[1],
             "setgroups": self._setgroups,
@@ -150,6 +151,7 @@ class Supervisor:
         }
 
     def _mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> Answer:
+        # As the kernel takes the two arguments: the mode has 16 bits, the number of a device 32.
         mode &= 0xFFFF
         if stat.S_IFMT(mode) in DEVICES and not self._may & mask("MKNOD"):
             return -EPERM
@@ -190,6 +192,7 @@ class Supervisor:
         def handle(caller: Caller, a: Arguments) -> Answer:
             now = self._now(caller)
             wanted = tuple(argument & 0xFFFFFFFF for argument in a[: counts[change]])
+            # No process has the id -1. The calls with several ids take it for one that stays.
             if change is identities.set_one and wanted == (0xFFFFFFFF,):
                 return -EINVAL
             ids, privileged = (now.users, now.is_root) if users else (now.groups, now.changes_groups)

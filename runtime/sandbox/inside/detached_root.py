@@ -58,6 +58,7 @@ class DetachedRoot:
         scratch = system.scratch
         self._insecure = plan.world.isolation.insecure
         self._stubs = stubs
+        # Before any source is opened, so that the error is about the target.
         for mount in plan.mounts:
             refuse_system_directory(_attaching(mount), mount.target, ())
         # Sources come first, because a mount point must be a directory or a file as its source is.
@@ -99,8 +100,10 @@ class DetachedRoot:
         """Replace the root by a read-only bind mount of it. Stubs are removed later through the first, writable one."""
         with Operation("make the root read-only"):
             copy = clone(self.root, recursive=True)
+            # Not recursive: the attribute is one of the mount of the root, and what is mounted in it stays writable.
             mount_setattr(copy, MOUNT_ATTR_RDONLY)
             self._place = scratch.attach(copy)
+            # The mount point of /proc is that of the copy, which becomes the root.
             self.root, self.proc = copy, os.open(b"proc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=copy)
 
     def _attach(self, mount: Mount, tree: int) -> None:

@@ -25,6 +25,7 @@ from pybuild.runtime.sandbox.inside.proc_files import mount_proc_files
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem, is_directory
 from pybuild.runtime.wire import Operation
 
+# Major and minor numbers, from the kernel's list of them (admin-guide/devices.txt).
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 _INSECURE_NODES = ("fuse", "kmsg", "loop-control")
 _LINKS = {
@@ -36,7 +37,8 @@ _LINKS = {
 }
 _CORE = "/proc/kcore"
 
-# What Docker masks, or makes read-only, in /proc and /sys.
+# What Docker masks, or makes read-only, in /proc and /sys. Counters of interrupts, throttling and power show what other
+# processes do (GHSA-6fw5-f8r9-fgfm, GHSA-jq35-85cj-fj4p).
 _PROC_COVERED = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats"),
     *("sched_debug", "scsi", "timer_list", "timer_stats"),
@@ -106,6 +108,7 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
     """Mount a fresh /dev on *target*: nodes, symlinks, pts, shm and mqueue. Return a descriptor of it."""
     nodev = 0 if insecure else MOUNT_ATTR_NODEV
     with Operation("mount tmpfs", b"/dev"):
+        # The options of the mounts in /dev are those of Docker, with nodev in addition: nodes are mounts of their own.
         attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME | nodev
         dev = filesystem("tmpfs", (("mode", "755"), ("size", "65536k")), attributes)
         move_mount(dev, target)
@@ -119,6 +122,7 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
             os.symlink(path, name, dir_fd=dev)
         if os.path.exists(_CORE):  # the condition of runc: not every kernel has the file
             os.symlink(_CORE, "core", dir_fd=dev)
+    # A terminal is a device node of devpts, which is therefore without nodev.
     _mount_in_dev(dev, "pts", "devpts", (("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")), nodev=0)
     _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
     _mount_queues(dev)
@@ -280,10 +284,8 @@ def _cover_proc(proc: int, nodes: Nodes) -> None:
 def _is_readable(tree: int, directory: str) -> bool:
     try:
         os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY, dir_fd=tree))
-    except PermissionError:
-        return False
-    except FileNotFoundError:
-        return True
+    except (PermissionError, FileNotFoundError) as error:
+        return isinstance(error, FileNotFoundError)
     return True
 
 

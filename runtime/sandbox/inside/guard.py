@@ -89,6 +89,7 @@ def _supervised(world: World, supervision: Supervision) -> "Supervised":
 
 def _fork_program(programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None") -> int:
     with Operation(NAMESPACES):
+        # This process stays where it is: only what it forks is in the new namespace (unshare(2)).
         unshare(CLONE_NEWPID)
         process = os.fork()
     if process == 0:
@@ -126,6 +127,7 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
         enter_root(root, plan.world, status)
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
+        # After pivot_root(2), which moves the root of the supervisor, too: it must not answer by files of the host.
         if plan.world.isolation.supervision:
             from pybuild.runtime.sandbox.inside.supervised import start_supervision
 

@@ -130,6 +130,7 @@ def _start(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparatio
         os.close(terminal)
     else:
         prepared.start(WITHOUT, reports, run)
+    # No other copy of the exec channel stays open, so that the monitor sees its end at the exec.
     for fd in (plan_fd, *reports[1:]):
         os.close(fd)
 
@@ -174,6 +175,7 @@ def _make_stdio(stdio: bytes, dev: int) -> int:
     """Make standard input of this process that of the sandbox, and return the terminal of the sandbox, -1 for none."""
     terminal = _hand_over_terminal(dev) if stdio == TERMINAL else -1
     if stdio != PIPE:
+        # The sandbox's own node: what a process does to /proc/self/fd/0, such as fchmod(2), must not reach the host's.
         with Operation("open", b"/dev/null"):
             os.dup2(os.open("null", os.O_RDWR, dir_fd=dev), 0)
     return terminal

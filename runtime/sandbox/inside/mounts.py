@@ -70,7 +70,8 @@ def _open_layer(path: bytes) -> int:
 def _forget_volatile(work: bytes) -> None:
     """Remove the mark of an earlier ``volatile`` mount, with which the kernel refuses a second one on *work*.
 
-    It warns that the upper directory may be incomplete after a crash. An active snapshot is dropped then anyway.
+    It warns that the upper directory may be incomplete after a crash (overlayfs.rst, "Volatile mount"). An active
+    snapshot is dropped then anyway.
     """
     mark = work + b"/work/incompat/volatile"
     with Operation("clear the volatile mark", mark):
@@ -97,6 +98,7 @@ def _mount_overlay(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -
 def _mount_in_scratch(layers: OpenLayers, attributes: int, scratch: ScratchSpace) -> int:
     """Mount an overlay by mount(2), on kernels where fsconfig(2) does not take its options."""
     place = scratch.directory("overlay")
+    # The names of layers are numbers there, of which more fit into the page that mount(2) takes for options.
     os.chdir("/proc/self/fd")
     try:
         mount_classic(layers, attributes, f"/proc/self/fd/{place}", names="")

@@ -40,7 +40,11 @@ KEEPING = frozenset("rename renameat renameat2 link linkat utimensat".split())
 EXECUTING = frozenset(("execve", "execveat"))
 """Calls by which a process gets the ids of a set-user-ID program. Not passed on with no_new_privs."""
 _FLAGS = {"open": 1, "openat": 2}
-"""The argument with the flags, for calls that are passed on only with O_CREAT."""
+"""The argument with the flags, for calls that are passed on only with O_CREAT.
+
+Most calls open what exists, which the kernel does without the supervisor. The flags of openat2 are in memory, where a
+filter cannot look, so all of its calls are passed on.
+"""
 _WITHOUT = frozenset("setxattrat getxattrat listxattrat removexattrat".split())
 """Calls that pass their arguments in a struct, which no filter can read. Programs fall back to the older calls."""
 
@@ -64,6 +68,7 @@ def notifying(
     passed = CALLS | (KEEPING if keeping else frozenset()) | (EXECUTING if executing else frozenset())
     codes = {number: _verdict(name, passed) for name, number in table.items()}
     steps = intervals(codes, gaps=returning(ENOSYS), beyond=returning(ENOSYS))
+    # A program for i386 would call by other numbers, and with arguments that the supervisor does not know.
     start = (Instruction(LOAD, ARCH_OFFSET), Instruction(JEQ, arch, jt=1), *returning(ENOSYS))
     program = (*start, Instruction(LOAD, NUMBER_OFFSET), *search(steps))
     calls = tuple((number, name.encode()) for name, number in table.items() if name in passed)

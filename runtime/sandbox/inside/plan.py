@@ -166,6 +166,7 @@ class Status:
             elif isinstance(error, BaseException):
                 self._send("crashed", type(error).__name__, "", 0, error)
         finally:
+            # What happened is in the report, and nobody looks at the exit code.
             os._exit(0)
 
     def ended(self, wait_status: int) -> None:
@@ -181,6 +182,7 @@ class Status:
         self._send("owner", line.decode(), "", 0, "")
 
     def _send(self, *fields: object) -> None:
+        # By one write: keeper, guard and process share the pipe, and messages must not mix (PIPE_BUF in pipe(7)).
         texts = (str(field).encode(errors="surrogateescape").replace(b"\0", b"") for field in fields)
         os.write(self.fd, b"".join(text + b"\0" for text in texts))
 

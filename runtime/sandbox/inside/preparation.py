@@ -41,6 +41,7 @@ class Preparation:
         self._host_mounts = SavedMounts()
         _enter_namespaces(world, network)
         self.system = SystemMounts(records=world.isolation.supervision is not None)
+        # A socket for each: on a common one, either could receive the message for the other.
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
         # Forked before /dev and /sys are mounted, so that the guard and its child start up in the meantime.
@@ -92,6 +93,7 @@ class Preparation:
     def await_end(self) -> None:
         """Forward signals until the guard has ended, and with it every process inside. END kills it at once."""
         while self._guard:
+            # The number is enough, without a pidfd: the kernel gives that of a child to nobody before it is reaped.
             number = wait_signal()
             if number != SIGCHLD:
                 os.kill(self._guard, SIGKILL if number == END else number)

@@ -94,17 +94,24 @@ def become(
     """
     # The program inherits its three streams only, even if a descriptor was left open by mistake.
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
+    # A session of its own: the caller's terminal is not in it (CVE-2017-5226), and only its leader may take one
+    # (TIOCSCTTY in ioctl_tty(2)).
     os.setsid()
+    # That of runc, whatever the umask of the user who builds is: layers must not depend on it.
     os.umask(0o022)
     if terminal >= 0:
         _take_terminal(terminal)
+    # To raise a hard limit, or to lower the score, takes CAP_SYS_RESOURCE (getrlimit(2), proc(5)).
     _set_rlimits(process.confinement)
     _set_oom_score(root, process.oom_score_adj)
     identity = resolve_identity(root, process.user, process.user_groups)
     _enter(root, process.cwd, identity, new=new_cwd)
+    # Before the filter, which refuses keyctl(2).
     _join_new_keyring()
+    # Before the capabilities go, since this takes CAP_CHOWN.
     _give_streams(identity.uid)
     confine(process.confinement, identity, scoped=scoped)
+    # All signals are blocked until here, and exec(2) keeps which ones are blocked or ignored.
     reset_signals()
     _execute(process.args, _environment(process.env, identity), exec_channel)
 
@@ -182,6 +189,7 @@ def confine(confinement: Confinement, identity: Identity, *, scoped: bool = Fals
     with Operation("drop privileges"):
         if confinement.no_new_privileges:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
+        # This takes CAP_SETPCAP, and Landlock CAP_SYS_ADMIN, as the filter does: capset(2) comes after them.
         _drop_from_bounding_set(keep)
         if not (confinement.insecure or scoped):
             _hide_abstract_sockets()
@@ -193,11 +201,12 @@ def confine(confinement: Confinement, identity: Identity, *, scoped: bool = Fals
         try:
             os.setgroups(list(identity.groups))
             os.setresgid(identity.gid, identity.gid, identity.gid)
-            # No inheritable capabilities: programs with file capabilities would pass them on (CVE-2022-24769).
+            # CAP_SETUID stays for the next call, also if the process is to lose it.
             becoming = keep | held & 1 << CAP_SETUID
+            # No inheritable capabilities: programs with file capabilities would pass them on (CVE-2022-24769).
             capset(becoming, becoming, 0)
             os.setresuid(identity.uid, identity.uid, identity.uid)
-            # setresuid has dropped all capabilities, unless the user is root.
+            # setresuid has dropped all capabilities, unless the user is root (capabilities(7)).
             left = capget()[1] & keep
             capset(left, left, 0)
         except OSError as error:
@@ -226,6 +235,7 @@ def _drop_from_bounding_set(keep: int) -> None:
 
 
 def _environment(env: tuple[tuple[bytes, bytes], ...], identity: Identity) -> dict[bytes, bytes]:
+    # An empty $HOME counts as none, as with runc.
     known = dict(env)
     return known if known.get(b"HOME") else {**known, b"HOME": identity.home}
 
@@ -237,6 +247,7 @@ def _execute(args: tuple[bytes, ...], env: dict[bytes, bytes], exec_channel: int
     """
     name = args[0] if args else b""
     in_path = b"/" not in name
+    # An empty part of $PATH is the working directory, as for execvp(3).
     directories = env.get(b"PATH", _DEFAULT_PATH).split(b":") if name and in_path else []
     refused: OSError | None = None
     for file in [(directory or b".") + b"/" + name for directory in directories] if in_path else [name]:

@@ -66,6 +66,7 @@ class ScratchSpace:
 
     def __init__(self) -> None:
         with Operation("mount scratch tmpfs"):
+            # Not nodev, which a bind mount of a device node in it would keep.
             self.fd = filesystem("tmpfs", (("mode", "0755"),), MOUNT_ATTR_NOSUID)
             move_mount(self.fd, AT_FDCWD, "/")
         self._count, self.set_owner = 0, os.fchown

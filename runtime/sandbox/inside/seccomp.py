@@ -86,6 +86,8 @@ _UNLOCKED = (
 
 # Every namespace that clone(2) can make: a new user namespace gives all capabilities over the others.
 _CLONE_NAMESPACES = 0x7E020000
+# PER_LINUX and PER_LINUX32, each also with UNAME26, and the value that only asks: those of Docker's filter. Others
+# switch off protections, such as ADDR_NO_RANDOMIZE (personality(2)).
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 # (first, last) of allowed socket families. Refused are the kernel's cryptography (38, AF_ALG), the hypervisor (40,
 # AF_VSOCK), and obsolete network protocols, whose code is hardly maintained.
@@ -93,6 +95,7 @@ _FAMILIES = ((0, 11), (13, 18), (21, 22), (24, 24), (26, 33), (35, 36), (39, 39)
 # Both put input into a terminal, which a shell of the caller would then execute (CVE-2017-5226).
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
+# Opcodes of classic BPF (linux/bpf_common.h), and offsets in struct seccomp_data (seccomp(2)).
 LOAD, JEQ, JGE, JSET = 0x20, 0x15, 0x35, 0x45
 _JA, _RET = 0x05, 0x06
 NUMBER_OFFSET, ARCH_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
@@ -129,6 +132,7 @@ def argument(index: int) -> Instruction:
 
 def _one_of(index: int, values: Iterable[int], *, then: int, otherwise: int) -> Code:
     listed = tuple(values)
+    # A hit jumps over the tests that follow, and over the other verdict.
     tests = tuple(Instruction(JEQ, value, jt=len(listed) - at) for at, value in enumerate(listed))
     return (argument(index), *tests, *returning(otherwise), *returning(then))
 
@@ -197,7 +201,7 @@ def search(steps: Sequence[tuple[int, Code]]) -> Code:
     return (Instruction(JGE, boundary, jf=1), Instruction(_JA, len(left)), *left, *right)
 
 
-def whole(blocks: Iterable[tuple[int, Sequence[tuple[int, Code]]]]) -> Code:
+def by_architecture(blocks: Iterable[tuple[int, Sequence[tuple[int, Code]]]]) -> Code:
     """Return the filter made of an (architecture, `intervals`) for each. Other architectures kill the process.
 
     The calls of x32 have the architecture of x86_64 and bit 30 set, so they are in the last interval of that.
@@ -226,7 +230,7 @@ def compile_filter(machine: str, capabilities: int = DEFAULT) -> Code:
     Raises KeyError for a machine without a table.
     """
     unlocked = _unlocked(capabilities)
-    return whole((arch, _intervals(table, unlocked)) for arch, table in MACHINES[machine])
+    return by_architecture((arch, _intervals(table, unlocked)) for arch, table in MACHINES[machine])
 
 
 @lru_cache(maxsize=1)

@@ -58,6 +58,7 @@ class Supervised:
 
     def _close_all_but(self, status: Status) -> None:
         """Close everything but the pipe of *status* and that of the supervisor, which become 3 and 4."""
+        # By way of higher numbers, because one of the two may have the number that the other one is to get.
         first = max(status.fd, self._owners) + 1
         for place, fd in enumerate((status.fd, self._owners)):
             os.dup2(fd, first + place, inheritable=False)
