@@ -1,4 +1,4 @@
-"""Compressing layers and reading compressed ones: gzip, zstd, or neither. The only import of isal and zstandard.
+"""Compressing layers and reading compressed ones: gzip, zstd, or neither. The only import of zstandard.
 
 Blocks of fixed size are compressed on their own in several threads and joined in order, so the bytes depend on the
 algorithm, the level and the version of the library, never on the number of threads. ISA-L chooses its code by the
@@ -10,13 +10,12 @@ processor: its levels 1 and 2 give the same bytes wherever SSE 4.2 is, level 3 d
 """
 
 import os
-import zlib
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 from pybuild.builder.oci.errors import LayerError, OciError
 from pybuild.builder.oci.limits import DEFAULT_LIMITS, Limits
-from pybuild.builder.oci.streams import zstd_frames
+from pybuild.builder.oci.streams import deflate, zstd_frames
 from pybuild.builder.oci.streams.blocks import Blocks, zero_block
 from pybuild.builder.oci.streams.older_compression import HEAD, older_pieces
 from pybuild.builder.oci.streams.pipeline import PIECE, PipeStage, Pool, T
@@ -34,14 +33,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # Deflate, no flags, no time, no extra flags, operating system unknown (RFC 1952, section 2.3).
 _GZIP_HEADER = _GZIP_MAGIC + b"\x08\0\0\0\0\0\0\xff"
 _GZIP_LAST_BLOCK = b"\x03\0"
-# Members can be tiny: what is handed to the library begins small, so that little of it is given back.
-_GZIP_FIRST_STEP = 4 << 10
-_GZIP_STEP = 256 << 10
-# What is compressed of each quarter of a block, and what it must shrink to, for all of it to be worth the time.
-_PROBE = 8 << 10
-_WORTH_IT = 0.98
-_STORED = 0xFFFF
-_Parts = tuple[bytes, ...]
 
 
 class Compressor(Protocol):
@@ -98,18 +89,16 @@ class _Plain:
 
 class _Gzip:
     def __init__(self, level: int, sink: Sink, threads: int) -> None:
-        from isal import isal_zlib
-
         self._sink = sink
         self._crc = self._size = 0
-        self._crc32: Callable[[bytes | memoryview, int], int] = isal_zlib.crc32
-        self._pool = Pool(_deflate_block(level), self._deliver, threads)
+        self._crc32 = deflate.crc32()
+        self._pool = Pool(_recalling(deflate.of_blocks(level), zero_block(PIECE)), self._deliver, threads)
         self._blocks = Blocks(self._take)
         self.write = self._blocks.write
         self.abort = self._pool.abort
         sink(_GZIP_HEADER)
 
-    def _deliver(self, parts: _Parts) -> None:
+    def _deliver(self, parts: tuple[bytes, ...]) -> None:
         for part in parts:
             self._sink(part)
 
@@ -142,41 +131,6 @@ class _Zstd:
         if self._empty:
             self._pool.put(b"")  # zero frames would be no zstd stream at all
         self._pool.close()
-
-
-def _deflate_block(level: int) -> Callable[[bytes | memoryview], _Parts]:
-    """Return the function that compresses a block to whole bytes of raw deflate without a last block."""
-    library: Any = zlib
-    fast = 1 <= level <= 3
-    if fast:
-        from isal import isal_zlib
-
-        library = isal_zlib
-
-    def compress(block: bytes | memoryview) -> _Parts:
-        compressor = library.compressobj(level, zlib.DEFLATED, -15)
-        # Not joined: that takes as long as to compress them, for its memory is new to the process.
-        return compressor.compress(block), compressor.flush(zlib.Z_SYNC_FLUSH)
-
-    def compress_or_store(block: bytes | memoryview) -> _Parts:
-        view = memoryview(block)
-        eighth = len(view) // 8
-        # From the middle of each quarter: at the ends of a block are headers, and ends of other files.
-        probe = b"".join(view[at * eighth :][:_PROBE] for at in (1, 3, 5, 7))
-        shrinks = sum(map(len, compress(probe))) < len(probe) * _WORTH_IT
-        return compress(block) if shrinks else _stored(view)
-
-    # Levels of zlib are chosen for the smallest size, so there every block is compressed.
-    return _recalling(compress_or_store if fast else compress, zero_block(PIECE))
-
-
-def _stored(block: memoryview) -> _Parts:
-    """Return *block* as deflate that compresses nothing (RFC 1951, section 3.2.4)."""
-    parts: list[bytes | memoryview] = []
-    for at in range(0, len(block), _STORED):
-        part = block[at : at + _STORED]
-        parts += (b"\0", len(part).to_bytes(2, "little"), (len(part) ^ 0xFFFF).to_bytes(2, "little"), part)
-    return (b"".join(parts),)
 
 
 def _zstd_block(level: int) -> Callable[[bytes | memoryview], bytes]:
@@ -241,29 +195,7 @@ def _gunzip(source: BufferedSource, limits: Limits) -> Iterator[bytes]:
         _check_members(members, limits)
         if source.peek(2) != _GZIP_MAGIC:
             raise LayerError("gzip data is followed by something else" if members > 1 else "this is no gzip data")
-        yield from _gunzip_member(source)
-
-
-def _gunzip_member(source: BufferedSource) -> Iterator[bytes]:
-    from isal import igzip_lib
-
-    damaged = cast("type[Exception]", igzip_lib.IsalError)  # its stub calls the class an instance
-    inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-    step = _GZIP_FIRST_STEP
-    while not inflater.eof:
-        data = memoryview(b"")
-        if inflater.needs_input:
-            data = source.view(step)
-            step = min(2 * step, _GZIP_STEP)
-            if not data:
-                raise LayerError("gzip data ends in the middle")
-        try:
-            piece = inflater.decompress(data, PIECE)
-        except damaged as error:
-            raise LayerError(f"damaged gzip data: {error}") from error
-        if piece:
-            yield piece
-    source.back(len(inflater.unused_data))
+        yield from deflate.inflate_member(source)
 
 
 def _unzstd(source: BufferedSource, limits: Limits) -> Iterator[bytes]:
