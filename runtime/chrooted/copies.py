@@ -1,11 +1,14 @@
-"""Copies a file or a directory with its whole status; the blocks of a file are shared where the file system can."""
+"""Copies files and directories with their whole status; the blocks of a file are shared where the file system can."""
 
 import fcntl
 import os
-from stat import S_ISDIR, S_ISREG
+from collections.abc import Iterable
+from stat import S_ISDIR, S_ISREG, S_ISSOCK
 
+from pybuild.runtime.paths.safepath import DirectoryEntry, scan_directory
 from pybuild.runtime.paths.sparse import copy_data
-from pybuild.runtime.snapshots.copies import copy_open_tree, copy_status
+from pybuild.runtime.paths.walk import open_beneath
+from pybuild.runtime.snapshots.copies import copy_entry, copy_open_tree, copy_status
 
 _FICLONE = 0x40049409
 
@@ -52,3 +55,59 @@ def _copy_file(source: int, parent: int, name: str) -> None:
             os.close(new)
     finally:
         os.close(old)
+
+
+_Link = tuple[str, DirectoryEntry]
+"""A name of a file: the path of its directory, and the entry there."""
+
+
+def separate_links(top: int, scratch: int) -> None:
+    """Replace each file below the open directory *top* that has hard links elsewhere by a copy without them.
+
+    *scratch* is an open, empty directory of the same file system. Nobody may change either directory meanwhile.
+    """
+    for names in _linked(top):
+        if len(names) < names[0][1].stat.st_nlink:
+            _separate(top, names, scratch)
+
+
+def _linked(top: int) -> Iterable[list[_Link]]:
+    """Return the names below *top* of each file that has more than one name."""
+    found: dict[tuple[int, int], list[_Link]] = {}
+    pending = [""]
+    while pending:
+        path = pending.pop()
+        directory = open_beneath(top, path)
+        try:
+            entries = scan_directory(directory)
+        finally:
+            os.close(directory)
+        for entry in entries:
+            if S_ISDIR(entry.stat.st_mode):
+                pending.append(f"{path}/{entry.name}")
+            elif entry.stat.st_nlink > 1:
+                found.setdefault((entry.stat.st_dev, entry.stat.st_ino), []).append((path, entry))
+    return found.values()
+
+
+def _separate(top: int, names: list[_Link], scratch: int) -> None:
+    """Give all *names* of one file to a copy of it. A socket, to which nobody listens any more, is removed."""
+    is_copied = False
+    for path, entry in names:
+        directory = open_beneath(top, path)
+        try:
+            before = os.fstat(directory)
+            if S_ISSOCK(entry.stat.st_mode):
+                os.unlink(entry.name, dir_fd=directory)
+            else:
+                if not is_copied:
+                    copy_entry(entry, directory, scratch)
+                    os.rename(entry.name, "copy", src_dir_fd=scratch, dst_dir_fd=scratch)
+                    is_copied = True
+                os.link("copy", "link", src_dir_fd=scratch, dst_dir_fd=scratch, follow_symlinks=False)
+                os.rename("link", entry.name, src_dir_fd=scratch, dst_dir_fd=directory)
+            os.utime(directory, ns=(before.st_atime_ns, before.st_mtime_ns))
+        finally:
+            os.close(directory)
+    if is_copied:
+        os.unlink("copy", dir_fd=scratch)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pybuild.runtime.chrooted.copies import separate_links
 from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.sandbox.inside.stubs import Stubs
@@ -82,6 +83,7 @@ class Places:
                 os.close(place.parent)
             note_returned(self._directory, returned)
             take_back(self._directory)
+            self._separate_lent()
             self._stubs.remove()
             with os.scandir(self._directory) as entries:
                 if any(entry.name == _ASIDE for entry in entries):
@@ -89,6 +91,22 @@ class Places:
         finally:
             os.close(self._aside)
             os.close(self.tree)
+
+    def _separate_lent(self) -> None:
+        """Leave no file that is in a lent directory and in the tree, or in two lent directories, as a hard link.
+
+        Mounts permit no such links. With one, whoever has the directory lent next could write to the file of a
+        snapshot, and a later step on the snapshot to the file in the directory. If this fails, so does the step.
+        """
+        for number, lent in enumerate(self._lent):
+            os.mkdir(f"separate{number}", 0o700, dir_fd=self._aside)
+            scratch = os.open(f"separate{number}", _DIRECTORY, dir_fd=self._aside)
+            home = os.open(lent.home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                separate_links(home, scratch)
+            finally:
+                os.close(home)
+                os.close(scratch)
 
 
 class _Place:

@@ -42,6 +42,14 @@ def copy_open_tree(source: int, target: int) -> None:
     _Copy(source, target).run()
 
 
+def copy_entry(entry: DirectoryEntry, source: int, target: int) -> None:
+    """Copy *entry*, neither a directory nor a socket, from the open directory *source* to the open *target*."""
+    if stat.S_ISREG(entry.stat.st_mode):
+        _Copy(source, target).copy_file(entry, source, target)
+    else:
+        _copy_special(entry, source, target)
+
+
 def copy_status(source: int, target: int, status: os.stat_result) -> None:
     """Give the open file or directory *target* the owner, attributes, mode and times of *source*."""
     os.fchown(target, status.st_uid, status.st_gid)
@@ -87,7 +95,7 @@ class _Copy:
             elif entry.stat.st_nlink > 1 and self._copy_link(path, entry, target):
                 continue
             elif stat.S_ISREG(mode):
-                self._copy_file(entry, source, target)
+                self.copy_file(entry, source, target)
             elif not stat.S_ISSOCK(mode):
                 _copy_special(entry, source, target)
         # Last: each entry that is made changes the times of the directory. What is made below its entries does not.
@@ -106,7 +114,8 @@ class _Copy:
             os.close(directory)
         return True
 
-    def _copy_file(self, entry: DirectoryEntry, source: int, target: int) -> None:
+    def copy_file(self, entry: DirectoryEntry, source: int, target: int) -> None:
+        """Copy the regular file *entry* from one open directory to another."""
         old = os.open(entry.name, _READ, dir_fd=source)
         try:
             new = os.open(entry.name, _CREATE, 0o600, dir_fd=target)

@@ -159,3 +159,20 @@ def test_a_kill_leaves_no_process_and_no_secret_and_loses_no_cache(
     again = program.build(context)
     assert " kept" in again.printed
     assert list(program.store.glob("*/tmp-*")) == []
+
+
+def test_no_hard_link_joins_a_cache_mount_and_an_image(program: Restricted, tmp_path: Path) -> None:
+    cache = "--mount=type=cache,target=/c,id=links"
+    for tag, line in {
+        "linked": f"RUN {cache} echo good > /c/f && ln /c/f /linked && ln /etc/motd /c/motd",
+        "later": f"RUN {cache} echo changed > /c/f && echo changed > /c/motd",
+    }.items():
+        program.build(write_context(tmp_path / tag, {"Dockerfile": f"FROM small\n{line}\n"}), tag=tag)
+    text = f"""FROM linked
+RUN cat /linked /etc/motd | tr '\\n' ' ' && echo other > /linked
+RUN {cache} cat /c/f
+"""
+    built = program.build(write_context(tmp_path / "use", {"Dockerfile": text}), check=False)
+    assert built.exit_code == 0, built.printed
+    assert " good welcome" in built.printed
+    assert built.printed.count(" changed") == 1

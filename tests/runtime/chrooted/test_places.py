@@ -105,3 +105,22 @@ def test_something_of_another_kind_is_no_place(active: Path) -> None:
         _put(places, b"/etc", "ours")
     places.restore()
     assert (active / "fs/etc/hosts").read_text() == "of the image"
+
+
+def test_a_lent_directory_comes_home_without_hard_links_to_elsewhere(active: Path, tmp_path: Path) -> None:
+    """A step makes links where mounts would permit none: into the tree, out of it, from one lent directory to another."""
+    tree = active / "fs"
+    (tmp_path / "second").mkdir()
+    places = Places(active, new_mark())
+    places.lend(b"/cache", tmp_path / "home")
+    places.lend(b"/other", tmp_path / "second")
+    (tree / "stolen").hardlink_to(tree / "cache/kept")
+    (tree / "cache/hosts").hardlink_to(tree / "etc/hosts")
+    (tree / "other/kept").hardlink_to(tree / "cache/kept")
+    places.restore()
+    for name in ("home/kept", "home/hosts", "second/kept"):
+        (tmp_path / name).write_text("changed by the next step")
+    assert (tree / "stolen").read_text() == "kept"
+    assert (tree / "etc/hosts").read_text() == "of the image"
+    (tmp_path / "second/kept").write_text("second")
+    assert (tmp_path / "home/kept").read_text() == "changed by the next step"
