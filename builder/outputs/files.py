@@ -29,7 +29,8 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         with writing(path), path.open("wb") as file:
             yield file
         return
-    new = path.with_name(f".{path.name[:200]}.{os.urandom(6).hex()}")
+    # Without the user's name: a name may have 255 bytes (NAME_MAX), which leaves no room for anything beside it.
+    new = path.with_name(f".pybuild-{os.urandom(8).hex()}")
     try:
         handle = os.open(new, _NEW, 0o666)
     except OSError as error:

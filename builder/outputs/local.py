@@ -91,7 +91,7 @@ def write_directory(trees: Sequence[OutputTree], dest: Path, epoch: int | None =
             _copy_all(trees, target.fd, epoch)
         return
     with made_parents(dest), Root.open_host(dest.parent) as parent:
-        new = f".{dest.name[:200]}.{secrets.token_hex(6)}"
+        new = f".pybuild-{secrets.token_hex(8)}"
         try:
             os.mkdir(new, 0o755, dir_fd=parent.fd)
         except OSError as error:

@@ -95,9 +95,10 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
         replace_file(tmp_path, b"")
 
 
-def test_a_long_name_still_has_room_for_its_temporary_one(tmp_path: Path) -> None:
-    replace_file(tmp_path / ("n" * 255), b"x")
-    assert (tmp_path / ("n" * 255)).read_bytes() == b"x"
+@pytest.mark.parametrize("name", ["n" * 255, "\N{CJK UNIFIED IDEOGRAPH-9577}" * 85], ids=["ascii", "wide"])
+def test_a_name_of_255_bytes_still_has_room_for_its_temporary_one(tmp_path: Path, name: str) -> None:
+    replace_file(tmp_path / name, b"x")
+    assert (tmp_path / name).read_bytes() == b"x"
 
 
 def test_no_path_means_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

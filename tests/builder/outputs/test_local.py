@@ -48,6 +48,12 @@ def test_a_tree_becomes_a_directory_of_the_callers(image: Path, tmp_path: Path) 
     assert os.listdir(tmp_path / "new") == ["dest"]
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "\N{CJK UNIFIED IDEOGRAPH-9577}" * 85], ids=["ascii", "wide"])
+def test_a_name_of_255_bytes_still_has_room_for_its_temporary_one(image: Path, tmp_path: Path, name: str) -> None:
+    write(image, tmp_path / "new" / name)
+    assert os.listdir(tmp_path / "new") == [name]
+
+
 def test_writing_again_replaces_files_and_keeps_what_is_beside_them(image: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     write(image, dest)

@@ -200,7 +200,8 @@ def _replace(path: Path, document: Mapping[str, object]) -> None:
     """Replace a file atomically, readable by its owner only; a symlink is followed and kept."""
     path = Path(os.path.realpath(path))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    # Without the user's name, which may already have all of the 255 bytes of NAME_MAX.
+    new = path.with_name(f".pybuild-{secrets.token_hex(8)}")
     try:
         handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:

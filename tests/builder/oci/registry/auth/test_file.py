@@ -113,6 +113,12 @@ def test_what_is_kept_is_found_and_everything_else_stays(tmp_path: Path) -> None
     assert [item.name for item in path.parent.iterdir()] == ["config.json"]
 
 
+def test_a_name_of_255_bytes_still_has_room_for_its_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    keep(path, "a.com", Credentials("me", "pw"))
+    assert json.loads(path.read_text())["auths"] == {"a.com": {"auth": auth("me:pw")}}
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("{}")
     (tmp_path / "config.json").symlink_to("real.json")
