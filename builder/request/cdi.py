@@ -68,7 +68,10 @@ def _documents(places: Iterable[Path]) -> Iterator[tuple[Path, Mapping[str, Any]
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
-            text = file.read(_LIMIT).decode()
+            raw = file.read(_LIMIT + 1)
+        if len(raw) > _LIMIT:  # a part of YAML is YAML as well
+            raise RequestError(f"{path}: not a CDI file: larger than {_LIMIT} bytes")
+        text = raw.decode()
         found = json.loads(text) if path.suffix == ".json" else _yaml(text, path)
     except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path}: not a CDI file: {getattr(error, 'strerror', None) or error}") from error

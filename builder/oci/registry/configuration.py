@@ -135,10 +135,14 @@ def _naming(path: Path) -> Iterator[None]:
 
 def _read(path: Path) -> Fields | None:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if len(raw) > _LIMIT:
+        # Part of it could lack what a later line forbids, such as `blocked = true`.
+        raise RegistryError(f"{path}: larger than {_LIMIT} bytes")
     try:
-        return Fields("", tomllib.loads(raw[:_LIMIT].decode()))
+        return Fields("", tomllib.loads(raw.decode()))
     except ValueError as error:
         raise RegistryError(f"{path}: {error}") from None

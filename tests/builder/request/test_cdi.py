@@ -83,6 +83,10 @@ def test_yaml_is_read_where_a_library_is_there(tmp_path: Path, monkeypatch: pyte
     put(place, "kind: [", "v.yaml")
     with pytest.raises(RequestError, match=r"v\.yaml: not a CDI file"):
         find_device("v/c=a", [place])
+    put(place, text + "#\n" * (2 << 20), "v.yaml")
+    with pytest.raises(RequestError, match=r"v\.yaml: not a CDI file: larger than 4194304 bytes"):
+        find_device("v/c=a", [place])
+    put(place, text, "v.yaml")
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(RequestError, match="YAML cannot be read here"):
         find_device("v/c=a", [place])

@@ -72,6 +72,12 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> None:
         read_registries_conf([tmp_path / "r.conf"])
 
 
+def test_a_file_that_is_too_large_is_refused_and_not_read_in_part(tmp_path: Path) -> None:
+    (tmp_path / "r.conf").write_text('[[registry]]\nprefix = "a"\n' + "#\n" * (512 * 1024) + "blocked = true\n")
+    with pytest.raises(RegistryError, match=r"r\.conf: larger than 1048576 bytes"):
+        read_registries_conf([tmp_path / "r.conf"])
+
+
 @pytest.mark.parametrize("text", ["[registry]\na = 3", '[registry."a"]\nmirrors = "b"', '[registry."a"]\nhttp = 1'])
 def test_our_own_file_is_checked_too(tmp_path: Path, text: str) -> None:
     (tmp_path / "pybuild.toml").write_text(text)
