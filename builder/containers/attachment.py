@@ -1,6 +1,5 @@
 """The user's side of an attached container: output is shown, input and the terminal size are sent, keys detach."""
 
-import fcntl
 import os
 import select
 import signal
@@ -64,8 +63,7 @@ class Attachment:
         """Set the size of the container's terminal to that of our window."""
         window = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
         if window is not None:
-            size = fcntl.ioctl(window, termios.TIOCGWINSZ, b"\0" * 8)
-            rows, columns = (int.from_bytes(size[at : at + 2], "little") for at in (0, 2))
+            rows, columns = termios.tcgetwinsize(window)
             with suppress(OSError):  # the monitor has ended
                 self._channel.send(messages.SIZE + f"{rows} {columns}".encode())
 
