@@ -116,7 +116,8 @@ def is_due(root: Path) -> bool:
     The default limits are enforced only on a disk that is so full that the cache may exceed them.
     """
     try:
-        if os.stat(root / STAMP).st_mtime > time.time() - _EVERY:
+        # A time in the future is that of a clock that was set back since, and says nothing.
+        if 0 <= time.time() - os.stat(root / STAMP).st_mtime < _EVERY:
             return False
     except FileNotFoundError:
         pass

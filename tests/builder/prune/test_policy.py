@@ -1,12 +1,14 @@
 """What a policy permits, and how much it leaves."""
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, Policy, is_due, limits
+from pybuild.builder.prune.policy import CACHE_MOUNT, REGULAR, STAMP, Policy, is_due, limits
 
 LIMITS = '[gc]\nuntil = "1h"\nmax-used-space = "1k"\n'
 
@@ -68,6 +70,16 @@ def test_no_share_of_a_disk_that_counts_no_blocks_is_left_free(
     disk(0, 0)
     assert limits(tmp_path) == Policy(reserved_space=10**10, max_used_space=10**11)
     assert is_due(tmp_path)
+
+
+@pytest.mark.parametrize(("age", "due"), [(9, False), (3000, False), (4000, True), (-4000, True)])
+def test_limits_are_enforced_once_an_hour_and_after_the_clock_was_set_back(tmp_path: Path, age: int, due: bool) -> None:
+    (tmp_path / "config.toml").write_text(LIMITS)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / STAMP).touch()
+    then = time.time() - age
+    os.utime(tmp_path / STAMP, (then, then))
+    assert is_due(tmp_path) is due
 
 
 @pytest.mark.parametrize("text", ["[gc", "gc = 1", "[gc]\nsize = '1g'", "[gc]\nuntil = 5", "\0"])
