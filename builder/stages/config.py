@@ -11,7 +11,7 @@ from posixpath import join, normpath
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig, Healthcheck
 from pybuild.builder.stages import golang, windows
-from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
+from pybuild.grammar.nodes import CommandLine, ExecForm, Heredoc, ShellForm
 from pybuild.runtime.values import replace
 
 _DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -119,6 +119,19 @@ def destination(working_dir: str, path: str) -> str:
     is_directory = path in {"", "."} or path.endswith(("/", "/."))
     clean = absolute(working_dir, path)
     return clean.rstrip("/") + "/" if is_directory else clean
+
+
+def heredoc_file(doc: Heredoc) -> str:
+    """Return the name of the file that *doc* becomes: its own name as a clean path, without directories.
+
+    Raises:
+        ResolveError: the name is a path below a directory, which does not exist where the file is made.
+    """
+    name = absolute("/", doc.name).lstrip("/")
+    if name and "/" not in name:
+        return name
+    hint = "choose a name without /, and write the directory into the destination"
+    raise ResolveError(f'invalid file name "{doc.name}" of a heredoc', span=doc.span, hint=hint)
 
 
 def ports(words: Iterable[str]) -> tuple[str, ...]:

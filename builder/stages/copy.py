@@ -8,7 +8,7 @@ from pybuild.builder.plan.modes import parse_mode
 from pybuild.builder.plan.ops import Copy, Inline, Pick
 from pybuild.builder.sources import address
 from pybuild.builder.sources.tree import literal
-from pybuild.builder.stages.config import destination
+from pybuild.builder.stages.config import destination, heredoc_file
 from pybuild.builder.stages.stages import FromRemote, Input, Step
 from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
@@ -57,7 +57,7 @@ class _Sources:
         """Return the source that *item* names."""
         if isinstance(item, nodes.Heredoc):
             self.shown.append(f"<<{item.name}")
-            return Inline(name=item.name, content=self._body(item))
+            return Inline(name=heredoc_file(item), content=self._body(item))
         text = self.state.expand(item)
         self.shown.append(text)
         try:

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, Script, SecretMount, SshMount, TmpfsMount
 from pybuild.builder.request import Planning
-from pybuild.builder.stages.config import absolute
+from pybuild.builder.stages.config import absolute, heredoc_file
 from pybuild.builder.stages.stages import Input, Step
 from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
@@ -68,7 +68,7 @@ def _command(node: nodes.Run, state: StageState) -> tuple[tuple[str, ...], tuple
                 bodies = "".join(f"\n{doc.raw}{doc.name}" for doc in node.heredocs)
                 return (*shell, text + bodies), ()
             if script.body.startswith("#!"):
-                path = _PIPES + script.name
+                path = _PIPES + heredoc_file(script)
                 return (*shell, path), (Script(path=path, content=script.body),)
             return (*shell, script.body), ()
 

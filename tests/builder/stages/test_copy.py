@@ -69,6 +69,17 @@ def test_a_heredoc_is_a_file_with_variables_expanded_unless_its_word_is_quoted()
     assert op.sources == (Inline(name="one", content='1"\n'), Inline(name="two", content="$x\n"))
 
 
+@pytest.mark.parametrize(("word", "name"), [("../up", "up"), ("/top", "top"), ("end/", "end"), ("a/../x", "x")])
+def test_a_heredoc_is_copied_under_the_clean_form_of_its_name(word, name):
+    assert copy_of(f"COPY <<{word} /d/\n{word}\n").sources == (Inline(name=name, content=""),)
+
+
+@pytest.mark.parametrize("word", ["etc/app.conf", "..", ".", "/", "a/.."])
+def test_a_heredoc_whose_name_is_no_file_name_is_refused_where_it_stands(word):
+    message = f'invalid file name "{word}" of a heredoc'
+    assert refused(f"FROM base\nCOPY <<{word} /d/\n{word}\n", message) == f"<<{word}"
+
+
 def test_a_copy_of_heredocs_alone_needs_no_context():
     assert step_of("COPY <<E /f\nx\nE\n").inputs == ()
 

@@ -93,6 +93,12 @@ def test_a_heredoc_with_an_interpreter_is_a_file_that_the_shell_starts():
     assert op.scripts == (Script(path="/dev/pipes/EOF", content="#!/usr/bin/python\nprint(1)\n"),)
 
 
+def test_the_script_of_a_heredoc_stays_in_its_directory():
+    assert run_of("RUN <<../../etc/x/..\n#!/bin/sh\n../../etc/x/..\n").scripts[0].path == "/dev/pipes/etc"
+    assert refused("FROM base\nRUN <<a/b\n#!/bin/sh\na/b\n", 'invalid file name "a/b" of a heredoc') == "<<a/b"
+    assert run_of("RUN <<a/b\ntrue\na/b\n").args == ("/bin/sh", "-c", "true\n")
+
+
 def test_heredocs_inside_a_command_are_given_back_to_the_shell():
     op = run_of("RUN cat <<a - <<b > /x\n1\na\n2\nb\n")
     assert op.args == ("/bin/sh", "-c", "cat <<a - <<b > /x\n1\na\n2\nb")
