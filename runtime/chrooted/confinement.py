@@ -57,18 +57,20 @@ _PID_AT = {
 # The flags CLONE_NEW* of clone(2) together, and numbers of fcntl(2), ioctl(2) and setrlimit(2).
 _NEW_NAMESPACES, _CLONE_UNTRACED = 0x7E020000, 0x00800000
 _RLIMIT_LOCKS = 10
+# By these calls a process makes the kernel send SIGIO or SIGURG to another one. F_SETOWN alone names it by value, and
+# is left to the keeper; the others point to memory, and are refused.
 _F_SETOWN, _F_SETOWN_EX = 8, 15
 _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
 
 
-def _tracing(kind: int, place: int) -> Code:
+def _tracing(kind: int, index: int) -> Code:
     """Return the program that stops the caller for the keeper, which receives `calls.code` of the call."""
-    return returning(TRACE | code(kind, place))
+    return returning(TRACE | code(kind, index))
 
 
-def _chosen(place: int, answers: dict[int, Code], otherwise: Code) -> Code:
-    """Return the program that has *answers* for values of the argument at *place*."""
-    steps: tuple[Instruction, ...] = (argument(place),)
+def _chosen(index: int, answers: dict[int, Code], otherwise: Code) -> Code:
+    """Return the program that has *answers* for values of the argument at *index*."""
+    steps: tuple[Instruction, ...] = (argument(index),)
     for value, answer in answers.items():
         steps = (*steps, Instruction(JEQ, value, jf=len(answer)), *answer)
     return (*steps, *otherwise)
@@ -79,17 +81,18 @@ def _clone() -> Code:
     return (argument(0), refused, *returning(ALLOW), *returning(EPERM))
 
 
-def _locks(place: int, otherwise: Code) -> Code:
+def _locks(index: int, otherwise: Code) -> Code:
     """Return the program that ignores changes of RLIMIT_LOCKS, the mark, and has *otherwise* for other limits.
 
     They seem to succeed, because pam_limits sets every limit and fails if one is refused.
     """
-    return _chosen(place, {_RLIMIT_LOCKS: returning(SUCCEED)}, otherwise)
+    return _chosen(index, {_RLIMIT_LOCKS: returning(SUCCEED)}, otherwise)
 
 
 _CONDITIONAL: dict[str, Callable[[], Code]] = {
     "clone": _clone,
     "setrlimit": lambda: _locks(0, returning(ALLOW)),
+    # 0 is the caller itself.
     "prlimit64": lambda: _locks(1, _chosen(0, {0: returning(ALLOW)}, _tracing(ONE, 0))),
     **dict.fromkeys(
         ("fcntl", "fcntl64"),
@@ -114,7 +117,7 @@ _PATH_AT = {"open": 0, "openat": 1, "openat2": 1}
 
 @cache
 def opening_filter() -> tuple[bytes, tuple[tuple[int, int], ...]]:
-    """Return the program that passes calls of open(2) on, and their numbers, each with the place of the path."""
+    """Return the program that passes calls of open(2) on, and their numbers, each with the index of the path."""
     tables = MACHINES[os.uname().machine]
     notified = returning(NOTIFY)
     blocks = []

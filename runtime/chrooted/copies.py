@@ -10,7 +10,7 @@ from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.copies import copy_entry, copy_open_tree, copy_status
 
-_FICLONE = 0x40049409
+_FICLONE = 0x40049409  # linux/fs.h
 
 
 def copy_into(source: int, parent: int, name: str) -> None:
@@ -48,7 +48,7 @@ def _copy_file(source: int, parent: int, name: str) -> None:
             status = os.fstat(old)
             try:
                 fcntl.ioctl(new, _FICLONE, old)
-            except OSError:
+            except OSError:  # another file system, or one without shared blocks: a real error shows in the copy, too
                 copy_data(old, new, status)
             copy_status(old, new, status)
         finally:

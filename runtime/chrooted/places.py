@@ -31,6 +31,7 @@ class Places:
         self._directory, self._mark = directory, mark
         self.tree = os.open(directory / "fs", _DIRECTORY)
         self._root = os.readlink(f"/proc/self/fd/{self.tree}")
+        # Beside the tree, because rename(2) works within one file system. The step, in its root, cannot reach it.
         (directory / _ASIDE).mkdir(mode=0o700)
         self._aside = os.open(directory / _ASIDE, _DIRECTORY)
         self._stubs = Stubs()
@@ -51,6 +52,7 @@ class Places:
     def lend(self, target: bytes, home: Path) -> bytes:
         """Move the directory *home* to *target* until `restore`; return its path in the tree."""
         place = self._clear(target, directory=True)
+        # The record first: a builder that is killed between it and the rename loses nothing.
         place.lent = Lent.of(home)
         self._lent = (*self._lent, place.lent)
         record(self._directory, self._mark, self._lent)

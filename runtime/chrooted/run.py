@@ -29,8 +29,10 @@ _NOTE = (
     b"note: steps run after a chroot alone (experimental): no namespaces, no network of their own, no set-user-ID"
     b" programs, only a few files in /proc, and what is mounted is copied\n"
 )
+# With CAP_SYS_CHROOT a process can leave a root that was set by chroot(2).
 _CAPABILITIES = DEFAULT & ~mask("SYS_CHROOT")
-_said: set[str] = set()
+_noted: set[str] = set()
+"""The notes that have been written: each is written once by a process, not for each step."""
 _tried: dict[int, SandboxUnavailable | None] = {}
 """The result of the trial on each file system, by its device number; None for a success."""
 
@@ -50,7 +52,7 @@ def run(
     _announce(output)
     number = new_mark()
     with limited_with_notes(what.limits, output) as groups, _placed(directory, number) as places:
-        _tell_sizes(what, output)
+        _warn_of_sizes(what, output)
         filled = filling.fill(places, what)
         own = replace(what, capabilities=what.capabilities & _CAPABILITIES)
         plan = ChrootPlan(
@@ -123,7 +125,7 @@ def _check(what: Spec, directory: Path) -> None:
     raise isolation.not_permitted(f"{refusal}")
 
 
-def _tell_sizes(what: Spec, output: Output) -> None:
+def _warn_of_sizes(what: Spec, output: Output) -> None:
     """Warn of sizes that are not limited, since a tmpfs is a directory here."""
     sized = [f"the tmpfs at {mount.target}" for mount in what.mounts if isinstance(mount, Tmpfs) and mount.size]
     if what.limits.shm_size is not None:
@@ -133,6 +135,6 @@ def _tell_sizes(what: Spec, output: Output) -> None:
 
 
 def _announce(output: Output) -> None:
-    if "announced" not in _said:
-        _said.add("announced")
+    if "announced" not in _noted:
+        _noted.add("announced")
         output(2, _NOTE)

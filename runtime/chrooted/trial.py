@@ -19,7 +19,7 @@ from pybuild.runtime.kernel.syscalls import PR_SET_NO_NEW_PRIVS, SIGKILL, prctl,
 
 _ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
 """A filter that allows every call."""
-_NULL, _KMSG = (1, 3), (1, 11)
+_NULL, _KMSG = (1, 3), (1, 11)  # from the kernel's list of devices (admin-guide/devices.txt)
 
 
 def try_chroot(directory: str) -> None:

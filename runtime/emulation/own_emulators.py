@@ -56,7 +56,7 @@ def rule(architecture: str, program: str) -> bytes:
     emulated program was called.
     """
     head = (smallest_program(architecture) or b"")[:20]
-    # The rule ignores the OS ABI, and matches both ET_EXEC and ET_DYN.
+    # The rule ignores the OS ABI (byte 7), and matches both ET_EXEC (2) and ET_DYN (3): e_type is bytes 16 and 17.
     mask = bytearray(b"\xff" * 20)
     mask[7] = 0
     mask[16 if head[5] == 1 else 17] = 0xFE

@@ -35,6 +35,7 @@ class SavedMounts:
 
     def restore(self) -> None:
         """Return to them. Paths then lead to the files of the host again."""
+        # This sets the root to that of the namespace, which is another one if this process was in a chroot.
         setns(self._namespace, CLONE_NEWNS)
         os.fchdir(self._root)
         os.chroot(".")
@@ -62,6 +63,7 @@ def _go_to_namespace_root(place: int) -> bool:
 
     setns(2) has this effect, even with the namespace that the process is in already.
     """
+    # Opened first: after setns(2) the path need not lead to a /proc.
     infos = os.open("/proc/self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -90,6 +92,7 @@ def _make_root(place: int) -> None:
     try:
         move_mount(tree, AT_FDCWD, "/")
         os.fchdir(tree)
+        # The old root is then mounted on top of the new one, in the same place (pivot_root(2), NOTES).
         pivot_root(".", ".")
         umount2(".", MNT_DETACH)
         os.chdir("/")

@@ -5,6 +5,7 @@ import os
 from errno import ENOSYS, EOPNOTSUPP, EPERM
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+# LANDLOCK_CREATE_RULESET_VERSION, with which the call returns a version, and LANDLOCK_RULE_PATH_BENEATH.
 _VERSION, _PATH_BENEATH = 1, 1
 _EVERY_RIGHT = {2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 """All rights over files, by the version that added the last of them. Version 1, which forbids renames, is not used."""

@@ -6,7 +6,7 @@ The number may have been reused for another process, and the kernel does not tel
 import ctypes
 import os
 
-_LONGEST = 4096
+_LONGEST = 4096  # PATH_MAX: paths are the longest texts that are read
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.process_vm_readv.argtypes = (
     ctypes.c_int,

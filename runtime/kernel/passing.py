@@ -23,6 +23,7 @@ def send(end: int, message: bytes, *descriptors: int) -> None:
     numbers = b"".join(fd.to_bytes(_WIDTH, sys.byteorder) for fd in descriptors)
     opened = socket(AF_UNIX, SOCK_SEQPACKET, 0, end)
     try:
+        # On the socket, and not on a copy of the descriptor; `detach` keeps the object from closing it.
         opened.sendmsg([message], [(SOL_SOCKET, SCM_RIGHTS, numbers)] if descriptors else [])
     finally:
         opened.detach()

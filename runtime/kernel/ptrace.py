@@ -5,12 +5,13 @@ import os
 
 PTRACE_CONT, PTRACE_SYSCALL, PTRACE_LISTEN = 7, 24, 0x4208
 SYSCALL_STOP = 5 | 0x80
-"""The signal that a stop after PTRACE_SYSCALL tells of: SIGTRAP, with a bit that PTRACE_O_TRACESYSGOOD adds."""
+"""The signal of a stop after PTRACE_SYSCALL: SIGTRAP, with a bit that PTRACE_O_TRACESYSGOOD adds."""
 EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_SECCOMP, EVENT_STOP = 1, 2, 3, 4, 7, 128
 _PTRACE_POKEUSER, _PTRACE_GETEVENTMSG, _PTRACE_GETREGSET, _PTRACE_SETREGSET = 6, 0x4201, 0x4204, 0x4205
 _PTRACE_SEIZE, _PTRACE_GET_SYSCALL_INFO = 0x4206, 0x420E
 _OPTIONS = 1 << 20 | 1 | sum(1 << event for event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_SECCOMP))
 """PTRACE_O_EXITKILL, PTRACE_O_TRACESYSGOOD, and a stop at each of these events."""
+# Offsets in struct user_regs_struct (sys/user.h): the number of the call, and what it returns.
 _ORIG_RAX, _RAX = 15 * 8, 10 * 8
 _NT_PRSTATUS, _NT_ARM_SYSTEM_CALL = 1, 0x404
 _ARM_REGISTERS = 34 * 8
@@ -48,6 +49,7 @@ def _ptrace(request: int, pid: int, address: object = None, data: object = None)
 
 def seize(pid: int) -> None:
     """Trace *pid* and all that it forks. The kernel kills them when this thread ends."""
+    # Not PTRACE_ATTACH, which stops the process, and has no way to leave it stopped by a signal (PTRACE_LISTEN).
     _ptrace(_PTRACE_SEIZE, pid, None, _OPTIONS)
 
 

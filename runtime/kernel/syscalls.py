@@ -62,7 +62,7 @@ _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 436, 437, 442
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
 _RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
 _SIGNALS_OF_LIBC = (32, 33)  # the C library uses them for threads, and its sigaction(2) refuses them
-_SIGSET_SIZE = 8
+_SIGSET_SIZE = 8  # bytes of the kernel's sigset_t; that of the C library has 128
 _KEYCTL = {"x86_64": 250, "i686": 288, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 
 _FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
@@ -77,7 +77,7 @@ _STATX = {"x86_64": 332, "aarch64": 291}
 _STATX_SIZE = 256
 _LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1
 _TIOCSPTLCK, _TIOCGPTPEER, _TIOCSCTTY, _SIOCSIFFLAGS = 0x40045431, 0x5441, 0x540E, 0x8914
-_AF_INET, _SOCK_DGRAM = 2, 2
+_AF_INET, _SOCK_DGRAM = 2, 2  # not from the module `socket`, which takes milliseconds to import
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long

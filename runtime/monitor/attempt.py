@@ -49,6 +49,7 @@ class Attempt:
         self._status, status_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._status, False)
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+        # A fork is safe, since a monitor has no threads.
         self._keeper = os.fork()
         if self._keeper == 0:
             _be_keeper(plan, status_end, theirs.fileno(), network, streams.given)
@@ -111,11 +112,11 @@ class Attempt:
             return self._refused
         for report in reports:
             if report.kind in _FAILURES:
-                told = mistake(report.subject, report.path, report.errno, report.message)
-                return NOT_STARTED, told or report.message
+                blame = mistake(report.subject, report.path, report.errno, report.message)
+                return NOT_STARTED, blame or report.message
         ended = [int(report.subject) for report in reports if report.kind == "ended"]
         # Without a report, the guard was killed before it could write one, by the kernel or by somebody outside.
-        code = ended[0] if ended else 128 - KILLED
+        code = ended[0] if ended else 128 - KILLED  # -9: by SIGKILL
         return (code if code >= 0 else 128 - code), ""
 
 

@@ -23,8 +23,8 @@ _MOST_WAITING = 1 << 20
 _WORD = 4  # bytes of a descriptor, an int of C
 _BACKLOG = 128  # connections not accepted yet: a monitor that writes to a slow disk accepts none in the meantime
 
-Said = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None]
-"""Is called with a client and its message: the kind, the content, and the descriptors, which the function closes."""
+MessageHandler = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None]
+"""Takes a client and its message: the kind, the content, and the descriptors, which the handler closes."""
 
 
 class MonitorClient:
@@ -120,21 +120,26 @@ class MonitorClient:
         if not message:
             self.leave()
             return
-        self._clients.said(self, message[:1], message[1:], fds)
+        self._clients.handle(self, message[:1], message[1:], fds)
 
 
 class Clients:
     """All clients, and the socket to which they connect."""
 
     def __init__(
-        self, loop: Loop, directory: int, said: Said, left: Callable[[MonitorClient], None], drained: Callable[[], None]
+        self,
+        loop: Loop,
+        directory: int,
+        handle: MessageHandler,
+        left: Callable[[MonitorClient], None],
+        drained: Callable[[], None],
     ) -> None:
         """Listen in the open directory *directory*.
 
-        *said* is called for each message, *left* when a client has disconnected, and *drained* when everything that
+        *handle* is called for each message, *left* when a client has disconnected, and *drained* when everything that
         waited for one client has been sent.
         """
-        self.loop, self.said, self.left, self.drained = loop, said, left, drained
+        self.loop, self.handle, self.left, self.drained = loop, handle, left, drained
         self.everyone: list[MonitorClient] = []
         self._directory = directory
         self._listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
@@ -150,7 +155,7 @@ class Clients:
         self.everyone.append(client)
         return client
 
-    def tell(self, message: bytes) -> None:
+    def broadcast(self, message: bytes) -> None:
         """Send *message* to all attached clients."""
         for client in list(self.everyone):
             if client.attached:

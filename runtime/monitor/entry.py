@@ -47,7 +47,7 @@ _NAMESPACES = {
     "cgroup": CLONE_NEWCGROUP,
     "user": CLONE_NEWUSER,
 }
-_PTMX = (5, 2)
+_PTMX = (5, 2)  # from the kernel's list of devices (admin-guide/devices.txt)
 
 
 class Entries:
@@ -109,6 +109,7 @@ def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status)
         with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
             file.write(b"0")
     bounded = _may_not_chroot(target)
+    # By one call (Linux 5.8), which enters all of them or none.
     with Operation("enter the container"):
         setns(target, _others(target))
     os.close(target)
@@ -179,6 +180,7 @@ def _open_ptmx(root: int) -> int:
     """
     operation = Operation("open terminal", b"/dev/pts/ptmx")
     with operation:
+        # O_NONBLOCK, because what has taken its place since may be a file whose open(2) waits.
         flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
         place = openat2(root, b"dev/pts/ptmx", os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
         found = os.fstat(place)

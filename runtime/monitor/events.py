@@ -21,7 +21,7 @@ def append(  # noqa: PLR0917 - the members of an event
 ) -> None:
     """Record that *action* happened to the object *identity* of this *kind* in the store at *root*.
 
-    *nanoseconds* since the epoch tell when. When the disk is full or read-only the event is lost, without an error.
+    *nanoseconds* is its time since the epoch. When the disk is full or read-only the event is lost, without an error.
     """
     document = {
         "Type": kind,
@@ -37,14 +37,14 @@ def append(  # noqa: PLR0917 - the members of an event
         return
 
 
-class Teller:
+class EventRecorder:
     """Records the events of one container. Its ID is the name of *directory*, and each event has *attributes*."""
 
     def __init__(self, root: bytes, directory: bytes, attributes: tuple[tuple[bytes, bytes], ...]) -> None:
         self._root, self._identity = root, os.fsdecode(os.path.basename(directory))
         self.attributes = {name.decode(errors="replace"): text.decode(errors="replace") for name, text in attributes}
 
-    def tell(self, action: str, **attributes: str) -> None:
+    def record(self, action: str, **attributes: str) -> None:
         """Record that *action* happens to the container now, with more *attributes*."""
         append(self._root, "container", action, self._identity, {**self.attributes, **attributes}, time.time_ns())
 

@@ -39,7 +39,7 @@ class HealthCheck:
         self._reported = self._printed = b""
         self._timed_out = False
         self._start = 0
-        self._tell()
+        self._publish()
 
     @staticmethod
     def _now() -> int:
@@ -86,6 +86,7 @@ class HealthCheck:
         self._loop.watch(self._report, IN, self._hear)
 
     def _print(self, fd: int, _events: int) -> None:
+        # Read to the end, however much it is, or the command would wait for room in the pipe.
         data = os.read(fd, _PIECE)
         self._printed = (self._printed + data)[:_MOST_OUTPUT]
         if not data:
@@ -121,7 +122,7 @@ class HealthCheck:
         entry = {"Start": timestamp(self._start), "End": timestamp(time.time_ns()), "ExitCode": code, "Output": text}
         self._results = [*self._results, entry][-_MOST_RESULTS:]
         self._due = self._now() + self._interval()
-        self._tell()
+        self._publish()
 
     def _count(self, *, good: bool) -> None:
         """Set the status. Failures in the start period do not count until the first success, as in Docker."""
@@ -132,7 +133,7 @@ class HealthCheck:
             if self._streak >= self._order.retries:
                 self._status = UNHEALTHY
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         self._changed({"Status": self._status, "FailingStreak": self._streak, "Log": self._results})
 
     def end(self) -> None:

@@ -14,7 +14,7 @@ from pybuild.runtime.monitor import groups, messages
 from pybuild.runtime.monitor.attempt import KILLED, Attempt
 from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
 from pybuild.runtime.monitor.entry import Entries, fork_into
-from pybuild.runtime.monitor.events import Teller
+from pybuild.runtime.monitor.events import EventRecorder
 from pybuild.runtime.monitor.health import HealthCheck
 from pybuild.runtime.monitor.log import JsonLog
 from pybuild.runtime.monitor.loop import Loop
@@ -43,13 +43,13 @@ class Monitor:
         self._plan = plan
         self._plan_file = memory_file(watch.run.plan)
         self._log = JsonLog(self._directory, watch.streams.log.files, watch.streams.log.size)
-        self._clients = Clients(self._loop, self._directory, self._said, self._left, self._drained)
+        self._clients = Clients(self._loop, self._directory, self._handle, self._left, self._drained)
         self._starter = self._clients.add(CHANNEL)
         self._entries = Entries(self._loop)
         self._state = StateFile(watch.identity.finished.decode())
         self._over = False
         self._restarts = Restarts(watch.restart)
-        self._teller = Teller(watch.identity.store, watch.identity.directory, watch.identity.actor)
+        self._events = EventRecorder(watch.identity.store, watch.identity.directory, watch.identity.actor)
         self._attempt: Attempt | None = None
         self._streams: Streams | None = None
         self._health: HealthCheck | None = None
@@ -64,6 +64,7 @@ class Monitor:
             if self._is_due():
                 self._start()
         self._log.end()
+        # While the lock is held, since the next start makes groups of the same names.
         groups.remove(self._watch.run.cgroups)
         # From here on, the next process that takes the lock may write the state.
         os.close(LOCK)
@@ -88,8 +89,7 @@ class Monitor:
         return None if self._health is None else self._health.milliseconds
 
     def _start(self) -> None:
-        kind = self._plan.world.stdio
-        self._streams = Streams(self._loop, kind, self._printed, self._drained)
+        self._streams = Streams(self._loop, self._plan.world.stdio, self._printed, self._drained)
         self._restarts.begin()
         network = NETWORK if self._watch.run.joins else -1
         self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended, network=network)
@@ -104,22 +104,23 @@ class Monitor:
         order = self._watch.run.health
         if isinstance(order, Health):
             self._health = HealthCheck(self._loop, order, partial(fork_into, self._plan, process), self._checked)
+        # Before STARTED is sent: the command may look at the state, or at the events, as soon as it has that.
         self._write(sync=False)
-        self._teller.tell("start")
+        self._events.record("start")
         self._starter.send(messages.STARTED)
         # Output is read from here on, so STARTED is the first message that the starter receives.
         self._drained()
 
     def _checked(self, health: dict[str, object]) -> None:
         if self._state.health is not None and self._state.health["Status"] != health["Status"]:
-            self._teller.tell(f"health_status: {health['Status']}")
+            self._events.record(f"health_status: {health['Status']}")
         self._state.health = health
         if self._state.status == "running":
             self._write(sync=False)
 
     def _printed(self, stream: int, data: bytes) -> None:
         self._log.write(stream, data)
-        self._clients.tell((messages.OUT if stream == 1 else messages.ERR) + data)
+        self._clients.broadcast((messages.OUT if stream == 1 else messages.ERR) + data)
         if self._clients.are_behind() and self._streams is not None:
             self._streams.show(wanted=False)  # the process has to wait when its pipe is full
 
@@ -138,8 +139,8 @@ class Monitor:
             return
         state.finished = timestamp(time.time_ns())
         if state.oom_killed:
-            self._teller.tell("oom")
-        self._teller.tell("die", exitCode=f"{code}")
+            self._events.record("oom")
+        self._events.record("die", exitCode=f"{code}")
         self._over = state.stopped or not self._restarts.wanted(code)
         state.status = "exited" if self._over else "restarting"
         state.restarts = self._restarts.count
@@ -155,7 +156,7 @@ class Monitor:
 
     # What clients want.
 
-    def _said(self, client: MonitorClient, kind: bytes, text: bytes, fds: tuple[int, ...]) -> None:
+    def _handle(self, client: MonitorClient, kind: bytes, text: bytes, fds: tuple[int, ...]) -> None:
         try:
             if kind == messages.EXECUTE:
                 self._execute(client, fds)
@@ -236,7 +237,7 @@ class Monitor:
 
     def _change(self, client: MonitorClient, kind: bytes, text: bytes) -> None:
         if kind == messages.NAME:
-            self._teller.attributes["name"] = text.decode(errors="replace")
+            self._events.attributes["name"] = text.decode(errors="replace")
         else:
             most, _, policy = text.partition(b" ")
             self._restarts.change(Restart(int(most), policy))

@@ -69,6 +69,7 @@ def begin_monitor() -> socket.socket:
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, fd, stream) for stream, fd in enumerate((theirs.fileno(), null, null))
                 ],
+                # So that it outlives the terminal, whose end sends SIGHUP to the processes of its session.
                 setsid=True,
             )
         )
@@ -96,16 +97,16 @@ def leave_monitor(watch: WatchOrder, begun: int, *given: int) -> None:
             leave_monitor(watch, own.fileno(), *given)
         return
     channel, lock, *more = given
-    told = os.memfd_create("watch", os.MFD_CLOEXEC)
+    order = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
-        os.write(told, encode(watch))
+        os.write(order, encode(watch))
         # The message has five descriptors: where one is missing it is a second one of another.
-        network, lifeline = (*more, *(lock, told)[len(more) :])
-        send(begun, b"order", channel, told, lock, network, lifeline)
+        network, lifeline = (*more, *(lock, order)[len(more) :])
+        send(begun, b"order", channel, order, lock, network, lifeline)
     except OSError as error:
         raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
     finally:
-        os.close(told)
+        os.close(order)
 
 
 def await_start(channel: socket.socket) -> None:
@@ -115,8 +116,8 @@ def await_start(channel: socket.socket) -> None:
         Refused: it cannot be executed.
         NoMonitor: the monitor has ended.
     """
-    said = received(channel)
-    kind, text = said[:1], said[1:].decode(errors="replace")
+    message = received(channel)
+    kind, text = message[:1], message[1:].decode(errors="replace")
     if kind == messages.REFUSED:
         code, _, reason = text.partition(" ")
         raise Refused(int(code), reason)
@@ -139,6 +140,7 @@ def connected(directory: Path) -> Iterator[socket.socket]:
     place = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         try:
+            # By the descriptor, because the address of a Unix socket has at most 107 bytes, and the path may be longer.
             channel.connect(f"/proc/self/fd/{place}/{messages.SOCKET}")
         except (ConnectionRefusedError, FileNotFoundError) as error:
             raise NoMonitor("the container does not run") from error
@@ -187,12 +189,12 @@ def ask(directory: Path, message: bytes) -> None:
     with connected(directory) as channel:
         try:
             channel.send(message)
-            said = received(channel)
+            answer = received(channel)
         except OSError:  # the monitor has ended before it answered
-            said = b""
-    if said[:1] == messages.FAILED:
-        raise RuntimeHostError(said[1:].decode(errors="replace"))
-    if not said:
+            answer = b""
+    if answer[:1] == messages.FAILED:
+        raise RuntimeHostError(answer[1:].decode(errors="replace"))
+    if not answer:
         raise NoMonitor("the monitor of the container ended")
 
 

@@ -62,6 +62,7 @@ def pin_new(name: str) -> int:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     with _returning():
+        # A namespace can only be made by entering it (unshare(2)).
         unshare(CLONE_NEWNET)
         mount(_SPACE, os.fspath(path), None, MS_BIND)
         return os.open(_SPACE, _READ)
@@ -81,6 +82,7 @@ def unpin(name: str) -> None:
     """Remove the name of a namespace; without one it ends with its last process. Does nothing when there is none."""
     path = pin_path(name)
     with suppress(OSError):  # nothing is mounted there, or the file is missing
+        # MNT_DETACH, because a process that has the file open would keep it busy.
         umount2(os.fspath(path), MNT_DETACH)
     path.unlink(missing_ok=True)
 

@@ -54,12 +54,12 @@ def set_up(connection: Connection) -> dict[str, Any]:
     # Before there is a bridge, so that no packet passes meanwhile.
     for bridge in connection.closed:
         rules.close_off(bridge)
-    said = _run("setup", connection)
-    if "error" in said:
-        raise _failure(str(said["error"]))
+    printed = _run("setup", connection)
+    if "error" in printed:
+        raise _failure(str(printed["error"]))
     for bridge in connection.published:
         rules.let_in(bridge)
-    return said
+    return printed
 
 
 def take_down(connection: Connection) -> None:
@@ -108,12 +108,12 @@ def _run(action: str, connection: Connection) -> dict[str, Any]:
     # The document is the last line.
     text = ended.out.decode(errors="replace").strip().rpartition("\n")[2]
     try:
-        said = json.loads(text or "{}")
+        printed = json.loads(text or "{}")
     except ValueError:
-        said = {"error": text}
-    if ended.code and "error" not in said:
-        said = {"error": ended.error.decode(errors="replace").strip() or f"netavark ended with {ended.code}"}
-    return said if isinstance(said, dict) else {"error": text}
+        printed = {"error": text}
+    if ended.code and "error" not in printed:
+        printed = {"error": ended.error.decode(errors="replace").strip() or f"netavark ended with {ended.code}"}
+    return printed if isinstance(printed, dict) else {"error": text}
 
 
 def _failure(reason: str) -> NetworkFailure:
@@ -164,7 +164,7 @@ def _forget_dead_server() -> None:
 
 
 def _await_server_end() -> None:
-    """Wait until the name server has ended if its pid file is all that is left: netavark has told it to end."""
+    """Wait until the name server has ended if its pid file is all that is left: netavark has sent it a signal then."""
     directory = place() / "dns" / DNS
     deadline = monotonic() + _PATIENCE
     while monotonic() < deadline:

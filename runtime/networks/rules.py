@@ -43,6 +43,7 @@ def tidy() -> None:
     there = {each.name for each in links()}
     removal = removal_of(run((save,)).out.decode(errors="replace"), there)
     if removal:
+        # Without --noflush it would remove all rules of the tables first.
         run((restore, "--noflush"), removal.encode())
 
 
@@ -98,5 +99,6 @@ def _published(bridge: str) -> tuple[str, ...]:
 def _add(action: str, rule: tuple[str, ...]) -> None:
     """Add a rule unless it exists. It must match `_OURS`, by which `tidy` finds it."""
     program = find(RULES)
+    # -w: wait for another iptables, which has a lock, instead of failing.
     if program is not None and run((program, "-w", "-C", "FORWARD", *rule)).code:
         run((program, "-w", action, "FORWARD", *rule))

@@ -22,7 +22,8 @@ SPECIAL = frozenset({stat.S_IFLNK, stat.S_IFIFO, stat.S_IFSOCK})
 """The types on which the kernel allows no ``user.`` attributes: a table keeps their owners (`ownership.table`)."""
 DEVICES = frozenset(_KINDS.values())
 """The types that become regular files."""
-_LARGEST_MAJOR, _LARGEST_MINOR = 0xFFF, 0xFFFFF
+_LARGEST_MAJOR, _LARGEST_MINOR = 0xFFF, 0xFFFFF  # of the kernel's dev_t: 12 and 20 bits
+# No such attribute; a file system, or a type of file, that has none; a file that this user may not read.
 _NONE = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EPERM, errno.EACCES})
 
 

@@ -19,7 +19,7 @@ from pybuild.runtime.ownership.table import OwnerTable, birth_of
 
 Target = int | str | bytes | os.PathLike[Any]
 _NAMED = tuple(f"st_{kind}time{unit}" for kind in "amc" for unit in ("", "_ns"))
-_SAME = {-1, NO_ID}
+_SAME = {-1, NO_ID}  # an id that chown(2) leaves as it is, as a number of Python and of C
 
 
 class _Recording:
@@ -126,7 +126,8 @@ def _chown(
 ) -> None:
     place, follow = _place(path, dir_fd), follow_symlinks or isinstance(path, int)
     found = kernel.stat(place, follow_symlinks=follow)
-    # The kernel checks whether this is permitted, and clears set-id bits and file capabilities.
+    # To the owner that it has for the kernel, which checks that it is permitted, and clears set-id bits and file
+    # capabilities.
     kernel.chown(place, 0, 0, follow_symlinks=follow)
     before = _owner(found, place, follow=follow) or record.ROOT
     new = (before.uid if uid in _SAME else uid), (before.gid if gid in _SAME else gid)

@@ -17,6 +17,7 @@ from pybuild.runtime.ownership.record import FileOwner
 Line = tuple[int, int, int, int]
 """Inode, time of birth in ns, user, group."""
 _FIELDS = 4
+# STATX_INO and STATX_BTIME, and the offsets of stx_ino and stx_btime in struct statx (linux/stat.h).
 _INO, _BTIME = 0x100, 0x800
 _INODE_AT, _BIRTH_AT = 32, 80
 _SECOND = 1_000_000_000
@@ -77,6 +78,7 @@ class OwnerTable:
             with open(self._path, "rb", buffering=0) as file:
                 if os.fstat(file.fileno()).st_size == self._read:
                     return
+                # Not while another process appends: a part of its lines would be read, and cut in the middle.
                 fcntl.flock(file, fcntl.LOCK_SH)
                 file.seek(self._read)
                 data = file.readall()

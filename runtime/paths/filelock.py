@@ -223,6 +223,7 @@ def _move_up(directory: int, name: str, top: int, numbers: Iterator[int]) -> Non
                 # For an ordinary user a directory must be writable to be moved to another parent (its ".." changes).
                 os.close(_open_to_empty(directory, name))
                 writable = True
+            # With these, *top* has an entry of that name already. The next number is tried.
             elif error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
                 raise
             continue

@@ -10,6 +10,7 @@ import struct
 from functools import cache
 from pathlib import Path
 
+# f_type of statfs(2), mostly from linux/magic.h.
 _EXT, _XFS, _BTRFS = 0xEF53, 0x58465342, 0x9123683E
 _FUSE, _NFS, _9P, _CEPH = 0x65735546, 0x6969, 0x01021997, 0xC36400
 _SMB, _SMB2, _VBOX = 0xFF534D42, 0xFE534D42, 0x786F4256

@@ -15,5 +15,6 @@ def replace_file(path: Path, text: str) -> None:
     with open(os.open(new, _FLAGS, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
+        # Before the rename, or a crash could leave the new name with a part of the content (fsync(2), rename(2)).
         os.fsync(file.fileno())
     new.rename(path)

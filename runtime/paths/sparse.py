@@ -27,6 +27,7 @@ def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
             start = os.lseek(fd, end, os.SEEK_DATA)
             end = os.lseek(fd, start, os.SEEK_HOLE)
         except OSError as error:
+            # ENXIO: no data after *end*, or *end* is beyond the end of the file by now (lseek(2)).
             if error.errno == errno.ENXIO and os.fstat(fd).st_size >= size:
                 return  # only a hole is left
             if error.errno not in {errno.ENXIO, errno.EINVAL, errno.EOPNOTSUPP}:
@@ -41,7 +42,7 @@ def copy_data(old: int, new: int, status: os.stat_result) -> None:
     if not has_holes(status):
         _copy_range(old, new, 0, status.st_size)
         return
-    os.truncate(new, status.st_size)
+    os.truncate(new, status.st_size)  # what is not written stays a hole, also at the end
     for start, end in data_ranges(old, status.st_size):
         _copy_range(old, new, start, end)
 

@@ -36,6 +36,7 @@ def hold(uid: int, words: list[str]) -> None:
         # An ordinary user outside of a user namespace may not make a PID namespace before it has entered one.
         _unshare_user(0)
     ready, made = os.pipe2(os.O_CLOEXEC)
+    # By a process of its own: a namespace lasts as long as a process is in it, and this one is to stay outside.
     namespace = _fork(lambda: _hold_namespace(uid, made, lifeline), alive)
     os.close(made)
     if os.read(ready, 1) != b"n":
@@ -97,6 +98,7 @@ def _unshare_user(more: int) -> None:
     """Enter a new user namespace, in which this user is root, and new namespaces of the kinds *more*."""
     user, group = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER | more)
+    # A user without CAP_SETGID outside may write a gid_map only after that (user_namespaces(7)).
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
         _write(f"/proc/self/{name}", text)
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.values import frozen
 
+# Addresses that exist in the namespace alone: pasta maps them to the name server of the host (--dns-forward).
 _PASTA_DNS = {4: "169.254.1.1", 6: "fd00:7079::53"}
 _SLIRP_DNS = "10.0.2.3"
 
@@ -49,6 +50,7 @@ def carrier(resolv_conf: bytes, forwards: Sequence[Forward] = ()) -> Carrier | N
             "published ports of a private network need pasta", "install it (Debian's package passt)"
         )
     if slirp is not None:
+        # The flags that podman gives it.
         quiet = ("--disable-host-loopback", "--enable-sandbox", "--mtu=65520")
         return Carrier(
             file=os.path.realpath(slirp), words=(slirp, "--configure", *quiet, "{pid}", "tap0"), resolver=_SLIRP_DNS

@@ -106,6 +106,7 @@ def find_group(group: bytes, groups: bytes) -> int:
 
 def number_of(kind: str, text: bytes) -> int | None:
     """Return *text* as an id, None if it is a name. Raises UnknownUser for a number out of range."""
+    # As for strconv.Atoi, by which Docker decides, a sign makes no name of a number.
     digits = text[1:] if text[:1] in {b"-", b"+"} else text
     if not digits.isdigit():
         return None

@@ -64,6 +64,7 @@ def _listen(each: Forwarded) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if each.protocol == "udp" else socket.SOCK_STREAM)
     try:
         if each.protocol == "tcp":
+            # Connections of an earlier container that have just ended keep the port in use otherwise (TIME_WAIT).
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((each.host_ip, each.host_port))
         if each.protocol == "tcp":

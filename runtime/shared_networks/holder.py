@@ -42,6 +42,7 @@ def hold(channel: socket.socket) -> None:
         channel.close()
         for stream in (0, _USERS):
             os.close(stream)
+        # Python calls it while flock(2) waits: the signal interrupts the call, which is continued after it (PEP 475).
         signal.signal(signal.SIGCHLD, lambda *_: _end_with(init))
         _end_with(init)  # if it has ended before there was a handler
         fcntl.flock(users, fcntl.LOCK_EX)
@@ -73,9 +74,9 @@ def _start_inside(namespace: int, resolv_conf: bytes) -> int:
         finally:
             os._exit(1)
     os.close(made)
-    said = os.read(ready, 400)
-    if said != b"r":
-        raise OSError(0, said.decode(errors="replace") or "the first process inside was killed")
+    report = os.read(ready, 400)
+    if report != b"r":
+        raise OSError(0, report.decode(errors="replace") or "the first process inside was killed")
     return child
 
 

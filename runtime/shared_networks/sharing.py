@@ -160,6 +160,7 @@ def _serve(process: int, channel: socket.socket, function: Callable[[], Any]) ->
     if child:
         os.waitpid(child, 0)
         return
+    # The caller waits for the parent of this process only, so this one must not outlive that.
     prctl(PR_SET_PDEATHSIG, _SIGKILL)
     try:
         found = function()
@@ -198,14 +199,14 @@ def _started(directory: Path, users: int) -> Holder:
                 os.close(null)
         ours.settimeout(_PATIENCE)
         try:
-            said = json.loads(ours.recv(1 << 16) or b"{}")
+            answer = json.loads(ours.recv(1 << 16) or b"{}")
         except (TimeoutError, ConnectionResetError):
-            said = {}
-    if "pid" not in said:
-        reason = said.get("failed", "its holder was killed").removeprefix("no private network: ")
+            answer = {}
+    if "pid" not in answer:
+        reason = answer.get("failed", "its holder was killed").removeprefix("no private network: ")
         raise SandboxUnavailable(f"no network for the containers: {reason}", "install pasta (Debian's package passt)")
-    replace_file(directory / "holder.json", json.dumps(said))
-    return _holder(said)
+    replace_file(directory / "holder.json", json.dumps(answer))
+    return _holder(answer)
 
 
 def _recorded(directory: Path) -> Holder:

@@ -14,8 +14,9 @@ from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.stopping import check
 
-_FICLONE = 0x40049409
+_FICLONE = 0x40049409  # linux/fs.h
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: what has taken the place of a file may be a FIFO, whose open(2) waits.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -146,6 +147,7 @@ def _copy_special(entry: DirectoryEntry, source: int, target: int) -> None:
         os.symlink(os.readlink(entry.name, dir_fd=source), entry.name, dir_fd=target)
     else:
         os.mknod(entry.name, status.st_mode, status.st_rdev, dir_fd=target)
+    # In the order of `copy_status`. A symlink has no mode of its own, and chmod(2) would change its target.
     os.chown(entry.name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
     _copy_special_xattrs(entry.name, source, target)
     if not stat.S_ISLNK(status.st_mode):

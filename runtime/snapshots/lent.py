@@ -67,6 +67,7 @@ def take_back(directory: Path) -> None:
         found = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return
+    # First of all: a process could move the directory on, or write to it after its return.
     end_marked(found["mark"])
     tree = os.open(directory / "fs", _DIRECTORY)
     try:

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 _BITS = 62
 """Of a mark, so that it is neither RLIM_INFINITY nor negative where 64 bits are signed."""
-_LINE = b"Max file locks"
+_LINE = b"Max file locks"  # of RLIMIT_LOCKS in /proc/PID/limits (proc(5))
 
 
 def new_mark() -> int:
@@ -23,6 +23,7 @@ def new_mark() -> int:
 
 def end_marked(mark: int) -> None:
     """Kill every process that has *mark*, and return when there is none."""
+    # Again until there is none: one that was not seen yet may have forked before it was killed.
     while left := list(_living(mark)):
         for pidfd in left:
             with suppress(ProcessLookupError):

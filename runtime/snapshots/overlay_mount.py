@@ -65,6 +65,8 @@ def mount_detached(layers: OpenLayers, attributes: int) -> int:
             fsconfig_string(fs, "lowerdir+", _magic(fd))
         for key, fd in layers.directories():
             fsconfig_string(fs, key, _magic(fd))
+        # Without uuid=null the kernel stores a new UUID in an attribute of the upper directory. Kernels that take lower
+        # directories one by one have the option; those of `mount_classic` may not.
         for key, value in (*_OPTIONS, ("uuid", "null")):
             fsconfig_string(fs, key, value)
         for key in layers.flags():

@@ -47,6 +47,7 @@ def _try_overlay(path: Path) -> None:
     try:
         os.rmdir("folder/inner", dir_fd=merged)
         os.rmdir("folder", dir_fd=merged)
+        # A directory in place of a removed one is an opaque one, which takes an attribute.
         os.mkdir("folder", dir_fd=merged)
     finally:
         os.close(merged)

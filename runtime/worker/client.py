@@ -72,6 +72,7 @@ def call(
         try:
             return _answer(near, listener, check)
         except BaseException:
+            # The end of the stream interrupts the call there (`serve`). The other direction stays open for its answer.
             near.shutdown(socket.SHUT_WR)
             _drain(near, listener)
             raise

@@ -97,6 +97,7 @@ def _fork(call: socket.socket, channel: socket.socket) -> None:
 def _carry_out(call: socket.socket) -> None:
     """Serve one call: send its events as they come, then its result or its exception."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # A message is two parts, length and value, and the threads of a function may send at the same time.
     lock = threading.Lock()
 
     def tell(event: object) -> None:

@@ -16,14 +16,14 @@ kill(2); what the argument before it says, as for setpriority(2) and ioprio_set(
 for pidfd_open(2), since all that could act on it by its descriptor is refused."""
 GO_ON, DONE = -1, 0
 """Decisions: the kernel carries the call out; it is not carried out and succeeds."""
-_PLACES = 8  # more than the arguments of a call
+_INDEXES = 8  # more than a call has arguments, which are six
 _FIRST_KIND = {PRIORITY: 0, IO_PRIORITY: 1}
 """The value of that argument for a process. The next value means a group of processes, the one after it a user."""
 
 
-def code(kind: int, place: int) -> int:
-    """Return the data by which a filter tells the keeper the *kind* of a call, and the *place* of the number."""
-    return kind * _PLACES + place
+def code(kind: int, index: int) -> int:
+    """Return the data that a filter passes to the keeper: the *kind* of a call, and the *index* of the number."""
+    return kind * _INDEXES + index
 
 
 def decision(data: int, arguments: tuple[int, ...], inside: set[int]) -> int:
@@ -31,12 +31,12 @@ def decision(data: int, arguments: tuple[int, ...], inside: set[int]) -> int:
 
     *data* is the `code` from the filter, and *inside* has the numbers of all processes and threads inside.
     """
-    kind, place = divmod(data, _PLACES)
-    number = _signed(arguments[place])
+    kind, index = divmod(data, _INDEXES)
+    number = _signed(arguments[index])
     if kind in {ONE, OPENING}:
         return _of_process(number, inside, ended=ESRCH if kind == ONE else GO_ON) if number else GO_ON
     if kind in _FIRST_KIND:
-        which = _signed(arguments[place - 1]) - _FIRST_KIND[kind]
+        which = _signed(arguments[index - 1]) - _FIRST_KIND[kind]
         if which not in {0, 1}:
             return EPERM
         number = -number if which else number

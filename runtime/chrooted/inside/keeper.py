@@ -34,7 +34,9 @@ def keep(plan_fd: int, status_fd: int, parent: int) -> None:
         plan = read_record(plan_fd)
         if not isinstance(plan, ChrootPlan):
             raise TypeError(type(plan))
+        # Ctrl-C is for the builder, which decides what becomes of the step.
         os.setsid()
+        # Orphans become children of this process, which reaps them, and not of pid 1 of the container.
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         _join(plan.cgroups)
         ours, theirs = socket_pair()
@@ -46,6 +48,7 @@ def keep(plan_fd: int, status_fd: int, parent: int) -> None:
         os.close(theirs)
         if not receive(ours, 0)[0]:  # the child was killed
             return
+        # While it waits, so that all that it will fork is traced from its start.
         with Operation("trace the process"):
             tracer = Tracer(process)
         send(ours, b"x")
@@ -91,6 +94,7 @@ def _begin(plan: ChrootPlan, keeper: int) -> None:
     give_up_chroot()
     with Operation("confine"):
         prctl(PR_SET_NO_NEW_PRIVS, 1)
+        # Before the filter, with which a change of this limit has no effect.
         setrlimit(RLIMIT_LOCKS, plan.mark, plan.mark)
         stay_below(root)
         set_seccomp_filter(plan.filter)

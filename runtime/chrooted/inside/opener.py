@@ -27,7 +27,7 @@ Ids = tuple[int, int, tuple[int, ...]]
 def fork_opener(listener: int, root: bytes, hidden: tuple[Hidden, ...], calls: tuple[tuple[int, int], ...]) -> None:
     """Start the opener. It ends with the caller, and when no process with the filter of *listener* is left.
 
-    *calls* are the numbers of the calls that it is asked about, each with the place of the path among the arguments.
+    *calls* are the numbers of the calls that it is asked about, each with the index of the path among the arguments.
     """
     parent = os.getpid()
     if os.fork():
@@ -61,6 +61,7 @@ class _Opener:
                 self._listener.answer(call, -(error.errno or EIO))
 
     def _serve(self, call: Notification) -> None:
+        # `check` comes after it: the number was the caller's when its ids were read.
         ids = _ids_of(call.tid)
         with Caller(self._listener, call) as caller:
             caller.check()
@@ -91,12 +92,12 @@ class _Opener:
 
     def _found(self, caller: Caller, ids: Ids) -> os.stat_result | None:
         """Return the status of the file that the caller opens if it is that of a secret, else None."""
-        place = self._calls[caller.call.number]
-        directory = signed(caller.call.arguments[place - 1]) if place else AT_FDCWD
+        index = self._calls[caller.call.number]
+        directory = signed(caller.call.arguments[index - 1]) if index else AT_FDCWD
         user, group, _ = ids
         set_file_ids(user, group)
         try:
-            path = caller.text(caller.call.arguments[place])
+            path = caller.text(caller.call.arguments[index])
             opened = caller.open(caller.place(directory, path), follow=True)
         except OSError:  # nothing is there, or the caller may not reach it: the kernel will give the error
             return None

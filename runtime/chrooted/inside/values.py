@@ -17,7 +17,7 @@ class HiddenFiles(Record):
     """The secrets of a step, for its opener.
 
     *filter* is the program of one more filter, which passes *calls* on to the opener: their numbers, each with the
-    place of the path among the arguments.
+    index of the path among the arguments.
     """
 
     __slots__ = ("calls", "filter", "hidden")
