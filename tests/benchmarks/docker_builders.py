@@ -32,7 +32,8 @@ class DockerBuilder:
         return self._command(*self.peer.build_words(context, context / "Dockerfile", tag))
 
     def build_on(self, base: str, context: Path, tag: str) -> Command:
-        self.peer.command("rmi", "--force", base)
+        # What was built on it holds the layers, also for BuildKit, which shares the daemon.
+        self.peer.command("rmi", "--force", base, tag)
         self.forget()
         return self.build(context, tag)
 
@@ -93,6 +94,7 @@ class BuildKit:
         return Command(words=[*self.peer.client, "buildx", *words], environment=os.environ, daemon=self.peer.pid)
 
     def build_on(self, base: str, context: Path, tag: str) -> Command:
-        self.peer.command("rmi", "--force", base)
+        # What was built on it holds the layers, also for BuildKit, which shares the daemon.
+        self.peer.command("rmi", "--force", base, tag)
         self.forget()
         return self.build(context, tag)
