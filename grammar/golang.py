@@ -27,6 +27,7 @@ _LONGEST_DURATION = 2**63 - 1
 # No duration or size needs more digits, and int() raises its own error for thousands of them.
 _LONGEST_TEXT = 64
 
+# As the module docker/go-units reads it, for which "64m", "64mb" and "64MiB" are the same.
 _SIZE = r"(?ai)(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?"
 _DIGITS = {8: r"[0-7]{1,12}", 10: r"[0-9]{1,12}"}
 
@@ -40,6 +41,7 @@ def quote(text: str) -> str:
 def _quoted_char(char: str) -> str:
     if char in _SHORT:
         return _SHORT[char]
+    # As strconv.IsPrint of Go, which decides what %q escapes.
     if char.isprintable():
         return char
     code = ord(char)

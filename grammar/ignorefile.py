@@ -171,6 +171,7 @@ def _always(_name: str) -> bool:
 
 
 def _rules(text: str) -> Iterator[IgnoreRule]:
+    # A comment has its mark in the first column: with a space before it, the line is a pattern, as in Docker.
     offset = len(_BOM) if text.startswith(_BOM) else 0
     for number, row in enumerate(text[offset:].split("\n"), 1):
         pattern = row.strip(SPACE)

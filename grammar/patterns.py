@@ -90,6 +90,7 @@ def regex(token: Token) -> str:
     if isinstance(token, str):
         return re.escape(token)
     if isinstance(token, CharClass):
+        # A range whose ends are in the wrong order matches nothing in Go, and is an error of `re`.
         ranges = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in token.ranges if low <= high)
         return f"[{'^' if token.negated else ''}{ranges}]" if ranges else ("." if token.negated else "(?!)")
     return "[^/]*" if token is Wild.STAR else "[^/]"
@@ -220,6 +221,7 @@ def _char_class(pattern: str, position: int) -> tuple[CharClass, int]:
 
 
 def _class_char(pattern: str, position: int) -> tuple[str, int]:
+    # filepath.Match of Go refuses these at the begin of a range, unless they are escaped.
     if pattern[position : position + 1] in ("", "-", "]"):
         raise BadPattern
     return _char(pattern, position)

@@ -93,6 +93,7 @@ def _split_registry(text: str) -> tuple[str, str]:
 
 
 def _is_registry(first: str) -> bool:
+    # No part of a repository has a capital letter, so one that has is a host.
     return first == "localhost" or "." in first or ":" in first or first != first.lower()
 
 

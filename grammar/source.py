@@ -66,5 +66,6 @@ class Source:
             cut = max(0, column - _WIDEST // 4)
             text, column = text[cut : cut + _WIDEST], column - cut
         width = max(1, min(span.end - span.start, len(text) - column + 1))
+        # A tab of the line stays one, so that the marker is below its text whatever the width of tabs.
         pad = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
         return f"{text}\n{pad}{'~' * (width - 1)}^"

@@ -19,6 +19,7 @@ def closest(word: str, candidates: Iterable[str], *, fold: bool = True) -> str |
     for name in names:
         distance = _distance(spelled(word), spelled(name), limit)
         if distance <= limit:
+            # From now on, only a closer one counts.
             best, limit = name, distance - 1
     return best
 

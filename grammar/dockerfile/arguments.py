@@ -75,6 +75,7 @@ class Arguments:
         bodies = {} if self.exec_form else {body.start: body for body in self.line.bodies}
         covered = -1
         for piece in self.list():
+            # A marker with spaces, as in "<< EOF", is several words: those up to its end are skipped.
             if body := bodies.get(piece.start):
                 found.append(body.heredoc)
                 covered = body.end
@@ -111,6 +112,7 @@ class Arguments:
 
     def duration(self, name: str) -> int:
         """Return the nanoseconds of a flag, 0 when it is missing."""
+        # Docker's limit. In an image 0 means that the default of the engine is used.
         nanoseconds = self._number(name, parse_duration)
         if nanoseconds and nanoseconds < 1_000_000:
             raise self.error(f'Interval "{name}" cannot be less than 1ms', self._flag_span(name))

@@ -40,6 +40,7 @@ FLAGS: Mapping[str, Mapping[str, FlagKind]] = {
 }
 """The flags of docker/dockerfile 1.26 (stable); an instruction that is not listed takes none."""
 
+# An escaped character, or a part in single or double quotes. A missing quotation mark is one at the end of the flag.
 _RESOLVED = re.compile(r"""\\(.?)|'((?:[^'\\]|\\.)*)(?:'|\\?$)|"((?:[^"\\]|\\.)*)(?:"|\\?$)""")
 _ESCAPED = re.compile(r"\\(.)")
 

@@ -29,6 +29,7 @@ def elements(array: Piece) -> tuple[Piece, ...]:
     Raises:
         DockerfileError: one of them has a NUL, which is not permitted in a Dockerfile, even escaped.
     """
+    # The literals give the spans. Both have one length, since the grammar has checked that there are strings only.
     places = _STRING.finditer(array.text)
     values = json.loads(array.text)
     found = tuple(
@@ -64,6 +65,7 @@ def reject_other_arrays(piece: Piece) -> None:
 
 
 def _array(text: str) -> list[object] | None:
+    # parse_constant is for NaN and Infinity, which Python reads, and which are no JSON.
     try:
         value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):

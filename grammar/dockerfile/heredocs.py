@@ -13,6 +13,7 @@ from pybuild.grammar.words.lexer import Kind, Lexer
 from pybuild.grammar.words.substitution import BadWordError, TooMuchError
 from pybuild.runtime.values import frozen
 
+# The instructions that take heredocs, also as triggers, and their flags. Most lines end the search for markers here.
 _MAY_HOLD = re.compile(
     rf"""(?:onbuild[{WHITE}]+)?(?:run|copy|add)(?:[{WHITE}]+--[^{WHITE}]*)*[{WHITE}]+(?P<arguments>.*)""",
     re.IGNORECASE | re.DOTALL,
@@ -48,6 +49,7 @@ def find_markers(text: str) -> tuple[Marker, ...]:
     match = _MAY_HOLD.fullmatch(text) if "<<" in text else None
     if match is None or is_exec_form(match["arguments"]):
         return ()
+    # With "x" for what is quoted, offsets stay, and a << in quotation marks is no marker.
     masked = _mask(text)
     found = (_marker(text, word.start(), word.end()) for word in _WORD.finditer(masked))
     return tuple(marker for marker in found if marker)
@@ -83,6 +85,7 @@ def _marker(text: str, start: int, end: int) -> Marker | None:
     except (BadWordError, TooMuchError):
         return None
     name = "".join(value for _, value, _ in parts)
+    # A space outside of quotation marks begins another word, which the text of `lone_heredoc` may have.
     bare = "".join(value for kind, value, _ in parts if kind is Kind.PLAIN)
     if not name or re.search(rf"[{WHITE}]", bare):
         return None

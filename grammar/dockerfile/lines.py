@@ -57,6 +57,7 @@ class _Reader:
 
     def __init__(self, text: str, escape: str) -> None:
         self._escape = escape
+        # Editors of Windows write one at the start of a file. Offsets count it, since they are those of the text.
         self._offset = len(_BOM) if text.startswith(_BOM) else 0
         self._rows = text[self._offset :].split("\n")
         # A line feed ends the last row and does not start another one.
@@ -114,6 +115,7 @@ class _Reader:
         if len(self._lines) >= MAX_INSTRUCTIONS:
             raise DockerfileError(f"the Dockerfile has more than {MAX_INSTRUCTIONS} instructions", line.span)
         bodies = tuple(self._read_body(line, marker) for marker in find_markers(line.text))
+        # With heredocs the instruction ends with the line of the last end mark, without its line feed.
         end = self._offset - 1 if bodies else line.span.end
         span = Span(line.span.start, end)
         self._lines.append(Line(text=line.text, span=span, marks=line.marks, comment=comment, bodies=bodies))
@@ -125,6 +127,7 @@ class _Reader:
         while continued and self._more():
             row, offset = self._take()
             bare = row.lstrip(SPACE)
+            # A comment, or an empty line, does not end a continued instruction, as in Docker.
             if bare.startswith("#"):
                 continue
             if not bare:
@@ -152,7 +155,7 @@ class _Reader:
             row, _ = self._take()
             if marker.ends_at(row):
                 return _body(line, marker, "".join(rows))
-            # The body keeps its line ends, including carriage returns.
+            # The body keeps its line ends, including carriage returns, which `_take` has removed from *row*.
             rows.append(self._rows[self._next - 1] + "\n")
         hint = f'end it with a line "{marker.name}"'
         raise DockerfileError("unterminated heredoc", line.place(marker.start, marker.end), hint)

@@ -35,6 +35,7 @@ def read_mount(flag: Word) -> MountFlag:
     Raises:
         DockerfileError: an unknown type or key, a malformed value, or conflicting keys.
     """
+    # Of a key that is given twice the last value counts.
     fields = [_field(field, flag.span) for field in _split_csv(flag)]
     written_kind = next((value for key, value in reversed(fields) if key == "type"), MountKind.BIND.value)
     open_kind = "$" in written_kind

@@ -43,6 +43,7 @@ def near_miss(instruction: str) -> str:
     if keyword == "ONBUILD":
         return near_miss(rest)
     flags, rest = _cut_flags(rest)
+    # After "--" a word with a dash is an argument.
     if not flags.endswith("--") and (flag := _flag(keyword, rest)):
         return flag
     if keyword == "HEALTHCHECK" and rest[:3].upper() == "CMD":
@@ -85,6 +86,7 @@ def _spelled(item: str, text: str) -> str:
 
 def _quoted(name: str, keyword: str, text: str) -> str:
     """Return a warning about a word in quotation marks of a word processor."""
+    # An odd number of ASCII marks before it means that it is quoted itself, and so is meant as it is.
     found = None if text.isascii() or is_array(text) else re.search(_QUOTED, text)
     if found is None or any(text.count(mark, 0, found.start()) % 2 for mark in "\"'"):
         return ""

@@ -43,6 +43,7 @@ def parse_prefix(source: Source) -> tuple[Dockerfile, DockerfileError | None]:
         return Dockerfile(instructions=()), DockerfileError("file with no instructions", hint=_BEGIN)
     instructions: list[Instruction] = []
     found: DockerfileError | None = None
+    # `extend` takes the instructions one by one, and keeps those before a mistake.
     try:
         instructions.extend(_read_all(reading.lines, reading.escape))
     except DockerfileError as mistake:
@@ -102,6 +103,7 @@ def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:
 
 def _checked(line: Line, escape: str, instruction: Instruction) -> Instruction:
     """Return what *line* says. Raises DockerfileError when it is a trigger that cannot be parsed."""
+    # Parsed here as well, so that a mistake is found where it is made, and not in the builds on this image.
     if isinstance(instruction, Onbuild):
         first = instruction.trigger.split("\n", 1)[0]
         _read_trigger(line.tail(len(line.text) - len(first)), escape)

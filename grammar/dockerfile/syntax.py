@@ -88,6 +88,7 @@ def _translated(error: UnexpectedInput, line: Line, keyword: str, base: int) -> 
     message = READERS[keyword].arity.format(keyword.upper())
     offset: int | None = getattr(error, "pos_in_stream", None)
     start = base + (offset or 0)
+    # $END is lark's name for the end of the text: a word is missing, and there is none to point at.
     missing = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     if missing or start >= len(line.text):
         return DockerfileError(message, line.span, form(keyword))
@@ -99,6 +100,7 @@ class _Builder(Transformer[Token, Instruction]):
     """From the tokens of one instruction to its node."""
 
     def __init__(self, line: Line, keyword: str, base: int) -> None:
+        # lark would call a method for each token, and there is none.
         super().__init__(visit_tokens=False)
         self._line = line
         self._keyword = keyword

@@ -26,7 +26,7 @@ def expand(word: Word, scope: Mapping[str, str], *, escape: str = "\\") -> str:
     Raises:
         DockerfileError: the word is malformed, a required variable is missing, or the result exceeds 1 MiB.
     """
-    if _is_plain(word, escape):
+    if _is_plain(word, escape):  # as most words are
         return word.text
     return _join(_resolve(word.text, scope.get, word.span, escape=escape))
 

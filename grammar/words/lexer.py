@@ -15,7 +15,7 @@ from pybuild.grammar.words.substitution import RESULT_LIMIT, BadWordError, TooMu
 _DEPTH_LIMIT = 100  # far below Python's recursion limit, which counts the callers as well
 # Characters of values that one expansion may process: a short result may be cut out of many long values.
 _WORK_LIMIT = 16 * RESULT_LIMIT
-_SPECIAL_NAMES = "@*#?-$!0"
+_SPECIAL_NAMES = "@*#?-$!0"  # parameters of the shell, of which a name is one character
 _MODIFIERS = "-+?#%"
 
 _KNOWN = f"use {hints.SUBSTITUTIONS}"

@@ -33,6 +33,7 @@ def replace(value: str, pattern: str, replacement: str, *, every: bool, limit: i
         ValueError: the pattern has a bad escape.
         OverflowError: the result would exceed *limit* characters.
     """
+    # Without a star every match has the same length.
     segments = _segments(pattern)
     if len(segments) == 1:
         return _replace_fixed(value, segments[0], replacement, every=every, limit=limit)
@@ -48,6 +49,7 @@ def replace(value: str, pattern: str, replacement: str, *, every: bool, limit: i
 def _replace_fixed(value: str, segment: _Segment, replacement: str, *, every: bool, limit: int) -> str:
     regex = _regex(segment)
     count = sum(1 for _ in regex.finditer(value)) if every else 1
+    # Counted before the result is made, which could be much longer than the value.
     _check(len(value) + count * (len(replacement) - len(segment)), limit)
     return regex.sub(lambda _: replacement, value, count=0 if every else 1)
 

@@ -26,6 +26,7 @@ def make_dev(dev: int) -> None:
         os.chmod(name, 0o666, dir_fd=dev)  # noqa: S103 - as every /dev has it, whatever the umask
     os.mkdir("shm", dir_fd=dev)
     os.chmod("shm", 0o1777, dir_fd=dev)  # noqa: S103 - as above
+    # In place of symlinks to /proc/self/fd, which is not there.
     for name in STREAMS:
         os.mkfifo(name, 0o600, dir_fd=dev)
 

@@ -1,6 +1,6 @@
 """Reading the memory of another process by its number (process_vm_readv(2)).
 
-The number may have been reused for another process, and the kernel does not tell. The caller has to check that.
+The number may have been reused for another process, which the kernel does not report. The caller has to check that.
 """
 
 import ctypes

@@ -111,6 +111,7 @@ class MonitorClient:
             message, extra, _, _ = self._socket.recvmsg(PIECE + 1, CMSG_SPACE(DESCRIPTORS * _WORD), MSG_CMSG_CLOEXEC)
         except OSError:  # the client has ended, which is handled like the end of the stream
             message, extra = b"", []
+        # SOL_SOCKET and SCM_RIGHTS are 1.
         fds = tuple(
             int.from_bytes(data[at : at + _WORD], sys.byteorder)
             for level, kind, data in extra

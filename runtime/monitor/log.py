@@ -30,6 +30,7 @@ class JsonLog:
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        # The mode that Docker gives it.
         self._fd = os.open(LOG, flags, 0o640, dir_fd=self._directory)
         self._size = os.fstat(self._fd).st_size
 
@@ -76,6 +77,7 @@ class JsonLog:
         os.close(self._fd)
         self._size = 0
         names = [LOG, *(f"{LOG}.{number}" for number in range(1, self._files))]
+        # The oldest first, since each rename replaces the file that has the new name.
         for old, new in reversed(list(pairwise(names))):
             try:
                 os.rename(old, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)

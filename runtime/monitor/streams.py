@@ -47,6 +47,7 @@ class Streams:
             return theirs.detach()
         reader, self._input = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._input, False)
+        # For its hang-up alone, which poll(2) always reports: nobody can read it any more.
         self._loop.watch(self._input, 0, self._ready)
         return reader
 

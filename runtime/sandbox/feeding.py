@@ -56,6 +56,7 @@ class FedChild(Child):
 
     def _watch(self) -> None:
         """Register what to wait for: input, if all earlier input is written, and always the end of the last reader."""
+        # Without an event that is wanted, poll(2) still reports POLLERR when no reader is left.
         self._poller.register(self._feed, select.POLLOUT if self._pending else 0)
         if self._pending:
             self._ignore_input()

@@ -53,6 +53,7 @@ def sealed_copy(path: str) -> int:
 
     fd = os.memfd_create("python", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(path, "rb") as source:
+        # Again until nothing is left: one call copies 2 GiB at most, and may copy less (sendfile(2)).
         while os.sendfile(fd, source.fileno(), None, 1 << 30):
             pass
     fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)
@@ -61,7 +62,8 @@ def sealed_copy(path: str) -> int:
 
 def child_argv(*arguments: object, script: Path = BOOTSTRAP) -> list[str]:
     """Return the command line of the fork server, or of another *script* of this package."""
-    # Python finds its standard library by the first word.
+    # Python finds its standard library by the first word. -I and -S keep the paths and variables of the user, and the
+    # packages that are installed, out of it.
     return [program(), "-I", "-S", str(script), *map(str, arguments)]
 
 

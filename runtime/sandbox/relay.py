@@ -85,5 +85,6 @@ class SignalRelay:
     def _start_timer(self) -> None:
         if self._timer is None and self._stop_timeout >= 0:
             self._timer = threading.Timer(self._stop_timeout, self.killed.set)
+            # It must not keep this process from ending when the program has ended in time.
             self._timer.daemon = True
             self._timer.start()

@@ -1,4 +1,4 @@
-"""The ids that an ordinary user may use beside its own: /etc/subuid and /etc/subgid.
+"""The ids that an ordinary user may use in addition to its own: /etc/subuid and /etc/subgid.
 
 Not part of `privileges`, because a worker needs this at its start, which a user waits for, and nothing else of it.
 """

@@ -109,7 +109,7 @@ def _own_maps() -> list[MapWriter]:
 def _same(path: Path) -> str:
     """Return a map of all ids of this namespace to themselves.
 
-    Root has a line of its own, so that the text differs from the host's map, because snapshots are told apart by it.
+    Root has a line of its own, so that the text differs from the host's map, by which sets of snapshots are chosen.
     """
     text = ""
     for line in path.read_text(encoding="ascii").splitlines():

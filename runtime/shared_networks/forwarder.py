@@ -167,6 +167,7 @@ def main() -> None:
     # Sockets belong to the namespace in which they were made: those that listen to that of the host.
     syscalls.setns(space, syscalls.CLONE_NEWNET)
     os.close(space)
+    # From here on it reads what anybody sends, and needs no rights any more.
     syscalls.capset(0, 0, 0)
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     while True:

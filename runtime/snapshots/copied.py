@@ -3,7 +3,7 @@
 from pathlib import Path
 
 COPIED = "copied"
-"""A file beside a tree that is written to. It is older than all changes of the tree since that was the parent's."""
+"""The name of a file in the directory of the snapshot. Its change time is before every change to the copy."""
 
 
 def is_copy(directory: Path) -> bool:

@@ -237,7 +237,7 @@ def _renamed(source: Path, target: Path) -> bool:
     try:
         source.rename(target)
     except OSError as error:
-        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:  # rename(2) replaces a directory only if that is empty
             return False
         raise
     return True

@@ -117,6 +117,7 @@ def _walk(tree: int) -> Iterator[tuple[str, list[tuple[str, _Row]]]]:
         finally:
             os.close(directory)
         yield path, rows
+        # Reversed, because the last one is the next.
         pending += inner[::-1]
 
 

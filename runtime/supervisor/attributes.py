@@ -7,7 +7,7 @@ from pybuild.runtime.ownership.record import ATTRIBUTE, read, visible
 from pybuild.runtime.supervisor.caller import Caller, root_of
 from pybuild.runtime.supervisor.files import OwnedFiles, descriptor_path
 
-_LONGEST = 256
+_LONGEST = 256  # XATTR_NAME_MAX of linux/limits.h, and a NUL
 _NAME = ATTRIBUTE.encode()
 
 

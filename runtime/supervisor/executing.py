@@ -1,7 +1,7 @@
 """The ids of a process after execve(2): a set-user-ID or set-group-ID program has those of its recorded owner.
 
-The kernel executes the program, and finds its file anew. So a caller that changes the path meanwhile, or whose call
-fails after this, is told other ids than it should be, and has no other rights.
+The kernel executes the program, and finds its file anew. So if the caller changes the path meanwhile, or its call
+fails after this, it is shown wrong ids, but gets no other rights.
 """
 
 import os
@@ -21,6 +21,7 @@ def note_ids(caller: Caller, files: OwnedFiles, identities: Identities, at: Path
     """Give the process of *caller* the ids that it has as the program *at*. The kernel is to carry out the call."""
     now = identities.of(caller.call.tid)
     new = after_exec(now, *_set_ids(caller, files, at))
+    # Most programs change nothing, and then the caller need not be checked.
     if (new.users, new.groups, new.keeps) != (now.users, now.groups, now.keeps):
         caller.check()
         identities.assign(caller.call.tid, new)

@@ -121,7 +121,7 @@ class OwnedFiles:
     def keep_owner(self, caller: Caller, at: PathArguments) -> None:
         """Copy a special file up before the kernel does so for a rename, link or utimensat, and record its owner anew.
 
-        A copy has another inode, under which the owner must be recorded, and the kernel does not tell which.
+        A copy has another inode, under which the owner must be recorded, and the kernel does not report it.
         """
         try:
             place, follow = self.place(caller, at), not at[2] & AT_SYMLINK_NOFOLLOW

@@ -37,8 +37,8 @@ def own_name(tid: int) -> bytes:
 def outer_name(tid: int) -> bytes:
     """Return the name of a thread in the working directory, which is the /proc of an outer PID namespace.
 
-    The kernel tells by which number a pidfd is known there. Like every number, it may be another thread's once the call
-    is over: who uses it asks `Listener.check` afterwards.
+    The fdinfo of a pidfd has the number that the process has there. Like every number, it may be another thread's once
+    the call is over, so `Listener.check` must be called after it was used.
 
     Raises:
         StaleCallError: the thread has ended.

@@ -80,6 +80,7 @@ class WorkerFailure(NamedTuple):
 
     def error(self) -> BaseException:
         """Return the exception, made from its parts without its constructor."""
+        # OSError alone sets errno and the like in __new__, from the arguments.
         made = self.kind.__new__(self.kind, *self.arguments)
         made.args = self.arguments[:2] if isinstance(made, OSError) else self.arguments
         made.__dict__.update(self.state)
@@ -118,6 +119,7 @@ def receive_descriptors(channel: socket.socket, numbers: tuple[int, ...]) -> soc
     if not numbers:
         return channel
     _message, received, _flags, _address = socket.recv_fds(channel, 1, len(numbers))
+    # By way of higher numbers: one of *numbers* may be that of another descriptor that has just been received.
     above = max((channel.fileno(), *numbers, *received)) + 1
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in (channel.detach(), *received)]
     for fd, number in zip(moved[1:], numbers, strict=True):

@@ -1,4 +1,4 @@
-"""Decides calls about other processes, which the filter leaves to the keeper: they are for processes inside only.
+"""Decides calls about other processes, which the filter leaves to the keeper. They are permitted for those inside.
 
 There is no PID namespace, so a number may be that of a process outside, and root may act on those of root. The numbers
 are arguments by value, which nobody can change after the decision. The number of a process inside is not used again

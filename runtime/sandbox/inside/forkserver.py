@@ -36,9 +36,11 @@ def serve(keeper: Keep | None = None) -> None:
     # Then all are blocked: Ctrl-C reaches the whole process group, but the builder decides what happens to sandboxes.
     reset_signals()
     block_signals()
+    # Nobody may trace it, or read its memory and its files in /proc. Children have this from it until they exec.
     prctl(PR_SET_DUMPABLE, 0)
     cut_imports()
     os.chdir("/")
+    # What the builder inherited without close-on-exec, such as a lock of a script, must not stay open in each child.
     close_range(3)
     children = Children(keeper or keep)
     while True:
@@ -103,6 +105,7 @@ class Children:
             return 0
         pidfd, channel = spare
         try:
+            # Waits until it is ready. There is no message if it has ended before that.
             if not receive(channel, 0)[0]:
                 return 0
             send(channel, b"run", *descriptors)
@@ -129,7 +132,9 @@ class Children:
             try:
                 _become_child(descriptors, channel, server, self._keeper)
             finally:
+                # Whatever was raised, a child must never return to the loop of the server.
                 os._exit(1)
+        # It cannot be the descriptor of another process: the number is not free before `_reap`.
         pidfd = os.pidfd_open(child)
         self._living[pidfd] = child
         self._poller.register(pidfd, select.POLLIN)

@@ -86,6 +86,7 @@ def depend_on(parent: int) -> None:
     The parent is the fork server or a monitor. Descriptors above the streams become close-on-exec.
     """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
+    # Also for the processes that it forks, which are within reach of those inside until their exec (CVE-2016-9962).
     prctl(PR_SET_DUMPABLE, 0)
     close_range(3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC)
     if os.getppid() != parent:  # it died before PR_SET_PDEATHSIG, which then has no effect

@@ -162,6 +162,7 @@ class BindRoot(Record):
         """Return the detached mount. *source* is resolved inside its root, and only once, so nobody can replace it."""
         root = self.root.make(scratch, scratch.directory("empty"), MOUNT_ATTR_NODEV)
         with Operation("bind from another root", self.source):
+            # Only a part of an attached mount can be cloned on all kernels: see `ScratchSpace.attach`.
             scratch.attach(root)
             source = open_inside(root, self.source)
             os.close(root)

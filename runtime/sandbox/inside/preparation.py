@@ -83,8 +83,8 @@ class Preparation:
     def start(self, what: bytes, status: tuple[int, ...], run: tuple[int, ...]) -> None:
         """Send the guard and the first process what they wait for.
 
-        The guard gets the descriptors of *status*. The first process gets those of *run* and *status*; *what* tells it
-        whether a terminal is among them.
+        The guard gets the descriptors of *status*. The first process gets those of *run* and *status*, and the message
+        *what*, which says whether a terminal is among them.
         """
         with Operation("start the guard"):
             send(self._to_guard, b"go", *status)

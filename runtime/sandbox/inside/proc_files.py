@@ -10,7 +10,7 @@ _NAMES = (
     *("sys/kernel/osrelease", "sys/kernel/ostype", "sys/kernel/pid_max", "sys/kernel/cap_last_cap"),
     *("sys/kernel/ngroups_max", "sys/kernel/random/boot_id", "sys/vm/overcommit_memory", "sys/fs/file-max"),
 )
-_MOUNTS = b"rootfs / rootfs rw 0 0\n"
+_MOUNTS = b"rootfs / rootfs rw 0 0\n"  # one line: the real ones would name paths of the host
 
 
 def mount_proc_files() -> int:
@@ -22,7 +22,7 @@ def mount_proc_files() -> int:
 
 
 def fill_proc(proc: int) -> None:
-    """Fill the empty directory *proc* with what tells of the machine, as it is now, and nothing of a process."""
+    """Fill the empty directory *proc* with files about the machine, as they are now, and with none about a process."""
     for name in _NAMES:
         copy_file("/proc", name, proc)
     write_file(proc, "self/mounts", _MOUNTS)
