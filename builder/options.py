@@ -46,6 +46,18 @@ def is_true(text: str) -> bool:
         return False
 
 
+def whole_number(text: str, most: int = 2**63 - 1) -> int | None:
+    """Return the decimal number in *text*, None when there is none in ASCII digits or it is larger than *most*.
+
+    The default of *most* is the largest ``int`` of Go.
+    """
+    # The length counts first: int() raises ValueError for more than 4300 digits.
+    digits = text.lstrip("0") or text[-1:]
+    if not (text.isascii() and text.isdigit()) or len(digits) > len(str(most)) or int(digits) > most:
+        return None
+    return int(digits)
+
+
 def size_of(name: str, text: str | None) -> int | None:
     """Return the bytes that *text* says, the value of what *name* tells. Raises RequestError."""
     from pybuild.grammar.golang import parse_size

@@ -3,6 +3,7 @@
 import signal
 
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import whole_number
 
 _MOST = 64
 
@@ -10,8 +11,8 @@ _MOST = 64
 def signal_number(text: str) -> int:
     """Return the number of ``TERM``, ``SIGTERM``, ``sigterm`` or ``15``. Raises RequestError."""
     if text.isascii() and text.isdigit():
-        if 0 < int(text) <= _MOST:
-            return int(text)
+        if number := whole_number(text, _MOST):
+            return number
         raise RequestError(f"invalid signal: {text}")
     name = text.upper().removeprefix("SIG")
     if name.startswith(("RTMIN", "RTMAX")):

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from pybuild.builder.containers.config import TMPFS, MountPoint
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import whole_number
 from pybuild.grammar.golang import parse_size
 from pybuild.runtime.sandbox.spec import Tmpfs
 from pybuild.runtime.values import replace
@@ -123,9 +124,11 @@ def _size(text: str) -> int:
 
 
 def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 2**32 - 1):
+    # The id 2**32 - 1 means "no change" to chown(2), and belongs to nobody.
+    number = whole_number(text, 2**32 - 2)
+    if number is None:
         raise ValueError(text)
-    return int(text)
+    return number
 
 
 def _words(options: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MODES = ("auto", "plain", "tty", "quiet", "none", "rawjson")
 _REFRESH = 0.15
+_DIGITS = 10
+"""A number of lines or milliseconds has fewer."""
 
 
 class Display(Protocol):
@@ -105,4 +107,4 @@ def _plain(stream: TextIO, env: Mapping[str, str]) -> OpenDisplay:
 
 
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else default
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < _DIGITS else default

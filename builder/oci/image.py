@@ -18,6 +18,7 @@ _MACHINE_VARIANTS = {"armv7l": "v7", "armv6l": "v6"}
 # (oldest, assumed): a processor runs code for the older ones, too; which variant is assumed when none is named follows
 # containerd's platform matching ("Normalization").
 _VERSIONS = {"arm": (5, 7), "arm64": (8, 8), "amd64": (1, 1)}
+_LONGEST_VARIANT = len("v99")
 
 
 @frozen
@@ -179,7 +180,8 @@ def check_media_type(descriptor: Descriptor, found: str) -> None:
 def _acceptable(wanted: Platform) -> list[tuple[str, str, str]]:
     """The platforms that run on *wanted*, best first."""
     os_name, architecture, variant = normal_platform(wanted)
-    if architecture not in _VERSIONS or not variant[1:].isdecimal():
+    # Each version up to the wanted one is a candidate, and the number may come from a Dockerfile: v999999999.
+    if architecture not in _VERSIONS or not variant[1:].isdecimal() or len(variant) > _LONGEST_VARIANT:
         return [(os_name, architecture, variant)]
     oldest = _VERSIONS[architecture][0]
     return [(os_name, architecture, f"v{version}") for version in range(int(variant[1:]), oldest - 1, -1)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import ImageConfig
+from pybuild.builder.options import whole_number
 from pybuild.builder.stages import triggers
 from pybuild.builder.stages.contexts import Contexts
 from pybuild.builder.stages.references import Finder, FromReference, references
@@ -49,8 +50,8 @@ class Outline:
         if name is None:
             return len(self.sections) - 1
         found = last_named(heads_of(self.sections), name)
-        if found is None and name.isascii() and name.isdigit() and int(name) < len(self.sections):
-            found = int(name)
+        if found is None:
+            found = whole_number(name, len(self.sections) - 1)
         if found is None:
             guess = closest(name.lower(), [s.head.name for s in self.sections if s.head.name])
             meant = f" (did you mean {guess}?)" if guess else ""

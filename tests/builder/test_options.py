@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.options import boolean, duration, is_true, record, size_of
+from pybuild.builder.options import boolean, duration, is_true, record, size_of, whole_number
 
 
 def test_a_record_is_csv_and_its_keys_are_in_lower_case() -> None:
@@ -24,6 +24,19 @@ def test_a_wrong_boolean_is_an_error_that_names_its_key(text: str) -> None:
         boolean("push", text, "--output")
     assert raised.value.message == f"invalid --output: push={text}"
     assert not is_true(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("64", 64), ("65", None), ("", None), ("-1", None), ("\u00b2", None), ("\u0661", None)],
+)
+def test_a_whole_number_is_one_of_ascii_digits_up_to_the_largest(text: str, number: int | None) -> None:
+    assert whole_number(text, 64) == number
+
+
+def test_a_number_of_thousands_of_digits_is_too_large_and_no_error() -> None:
+    assert whole_number("1" * 5000) is None
+    assert whole_number("0" * 5000 + "1") == 1
 
 
 def test_a_size_and_a_duration_are_those_of_docker() -> None:

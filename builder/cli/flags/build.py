@@ -185,6 +185,9 @@ def checked_compression(algorithm: str, level: str | None) -> Compression:
     """Return a compression; *level* None means the default of the algorithm. Raises RequestError."""
     if level is None:
         return Compression(algorithm=algorithm)
-    if not (level.isascii() and level.isdigit()):
+    from pybuild.builder.options import whole_number
+
+    number = whole_number(level)
+    if number is None:
         raise RequestError(f"invalid compression level {level!r} for {algorithm}")
-    return Compression(algorithm=algorithm, level=int(level))
+    return Compression(algorithm=algorithm, level=number)

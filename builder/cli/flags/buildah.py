@@ -7,6 +7,7 @@ from pybuild.builder.cli.flags.build import lines_of, source_date_epoch, variabl
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import whole_number
 from pybuild.builder.request import Changes, changes
 from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.runtime.values import frozen
@@ -165,9 +166,10 @@ def _seconds(flag: str, text: str) -> int:
 def _number(flag: str, text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 1000:
+    number = whole_number(text, 1000)
+    if not number:
         raise RequestError(f"invalid {flag} {text!r}: expected a number from 1 to 1000")
-    return int(text)
+    return number
 
 
 def _platform(system: str | None, architecture: str | None, variant: str | None) -> str:

@@ -6,6 +6,7 @@ Fields (``.Config.Env``), variables (``$name := ...``, ``range $key, $value := .
 """
 
 import json
+import re
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from pybuild.builder.cli.format.template_functions import (
 )
 from pybuild.builder.cli.format.template_text import Action, Block, Part, TemplateError, parse
 
+# Python converts at most 4300 digits to an int.
+_NUMBER = re.compile(r"-?(?:[0-9]{1,300}|[0-9]+\.[0-9]*|\.[0-9]+)")
 _LITERALS: Mapping[str, Any] = {"true": True, "false": False, "nil": NO_POINTER}
 
 
@@ -201,7 +204,7 @@ def _operand(word: str, dot: Any, scope: _Scope) -> Any:
         return word[1:-1]
     if word in _LITERALS:
         return _LITERALS[word]
-    if word.lstrip("-").replace(".", "", 1).isdigit():
+    if _NUMBER.fullmatch(word):
         return float(word) if "." in word else int(word)
     name, dotted, rest = word.partition(".")
     if name.startswith("$"):

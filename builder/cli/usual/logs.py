@@ -9,6 +9,7 @@ from pybuild.builder.cli.usual.common import KnownFlags, found_container, read
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.logs import LogLine, LogRange, batches, full_time
 from pybuild.builder.containers.state import is_watched
+from pybuild.builder.options import whole_number
 
 _KNOWN = KnownFlags(
     ones={"-n": "tail", "--tail": "tail"},
@@ -25,12 +26,13 @@ def command(words: Sequence[str]) -> int | None:
     if given is None or len(given.words) != 1:
         return None
     tail = given.one("tail") or "all"
-    if tail != "all" and not (tail.isascii() and tail.isdigit()):
+    count = None if tail == "all" else whole_number(tail)
+    if tail != "all" and count is None:
         return None
     container = found_container(given.words[0])
     if container is None or container.config.host.log_driver == WITHOUT:
         return None
-    wanted = LogRange(tail=None if tail == "all" else int(tail))
+    wanted = LogRange(tail=count)
     show(container, wanted, follow=given.has("follow"), timestamps=given.has("timestamps"))
     return 0
 

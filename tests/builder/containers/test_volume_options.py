@@ -46,6 +46,7 @@ def test_a_tmpfs() -> None:
         ({"type": "tmpfs", "o": "size=x"}, "invalid tmpfs option 'o=size=x'"),
         ({"type": "tmpfs", "o": "mode=9"}, "invalid tmpfs option 'o=mode=9'"),
         ({"type": "tmpfs", "o": "uid=-1"}, "invalid tmpfs option 'o=uid=-1'"),
+        ({"type": "tmpfs", "o": f"uid={2**32 - 1}"}, "invalid tmpfs option 'o=uid=4294967295'"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(given: dict[str, str], reason: str) -> None:

@@ -32,6 +32,7 @@ def test_auto_is_plain_without_a_terminal_and_live_with_one() -> None:
     assert shown("auto", io.StringIO()).startswith("#1 a\n")
     assert "[+] Building" in shown("auto", Terminal())
     assert shown("auto", Terminal(), {"TERM": "dumb"}).startswith("#1 a\n")
+    assert "[+] Building" in shown("auto", Terminal(), {"BUILDKIT_TTY_LOG_LINES": "1" * 5000})
 
 
 @pytest.mark.parametrize("mode", ["quiet", "none"])

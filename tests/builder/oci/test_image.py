@@ -66,7 +66,10 @@ def test_the_best_platform_of_an_index_is_chosen(
 
 @pytest.mark.parametrize(
     ("present", "wanted"),
-    [(["linux/amd64"], "linux/arm64"), (["linux/arm/v7"], "linux/arm/v6"), (["linux/amd64/v3"], "linux/amd64")],
+    [(["linux/amd64"], "linux/arm64"), (["linux/arm/v7"], "linux/arm/v6"), (["linux/amd64/v3"], "linux/amd64")]
+    # So many older versions must not be tried one by one.
+    + [(["linux/arm/v7"], f"linux/arm/v{number}") for number in ("9" * 12, "9" * 5000)],
+    ids=lambda name: str(name)[:20],
 )
 def test_without_a_fitting_platform_the_error_lists_what_there_is(
     blobs: BlobStore, present: list[str], wanted: str

@@ -69,6 +69,7 @@ def test_the_target_is_the_last_stage_unless_one_is_named_in_any_case_or_numbere
         ("bulid", 'target stage "bulid" could not be found (did you mean build?)'),
         ("completely-else", 'target stage "completely-else" could not be found'),
         ("7", 'target stage "7" could not be found'),
+        ("1" * 5000, f'target stage "{"1" * 5000}" could not be found'),
     ],
 )
 def test_an_unknown_target_is_refused_with_the_name_that_was_meant(target, message):

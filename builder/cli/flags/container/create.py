@@ -18,6 +18,7 @@ from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.values import HOST
+from pybuild.builder.options import whole_number
 from pybuild.builder.request import Volume
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.values import frozen
@@ -208,9 +209,10 @@ def restart_policy(text: str) -> tuple[str, int]:
         raise RequestError(
             "invalid restart policy: maximum retry count can only be used with 'on-failure'", hint="leave it out"
         )
-    if colon and not (most.isascii() and most.isdigit()):
+    count = whole_number(most or "0")
+    if count is None or (colon and not most):
         raise RequestError("invalid restart policy format: maximum retry count must be an integer")
-    return name, int(most or 0)
+    return name, count
 
 
 def _working_dir(given: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import whole_number
 from pybuild.grammar.golang import parse_size
 
 _KEPT = frozenset({"max-size", "max-file"})
@@ -27,7 +28,7 @@ def log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
             continue
         if name not in _KEPT:
             raise RequestError(f"unknown log opt '{name}' for json-file log driver", hint="use max-size and max-file")
-        if name == "max-file" and not (value.isdigit() and int(value) > 0):
+        if name == "max-file" and not whole_number(value):
             raise RequestError("max-file cannot be less than 1")
         if name == "max-size":
             _check_size(value)

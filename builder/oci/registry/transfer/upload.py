@@ -137,7 +137,7 @@ class Upload:
         except RegistryError:
             # A server may not support HEAD, or permit only pushing: the upload itself gives a better error.
             return False
-        return not length.isdecimal() or int(length) == self._wanted.size
+        return not length.isdecimal() or length == str(self._wanted.size)
 
     def _open_session(self) -> _Session:
         if self._session is None:

@@ -69,6 +69,7 @@ def test_variables_come_from_the_environment_when_they_have_no_value() -> None:
         ({"timestamp": "now"}, "invalid --timestamp 'now'"),
         ({"timestamp": "1", "source_date_epoch": "2"}, "--timestamp and --source-date-epoch exclude each other"),
         ({"jobs": "0"}, "invalid --jobs '0'"),
+        ({"jobs": "1" * 5000}, "invalid --jobs '111"),
         ({"jobs": "many"}, "invalid --jobs 'many'"),
         ({"build_arg_files": (Path("none"),)}, "--build-arg-file: open none: no such file or directory"),
         ({"source_date_epoch": "now"}, "invalid --source-date-epoch 'now'"),

@@ -11,6 +11,7 @@ from pybuild.builder.cli.usual.logs import WITHOUT, show
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.logs import LogRange, moment
 from pybuild.builder.errors import RequestError
+from pybuild.builder.options import whole_number
 from pybuild.runtime.values import frozen
 
 
@@ -57,6 +58,7 @@ def command(name: str, *, flags: LogFlags) -> None:
 def _count(text: str) -> int | None:
     if text == "all" or text.startswith("-"):
         return None
-    if not (text.isascii() and text.isdigit()):
+    number = whole_number(text)
+    if number is None:
         raise RequestError(f"invalid value for --tail: {text}", hint="give a number, or all")
-    return int(text)
+    return number

@@ -15,6 +15,8 @@ def test_options_are_sorted_by_name() -> None:
         ("max-size=odd", 'failed to initialize logging driver: invalid size: "odd"'),
         ("max-size", 'failed to initialize logging driver: invalid size: ""'),
         ("max-file=0", "max-file cannot be less than 1"),
+        ("max-file=\u00b2", "max-file cannot be less than 1"),
+        (f"max-file={'1' * 5000}", "max-file cannot be less than 1"),
         ("max-file=x", "max-file cannot be less than 1"),
         ("max-buffer-size=1m", "unknown log opt 'max-buffer-size' for json-file log driver"),
     ],

@@ -69,6 +69,14 @@ def test_what_is_there_is_not_sent(server: FakeRegistry, send: Callable[..., str
     assert [request.method for request in server.requests] == ["HEAD"]
 
 
+def test_a_length_of_thousands_of_digits_is_another_length(
+    server: FakeRegistry, send: Callable[..., str], blob: Descriptor
+) -> None:
+    send(blob)
+    server.answer(f"/v2/{APP}/blobs/{blob.digest}", Answer(headers={"Content-Length": "1" * 5000}))
+    assert send(blob) == PUSHED
+
+
 def test_a_blob_of_another_length_is_sent_again(
     server: FakeRegistry, send: Callable[..., str], source: BlobStore, blob: Descriptor
 ) -> None:

@@ -18,7 +18,9 @@ def test_streams_tails_and_times(pen: Shop) -> None:
         re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (\d|end)", line)
         for line in pen.run("logs", "-t", "one").lines
     )
-    assert pen.run("logs", "--tail", "x", "one").code == 1
+    assert pen.run("logs", "--tail", str(2**63 - 1), "one").out == "1\n2\n3\nend"
+    for wrong in ("x", "1" * 5000):
+        assert pen.run("logs", "--tail", wrong, "one").code == 1
 
 
 def test_following_ends_with_the_container(pen: Shop) -> None:
