@@ -26,6 +26,18 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.values import frozen, replace
 
+_EXECUTING = (
+    "pybuild.builder.execute.ops",
+    "pybuild.builder.solve.schedule",
+    "pybuild.builder.execute.copy",
+    "pybuild.builder.store.layer_times",
+    "pybuild.builder.execute.run",
+    "pybuild.builder.store.unpacking",
+    "pybuild.runtime.sandbox.forking",
+    "pybuild.runtime.sandbox.launcher",
+)
+"""What most steps are executed with. It is imported while another process makes a new plan, which a build waits for."""
+
 
 @frozen
 class Outcome:
@@ -74,7 +86,7 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
             definition = defined(dockerfile, files, ignored_by(files))
             asked = _timed(definition, readable, remotes)
             images = requested_images(asked.result, asked.planning)
-            plans = make_plans(definition, images, remotes, pull=caches.pull)
+            plans = make_plans(definition, images, remotes, pull=caches.pull, meanwhile=_EXECUTING)
         _warn(plans, useless_ignore_files(files), progress)
         with definition.located():
             store = _imported(caches, store, reporter)

@@ -1,8 +1,9 @@
-"""Another process that makes the graph: it imports networkx while this one imports lark and parses.
+"""Another process that parses and makes the graph, while this one imports what else a build needs.
 
-Threads would not help, because each import holds the interpreter's lock. So a fork of this process imports networkx,
-gets the stages, makes the graph, and sends back the plan. As nothing else runs there, it imports only the parts of
-networkx that the graph uses, in less than half of the time.
+Threads would not help, because each import holds the interpreter's lock. So a fork of this process imports lark,
+parses, and sends back the syntax tree. Then it imports networkx, gets the stages, makes the graph, and sends back the
+plan. As nothing else runs there, it imports only the parts of networkx that the graph uses, in less than half of the
+time.
 """
 
 import gc
@@ -10,12 +11,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from importlib import import_module
+from select import POLLIN, poll
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pybuild.builder.plan.plan import BasePin, Plan
+from pybuild.builder.plan.plan import BasePin, Definition, Plan
 
 if TYPE_CHECKING:  # these are a part of what is imported while the other process runs
     from pybuild.builder.plan.ops import Git, Http
@@ -28,20 +31,27 @@ _UNUSED = ("algorithms", "convert_matrix", "drawing", "generators", "linalg", "r
 
 
 class GraphProcess:
-    """Makes the plans of a build, in another process where that saves time. A context manager, which ends it."""
+    """Parses a Dockerfile and makes the plans of a build, in another process where that saves time.
+
+    A context manager, which ends the process.
+    """
 
     was_started = False
-    """Whether this program has had one. Its next build imports networkx here, which then serves all later ones."""
+    """Whether this program has had one. Its next build imports lark and networkx here, for all later ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, meanwhile: Iterable[str] = ()) -> None:
+        """The modules called *meanwhile* are imported as long as this process has to wait for the other one."""
+        self._meanwhile = iter(meanwhile)
         self._channel: socket.socket | None = None
         self._child = self._pidfd = -1
+        self._unparsed: Definition | None = None
+        """What the process parses, until that is taken over."""
 
     def __enter__(self) -> Self:
         return self
 
-    def start(self) -> None:
-        """Start the process, if that saves time and it does not run. The caller then imports lark."""
+    def start(self, definition: Definition) -> None:
+        """Start the process, if that saves time and it does not run. It begins to parse *definition*."""
         if self._channel is not None or not _saves_time():
             return
         ours, theirs = socket.socketpair()
@@ -53,16 +63,27 @@ class GraphProcess:
             return
         if self._child == 0:
             try:
-                _serve(ours, theirs)
+                _serve(ours, theirs, definition)
             finally:
                 # Not sys.exit: exit handlers and the buffers of streams belong to the other process.
                 os._exit(1)
         GraphProcess.was_started = True
+        self._unparsed = definition
         self._channel = ours
         theirs.close()
         with suppress(OSError):  # Linux before 5.3, which has no pidfd: the process ends a moment later, by itself
             # The program may reap its children itself, and then the number may be another process's.
             self._pidfd = os.pidfd_open(self._child)
+
+    def parse(self) -> None:
+        """Take over what the process has parsed. Without it the definition is parsed when it is asked."""
+        definition = self._unparsed
+        if self._channel is None or definition is None:
+            return
+        with suppress(OSError, EOFError):
+            dockerfile, mistake = self._answer(self._channel)
+            self._unparsed = None
+            definition.know(dockerfile, None if mistake is None else mistake.error())
 
     def plan(
         self,
@@ -71,16 +92,24 @@ class GraphProcess:
         fetches: "Mapping[RemoteSource, Http | Git]",
     ) -> Plan:
         """Return what `graph.plan` returns. This process calls it when there is no other, or that has failed."""
+        self.parse()
         with suppress(OSError, EOFError):
             if self._channel is not None:
-                from pybuild.runtime.worker.messages import receive, send
+                from pybuild.runtime.worker.messages import send
 
                 send(self._channel, (stages, pins, fetches))
-                plan: Plan = receive(self._channel)
+                plan: Plan = self._answer(self._channel)
                 return plan
         from pybuild.builder.graph.graph import plan as plan_here
 
         return plan_here(stages, pins, fetches)
+
+    def _answer(self, channel: socket.socket) -> Any:
+        from pybuild.runtime.worker.messages import receive
+
+        while not _is_readable(channel) and (name := next(self._meanwhile, None)):
+            import_module(name)
+        return receive(channel)
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -95,6 +124,12 @@ class GraphProcess:
                 os.waitpid(self._child, 0)
 
 
+def _is_readable(channel: socket.socket) -> bool:
+    poller = poll()  # not select(2), which takes no number above 1023
+    poller.register(channel, POLLIN)
+    return bool(poller.poll(0))
+
+
 def _saves_time() -> bool:
     """Return whether networkx is not imported yet, and this process may be forked: it has one thread."""
     if GraphProcess.was_started or "networkx" in sys.modules:
@@ -103,8 +138,8 @@ def _saves_time() -> bool:
     return len(os.listdir("/proc/self/task")) == 1
 
 
-def _serve(parents: socket.socket, channel: socket.socket) -> None:
-    """Make graphs until the other process closes its end of *channel*, or is gone. Ends with an exception."""
+def _serve(parents: socket.socket, channel: socket.socket, definition: Definition) -> None:
+    """Parse, and make graphs until the other process closes its end of *channel* or is gone. Ends with an exception."""
     # The handlers end the build of the other process. What that ignores, as under nohup, stays ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -115,9 +150,12 @@ def _serve(parents: socket.socket, channel: socket.socket) -> None:
     # A copy of a descriptor would hold the lock of its file (flock(2)), and keep a pipe open.
     os.closerange(3, channel.fileno())
     os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+    from pybuild.runtime.worker.messages import WorkerFailure, receive, send
+
+    dockerfile, mistake = definition.prefix()
+    send(channel, (dockerfile, None if mistake is None else WorkerFailure.of(mistake)))
     _import_part_of_networkx()
     from pybuild.builder.graph.graph import plan
-    from pybuild.runtime.worker.messages import receive, send
 
     while True:
         send(channel, plan(*receive(channel)))

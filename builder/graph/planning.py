@@ -29,19 +29,32 @@ Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan) of each image; of an image that no index lists the platform is not named."""
 
 
-def make_plans(definition: Definition, wanted: Iterable[RequestedImage], remotes: Remotes, *, pull: str) -> Plans:
+def make_plans(
+    definition: Definition,
+    wanted: Iterable[RequestedImage],
+    remotes: Remotes,
+    *,
+    pull: str,
+    meanwhile: Iterable[str] = (),
+) -> Plans:
     """Return the plans of all requested images; see `plan_all`."""
     images = [image for each in wanted for image in each.images]
-    plans = plan_all(definition, [planning for _, planning in images], remotes, pull=pull)
+    plans = plan_all(definition, [planning for _, planning in images], remotes, pull=pull, meanwhile=meanwhile)
     return tuple((platform, plan) for (platform, _), plan in zip(images, plans, strict=True))
 
 
 def plan_all(
-    definition: Definition, images: Sequence[Planning], remotes: Remotes, *, pull: str = "missing"
+    definition: Definition,
+    images: Sequence[Planning],
+    remotes: Remotes,
+    *,
+    pull: str = "missing",
+    meanwhile: Iterable[str] = (),
 ) -> list[Plan]:
     """Return the plan of each image, from an earlier build when nothing that it depends on has changed.
 
-    *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build.
+    *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build. The modules called
+    *meanwhile* are imported while this process waits for another one (`GraphProcess`).
 
     Raises:
         DockerfileError, BuildError: the failure, with its span if it has one.
@@ -56,9 +69,8 @@ def plan_all(
         return made
     from pybuild.builder.graph.beside import GraphProcess
 
-    with GraphProcess() as graphs:
-        graphs.start()
-        # This import takes as long as that of networkx in the other process.
+    with GraphProcess(meanwhile) as graphs:
+        graphs.start(definition)
         from pybuild.builder.graph.new_plan import new_plan
 
         made = []

@@ -67,6 +67,10 @@ class Definition:
             self._parsed.append(parse_prefix(self.source))
         return self._parsed[0]
 
+    def know(self, dockerfile: "Dockerfile", mistake: "DockerfileError | None") -> None:
+        """Take the result of `prefix` from another process."""
+        self._parsed[:] = [(dockerfile, mistake)]
+
     def parsed(self) -> "Dockerfile":
         """Return the whole file. Raises DockerfileError."""
         dockerfile, mistake = self.prefix()

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.plan import trigger_phrase
-from pybuild.grammar.dockerfile.parser import parse_trigger
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Instruction
 from pybuild.grammar.source import Span
@@ -24,6 +23,9 @@ def parsed(texts: Iterable[str], span: Span) -> tuple[Instruction, ...]:
 
 
 def _parsed(text: str, span: Span) -> Instruction:
+    # Imported here, with lark, because few bases have triggers.
+    from pybuild.grammar.dockerfile.parser import parse_trigger
+
     with named(text):
         return parse_trigger(text, span)
 

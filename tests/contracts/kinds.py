@@ -60,7 +60,6 @@ PROMISES = {
     "builder/sources/facts.py": "what servers answered about sources",
     "builder/sources/secrets.py": "the value of a secret, which nothing stores",
     "builder/sources/tree.py": "a remote source in a plan",
-    "builder/stages/triggers.py": "the triggers of ONBUILD",
     "builder/store/news.py": "what the user of a store is told once",
     "builder/transports/copy.py": "copying an image",
     "grammar/hints.py": "hints for messages of Docker that have none",

@@ -7,19 +7,22 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from pybuild.builder.build import _EXECUTING
 from pybuild.builder.graph import beside
 from pybuild.builder.graph.beside import GraphProcess
 from pybuild.builder.graph.graph import plan
 from pybuild.builder.plan import codec
-from pybuild.builder.plan.plan import BasePin
+from pybuild.builder.plan.plan import BasePin, Definition
 from tests.helpers.resolving import BASE, stages_of
 
 PINS = {BASE: BasePin("sha256:" + "2" * 64, ("sha256:" + "1" * 64,))}
 TEXT = "FROM base AS one\nRUN x\nCOPY a /b\nFROM base\nCOPY --from=one /b /\nRUN --mount=type=cache,target=/c y\n"
+DEFINITION = Definition("Dockerfile", TEXT)
 
 PROGRAM = """
 import json, os, sys
@@ -38,7 +41,7 @@ from pybuild.builder.graph.beside import _import_part_of_networkx
 _import_part_of_networkx()
 from pybuild.builder.graph.graph import plan
 from pybuild.builder.plan import codec
-from pybuild.builder.plan.plan import BasePin
+from pybuild.builder.plan.plan import BasePin, Definition
 from tests.helpers.resolving import BASE, stages_of
 pins = {BASE: BasePin("sha256:" + "2" * 64, ("sha256:" + "1" * 64,))}
 made = codec.encode(plan(stages_of(sys.argv[1]), pins))
@@ -67,8 +70,8 @@ def built(
 def test_the_other_process_makes_the_same_plans() -> None:
     stages = stages_of(TEXT)
     with GraphProcess() as graphs:
-        graphs.start()
-        graphs.start()
+        graphs.start(DEFINITION)
+        graphs.start(DEFINITION)
         made = [graphs.plan(stages, PINS, {}) for _ in range(2)]
     assert made == [plan(stages, PINS)] * 2
 
@@ -83,15 +86,72 @@ def test_without_another_process_this_one_makes_it() -> None:
 def test_this_process_takes_over_when_the_other_one_was_killed() -> None:
     stages = stages_of(TEXT)
     with GraphProcess() as graphs:
-        graphs.start()
+        graphs.start(DEFINITION)
         os.kill(graphs._child, signal.SIGKILL)
         assert graphs.plan(stages, PINS, {}) == plan(stages, PINS)
 
 
 @pytest.mark.usefixtures("forked")
+def test_the_other_process_parses_once() -> None:
+    definition = Definition("Dockerfile", TEXT)
+    with GraphProcess() as graphs:
+        graphs.start(definition)
+        graphs.parse()
+        graphs.parse()
+        assert definition._parsed == [Definition("Dockerfile", TEXT).prefix()]
+        assert graphs.plan(stages_of(TEXT), PINS, {}) == plan(stages_of(TEXT), PINS)
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_mistake_comes_from_the_other_process_as_it_is() -> None:
+    text = "FROM base\nRUNN x\n"
+    definition = Definition("Dockerfile", text)
+    with GraphProcess() as graphs:
+        graphs.start(definition)
+        graphs.parse()
+        assert len(definition._parsed) == 1
+    dockerfile, mistake = definition.prefix()
+    there, expected = Definition("Dockerfile", text).prefix()
+    assert dockerfile == there
+    assert mistake is not None
+    assert expected is not None
+    assert (mistake.message, mistake.span, mistake.hint) == (expected.message, expected.span, expected.hint)
+
+
+@pytest.mark.usefixtures("forked")
+def test_this_process_parses_when_the_other_one_was_killed() -> None:
+    definition = Definition("Dockerfile", TEXT)
+    with GraphProcess() as graphs:
+        graphs.start(definition)
+        os.kill(graphs._child, signal.SIGKILL)
+        os.waitid(os.P_PID, graphs._child, os.WEXITED | os.WNOWAIT)
+        graphs.parse()
+        assert definition.prefix() == Definition("Dockerfile", TEXT).prefix()
+
+
+@pytest.mark.usefixtures("forked")
+def test_modules_are_imported_as_long_as_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, False, True, True])
+    imported: list[str] = []
+    monkeypatch.setattr(beside, "_is_readable", lambda _channel: next(answers))
+    monkeypatch.setattr(beside, "import_module", imported.append)
+    definition = Definition("Dockerfile", TEXT)
+    with GraphProcess(["one", "two", "three"]) as graphs:
+        graphs.start(definition)
+        graphs.parse()
+        assert imported == ["one", "two"]
+        graphs.plan(stages_of(TEXT), PINS, {})
+    assert imported == ["one", "two"]
+
+
+def test_what_is_imported_meanwhile_is_there() -> None:
+    assert all(find_spec(name) for name in _EXECUTING)
+
+
+@pytest.mark.usefixtures("forked")
 def test_a_failure_is_that_of_this_process() -> None:
     with GraphProcess() as graphs:
-        graphs.start()
+        graphs.start(DEFINITION)
         with pytest.raises(KeyError, match="base"):
             graphs.plan(stages_of(TEXT), {}, {})
 
@@ -99,12 +159,12 @@ def test_a_failure_is_that_of_this_process() -> None:
 @pytest.mark.usefixtures("forked")
 def test_it_ends_with_the_block_and_when_its_parent_is_gone() -> None:
     with GraphProcess() as graphs:
-        graphs.start()
+        graphs.start(DEFINITION)
         child = graphs._child
     with pytest.raises(ChildProcessError):
         os.waitpid(child, 0)
     graphs = GraphProcess()
-    graphs.start()
+    graphs.start(DEFINITION)
     assert graphs._channel is not None
     graphs._channel.close()  # as the kernel does when this process is killed
     assert os.waitstatus_to_exitcode(os.waitpid(graphs._child, 0)[1]) == 1
@@ -118,7 +178,7 @@ def test_a_kernel_without_pidfds_makes_no_difference(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "pidfd_open", refuse)
     stages = stages_of(TEXT)
     with GraphProcess() as graphs:
-        graphs.start()
+        graphs.start(DEFINITION)
         child = graphs._child
         assert graphs.plan(stages, PINS, {}) == plan(stages, PINS)
     with pytest.raises(ChildProcessError):
@@ -128,7 +188,7 @@ def test_a_kernel_without_pidfds_makes_no_difference(monkeypatch: pytest.MonkeyP
 @pytest.mark.usefixtures("forked")
 def test_it_keeps_no_file_of_its_parent_open(tmp_path: Path) -> None:
     with (tmp_path / "file").open("wb"), GraphProcess() as graphs:
-        graphs.start()
+        graphs.start(DEFINITION)
         graphs.plan(stages_of(TEXT), PINS, {})
         held = [os.readlink(entry) for entry in Path(f"/proc/{graphs._child}/fd").iterdir()]
     assert str(tmp_path / "file") not in held
@@ -155,17 +215,17 @@ def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("progress", ["plain", "quiet", "rawjson"])
 def test_a_first_build_imports_lark_here_and_networkx_there(tmp_path: Path, progress: str) -> None:
     report = built(tmp_path, "FROM scratch\nWORKDIR /a\n", progress)
-    assert report == {"code": 0, "networkx": False, "lark": True, "left": None}
+    assert report == {"code": 0, "networkx": False, "lark": False, "left": None}
 
 
 def test_a_build_that_fails_leaves_no_process(tmp_path: Path) -> None:
     report = built(tmp_path, "FROM scratch\nRUNN /a\n", "plain")
-    assert report == {"code": 2, "networkx": False, "lark": True, "left": None}
+    assert report == {"code": 2, "networkx": False, "lark": False, "left": None}
 
 
 def test_with_one_processor_the_other_process_saves_time_too(tmp_path: Path) -> None:
     report = built(tmp_path, "FROM scratch\nWORKDIR /a\n", "plain", {min(os.sched_getaffinity(0))})
-    assert report == {"code": 0, "networkx": False, "lark": True, "left": None}
+    assert report == {"code": 0, "networkx": False, "lark": False, "left": None}
 
 
 def test_a_part_of_networkx_makes_the_plan_of_the_whole() -> None:
