@@ -33,8 +33,10 @@ class FedChild(Child):
 
     def _serve(self, fd: int, output: Output) -> None:
         if fd == _STDIN:
-            self._pending = read_available(_STDIN) or b""
-            self._copy()
+            data = read_available(_STDIN)
+            if data is not None:  # else another process, which has this stream as well, was faster
+                self._pending = data
+                self._copy()
         elif fd == self._feed:
             self._copy()
         else:

@@ -89,5 +89,20 @@ def test_input_that_is_not_read_holds_nothing_up(image: Image, script: str) -> N
     assert done.returncode == 3
 
 
+STOLEN = """
+from pybuild.runtime.sandbox import feeding
+genuine, answers = feeding.read_available, [None]
+feeding.read_available = lambda fd: answers.pop() if answers else genuine(fd)
+"""
+
+
+def test_input_that_another_process_has_read_is_not_the_end(image: Image) -> None:
+    # poll(2) has reported it, and read(2) of a stream that does not block finds nothing.
+    program, option, script, *words = caller(image, "cat")
+    command = [program, option, STOLEN + script, *words]
+    done = subprocess.run(command, input=b"given", capture_output=True, check=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == b"given"
+
+
 def test_a_process_that_is_not_interactive_reads_nothing_of_the_caller(image: Image) -> None:
     assert image.shell("cat").out == ""
