@@ -38,6 +38,7 @@ def main() -> None:
     for place in range(len(given)):
         os.dup2(_ASIDE + place, CHANNEL + place, inheritable=False)
     close_range(LIFELINE + 1)
+    # The socket, by which no more will come, is replaced by /dev/null.
     os.dup2(1, 0)
     with open(WATCH, "rb", buffering=0) as file:
         file.seek(0)

@@ -88,6 +88,7 @@ def add_bridge(name: str) -> None:
 def remove_bridge(name: str) -> None:
     """Remove a bridge. Its ports stay, as interfaces of no bridge."""
     with _any_socket() as channel:
+        # struct ifreq: the name of an interface, and its flags.
         request = struct.pack("16sH14x", name.encode(), 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(channel, _FLAGS, request))[1]
         # The kernel refuses to remove a bridge that is up (EBUSY).

@@ -78,7 +78,7 @@ def _place(path: Target, dir_fd: int | None) -> bytes:
 def _owner(found: os.stat_result, place: bytes, *, follow: bool) -> FileOwner | None:
     kind = stat.S_IFMT(found.st_mode)
     if kind in RECORDABLE:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # it was removed since its status was read
             return record.read(place, follow=follow)
     if kind in SPECIAL and not _Recording.table.is_empty():
         with suppress(OSError):  # it was removed meanwhile, or the file system records no time of birth

@@ -159,6 +159,7 @@ def _remove_unheld(top: int, name: str, before: Callable[[], None] = lambda: Non
     try:
         found = os.stat(name, dir_fd=top, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode):
+            # O_NONBLOCK: a FIFO that has taken its place by now must not make this wait.
             held = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
         else:
             return False

@@ -18,7 +18,7 @@ from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, i
 NOBODY = 65534
 """The user that pasta runs as when root builds. It owns no files, and pasta itself would change to it."""
 _HOLDER = Path(__file__).with_name("holder.py")
-_PATIENCE = 15.0
+_PATIENCE = 15.0  # seconds: more than the 10 after which the holder itself gives up, and sends the reason
 _TUN = "/dev/net/tun"
 _INSTALL = "install pasta (Debian's package passt), or give --network=host"
 _OPEN_TUN = f"{_TUN} must be there and be open for everybody, as udev makes it: chmod 666 {_TUN}"

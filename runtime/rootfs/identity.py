@@ -143,6 +143,7 @@ def read_bounded(root: int, path: bytes, limit: int) -> bytes:
     One that cannot be trusted is an error: a process that got too few groups could do more than it should, because a
     group can also be denied something.
     """
+    # Without waiting for a FIFO, or taking a terminal, that an image may have there.
     try:
         fd = open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:

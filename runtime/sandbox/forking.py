@@ -79,6 +79,7 @@ class _Server:
     def __init__(self) -> None:
         # One message for each request and answer, since a stream would not keep them apart.
         self._channel, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # The kernel would close it as well, but Python warns of a socket that is still open at its end (-X dev).
         atexit.register(self._channel.close)
         with far_end:
             null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -53,6 +53,7 @@ def probe(ask: Collection[str] = TRIALS, *, rung: str = "root") -> Privileges:
     With the *rung* ``userns`` or ``single`` the child becomes root of a user namespace first; if it cannot, *reason* of
     the result says why.
     """
+    # In a process of its own: entering a user namespace cannot be undone, and takes a process without threads.
     errors, failure = _try(ask, rung)
     if failure is None and errors.get("namespaces"):
         failure = explain(errors["namespaces"])

@@ -7,6 +7,7 @@ from typing import Any
 from pybuild.runtime.kernel.capabilities import NAMES
 from pybuild.runtime.values import frozen
 
+# SECCOMP_RET_* of seccomp(2). SCMP_ACT_KILL is the older name of SCMP_ACT_KILL_THREAD.
 ERRNO = 0x00050000
 _ACTIONS = {
     "SCMP_ACT_ALLOW": 0x7FFF0000,
@@ -122,6 +123,7 @@ def _circumstances(given: Any) -> Mapping[str, Any]:
 
 def _condition(given: Mapping[str, Any]) -> Condition:
     operator = given.get("op")
+    # A call has six arguments, each of 64 bits.
     numbers = [given.get(key) or 0 for key in ("index", "value", "valueTwo")]
     if not all(isinstance(each, int) and 0 <= each < 1 << 64 for each in numbers) or numbers[0] > 5:
         raise InvalidProfile("a condition needs an index from 0 to 5, and values of 64 bits")

@@ -125,6 +125,7 @@ def call_inside(use: Use, function: Callable[_P, Any], *arguments: _P.args, **op
         NetworkEnded: it has ended meanwhile.
         Exception: what *function* raises.
     """
+    # Forked twice, here and in `_serve`: this process stays in its namespaces, and only a child enters a PID namespace.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:

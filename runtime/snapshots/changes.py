@@ -26,7 +26,7 @@ from pybuild.runtime.snapshots.stream import Place, TreeStep, in_order, is_prese
 from pybuild.runtime.stopping import check
 
 _PIECE = 1 << 20
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # without waiting, if it is a FIFO by now
 
 
 def overlay_changes(upper: int, lower: Root | None = None) -> Iterator[Change]:

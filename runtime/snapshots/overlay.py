@@ -185,6 +185,7 @@ def mount_tree(
 
     On kernels that cannot do that it is mounted in the directory *scratch* for a moment.
     """
+    # The mount has references of its own to the directories. Their descriptors are only needed to name them.
     with ExitStack() as stack:
 
         def opened(path: Path) -> int:

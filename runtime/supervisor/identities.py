@@ -11,7 +11,7 @@ from errno import EAGAIN, EPERM
 
 _RLIMIT_LOCKS = 10
 _FIRST = 1 << 40  # the number of the first identity, far above limits that are set for other reasons
-_MOST = 1 << 16
+_MOST = 1 << 16  # a step that sets more and more ids must not fill the memory
 _UNCHANGED = 0xFFFFFFFF  # -1 in a call keeps an id
 
 IdTriple = tuple[int, int, int]

@@ -81,6 +81,7 @@ def _supervise(  # noqa: PLR0917 - the process has all of them from its parent
 def _close_all_but(*descriptors: int) -> list[int]:
     """Close all other descriptors and return the new numbers of these. The three streams become an empty file."""
     nothing = os.memfd_create("nothing", os.MFD_CLOEXEC)
+    # Above all numbers that are in use, so that none is closed before it was copied.
     first = max(3, nothing, *descriptors) + 1
     moved = [-1 if fd < 0 else os.dup2(fd, first + place, inheritable=False) for place, fd in enumerate(descriptors)]
     for stream in (0, 1, 2):
@@ -92,6 +93,7 @@ def _close_all_but(*descriptors: int) -> list[int]:
 
 def _confine(supervision: Supervision) -> None:
     held = capget()[1] & (supervision.capabilities & _FOR_FILES | _FOR_CALLERS)
+    # With it, the filter below takes no CAP_SYS_ADMIN (seccomp(2)).
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     # Before capset(2), which takes CAP_SETPCAP away.

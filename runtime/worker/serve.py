@@ -88,6 +88,7 @@ def _fork(call: socket.socket, channel: socket.socket) -> None:
         return
     if child == 0:
         channel.close()
+        # With the worker ends the call, too: nobody else would kill it with the builder.
         prctl(PR_SET_PDEATHSIG, SIGKILL)
         if os.getppid() == worker:  # else it died before PR_SET_PDEATHSIG
             _carry_out(call)

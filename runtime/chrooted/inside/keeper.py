@@ -79,6 +79,7 @@ def _join(files: tuple[bytes, ...]) -> None:
 
 def _begin(plan: ChrootPlan, keeper: int) -> None:
     """Become the program of *plan*, once the keeper, at the other end of the socket *keeper*, traces this process."""
+    # Until it is traced: from then on, the kernel kills it with its tracer.
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     # Tracing a process that is not dumpable takes CAP_SYS_PTRACE, which containers lack.
     prctl(PR_SET_DUMPABLE, 1)

@@ -53,6 +53,7 @@ class Preparation:
             raise
 
     def _fork_guard(self, own: int, programs: int, kept: tuple[int, ...], world: World) -> int:
+        # The guard reads from it once, without waiting: the end of the pipe means that this process has died.
         alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         child = os.fork()
         if child == 0:
