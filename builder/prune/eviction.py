@@ -43,6 +43,7 @@ def evict(store: Store, policy: Policy) -> Freed:
     limit = time.time() - (policy.until or 0)
     gone = []
     for record in found:
+        # The list is in the order of use, so that all that follow are younger still.
         if used <= room or (policy.until is not None and record.used > limit):
             break
         if policy.is_sized and not record.costs:

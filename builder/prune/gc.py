@@ -109,6 +109,7 @@ def collect(store: Store, *, everything: bool = False) -> Freed:
 def _sweep_unused(store: Store) -> None:
     """Remove leftovers if no process uses the store. No process can start to use it meanwhile."""
     with removing(store.root / "locks"):
+        # Nobody claims a leftover by name, and one may be a download that another process is writing.
         if not is_used(store.root / "locks"):
             store.times.keep_only(_mark_all(store).diff_ids)
             store.blobs.sweep()
@@ -159,6 +160,7 @@ def _remove_unneeded(store: Store, digests: Iterable[Digest], freed: Freed) -> N
         for digest in digests:
             if digest not in needed and str(digest) not in claimed:
                 _retire(store, digest, freed)
+    # Likewise after the lock was released. Up to here the blobs were only renamed.
     store.blobs.bury()
 
 
@@ -215,6 +217,7 @@ def _sweep_snapshots(store: Store, freed: Freed) -> None:
         needed = _mark_all(store).snapshots | claimed
         old = [(keeper, name) for keeper in unused for name in keeper.names()]
         retired = list(_retired([*old, *((keeper, name) for keeper, name in found if name not in needed)]))
+    # After the lock was released: claims of running builds wait for it, and to remove many files takes seconds.
     for name, bury in retired:
         bury()
         freed.snapshots.append(name)
@@ -228,6 +231,7 @@ def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Calla
         for keeper, name in unused:
             try:
                 yield name, keeper.retire(name)
+            # It still has children. They may be later in the list, or be in use.
             except SnapshotError:
                 left.append((keeper, name))
         if len(left) == len(unused):

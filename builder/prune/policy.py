@@ -74,6 +74,7 @@ def limits(root: Path) -> Policy:
 
 def _own_limits(path: Path) -> Policy | None:
     """Return the limits in *path*, None when it says nothing of them. Raises RequestError."""
+    # Every build reads this module, but few stores have such a file.
     import tomllib
 
     from pybuild.builder.options import duration, size_of
@@ -130,5 +131,6 @@ def _may_be_exceeded(root: Path) -> bool:
     if size == UNCOUNTED:
         return True
     status = os.statvfs(root)
+    # The cache cannot take more than all files of its disk together.
     used = (status.f_blocks - status.f_bfree) * status.f_frsize
     return default_limits(root).room(used, free) < used

@@ -16,5 +16,6 @@ def disk_usage(path: Path) -> int:
                 identity = (entry.stat.st_dev, entry.stat.st_ino)
                 if entry.stat.st_nlink == 1 or identity not in seen:
                     seen.add(identity)
+                    # The unit of st_blocks is 512 bytes, whatever the block size of the file system is (stat(2)).
                     total += entry.stat.st_blocks * 512
     return total
