@@ -34,6 +34,7 @@ def with_epoch(
     given = dict(planning.build_args).get(EPOCH)
     if given is None and seconds is not None:
         return planning, seconds
+    # Only an ARG before the first FROM is global. Searching that part of the text saves parsing the file.
     if given is None and EPOCH not in re.split(_FROM, definition.text, maxsplit=1)[0]:
         return planning, seconds
     if given is not None and (not given or seconds_of(given) is not None):

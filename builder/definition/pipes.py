@@ -60,6 +60,8 @@ def _held(path: Path, stack: ExitStack) -> Path:
         raise RequestError(f"failed to read {path}: longer than {_LIMIT >> 20} MiB")
     held = os.memfd_create("pybuild", os.MFD_CLOEXEC)
     stack.callback(os.close, held)
+    # The file object closes its own copy of the descriptor.
     with os.fdopen(os.dup(held), "wb") as file:
         file.write(content)
+    # Opening this path opens the file anew, so that each reader begins at its start.
     return Path(f"{_MEMORY}{held}")

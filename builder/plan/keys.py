@@ -47,6 +47,7 @@ def picks(op: Op) -> tuple[Pick, ...]:
         case Copy():
             return tuple(source for source in op.sources if isinstance(source, Pick))
         case Run():
+            # Input 0 is the rootfs, whose key is part of the key anyway, and -1 means no input.
             return tuple(Pick(path=mount.source, input=mount.input) for mount in op.mounts if mount.input > 0)
         case _:
             return ()
@@ -59,6 +60,7 @@ def excluded(op: Op) -> tuple[str, ...]:
 
 def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | None = None) -> Digest:
     """Return the key of a vertex; *contents* are the digests of its picks, in order; no time is after *epoch*."""
+    # The layers of a base keep their times: SOURCE_DATE_EPOCH is for new layers.
     limit = None if isinstance(op, Base | Scratch) else epoch
     found = tuple(str(content) for content in contents)
     return codec.digest("vertex", _meaning(op), _without_paths(op), str(root or ""), found, limit)

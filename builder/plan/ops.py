@@ -45,6 +45,7 @@ class Http:
     """Digest of the content, a blob of the store; it is fetched from *url* again when it is missing."""
     name: str
     mtime: int = 0
+    # The mode of a file from the web (Dockerfile reference, "ADD").
     mode: int = 0o600
     url: str = field(default="", metadata=ASIDE)
 
@@ -208,6 +209,7 @@ class Run:
     user: str = ""
     network: str = "default"
     security: str = "sandbox"
+    # The host name of steps in BuildKit, which scripts can see.
     hostname: str = "buildkitsandbox"
     hosts: tuple[tuple[str, str], ...] = ()
     mounts: tuple[RunMount, ...] = ()
