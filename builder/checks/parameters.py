@@ -163,6 +163,7 @@ def _access(mount: MountFlag, span: Span) -> HostAccess:
 def _id(mount: MountFlag) -> str:
     if mount.kind is MountKind.SSH:
         return _text(mount, "id") or "default"
+    # The order in which BuildKit takes the id of a secret from its options.
     return _text(mount, "source") or _text(mount, "id") or posixpath.basename(_text(mount, "target"))
 
 

@@ -15,6 +15,7 @@ def document(report: CheckReport, path: str) -> dict[str, Any]:
     uri = quote(path)
     run = {
         "tool": {"driver": {"name": "pybuild", "rules": [_rule(rule) for rule in RULES]}},
+        # The columns of a Source are counted in Python's characters, which are code points.
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(report, uri)],
         "results": [_result(violation, report, uri) for violation in report.violations],

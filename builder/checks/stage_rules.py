@@ -18,10 +18,12 @@ from pybuild.grammar.nodes import Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, 
 from pybuild.grammar.words.expand import expand_all
 from pybuild.runtime.values import frozen
 
+# The words of BuildKit's rule, and those that it permits beside them: PUBLIC_KEY, TOKEN_FILE, AUTH_MODULE_VERSION.
 _SECRET = re.compile(
     r"(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
 )
 _NO_SECRET = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
+# BuildKit reads these two as switches of a stage, not as variables.
 _NEVER_EXPANDED = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
 _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@")
 _WILD = frozenset("*?[\\")

@@ -7,6 +7,7 @@ from pybuild.grammar.nodes import Add, Arg, Copy, Expose, From, Heredoc, Instruc
 from pybuild.grammar.suggest import closest
 from pybuild.grammar.words.expand import variables, words_of
 
+# A guess compares a name with each of the others. The limits keep that short for a file with thousands of names.
 _MOST_NAMES = 300
 
 
