@@ -193,6 +193,7 @@ def start(
             found = find_image(store, image, wanted_platform(platform) if platform else None)
             made = Container(create(containers, found, _request(image, command_of(command), name), around), store)
         try:
+            # A cancel that came while the container was made must not leave one that runs.
             token.check()
             made.start()
         except BaseException:
@@ -243,5 +244,6 @@ def containers(store: Store) -> list[Container]:
     with door():
         store.database.refuse_ended()
         every = Containers(store)
+        # The state of a container whose monitor was killed still says that it runs.
         settle_all(every)
         return [Container(found, store) for found in every.all()]

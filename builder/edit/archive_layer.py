@@ -29,6 +29,7 @@ def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, 
         name, size = blob.commit()
     media_type = media.oci_layer(compression.algorithm)
     layer = Descriptor(media_type=media_type, digest=name, size=size)
+    # The stored blob is read, because a stream can be read only once. A blob that is refused is left to the next prune.
     _check(blobs, layer, what)
     return Layer(descriptor=layer, diff_id=Digest("sha256", diff_id))
 

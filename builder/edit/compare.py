@@ -9,6 +9,7 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.stages.config import split_env
 
 _ABSENT = object()
+# Both follow from the layers, which are compared by themselves.
 _APART = frozenset({"rootfs", "history"})
 
 

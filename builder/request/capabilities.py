@@ -45,6 +45,7 @@ def capabilities(added: tuple[str, ...], dropped: tuple[str, ...], held: int) ->
     for number, name in enumerate(NAMES):
         if wanted & ~held & 1 << number:
             raise RequestError(f"cannot add the capability {_PREFIX}{name}: pybuild does not have it here itself")
+    # As in Docker, `--cap-drop ALL --cap-add X` leaves X alone.
     return wanted if ALL in dropped else DEFAULT & ~refused | wanted
 
 

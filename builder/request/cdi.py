@@ -119,6 +119,7 @@ def _made(edits: Sequence[Mapping[str, Any]]) -> Needed:
             env=tuple((name, value) for name, _, value in pairs),
             devices=tuple(map(_device, every("deviceNodes"))),
             volumes=tuple(map(_volume, every("mounts"))),
+            # The group 0 is left out, as the CDI specification wants it ("additionalGids").
             groups=tuple(str(int(number)) for number in every("additionalGids") if int(number)),
         ),
         hooks=bool(every("hooks")),

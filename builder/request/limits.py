@@ -58,6 +58,7 @@ def _ulimit(name: str, soft: int, hard: int) -> None:
     if not (0 <= soft <= _UNLIMITED and 0 <= hard <= _UNLIMITED):
         raise RequestError(f"invalid ulimit argument: {name}={soft}:{hard}", hint="2**64 - 1 is no limit")
     if soft > hard:
+        # In Docker's message an unlimited value is -1.
         low = -1 if soft == _UNLIMITED else soft
         raise RequestError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {hard}")
 

@@ -12,6 +12,7 @@ EPOCH = "SOURCE_DATE_EPOCH"
 
 def seconds_of(text: str) -> int | None:
     """Return the seconds since 1970 that *text* is; None when it names something that has a time, or is empty."""
+    # The latest time has 12 digits, and int() raises ValueError for more than 4300.
     is_time = text.isascii() and text.isdigit() and len(text) <= 12 and int(text) <= checks.LATEST
     return int(text) if is_time else None
 

@@ -13,6 +13,7 @@ def copy(source: Place, target: Place, choice: Choice, reading: ReadOptions, wri
 
     Raises like `open_source` and `write_to`; the target is then unchanged, except for unreferenced content.
     """
+    # The blobs of the archive then go to the store at once, and not through a temporary directory.
     if isinstance(source, InArchive) and isinstance(target, InStore):
         reading = replace(reading, into=writing.store.blobs)
     with open_source(source, choice, reading) as opened:

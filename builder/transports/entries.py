@@ -88,6 +88,7 @@ def _changed(entry: Descriptor, change: EntryChange) -> Descriptor:
 def _kind(entry: Descriptor) -> _Kind | None:
     """Return the platform of an entry; None for one without, such as an attestation."""
     platform = entry.platform
+    # BuildKit gives attestations the platform unknown/unknown.
     if platform is None or platform.os == "unknown":
         return None
     return (*normal_platform(platform), platform.os_version, platform.os_features)

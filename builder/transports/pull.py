@@ -59,6 +59,7 @@ def pull(
         fetched = _fetch(store, registry, reference, blobs, reporting)
     except OciError as error:
         raise PullFailed(f"failed to pull {reference.familiar()}: {error}", hint=error.hint) from error
+    # Last, so that a pull that fails leaves the name with the image that it had.
     store.layout.tag(name, pinned)
     return Pulled(descriptor=pinned, newer=fetched or before is None or before.digest != pinned.digest)
 

@@ -85,6 +85,7 @@ class RemoteBlobs(BlobStore):
                 file = self._parts.open(blob)
             except BlobNotFound:
                 continue  # another process that fetched it removed it in between
+            # The open file keeps the content, and nothing is left behind when the copy is interrupted.
             self._parts.remove(blob.digest)
             return file
         raise BlobNotFound(f"blob {blob.digest} is removed by other processes again and again")

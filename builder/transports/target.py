@@ -92,6 +92,7 @@ def _push(place: InRegistry, source: ImageSource, writing: WriteOptions) -> None
 def _mounts(place: InRegistry, source: ImageSource, writing: WriteOptions) -> Mapping[Digest, Sequence[str]]:
     """Return a function for where the registry may have a blob already: its source, or what the store knows."""
     registry = place.reference.registry
+    # A source in the same registry is sure to have the blob. What the store knows of others may be out of date.
     found = dict[Digest, Sequence[str]](mount_sources(writing.store, registry))
     for item in reachable(source.blobs, source.descriptor):
         there, repository = source.origin(item.digest)
