@@ -81,6 +81,7 @@ def _rung(interrupts: Interrupts, deadline: Deadline) -> Iterator[None]:
             deadline.expire()
             interrupts.interrupt()
 
+    # Before the timer is set, and restored after it is stopped: by default SIGALRM kills the process.
     before = signal.signal(signal.SIGALRM, ring)
     try:
         signal.setitimer(signal.ITIMER_REAL, deadline.seconds)

@@ -38,6 +38,7 @@ def parse_platform(text: str) -> Platform:
         raise ResolveError(f"failed to parse platform {text}", hint="write it as linux/amd64 or linux/arm/v7")
     architecture, variant = _ARCHITECTURES.get(parts[1], (parts[1], ""))
     variant = parts[2] if len(parts) == 3 else variant
+    # The normal form of containerd: v8 is what arm64 means.
     if (architecture, variant) == ("arm64", "v8"):
         variant = ""
     return Platform(os=parts[0], architecture=architecture, variant=variant)

@@ -26,7 +26,7 @@ _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
 _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
 """Not failures of a step: a broken pipe is that of the display or of an output, whose reader is gone."""
 _TAIL = 64 << 10
-_LAST_LINES = 10
+_LAST_LINES = 10  # as in BuildKit
 
 Counted = tuple[int, int, tuple[tuple[int, int, float, bool], ...]]
 """How far a reporter has come, for one in another process to go on from: how many steps have begun, how many were

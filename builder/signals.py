@@ -5,6 +5,7 @@ import signal
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import whole_number
 
+# The highest signal of Linux, but for MIPS, which has 127.
 _MOST = 64
 
 

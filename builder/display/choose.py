@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pybuild.builder.display.ticker import Ticker
 
 MODES = ("auto", "plain", "tty", "quiet", "none", "rawjson")
+# The intervals, the number of lines and the variables are those of BuildKit (util/progress/progressui).
 _REFRESH = 0.15
 _DIGITS = 10
 """A number of lines or milliseconds has fewer."""

@@ -13,6 +13,7 @@ from pybuild.builder.display.tail import StepLog
 from pybuild.builder.display.units import clock, progress_size
 from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 
+# BuildKit's antiFlicker, maxDelay, minTimeDelta and minProgressDelta (util/progress/progressui/printer.go).
 _QUIET_DELAY = 5.0
 _MAX_DELAY = 10.0
 _PENDING_LIMIT = 64 << 10

@@ -117,6 +117,8 @@ class TtyDisplay:
             if not self._steps:
                 return  # with a mistake on the command line there is no build to show
             columns, lines = self._measure()
+            # A line that filled the last column would lose its last character, on which the cursor still is when the
+            # rest of the line is cleared. The last row is for the cursor below the frame.
             self._paint(self._frame(now, columns - 1, lines - 1), columns)
 
     def close(self) -> None:
@@ -134,6 +136,7 @@ class TtyDisplay:
         # A terminal that became narrower has wrapped the old lines, so there are more rows to go up.
         rows = sum(1 + max(0, painted - 1) // max(1, columns) for painted in self._painted)
         up = f"\x1b[{rows}A" if rows else ""
+        # Each line is cleared behind its new text. Clearing it first would make it flicker.
         body = "".join(self._colors.paint(text, code) + _CLEAR_LINE + "\n" for text, code in frame)
         self._stream.write(f"{_HIDE_CURSOR}\r{up}{body}{_CLEAR_BELOW}")
         self._stream.flush()
