@@ -79,6 +79,7 @@ def _usage(error: click.ClickException) -> Failure:
         message, hint = error.message, f"did you mean {near}?" if near else hint
     if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "context":
         hint = "end the command with the directory of the build context, such as: pybuild build -t NAME ."
+    # click writes sentences. Our messages have no full stop and begin in lower case, as Go's do.
     message = message.rstrip(".")
     # As with docker, a wrong command line of "run" is told apart from exit codes of the command that was to run.
     code = RUN if context is not None and context.command.name == "run" else USAGE

@@ -27,6 +27,7 @@ def tidy(store: Store) -> None:
 
 
 def _keep(store: Store, _progress: Progress, wanted: Policy) -> None:
+    # Gives up at once where another process collects: it need not be done twice, and the build is not to wait.
     with suppress(Cancelled), store.collecting(lambda: True):
         _evict(store, wanted)
         (store.root / STAMP).touch(mode=0o600)

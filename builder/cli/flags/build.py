@@ -50,6 +50,7 @@ def lines_of(flag: str, path: Path) -> list[str]:
     *flag* is the flag that names the file, for errors.
     """
     try:
+        # With a byte order mark, as editors of Windows write it and Docker passes over it.
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except OSError as error:
         raise RequestError(f"{flag}: open {reason(error)}") from error
@@ -104,6 +105,7 @@ def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (name, value) of named contexts, directories as absolute paths; the last one of a name counts."""
     found: dict[str, str] = {}
     for item in given:
+        # Inside the loop: few builds have one.
         from pybuild.builder.request.names import context_name
         from pybuild.builder.stages.contexts import is_directory
 

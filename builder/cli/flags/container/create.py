@@ -141,6 +141,7 @@ class ContainerFlags:
             labels=_labels(given),
             user=given.user,
             working_dir=_working_dir(given.workdir),
+            # As in Docker, a container on the host's network has the name of the host.
             hostname=given.hostname or (os.uname().nodename if self.network.mode() == HOST else ""),
             tty=given.tty,
             open_stdin=given.interactive,

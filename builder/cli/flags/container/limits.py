@@ -12,6 +12,7 @@ from pybuild.grammar.golang import parse_size
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
 from pybuild.runtime.values import frozen, replace
 
+# Docker's minimum (linuxMinMemory), for what the start of a container takes. The kernel has none.
 _LEAST_MEMORY = 6 << 20
 _THROTTLES = ("read_bps", "write_bps", "read_iops", "write_iops")
 _WEIGHTS, _SWAPPINESS = range(10, 1001), range(101)

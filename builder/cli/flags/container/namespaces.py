@@ -13,6 +13,7 @@ from pybuild.runtime.values import frozen
 
 _IPC, _UTS, _CGROUP = ("", "private", "shareable", "host"), ("", "host"), ("", "private", "host")
 _SYSCTL = re.compile(r"[a-z0-9_]+(?:[./][a-zA-Z0-9_-]+)+", re.ASCII)
+# What Docker permits of "kernel.": the parameters that each IPC namespace has of its own (ipc_namespaces(7)).
 _OF_IPC = frozenset(
     {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax"}
     | {"kernel.shmmni", "kernel.shm_rmid_forced"}
