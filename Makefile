@@ -15,7 +15,7 @@ BENCH =
 MUTANTS =
 TORTURE =
 FUZZ = 30
-RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
+RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS)
 
 .PHONY: demo test test-all release check lint bench mutants torture fuzz clean
 .NOTPARALLEL:
@@ -32,7 +32,7 @@ test: $(VENV)/tests
 
 test-all: $(VENV)/tests
 	@sh tests/setup/debian.sh
-	$(RUN_TESTS) --durations 20 $(PYTEST)
+	$(RUN_TESTS) --dist loadgroup --no-loadscope-reorder --durations 20 $(PYTEST)
 
 release: test-all
 	sh tests/setup/chroot.sh bookworm make test
@@ -40,7 +40,7 @@ release: test-all
 	$(MAKE) mutants
 
 check: lint
-	$(BIN)/pytest --numprocesses $(JOBS) -q -m "not e2e and not interop and not thorough" $(PYTEST)
+	$(RUN_TESTS) -q -m "not e2e and not interop and not thorough" $(PYTEST)
 
 lint: $(VENV)/tests
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -41,16 +42,39 @@ settings.register_profile(
 settings.load_profile("pybuild")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if NO_SKIPS and not config.pluginmanager.hasplugin("timeout"):
         raise pytest.UsageError("pytest-timeout is not installed: a test that hangs would never end")
     limited = config.pluginmanager.hasplugin("timeout") and config.getoption("timeout") is None
     for item in items:
-        directory = item.path.relative_to(TESTS).parts[0]
+        directory = _directory(item)
         if directory in MARKED_DIRECTORIES:
             item.add_marker(directory)
         if limited and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT if directory in MARKED_DIRECTORIES else _TIMEOUT))
+        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+    # Long groups and long tests first: at the end of a parallel run no process waits long for another.
+    items.sort(key=lambda item: (not _uses_lab(item), _directory(item) not in MARKED_DIRECTORIES))
+
+
+def _directory(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
+
+
+def _uses_lab(item: pytest.Item) -> bool:
+    return "lab" in getattr(item, "fixturenames", ())
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests of this name run in the same process of a parallel run. The others, which have none, take long each."""
+    if _uses_lab(item):
+        # All tests of a case, which is built once for them. Halves are enough for two processes to share the work.
+        call = getattr(item, "callspec", None)
+        name = call.params.get("name", "") if call else ""
+        return f"cases {zlib.crc32(name.encode()) % 2}"
+    return "" if _directory(item) in MARKED_DIRECTORIES else str(item.path)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,7 +135,7 @@ def _removed(directory: Path | str, disk: int, depth: int = 20) -> bool:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One store for all cases of testdata/builds; the tests that share it run in one process."""
+    """One store for the cases of testdata/builds that this process tests."""
     need_root()
     need_programs(["busybox", "mmdebstrap", "zstd", "xz", "bzip2"])
     shared = Lab(directory=tmp_path_factory.mktemp("lab"))

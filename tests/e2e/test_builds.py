@@ -9,8 +9,6 @@ from tests.helpers import cases, configs, trees
 from tests.helpers.lab import BuiltCase, Lab
 from tests.helpers.watch import opened_files
 
-pytestmark = pytest.mark.xdist_group("cases")
-
 NAMES = cases.names()
 SUCCEED = [name for name in NAMES if not cases.load(name).fails]
 NOT_THE_USERS_FAULT = {0, 3, 70}

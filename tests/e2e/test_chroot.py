@@ -17,7 +17,6 @@ from tests.helpers.lab import Lab
 from tests.helpers.program import Program
 from tests.helpers.restricted import Restricted
 
-pytestmark = pytest.mark.xdist_group("cases")
 _PATIENCE = 60
 
 # What is not the same after a chroot: pid 1, a network of its own, most of /proc, mounts that are read-only or have a size.

@@ -13,8 +13,6 @@ from tests.helpers.contexts import write_context
 from tests.helpers.lab import Lab
 from tests.helpers.program import Program
 
-pytestmark = pytest.mark.xdist_group("cases")
-
 NAMES = (
     "run-deletes",
     "run-opaque-folders",

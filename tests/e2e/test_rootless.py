@@ -20,8 +20,6 @@ from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user
 from tests.helpers.sshd import PROGRAMS, make_key, with_ssh_add
 
-pytestmark = pytest.mark.xdist_group("cases")
-
 _SOURCES = Path(__file__).parents[2] / ".src"
 # Device nodes, and ids beyond the 65536 that the user owns.
 REFUSED = ("copy-special-files", "run-special-files", "user-forms")

@@ -20,7 +20,7 @@ from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
 from tests.helpers.program import Program
 from tests.interop.test_containers import CONFIG, SCENARIOS, assert_alike, carried_out
 
-pytestmark = pytest.mark.xdist_group("cases")
+pytestmark = pytest.mark.xdist_group("rootless containers")
 
 
 @pytest.fixture(scope="module")

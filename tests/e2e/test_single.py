@@ -17,8 +17,6 @@ from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user, user_in_a_pod
 from tests.helpers.supervisors import supervisor_below
 
-pytestmark = pytest.mark.xdist_group("cases")
-
 # What giving the context to the user takes away; capabilities of processes and owners of pipes, which are not faked.
 OTHERWISE = (
     "copy-capabilities",

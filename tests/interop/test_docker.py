@@ -11,8 +11,6 @@ from tests.helpers import cases, configs, deliberate, trees
 from tests.helpers.lab import TARS, BuiltCase, Lab
 from tests.helpers.peers import Docker
 
-pytestmark = pytest.mark.xdist_group("cases")
-
 ALL = {name: cases.load(name) for name in cases.names()}
 COMPARED = [name for name, case in ALL.items() if not case.fails and not case.docker]
 REFUSED = [name for name, case in ALL.items() if case.fails and not case.docker]

@@ -14,7 +14,7 @@ from tests.helpers.peers import Docker
 from tests.helpers.program import Program
 from tests.helpers.repositories import MOMENT, Repository, daemon, git
 
-pytestmark = pytest.mark.xdist_group("cases")
+pytestmark = pytest.mark.xdist_group("git")
 
 WAYS = {
     "head": "ADD {url} /d/",

@@ -11,8 +11,6 @@ from tests.helpers import trees
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
 
-pytestmark = pytest.mark.xdist_group("cases")
-
 NAMES = ("python-app", "web-site", "run-deletes", "copy-unusual-names")
 
 
