@@ -10,7 +10,7 @@ from pybuild.builder.networks.membership import read_attached, read_live
 from pybuild.builder.oci.model import Healthcheck
 from pybuild.runtime.monitor.log import LOG
 from pybuild.runtime.sandbox.spec import ResourceLimits
-from pybuild.runtime.snapshots.copied import is_copy
+from pybuild.runtime.snapshots.copy_mark import is_copy
 
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _MASKED = ("asound", "acpi", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi")

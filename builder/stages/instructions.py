@@ -20,8 +20,8 @@ from pybuild.builder.stages.state import StageState
 from pybuild.builder.stages.windows import is_windows
 from pybuild.grammar import nodes
 from pybuild.grammar.suggest import closest
+from pybuild.grammar.words.display import shown
 from pybuild.grammar.words.expand import expand_all, variables, words_of
-from pybuild.grammar.words.shown import shown
 from pybuild.runtime.values import frozen, replace
 
 _NO_VARIABLES = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})

@@ -19,8 +19,8 @@ from pybuild.builder.stages.triggers import named
 from pybuild.builder.stages.windows import internal, is_windows, written
 from pybuild.grammar import nodes
 from pybuild.grammar.source import Source
+from pybuild.grammar.words.display import shown
 from pybuild.grammar.words.expand import expand
-from pybuild.grammar.words.shown import shown
 from pybuild.runtime.values import replace
 
 _ALWAYS_ACCEPTED = ("BUILDKIT_", "SOURCE_DATE_EPOCH")

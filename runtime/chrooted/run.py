@@ -20,7 +20,7 @@ from pybuild.runtime.sandbox.privileges import chroot_refusal
 from pybuild.runtime.sandbox.relay import SignalRelay
 from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec, Tmpfs
-from pybuild.runtime.snapshots.copied import COPIED
+from pybuild.runtime.snapshots.copy_mark import COPIED
 from pybuild.runtime.snapshots.marks import end_marked, new_mark
 from pybuild.runtime.values import replace
 from pybuild.runtime.wire import encode

@@ -1,6 +1,6 @@
 """The builder's side of supervision: the settings for a step's supervisor, and the owners that it recorded.
 
-The supervisor itself is started by the guard of the sandbox (`inside/supervised.py`).
+The supervisor itself is started by the guard of the sandbox (`inside/supervision.py`).
 """
 
 import os
@@ -22,7 +22,7 @@ def supervision_of(what: Spec) -> Supervision:
         SandboxUnavailable: it has additional privileges, or there is no supervisor for this machine.
     """
     from pybuild.runtime.ownership.recording import table
-    from pybuild.runtime.sandbox.inside.notified import notifying
+    from pybuild.runtime.sandbox.inside.notification_filter import notifying
 
     if what.insecure or what.capabilities & ~DEFAULT or what.seccomp is not None:
         # With CAP_SYS_ADMIN, for one, the process could mount, so that a path leads the supervisor to other files.

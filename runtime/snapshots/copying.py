@@ -15,8 +15,8 @@ from pybuild.runtime.paths.filelock import exclusive, still_at
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes
-from pybuild.runtime.snapshots.copied import COPIED, is_copy
 from pybuild.runtime.snapshots.copies import copy_open_tree
+from pybuild.runtime.snapshots.copy_mark import COPIED, is_copy
 from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory, new_key
 from pybuild.runtime.snapshots.listing import drop_listing, is_listed, list_tree, listed_changes
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, never

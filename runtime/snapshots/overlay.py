@@ -17,8 +17,8 @@ from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
 from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import overlay_changes, overlay_xattr_prefix
-from pybuild.runtime.snapshots.copied import is_copy
 from pybuild.runtime.snapshots.copies import copy_status
+from pybuild.runtime.snapshots.copy_mark import is_copy
 from pybuild.runtime.snapshots.copying import copied_changes
 from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached

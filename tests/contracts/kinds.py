@@ -74,7 +74,7 @@ PROMISES = {
     "runtime/rootfs/roots.py": "what a rootfs is made of",
     "runtime/running.py": "runs a process in the isolation that there is",
     "runtime/sandbox/hostfiles.py": "the files that a sandbox has from its host",
-    "runtime/snapshots/copied.py": "the mark of a tree that is a copy, part of the layout of a store",
+    "runtime/snapshots/copy_mark.py": "the mark of a tree that is a copy, part of the layout of a store",
     "runtime/snapshots/change.py": "one difference between two snapshots",
     "runtime/supervisor/values.py": "the protocol of a supervisor and its starter",
 }

@@ -15,6 +15,6 @@ sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 5)[0])
 from pybuild.runtime.sandbox.inside.forkserver import serve  # noqa: E402 - needs the two lines above
 
 if sys.argv[1:] == ["supervised"]:
-    import pybuild.runtime.sandbox.inside.supervised  # noqa: F401 - the server cuts imports
+    import pybuild.runtime.sandbox.inside.supervision  # noqa: F401 - the server cuts imports
 
 serve()

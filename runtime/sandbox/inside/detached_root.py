@@ -121,7 +121,7 @@ class DetachedRoot:
 
 
 def _record_owner(fd: int, uid: int, gid: int) -> None:
-    from pybuild.runtime.sandbox.inside.supervised import record_owner
+    from pybuild.runtime.sandbox.inside.supervision import record_owner
 
     record_owner(fd, uid, gid)
 

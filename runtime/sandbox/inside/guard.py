@@ -31,7 +31,7 @@ from pybuild.runtime.wire import Operation
 
 TYPE_CHECKING = False  # type checkers take it for that of `typing`, whose import takes 7 ms
 if TYPE_CHECKING:
-    from pybuild.runtime.sandbox.inside.supervised import Supervised
+    from pybuild.runtime.sandbox.inside.supervision import Supervised
 
 _CAP_KILL = 1 << 5
 _MOST_DESCRIPTORS = 9  # plan, root, /proc, three streams, a terminal, and the two of a `Status`
@@ -82,7 +82,7 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
 
 
 def _supervised(world: World, supervision: Supervision) -> "Supervised":
-    from pybuild.runtime.sandbox.inside.supervised import Supervised
+    from pybuild.runtime.sandbox.inside.supervision import Supervised
 
     return Supervised(supervision, strict=world.isolation.strict)
 
@@ -129,7 +129,7 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
             os.dup2(fd, stream)
         # After pivot_root(2), which moves the root of the supervisor, too: it must not answer by files of the host.
         if plan.world.isolation.supervision:
-            from pybuild.runtime.sandbox.inside.supervised import start_supervision
+            from pybuild.runtime.sandbox.inside.supervision import start_supervision
 
             start_supervision(supervisor, plan.world.isolation.supervision)
         _become(plan, status, root, terminal)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.kernel.passing import socket_pair
-from pybuild.runtime.sandbox.inside.notified import notifying
+from pybuild.runtime.sandbox.inside.notification_filter import notifying
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.supervisor.start import be_supervised, fork_supervisor
 from pybuild.runtime.supervisor.values import Supervision

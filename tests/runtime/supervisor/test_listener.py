@@ -8,7 +8,7 @@ import pytest
 
 from pybuild.runtime.kernel.passing import receive, send, socket_pair
 from pybuild.runtime.kernel.syscalls import seccomp_listener
-from pybuild.runtime.sandbox.inside.notified import notifying
+from pybuild.runtime.sandbox.inside.notification_filter import notifying
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
 from tests.helpers.hosts import need_root
 

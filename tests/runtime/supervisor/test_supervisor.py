@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 
 from pybuild.runtime.kernel.syscalls import openat2
-from pybuild.runtime.sandbox.inside.notified import CALLS, EXECUTING, KEEPING, notifying
+from pybuild.runtime.sandbox.inside.notification_filter import CALLS, EXECUTING, KEEPING, notifying
 from pybuild.runtime.supervisor.listener import Listener
 from pybuild.runtime.supervisor.supervisor import Supervisor
 from tests.runtime.supervisor.supervised import supervised, supervision

@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.sandbox.inside.notified import CALLS, EXECUTING, KEEPING, notifying
+from pybuild.runtime.sandbox.inside.notification_filter import CALLS, EXECUTING, KEEPING, notifying
 from pybuild.runtime.sandbox.inside.seccomp import ALLOW, AUDIT_ARCH_I386, AUDIT_ARCH_X86_64, ENOSYS, Instruction
 from pybuild.runtime.sandbox.inside.seccomp_tables import X86_64
 from tests.runtime.sandbox.inside.test_seccomp import interpret

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pybuild.grammar.words.shown import shown
+from pybuild.grammar.words.display import shown
 
 _SCOPE = {"A": "one", "EMPTY": "", "SPACED": "b c"}
 
