@@ -66,6 +66,7 @@ def arg(given: Arguments) -> Arg:
 
 def run(given: Arguments) -> Run:
     """Build RUN."""
+    # Without arguments it is an empty command for the shell, as in Docker, which refuses the empty array alone.
     command = given.command()
     if command == ExecForm(()):
         raise given.error("RUN requires at least one argument", hint=hints.form(given.keyword.lower()))
@@ -80,6 +81,7 @@ def run(given: Arguments) -> Run:
 
 
 def _choice(given: Arguments, flag: str, choices: tuple[str, ...], message: str) -> str:
+    # Not by `Flags.text`, for which an empty value is none: here Docker refuses it.
     if not given.flags.all(flag):
         return choices[0]
     word = given.flags.all(flag)[0]

@@ -26,6 +26,7 @@ _OF_KIND: Mapping[str, tuple[MountKind, ...]] = {
     "size": (MountKind.TMPFS,),
 }
 _OWNED = (MountKind.SECRET, MountKind.SSH, MountKind.CACHE)
+# As encoding/csv of Go reads a field: in quotation marks, of which two are one, or without any.
 _CSV_FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",]*))(,|$)')
 
 

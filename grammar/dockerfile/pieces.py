@@ -47,6 +47,7 @@ class Line:
         """Return the span in the source of the characters from *start* to *end*."""
         if not self.marks or not self.text:
             return self.span
+        # An empty part, as at the end of the line, is shown as one character.
         start = min(start, len(self.text) - 1)
         return Span(self._source(start), self._source(max(start, end - 1)) + 1)
 

@@ -23,7 +23,7 @@ _BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS | syscalls.RE
 def resolve(root: int, path: str, flags: int) -> int:
     """Open *path* inside *root*, where symlinks are followed. Raises OSError with the errno of the kernel."""
     raw = os.fsencode(path)
-    if b"\0" in raw:
+    if b"\0" in raw:  # the kernel would take the text before it
         raise OSError(errno.ENOENT, "a name cannot contain a null byte", path)
     if len(raw) < _PATH_MAX and kernel_resolves():
         return open_inside(root, raw, flags)

@@ -69,6 +69,7 @@ class PrivateNetwork:
 
         The network ends when the last copy of the socket is closed.
         """
+        # `close`, which is still called, must neither close them nor wait for the holder.
         namespace, self.namespace, self._pid = self.namespace, -1, 0
         return namespace, self._channel.detach()
 

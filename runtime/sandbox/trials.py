@@ -62,6 +62,7 @@ def try_root() -> None:
 def try_proc() -> None:
     """Mount a new /proc, in a new PID namespace."""
     unshare(CLONE_NEWNS | CLONE_NEWPID)
+    # By a child, since only children are in the new PID namespace, and /proc is that of the process which mounts it.
     number = attempt(lambda: filesystem("proc"))
     if number:
         raise OSError(number, os.strerror(number))

@@ -185,7 +185,9 @@ def _status(directory: int, name: str) -> os.stat_result | None:
 def essence(status: os.stat_result, grain: int = 1) -> tuple[int, ...]:
     """Return the parts of a status that a layer contains. The modification time is in units of *grain* nanoseconds."""
     mode = status.st_mode
+    # The size of a directory depends on the file system and on what was in it before.
     size = 0 if stat.S_ISDIR(mode) else status.st_size
+    # Of other files st_rdev is whatever the file system has there.
     device = status.st_rdev if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else 0
     return mode, status.st_uid, status.st_gid, size, status.st_mtime_ns // grain, device
 

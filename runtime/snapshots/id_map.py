@@ -39,6 +39,7 @@ def tree_suffix(*, overlay: bool) -> str:
     namespace marked are not recognised by the host's root.
     """
     found = id_map()
+    # A whole tree has no such attributes, so it is the same for both prefixes.
     attributes = overlay_xattr_prefix() if overlay else "trusted.overlay."
     if is_host_map(found) and attributes.startswith("trusted."):
         return ""

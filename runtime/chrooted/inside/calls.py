@@ -37,7 +37,7 @@ def decision(data: int, arguments: tuple[int, ...], inside: set[int]) -> int:
         return _of_process(number, inside, ended=ESRCH if kind == ONE else GO_ON) if number else GO_ON
     if kind in _FIRST_KIND:
         which = _signed(arguments[index - 1]) - _FIRST_KIND[kind]
-        if which not in {0, 1}:
+        if which not in {0, 1}:  # all processes of a user: those of root are outside as well
             return EPERM
         number = -number if which else number
     if number == 0:  # the group of the caller is one of its session, and that was made inside
@@ -70,6 +70,7 @@ def _state(number: int) -> bytes:
     """Return the letter for the state of a process, b"" when there is none."""
     try:
         with open(b"/proc/%d/stat" % number, "rb", buffering=0) as file:
+            # After the name of the program, which may itself have parentheses (proc(5)).
             return file.read(512).rpartition(b") ")[2][:1]
     except OSError:
         return b""

@@ -61,6 +61,7 @@ class Tracer:
                 return None
             if pid == 0:
                 return None
+            # Continuing a process may itself wait for it, and return the next status.
             following: int | None = status
             while following is not None and os.WIFSTOPPED(following):
                 self._inside.add(pid)

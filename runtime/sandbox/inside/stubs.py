@@ -81,6 +81,7 @@ class Stubs:
                 _plant_one(layer, path, is_directory)
             except (NotADirectoryError, IsADirectoryError):
                 continue
+        # Without an upper directory nothing can be copied up, so nothing has to be removed later.
         self._upper = upper
         self._planted = _directories_in(layer, targets) if upper else []
 
