@@ -9,7 +9,7 @@ BLOCK = 512
 
 
 AS_BELOW = 0xFFFF_FFFF
-"""A value of `Entry.nanoseconds`: those of the directory in lower layers, which this entry repeats."""
+"""A value of `Entry.nanoseconds`: the same as those of the directory in lower layers, whose entry this one repeats."""
 
 _RECORD = "user.pybuild."
 

@@ -42,7 +42,7 @@ class RawHeader(NamedTuple):
 
 
 def parse_header(block: bytes) -> RawHeader:
-    """Take a header block apart: v7, ustar or GNU. Raises LayerError when it is none, or a field is nonsense."""
+    """Parse a header block in the v7, ustar or GNU format. Raises LayerError when it or a field of it is malformed."""
     _verify_checksum(block)
     magic = block[257:263]
     known = magic in {b"ustar\0", b"ustar "}
@@ -68,7 +68,8 @@ def _verify_checksum(block: bytes) -> None:
         claimed = number(block[148:156], "checksum", _MAX_SIZE)
     except LayerError as error:
         raise LayerError("this is not a tar archive, or it is damaged") from error
-    # Of so few bytes the lower half of Adler-32 is the sum, in a tenth of the time.
+    # The lower half of Adler-32, begun with 0, is the sum of the bytes modulo 65521, which 256 bytes cannot reach. It
+    # takes a tenth of the time of sum().
     total = sum(adler32(part, 0) & 0xFFFF for part in (block[:148], block[156:256], block[256:])) + 8 * ord(" ")
     if claimed == total:
         return
@@ -109,7 +110,7 @@ def shown(field: bytes) -> str:
 
 
 def text(field: bytes) -> bytes:
-    """Return what stands before the first zero byte."""
+    """Return *field* up to its first zero byte."""
     return field.partition(b"\0")[0]
 
 
@@ -141,7 +142,7 @@ def pax_time(value: bytes) -> int:
 
 
 def pax_nanoseconds(value: bytes) -> int:
-    """Return what `pax_time` leaves over; digits beyond nanoseconds do not count."""
+    """Return the nanoseconds that a PAX time has beside the seconds of `pax_time`; further digits are ignored."""
     match = _TIME.match(value)
     rest = int(((match[2] if match else None) or b"")[:9].ljust(9, b"0"))
     return -rest % 1_000_000_000 if value.startswith(b"-") else rest

@@ -185,6 +185,7 @@ class TarReader:
         self._total += sparse.size
         if self._total > self._limits.total:
             raise LayerError(f"files of more than {self._limits.total} bytes", hint="a bomb of sparse files?")
+        # GNU tar puts a made-up name, GNUSparseFile.PID/NAME, into the other places for the name of a sparse file.
         name = records.get(b"GNU.sparse.name") or long[0] or records.get(b"path") or header.name
         link = long[1] or records.get(b"linkpath") or header.link
         entry = _entry(header, kind, records, (_path(name), _link(link, kind), sparse.size))

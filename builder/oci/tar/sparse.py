@@ -1,4 +1,4 @@
-"""Sparse files: GNU's own header and the three PAX versions (0.0, 0.1, 1.0) of telling where the data belongs."""
+"""The maps of sparse files, which say where their data belongs: GNU's own header, and PAX versions 0.0, 0.1 and 1.0."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _MAX = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class SparseMap:
-    """*size* is that of the file with its holes, *stored* what is left of the entry's data in the archive."""
+    """Where data belongs. *size* is that of the file with its holes, *stored* that of the data behind the map."""
 
     size: int
     stored: int
@@ -61,7 +61,7 @@ def _gnu_segments(area: bytes) -> list[tuple[int, int]]:
 
 
 def read_pax(source: BufferedSource, records: Records, stored: int, limit: int) -> SparseMap | None:
-    """Return the map that PAX *records* speak of, None when they speak of none."""
+    """Return the map that PAX *records* describe, None when they describe none."""
     known = dict(records)
     if known.get(b"GNU.sparse.major") == b"1" and known.get(b"GNU.sparse.minor") == b"0":
         size = decimal(known.get(b"GNU.sparse.realsize", b""), "size of a sparse file")

@@ -13,6 +13,7 @@ from pybuild.runtime.paths.sparse import data_ranges, has_holes
 from pybuild.runtime.stopping import check
 
 _SMALL = 64 << 10
+"""A file of up to so many bytes is read at once, and written together with its header."""
 _HOLE_STEP = 16 << 20
 """Bytes of a hole that are written before the progress is reported again."""
 _SHORT = MAX_NAME // 4
@@ -28,11 +29,11 @@ Watch = Callable[[str, int, int], None]
 
 
 def unwatched(_path: str, _done: int, _size: int) -> None:
-    """Nobody looks."""
+    """Report nothing."""
 
 
 class TarWriter:
-    """Writes entries in the order given. Each block that reaches the sink is the sink's to keep."""
+    """Writes entries in the order given. The sink may keep the blocks that it gets: they do not change afterwards."""
 
     def __init__(self, sink: Sink, watch: Watch = unwatched) -> None:
         self._blocks = Blocks(sink)
@@ -78,7 +79,7 @@ class TarWriter:
         return self._blocks.position
 
     def splice(self, parts: Iterable[bytes | memoryview]) -> None:
-        """Write whole entries as another archive has them: *parts*, which must not change any more."""
+        """Write whole entries copied from another archive: *parts*, which must not change afterwards."""
         for part in parts:
             check()
             self._blocks.write(part)
@@ -93,6 +94,7 @@ class TarWriter:
                 raise _changed(entry)
             blocks.advance(count)
             start += count
+        # A file that has grown is not the one that its header describes.
         if end == entry.size and os.pread(fd, 1, end):
             raise _changed(entry)
 
@@ -124,7 +126,7 @@ class TarWriter:
             at += part
 
     def _check(self, entry: Entry, at: int) -> None:
-        """Tell that *entry* is written as far as *at*, and stop when that is not wanted any more."""
+        """Report that *entry* is written up to the offset *at*. Raises when the operation was cancelled."""
         check()
         self._watch(entry.path, at, entry.size)
 
