@@ -28,7 +28,7 @@ class Layer:
     descriptor: Descriptor
     diff_id: Digest
     nanoseconds: Sequence[int] = field(default=(), compare=False)
-    """What the times in the archive leave over, for each entry: beside the layer, and no part of what it is."""
+    """The nanoseconds of the time of each entry: archives have whole seconds. They are no part of the layer."""
 
 
 class BlobSink(Protocol):
@@ -48,7 +48,7 @@ class BlobSink(Protocol):
 
 
 class Blobs(Protocol):
-    """Where blobs go (`builder.oci.blobs.BlobStore`)."""
+    """A store of blobs (`builder.oci.blobs.BlobStore`)."""
 
     def writer(self) -> AbstractContextManager[BlobSink]:
         """Begin a new blob; one that is not committed is discarded."""
@@ -56,7 +56,7 @@ class Blobs(Protocol):
 
 
 class LayerWriter:
-    """A layer that is being written: a context manager. What is not committed at its end leaves nothing behind.
+    """A layer that is being written: a context manager. A layer that was not committed is discarded at its end.
 
     The bytes depend on the entries, their order and the compression, never on the machine's cores or the time.
     """
@@ -70,14 +70,14 @@ class LayerWriter:
         latest: int | None = None,
         watch: Watch = unwatched,
     ) -> None:
-        """No time in the layer is later than the second *latest*; *watch* is given how far each larger file is."""
+        """No time in the layer is later than the second *latest*. *watch* gets the progress of each larger file."""
         self.latest = latest
         self._compression, self._level = compression, check_level(compression, level)
         self._blobs = blobs
         self._open = ExitStack()
         self._tar = TarWriter(self._take, watch)
         self.nanoseconds = array("I")
-        """What the times of the entries leave over, in order."""
+        """The nanoseconds of the times of the entries, in order."""
         self._hash = hashlib.sha256()
         # What is stored uncompressed has its diff ID as digest: the blob writer hashes it already.
         self._hasher = PipeStage[bytes | memoryview](self._hash.update) if compression != "uncompressed" else None
@@ -111,7 +111,7 @@ class LayerWriter:
         return self._tar.position
 
     def splice(self, parts: Iterable[bytes | memoryview], times_ns: Iterable[int]) -> None:
-        """Write entries, which had these whole times, as another layer with the same ``latest`` has them."""
+        """Write entries copied from another layer with the same ``latest``; *times_ns* are their unlimited times."""
         self._tar.splice(parts)
         limit_ns = None if self.latest is None else self.latest * 1_000_000_000
         self.nanoseconds.extend(0 if limit_ns is not None and at > limit_ns else at % 1_000_000_000 for at in times_ns)
@@ -158,7 +158,7 @@ def check_name(path: str) -> None:
 
 
 def compress(plain: Iterable[bytes], algorithm: str, level: int | None, blob: BlobSink) -> str:
-    """Write *plain*, a tar archive that exists, to *blob*, and return its SHA-256, which is its diff ID."""
+    """Write the tar archive *plain* to *blob*, compressed, and return its SHA-256, which is its diff ID."""
     digest = hashlib.sha256()
     compressor = open_compressor(algorithm, level, blob.write)
     hasher = PipeStage[bytes](digest.update)

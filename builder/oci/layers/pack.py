@@ -13,6 +13,7 @@ from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 
+# Should a FIFO or a terminal have taken the place of a file, it must neither block the packer nor become its terminal.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_OPEN = 100
@@ -41,7 +42,7 @@ def pack_changes(
 
 
 class _Level:
-    """A directory on the way to where the packer is."""
+    """The current directory of the packer, or one of those above it."""
 
     __slots__ = ("fd", "path", "written")
 
@@ -120,11 +121,11 @@ class _Packer:
             self._writer.add(entry, data)
 
     def _is_late(self, found: os.stat_result) -> bool:
-        """Return whether what has the status *found* is to get the time of its entry."""
+        """Return whether a file with the status *found* gets the time of its entry, because its own is too late."""
         return self._clamp_tree and found.st_mtime_ns > self._limits_ns[1]
 
     def _write_directories(self) -> None:
-        """Write the directory where the packer is, and those above it, unless that has been done."""
+        """Write the current directory and those above it, as far as that has not been done."""
         count = len(self._levels)
         while not self._levels[count - 1].written:
             count -= 1
@@ -137,7 +138,7 @@ class _Packer:
             level.written = True
 
     def _enter(self, path: str) -> int:
-        """Go to the directory *path* by the shortest way; return its descriptor, good until the next move."""
+        """Change to the directory *path*, and return its descriptor, which is valid until the next change."""
         while not _is_inside(path, self._levels[-1].path):
             self._leave()
         top = self._levels[-1]

@@ -24,14 +24,14 @@ from pybuild.runtime.paths.safepath import Root
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What came of it. *skipped* names (at most 100) things that the host or the rules did not permit to make."""
+    """The number of entries, and what was *skipped*, as not permitted by the host or a rule: at most 100 names."""
 
     entries: int
     skipped: tuple[str, ...]
 
 
 def entries(stream: Readable, limits: Limits = DEFAULT_LIMITS) -> Iterator[Entry]:
-    """Yield what the layer blob *stream* (compressed or not) holds, whiteouts as the files they are; read all of it."""
+    """Yield the entries of the layer blob *stream*, compressed or not, whiteouts as files. It is read to its end."""
     with closing(decompressing(stream, limits)) as content:
         for entry, _ in TarReader(content, limits):
             yield entry
@@ -51,8 +51,8 @@ def unpack(
 
     With *overlay* the directory is empty and becomes the difference to *lower*, the tree of the parent snapshot (None:
     the lowest layer). Otherwise it holds a copy of the parent snapshot and becomes the sum. The stream is read to its
-    end. *nanoseconds* are what the times of its entries leave over, in order. After an error the directory holds a part
-    of the layer, and the caller discards it.
+    end. *nanoseconds* are those of the times of its entries, in order: the archive has whole seconds. After an error
+    the directory holds a part of the layer, and the caller discards it.
 
     Raises:
         LayerError: the archive is malformed, hostile or over a limit.

@@ -1,11 +1,11 @@
-"""What is remembered of a directory while a layer is unpacked, beyond what the disk says."""
+"""The state of a directory while a layer is unpacked, as far as it is not on the disk."""
 
 _NOTHING: set[str] = set()
-"""What a directory has of most things: one empty set for all, since a layer may have a million directories."""
+"""One empty set for all directories that have nothing to put in: a layer may have a million directories."""
 
 
 class Directory:
-    """A directory that the layer has something to do with. `UnpackTree` makes them; compared by identity."""
+    """A directory in which a layer makes or deletes something. `UnpackTree` makes them; compared by identity."""
 
     __slots__ = (
         "children", "copied", "explicit", "fd", "in_lower", "links", "made", "mtime_ns", "name", "opaque", "ours",

@@ -1,7 +1,7 @@
 """Making what an entry of a layer describes: always new, by one name in one open directory.
 
-Nothing is opened that is there already: what is in the place gives way first. So no symlink and no earlier entry can
-turn a write elsewhere. The rules of paths are in `unpack_tree`, those of deletions in `unpack_whiteouts`.
+Nothing that exists is opened: what has the name is removed first. So no symlink and no earlier entry can redirect a
+write. The rules of paths are in `unpack_tree`, those of deletions in `unpack_whiteouts`.
 """
 
 import errno

@@ -33,6 +33,7 @@ from pybuild.runtime.paths.safepath import Root
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 128
 _MAX_ALIASES = 4096
+"""Paths whose directories are remembered. An archive may have millions of paths."""
 
 
 class _NoDirectoryError(LayerError):
