@@ -27,7 +27,7 @@ class Blocks:
         self._sink, self._size = sink, size
         self._holds = size % PIECE == 0
         self._given = 0
-        """How much the sink has."""
+        """The number of bytes that the sink has got."""
         self._held = 0
         """Zeros at the beginning of the block, in whole pieces, that are not in it yet."""
         self._first = min(size, _SMALL)
@@ -72,7 +72,7 @@ class Blocks:
 
     @property
     def position(self) -> int:
-        """How much was written so far, until the last block is flushed."""
+        """The number of bytes that were written so far. Not valid after `flush`."""
         return self._given + self._held + self._used
 
     def _hold(self) -> None:
@@ -122,7 +122,7 @@ class Blocks:
             self._give(full)
 
     def flush(self) -> None:
-        """Hand on the last block, if there is one."""
+        """Pass the last block to the sink, if there is one."""
         if self._held:
             self._settle()
         if self._used:

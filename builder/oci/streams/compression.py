@@ -43,11 +43,11 @@ class Compressor(Protocol):
         ...
 
     def close(self) -> None:
-        """Compress what is left; everything has reached the sink afterwards."""
+        """Compress what is left, and pass it to the sink."""
         ...
 
     def abort(self) -> None:
-        """Give up: the sink is not called any more and no thread is left. Idempotent."""
+        """Discard what is left: the sink is not called again, and no thread remains. Idempotent."""
         ...
 
 

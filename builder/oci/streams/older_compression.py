@@ -9,7 +9,7 @@ from pybuild.builder.oci.streams.reading import BufferedSource
 
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 HEAD = 6
-"""How many bytes tell them apart."""
+"""The number of bytes at the beginning that identify the format."""
 # `xz -9` needs 65 MiB. An archive that demands more is an attack on the memory of this process.
 _XZ_MEMORY = 128 << 20
 _STEP = 256 << 10

@@ -52,7 +52,7 @@ class PipeStage(Generic[T]):
         self._raise_failure()
 
     def stop(self) -> None:
-        """Begin no more work; what is put from now on is dropped."""
+        """Start no more work. Items that are put from now on are dropped."""
         self._stopped = True
         self._first = None
 
@@ -158,7 +158,7 @@ class _Job(Generic[T, R]):
         self.result: queue.SimpleQueue[tuple[R] | BaseException] = queue.SimpleQueue()
 
     def take(self) -> T:
-        """Return the item, once: it may be large, and is of no use after the work."""
+        """Return the item, and let go of it: it may be large, and is not needed after the work."""
         return self._item.pop()
 
 
@@ -188,13 +188,14 @@ def _read_in_thread(pieces: Iterator[T], depth: int) -> Iterator[T]:
             raise item
     finally:
         stopped.set()
+        # The thread may wait for room in the queue, so this is emptied up to the last item.
         while isinstance(item, tuple):
             item = ready.get()
         thread.join()
 
 
 def _read(pieces: Iterator[T], ready: _Ready[T], stopped: threading.Event) -> None:
-    """Put each piece, and at the end always one item that is none: None, or the failure."""
+    """Put each piece into the queue, and at the end one more item: the failure, or None."""
     try:
         for piece in pieces:
             ready.put((piece,))

@@ -11,7 +11,7 @@ class Readable(Protocol):
     """What a stream must offer: up to *size* bytes, none only at its end."""
 
     def read(self, size: int, /) -> bytes:
-        """Read some bytes."""
+        """Return up to *size* bytes."""
         ...
 
 
@@ -77,7 +77,7 @@ class BufferedSource:
 
 
 class PieceReader(io.RawIOBase):
-    """A generator of pieces as a file. ``read`` may return less than was asked for, nothing only at the end."""
+    """A file whose content a generator yields. ``read`` may return less than *size* bytes, none only at the end."""
 
     def __init__(self, pieces: Generator[bytes] | Generator[bytes | memoryview]) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class PieceReader(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """Return True: that is all it can."""
+        """Return True. Nothing but reading is supported."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading that cannot forget to check: content is hashed on its way through and compared at its end."""
+"""Readers that verify: content is hashed while it is read, and compared with its digest and size at its end."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ class Verifier:
         self._hash.update(piece)
 
     def finish(self) -> None:
-        """Compare, at the end of the content. Raises SizeMismatch or DigestMismatch."""
+        """Check the whole content, at its end. Raises SizeMismatch or DigestMismatch."""
         if self._size is not None and self._seen != self._size:
             raise SizeMismatch(f"{self._expected} has {self._seen} bytes instead of {self._size}")
         found = Digest(self._expected.algorithm, self._hash.hexdigest())
@@ -50,6 +50,7 @@ class _VerifyingReader(io.RawIOBase):
         piece = self._source.read(size)
         if piece:
             self._verifier.update(piece)
+        # Reading 0 bytes returns none before the end as well.
         elif size:
             self._verifier.finish()
         return piece
