@@ -81,10 +81,14 @@ class Program:
 
 @frozen
 class Namespaces:
-    """The namespaces that are *shared* with the host (ipc, uts, cgroup), and settings for those that are not."""
+    """The namespaces that are *shared* with the host (pid, ipc, uts, cgroup), and settings for those that are not.
+
+    *pid* and *ipc* are modes as Docker has them, such as ``host`` and ``container:ID``; *pid* is "" for an own one.
+    """
 
     shared: tuple[str, ...] = ()
     ipc: str = "private"
+    pid: str = ""
     userns: str = ""
     sysctls: tuple[tuple[str, str], ...] = ()
     domainname: str = ""

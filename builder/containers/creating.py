@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Program
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
+from pybuild.builder.containers.joining import with_ids
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.namespace import need_ids, own_ids, within
 from pybuild.builder.containers.networking import files_at_first
@@ -13,7 +14,6 @@ from pybuild.builder.containers.volume_options import make_source
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.foreign import need_emulator
-from pybuild.builder.networks.values import CONTAINER
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
@@ -100,14 +100,13 @@ def _created(containers: Containers, image: Image, request: ContainerRequest, ho
 
 
 def _beside(containers: Containers, request: ContainerRequest, host: HostConfig) -> tuple[ContainerRequest, HostConfig]:
-    """Return both, changed for ``--network container:NAME``: the id in place of the name, and the host name of that."""
-    name = host.shares_with
-    if not name:
+    """Return both, changed for namespaces of others: ids in place of names, and the host name of a shared network."""
+    host = with_ids(containers, host)
+    if not host.shares_with:
         return request, host
     if request.hostname:
         raise RequestError("conflicting options: hostname and the network mode")
-    owner = containers.find(name)
-    return replace(request, hostname=owner.config.program.hostname), replace(host, network=f"{CONTAINER}{owner.id}")
+    return replace(request, hostname=containers.find(host.shares_with).config.program.hostname), host
 
 
 def _inherited(containers: Containers, host: HostConfig) -> tuple[MountPoint, ...]:

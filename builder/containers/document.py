@@ -142,7 +142,7 @@ def _host_config(container: StoredContainer) -> dict[str, Any]:
         "Cgroup": "",
         "Links": [f"/{name}:/{container.name}/{alias}" for name, alias in around.networking.links] or None,
         "OomScoreAdj": own.oom_score_adj,
-        "PidMode": "",
+        "PidMode": own.pid,
         "Privileged": around.privileged,
         "PublishAllPorts": around.networking.publish_all,
         "ReadonlyRootfs": around.read_only,

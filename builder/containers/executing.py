@@ -1,4 +1,4 @@
-"""``exec``: one more command in a container that runs."""
+"""Commands in a container that runs: that of ``exec``, and that of its health check."""
 
 import os
 
@@ -8,7 +8,7 @@ from pybuild.builder.containers.names import new_id
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import EVERY
 from pybuild.runtime.monitor.starting import NoMonitor, connected, fork_inside
-from pybuild.runtime.monitor.watch import InsideCommand
+from pybuild.runtime.monitor.watch import Health, HealthTimes, InsideCommand
 from pybuild.runtime.sandbox.child import Child, Fork, Output
 from pybuild.runtime.sandbox.inside.mistakes import ENTERING, mistake
 from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
@@ -18,6 +18,8 @@ from pybuild.runtime.values import frozen
 from pybuild.runtime.wire import encode, memory_file
 
 _NOT_THERE = 127
+_INTERVAL, _START_INTERVAL, _RETRIES = 30_000_000_000, 5_000_000_000, 3
+"""Docker's defaults for a health check: two intervals in nanoseconds, and the number of failures."""
 
 
 @frozen
@@ -122,3 +124,22 @@ def command_in(container: StoredContainer, inside: Inside) -> InsideCommand:
     )
     stdio = TERMINAL if inside.terminal else PIPE if inside.interactive else NULL
     return InsideCommand(privileged=inside.privileged, process=process, stdio=stdio)
+
+
+def health_order(container: StoredContainer) -> Health | tuple[()]:
+    """Return the health check of a container, () when there is none."""
+    check = container.config.program.healthcheck
+    words = () if check is None else check.test
+    if check is None or not words or words[0] == "NONE":
+        return ()
+    words = ("/bin/sh", "-c", " ".join(words[1:])) if words[0] == "CMD-SHELL" else words[1:]
+    return Health(
+        command=encode(command_in(container, Inside(words=words))),
+        retries=check.retries or _RETRIES,
+        times=HealthTimes(
+            interval=check.interval or _INTERVAL,
+            start_interval=check.start_interval or _START_INTERVAL,
+            start_period=check.start_period,
+            timeout=check.timeout or _INTERVAL,
+        ),
+    )

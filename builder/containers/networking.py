@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pybuild.builder.containers.config import Config, HostConfig
 from pybuild.builder.containers.directory import Containers, StoredContainer
-from pybuild.builder.containers.errors import ContainerError, NoSuchContainer
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.joining import open_network
 from pybuild.builder.networks.connecting import connect_all
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Joining
@@ -16,7 +17,6 @@ from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, r
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
 from pybuild.builder.networks.values import HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.kernel.pidfd import has_ended, number_of
 from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import replace
 
@@ -70,7 +70,7 @@ def join(containers: Containers, container: StoredContainer) -> int:
         return -1
     owner = around.shares_with
     if owner:
-        return _network_of(containers, owner)
+        return open_network(containers, owner)
     live, space = connect_all(Networks(containers.store.root), joining(container), read_attached(container.directory))
     try:
         _write_files(containers, container, live, host_resolv())
@@ -162,27 +162,6 @@ def joining(container: StoredContainer) -> Joining:
         exposed=config.program.exposed_ports,
         networking=config.host.networking,
     )
-
-
-def _network_of(containers: Containers, identity: str) -> int:
-    try:
-        owner = containers.find(identity)
-    except NoSuchContainer as error:
-        raise ContainerError(f"No such container: {identity}", hint="it was to share its network") from error
-    process = owner.state.open_process() if owner.state.runs else None
-    if process is None:
-        raise ContainerError(f"cannot join network of a non running container: {owner.id}")
-    try:
-        space = os.open(f"/proc/{number_of(process)}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        # A process that has not ended by now had this number when its namespace was opened.
-        if not has_ended(process):
-            return space
-        os.close(space)
-    except FileNotFoundError:
-        pass
-    finally:
-        os.close(process)
-    raise ContainerError(f"cannot join network of a non running container: {owner.id}")
 
 
 def _write_files(containers: Containers, container: StoredContainer, live: Live, resolv_conf: str) -> None:

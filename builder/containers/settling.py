@@ -87,7 +87,7 @@ def clear_groups(container: StoredContainer) -> None:
     made = tuple(map(os.fsencode, group_directories(container.id, groups_parent(container))))
     if made:
         groups.freeze(made, frozen=False)
-        groups.kill(made)
+        groups.kill_all(made)
         groups.remove(made)
 
 

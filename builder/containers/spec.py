@@ -6,14 +6,14 @@ from pathlib import Path, PurePosixPath
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, MountPoint, Namespaces
 from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.propagation import check_propagation
-from pybuild.builder.containers.volume_options import tmpfs_at
+from pybuild.builder.containers.volume_options import check_propagation, tmpfs_at
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.rights import with_rights
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Process, Spec
+from pybuild.runtime.sandbox.spec import NO_SHM, Bind, Mount, Network, Process, Spec
+from pybuild.runtime.values import replace
 
 FILES = ("hosts", "hostname", "resolv.conf")
 """The files of the container's directory that are mounted in its /etc, unless the user mounts something else there."""
@@ -45,7 +45,7 @@ def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path |
         network=Network(around.network) if around.network in {HOST, NONE} else Network.GIVEN,
         hostname=program.hostname,
         hosts=around.networking.hosts,
-        limits=around.limits,
+        limits=replace(around.limits, shm_size=NO_SHM) if around.namespaces.ipc == "none" else around.limits,
         insecure=around.privileged,
         read_only=around.read_only,
         shared=around.namespaces.shared,

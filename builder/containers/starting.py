@@ -4,19 +4,20 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
-from pybuild.builder.containers.executing import Inside, command_in
+from pybuild.builder.containers.executing import health_order
+from pybuild.builder.containers.joining import joins_of, opened_owners, shares_processes
 from pybuild.builder.containers.namespace import check_ids, shared_namespace, started_within
 from pybuild.builder.containers.networking import join, own_network
 from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
-from pybuild.builder.containers.state import State
+from pybuild.builder.containers.state import State, write_state
 from pybuild.builder.containers.updating import tell_missing
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live
@@ -31,8 +32,6 @@ from pybuild.runtime.monitor.watch import (
     ContainerIdentity,
     ContainerRun,
     ContainerStreams,
-    Health,
-    HealthTimes,
     LogFiles,
     Restart,
     WatchOrder,
@@ -41,12 +40,13 @@ from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
+from pybuild.runtime.values import replace
 from pybuild.runtime.wire import encode
 
+_NOT_STARTED = 128
+"""The exit code of a container that could not be started, as in Docker."""
 _LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
 """The number and size in bytes of the files that the log driver ``local`` keeps, as in Docker."""
-_INTERVAL, _START_INTERVAL, _RETRIES = 30_000_000_000, 5_000_000_000, 3
-"""Docker's defaults for a health check: two intervals in nanoseconds, and the number of failures."""
 
 
 def start(
@@ -78,7 +78,11 @@ def _started(
     namespace: int,
     prepare: Callable[[socket.socket], None],
 ) -> socket.socket:
-    channel = _watched(containers, container, state, namespace)
+    try:
+        channel = _watched(containers, container, state, namespace)
+    except ContainerError as error:
+        write_state(container.directory, replace(state, exit_code=_NOT_STARTED, error=str(error)))
+        raise
     try:
         # If the monitor has ended already, `await_start` reads and raises the reason that it sent.
         with suppress(OSError):
@@ -101,19 +105,23 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
     lock, network = take_over(container.directory), -1
     ours, theirs = channel_pair()
     begun: socket.socket | None = None
+    unless_left = ExitStack()
     try:
+        owners = unless_left.enter_context(opened_owners(containers, container.config.host.namespaces))
         if is_direct():  # otherwise it has to be started in the user namespace
             begun = begin_monitor()
         leave_networks(container)  # after the last run, in case that its command for this was killed
         network = join(containers, container)
         given = (theirs.fileno(), lock, *((network,) if network >= 0 else ()))
         began = -1 if begun is None else begun.fileno()
-        started_within(namespace, given, containers.store, _watch, container, state.finished, (began, *given))
+        work = container, state.finished, ((began, *given), owners)
+        started_within(namespace, (*given, *owners), containers.store, _watch, *work)
     except BaseException:
         ours.close()
         leave_networks(container)
         raise
     finally:
+        unless_left.close()
         theirs.close()
         os.close(lock)
         if begun is not None:
@@ -123,14 +131,21 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
     return ours
 
 
-def _watch(store: Store, _tell: Tell, container: StoredContainer, finished: str, given: tuple[int, ...]) -> None:
-    """Start the monitor. *given* is what `leave_monitor` gets after its order; the first is -1 without root."""
+def _watch(
+    store: Store,
+    _tell: Tell,
+    container: StoredContainer,
+    finished: str,
+    descriptors: tuple[tuple[int, ...], tuple[int, ...]],
+) -> None:
+    """Start the monitor. *descriptors* are those that `leave_monitor` takes; the first is -1 without root."""
+    given, owners = descriptors
     check_ids(container.id, container.config.ids)
     with own_network(Containers(store), container, rootless=given[0] < 0) as take:
         order = _order(Containers(store), container, finished)
         own = take()
         try:
-            leave_monitor(order, *given, *(own if own[0] >= 0 else ()))
+            leave_monitor(order, *given, *(own if own[0] >= 0 else ()), owners=owners)
         finally:
             for fd in own:
                 if fd >= 0:
@@ -142,16 +157,22 @@ def _order(containers: Containers, container: StoredContainer, finished: str) ->
     spec = spec_of(container, _root(containers, container), _places(containers, container))
     # Made last: if something above raises, the groups would stay until the container is removed.
     made, missing = make_groups(container.id, groups_parent(container), around.limits)
+    if shares_processes(around.namespaces) and not made:
+        raise ContainerError(
+            f"--pid {around.namespaces.pid} needs a control group, by which all processes are ended at the end",
+            hint="pybuild doctor says which groups can be made here",
+        )
     tell_missing(containers.store, missing)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
+    network = () if around.network in {HOST, NONE} else ("network",)
     return WatchOrder(
         afterwards=_afterwards(containers, container),
         identity=_identity(containers, container, finished),
         restart=Restart(around.restart_most, around.restart.encode()),
         run=ContainerRun(
             cgroups=tuple(map(os.fsencode, made)),
-            health=_health(container),
-            joins=around.network not in {HOST, NONE},
+            health=health_order(container),
+            joins=tuple(map(str.encode, (*network, *joins_of(around.namespaces)))),
             plan=encode(plan),
         ),
         streams=ContainerStreams(
@@ -168,25 +189,6 @@ def _identity(containers: Containers, container: StoredContainer, finished: str)
         directory=os.fsencode(container.directory),
         finished=finished.encode(),
         store=os.fsencode(containers.store.root),
-    )
-
-
-def _health(container: StoredContainer) -> Health | tuple[()]:
-    """Return the health check of a container, () when there is none."""
-    check = container.config.program.healthcheck
-    words = () if check is None else check.test
-    if check is None or not words or words[0] == "NONE":
-        return ()
-    words = ("/bin/sh", "-c", " ".join(words[1:])) if words[0] == "CMD-SHELL" else words[1:]
-    return Health(
-        command=encode(command_in(container, Inside(words=words))),
-        retries=check.retries or _RETRIES,
-        times=HealthTimes(
-            interval=check.interval or _INTERVAL,
-            start_interval=check.start_interval or _START_INTERVAL,
-            start_period=check.start_period,
-            timeout=check.timeout or _INTERVAL,
-        ),
     )
 
 

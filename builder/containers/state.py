@@ -47,7 +47,10 @@ class State:
         return self.status in {"running", "paused"}
 
     def processes(self) -> frozenset[int]:
-        """Return the numbers, in our PID namespace, of all processes in the PID namespace of its first process."""
+        """Return the numbers, in our PID namespace, of all processes in the PID namespace of its first process.
+
+        Not all of them are its own where it has joined that of others.
+        """
         found = set()
         with suppress(FileNotFoundError, ProcessLookupError):
             wanted = os.stat(f"/proc/{self.pid}/ns/pid")

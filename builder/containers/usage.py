@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.joining import shares_processes
 from pybuild.builder.containers.settling import groups_parent
 from pybuild.runtime.sandbox.lasting_groups import group_directories
 from pybuild.runtime.values import positional
@@ -47,6 +48,26 @@ def usage(container: StoredContainer) -> Usage | None:
         read=read,
         written=written,
     )
+
+
+def processes_of(container: StoredContainer) -> frozenset[int]:
+    """Return the numbers, in our PID namespace, of the processes of *container*."""
+    state = container.state
+    if not shares_processes(container.config.host.namespaces):
+        return state.processes()
+    # It has control groups, without which it would not have started. The two processes of ours above its first one
+    # belong to them, too.
+    text = _text(group_directories(container.id, groups_parent(container)), "cgroup.procs")
+    above = _parent(state.pid)
+    return frozenset(map(int, text.split())) - {above, _parent(above)}
+
+
+def _parent(number: int) -> int:
+    try:
+        status = Path(f"/proc/{number}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it has ended
+        return 0
+    return int(status.partition("\nPPid:")[2].split()[0])
 
 
 def _text(groups: tuple[Path, ...], name: str) -> str:

@@ -1,7 +1,7 @@
-"""The options of a volume: a directory of the host, or a tmpfs, instead of a directory in the store.
+"""What is mounted in place of a plain directory: the options of volumes and tmpfs, and the propagation of binds.
 
-They are the options of Docker's driver ``local``. Docker mounts such a volume on the host while a container uses it.
-Here each sandbox mounts it for itself, so that a killed process leaves no mount on the host.
+The options of a volume are those of Docker's driver ``local``. Docker mounts such a volume on the host while a
+container uses it. Here each sandbox mounts it for itself, so that a killed process leaves no mount on the host.
 """
 
 import os
@@ -14,11 +14,19 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.options import whole_number
 from pybuild.grammar.golang import parse_size
 from pybuild.runtime.sandbox.spec import Tmpfs
+from pybuild.runtime.snapshots.id_map import id_map, is_host_map
 from pybuild.runtime.values import replace
 
 _KEYS = ("type", "device", "o")
 _BIND, _WAYS = frozenset({"", "none", "bind"}), frozenset({"bind", "rbind", "rw", "ro"})
 _OF_TMPFS = frozenset({"rw", "nosuid", "nodev", "noatime"})
+PRIVATE = frozenset({"private", "rprivate"})
+PROPAGATED = frozenset({"shared", "rshared", "slave", "rslave"})
+"""The modes of the propagation of a bind: whether what is mounted below it later is seen on the other side.
+
+The rules of the kernel are in mount_namespaces(7). Only a shared mount of the host has peers, so that is checked when
+a container starts, with Docker's words.
+"""
 
 
 def check_options(options: Mapping[str, str]) -> None:
@@ -133,3 +141,34 @@ def _id(text: str) -> int:
 
 def _words(options: Mapping[str, str]) -> list[str]:
     return [word for word in options.get("o", "").split(",") if word]
+
+
+def check_propagation(source: Path, mode: str) -> None:
+    """Raise ContainerError unless the mount that *source* is on can pass mounts on as *mode*, one of `PROPAGATED`."""
+    if not is_host_map(id_map()):
+        raise ContainerError(
+            f"a bind with {mode} needs root: from a user namespace no mount gets back to the host",
+            hint=f"leave out {mode}",
+        )
+    place, peers = _mount_of(source)
+    if "shared" not in peers and (mode.endswith("shared") or "master" not in peers):
+        wanted = "shared" if mode.endswith("shared") else "shared or slave"
+        raise ContainerError(
+            f"path {source} is mounted on {place} but it is not a {wanted} mount", hint=f"mount --make-shared {place}"
+        )
+
+
+def _mount_of(source: Path) -> tuple[str, frozenset[str]]:
+    """Return where the mount of *source* is mounted, and its peers: ``shared`` and ``master`` (proc(5), mountinfo)."""
+    opened = os.open(source, os.O_PATH | os.O_CLOEXEC)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{opened}").read_text(encoding="ascii").splitlines()
+    finally:
+        os.close(opened)
+    number = next(line.split()[1] for line in lines if line.startswith("mnt_id:"))
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        fields = line.split(" ")
+        if fields[0] == number:
+            optional = fields[6 : fields.index("-")]
+            return fields[4], frozenset(field.partition(":")[0] for field in optional)
+    return "/", frozenset()

@@ -6,12 +6,15 @@ from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_CLOEXEC, SOCK_SE
 from collections.abc import Callable
 
 from pybuild.runtime.kernel.syscalls import block_signals, reset_signals
+from pybuild.runtime.monitor.groups import kill_all
 from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.streams import Streams
+from pybuild.runtime.monitor.watch import NETWORK, OWNERS, ContainerRun
 from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.keeper import keep
 from pybuild.runtime.sandbox.inside.mistakes import mistake
-from pybuild.runtime.sandbox.inside.plan import Report, read_reports
+from pybuild.runtime.sandbox.inside.namespaces import PID, JoinedNamespaces, joined_by
+from pybuild.runtime.sandbox.inside.plan import Report, SandboxPlan, read_reports
 
 _LONGEST_REFUSAL = 4096
 _PIECE = 1 << 16
@@ -19,6 +22,20 @@ _FAILURES = ("failed", "crashed")
 NOT_STARTED = 128
 """The code of a container whose sandbox could not be made. As in Docker."""
 KILLED = 137
+
+
+class SandboxNeighbours:
+    """What a sandbox has in common with others.
+
+    *joined* are the namespaces that it joins. *killed* are its control groups, if their processes must be killed at its
+    end, because they do not end with a PID namespace.
+    """
+
+    __slots__ = ("joined", "killed")
+
+    def __init__(self, run: ContainerRun, plan: SandboxPlan) -> None:
+        self.joined = joined_by(run.joins, NETWORK, OWNERS)
+        self.killed = run.cgroups if PID in run.joins or PID in plan.world.namespaces.shared else ()
 
 
 class Attempt:
@@ -36,10 +53,11 @@ class Attempt:
         started: Callable[[int], None],
         ended: Callable[[int, str], None],
         *,
-        network: int = -1,
+        around: SandboxNeighbours,
     ) -> None:
-        """Fork the keeper, which reads the encoded plan from the file *plan*; `keep` takes *network* as it is."""
+        """Fork the keeper, which reads the encoded plan from the file *plan*."""
         self._loop, self._streams, self._started, self._ended = loop, streams, started, ended
+        self._killed = around.killed
         self.process = -1
         """A pidfd of the first process inside, -1 before there is one and after its end."""
         self.runs = False
@@ -52,7 +70,7 @@ class Attempt:
         # A fork is safe, since a monitor has no threads.
         self._keeper = os.fork()
         if self._keeper == 0:
-            _be_keeper(plan, status_end, theirs.fileno(), network, streams.given)
+            _be_keeper(plan, status_end, theirs.fileno(), around.joined, streams.given)
         os.close(status_end)
         theirs.close()
         streams.give()
@@ -97,6 +115,7 @@ class Attempt:
             return
         self._loop.close(fd)
         os.waitpid(self._keeper, 0)
+        kill_all(self._killed)
         while self._exec_channel is not None:  # messages that the loop has not delivered yet
             self._hear(self._exec_channel.fileno(), IN)
         self._streams.close()
@@ -120,16 +139,16 @@ class Attempt:
         return (code if code >= 0 else 128 - code), ""
 
 
-def _be_keeper(plan: int, status: int, exec_channel: int, network: int, streams: tuple[int, ...]) -> None:
+def _be_keeper(plan: int, status: int, exec_channel: int, joined: JoinedNamespaces, streams: tuple[int, ...]) -> None:
     """Run as the keeper, in a fork of the monitor. Never returns."""
     try:
         monitor = os.getppid()
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
-        close_all_but(plan, status, exec_channel, network)
+        close_all_but(plan, status, exec_channel, *joined.descriptors())
         # The handling of a new program, and all signals blocked: `keep` expects what a child of the fork server has.
         reset_signals()
         block_signals()
-        keep(plan, status, monitor, exec_channel, network)
+        keep(plan, status, monitor, exec_channel, joined)
     finally:
         os._exit(1)

@@ -11,13 +11,15 @@ sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 
 from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
-from pybuild.runtime.monitor.monitor import CHANNEL, LIFELINE, NETWORK, WATCH, Monitor
-from pybuild.runtime.monitor.watch import WatchOrder
+from pybuild.runtime.monitor.monitor import Monitor
+from pybuild.runtime.monitor.watch import CHANNEL, NETWORK, OWNERS, WATCH, WatchOrder
 from pybuild.runtime.sandbox.inside.keeper import cut_imports
+from pybuild.runtime.sandbox.inside.namespaces import JOINABLE
+from pybuild.runtime.sandbox.inside.namespaces import NETWORK as NETWORK_NAMESPACE
 from pybuild.runtime.wire import decode
 
 _ASIDE = 64
-"""The first of five numbers that no descriptor of a process has that has just started."""
+"""The first of seven numbers that no descriptor of a process has that has just started."""
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     cut_imports()
     os.chdir("/")
     os.umask(0o077)
-    _, given = receive(0, LIFELINE - CHANNEL + 1)
+    _, given = receive(0, OWNERS + len(JOINABLE) - 1 - CHANNEL)
     if not given:  # the command that started this process has failed
         os._exit(0)
     # By way of higher numbers, because the numbers of some may be those that others are to have.
@@ -37,14 +39,16 @@ def main() -> None:
         os.dup2(fd, _ASIDE + place)
     for place in range(len(given)):
         os.dup2(_ASIDE + place, CHANNEL + place, inheritable=False)
-    close_range(LIFELINE + 1)
+    close_range(CHANNEL + len(given))
     # The socket, by which no more will come, is replaced by /dev/null.
     os.dup2(1, 0)
     with open(WATCH, "rb", buffering=0) as file:
         file.seek(0)
         watch = decode(file.readall())
     if isinstance(watch, WatchOrder):
-        if not watch.run.joins:  # it is a second descriptor of the lock then, which would be held while one is open
+        if (
+            NETWORK_NAMESPACE not in watch.run.joins
+        ):  # it is a second descriptor of the lock then, which would be held while one is open
             os.close(NETWORK)
         monitor = Monitor(watch)
         try:

@@ -7,7 +7,10 @@ version 1 several.
 import os
 import time
 
-_FREEZE, _STATE, _KILL = "cgroup.freeze", "freezer.state", "cgroup.kill"
+from pybuild.runtime.kernel.pidfd import send_signal
+from pybuild.runtime.kernel.syscalls import SIGKILL
+
+_FREEZE, _STATE, _KILL, _MEMBERS = "cgroup.freeze", "freezer.state", "cgroup.kill", "cgroup.procs"
 _OOM_COUNTS = ("memory.events", "memory.oom_control")
 _PAUSE = 0.01  # seconds between two tries: version 1 notifies nobody when a group has been frozen, or is empty
 _PATIENCE = 200  # tries, which are two seconds, until all processes are frozen
@@ -50,6 +53,42 @@ def kill(groups: tuple[bytes, ...]) -> None:
             _write(group, _KILL, b"1")
 
 
+def kill_all(groups: tuple[bytes, ...]) -> None:
+    """Kill all processes of *groups*, and wait until they have ended.
+
+    They are frozen meanwhile, where the kernel can, so that none forks before it is killed.
+    """
+    for _ in range(_PATIENCE):
+        members = {number for group in groups for number in _members(group)}
+        if not members:
+            return
+        freeze(groups, frozen=True)
+        kill(groups)
+        for number in members:
+            _kill_member(groups, number)
+        freeze(groups, frozen=False)
+        time.sleep(_PAUSE)
+
+
+def _members(group: bytes) -> list[int]:
+    return list(map(int, _read_all(group, _MEMBERS).split()))
+
+
+def _kill_member(groups: tuple[bytes, ...], number: int) -> None:
+    """Kill the process *number*, if it still is one of *groups*: by now another one may have the number."""
+    try:
+        process = os.pidfd_open(number)
+    except ProcessLookupError:
+        return
+    try:
+        if any(number in _members(group) for group in groups):
+            send_signal(process, SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(process)
+
+
 def remove(groups: tuple[bytes, ...]) -> None:
     """Remove *groups* with the groups inside them, when their last processes, which are ending, have left."""
     for group in groups:
@@ -84,6 +123,14 @@ def _read(group: bytes, name: str) -> bytes:
         with open(os.path.join(group, os.fsencode(name)), "rb", buffering=0) as file:
             return file.read(4096) or b""
     except OSError:  # the file is one of another cgroup version, or the group has been removed
+        return b""
+
+
+def _read_all(group: bytes, name: str) -> bytes:
+    try:
+        with open(os.path.join(group, os.fsencode(name)), "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:  # the group has been removed
         return b""
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pybuild.runtime.kernel.pidfd import number_of, send_signal, start_time
 from pybuild.runtime.kernel.syscalls import SIGKILL
 from pybuild.runtime.monitor import groups, messages
-from pybuild.runtime.monitor.attempt import KILLED, Attempt
+from pybuild.runtime.monitor.attempt import KILLED, Attempt, SandboxNeighbours
 from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
 from pybuild.runtime.monitor.entry import Entries, fork_into
 from pybuild.runtime.monitor.events import EventRecorder
@@ -21,13 +21,9 @@ from pybuild.runtime.monitor.loop import Loop
 from pybuild.runtime.monitor.restarts import Restarts
 from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
 from pybuild.runtime.monitor.streams import Streams
-from pybuild.runtime.monitor.watch import Health, Restart, WatchOrder
+from pybuild.runtime.monitor.watch import CHANNEL, LOCK, Health, Restart, WatchOrder
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 from pybuild.runtime.wire import decode, memory_file
-
-CHANNEL, WATCH, LOCK, NETWORK, LIFELINE = 3, 4, 5, 6, 7
-"""The descriptors of a monitor: the channel to the command that started it, its `WatchOrder`, its lock, the network
-namespace that its container joins, if any, and a descriptor whose closing ends a private network."""
 
 
 class Monitor:
@@ -91,8 +87,14 @@ class Monitor:
     def _start(self) -> None:
         self._streams = Streams(self._loop, self._plan.world.stdio, self._printed, self._drained)
         self._restarts.begin()
-        network = NETWORK if self._watch.run.joins else -1
-        self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended, network=network)
+        self._attempt = Attempt(
+            self._loop,
+            self._plan_file,
+            self._streams,
+            self._started,
+            self._ended,
+            around=SandboxNeighbours(self._watch.run, self._plan),
+        )
 
     # What happens to the process.
 
@@ -101,8 +103,7 @@ class Monitor:
         state.status, state.pid, state.start_time = "running", pid, start_time(pid)
         state.exit_code, state.error, state.oom_killed = 0, "", False
         state.started = timestamp(time.time_ns())
-        order = self._watch.run.health
-        if isinstance(order, Health):
+        if isinstance(order := self._watch.run.health, Health):
             self._health = HealthCheck(self._loop, order, partial(fork_into, self._plan, process), self._checked)
         # Before STARTED is sent: the command may look at the state, or at the events, as soon as it has that.
         self._write(sync=False)
@@ -220,8 +221,7 @@ class Monitor:
                 self._over = True
                 self._state.status = "exited"
             self._write(sync=False)
-        attempt = self._attempt
-        if attempt is not None and attempt.process >= 0 and number:
+        if (attempt := self._attempt) is not None and attempt.process >= 0 and number:
             send_signal(attempt.process, number)
             if number == SIGKILL:
                 groups.freeze(self._watch.run.cgroups, frozen=False)  # in version 1, frozen processes do not even die

@@ -82,27 +82,28 @@ def begin_monitor() -> socket.socket:
     return ours
 
 
-def leave_monitor(watch: WatchOrder, begun: int, *given: int) -> None:
+def leave_monitor(watch: WatchOrder, begun: int, *given: int, owners: tuple[int, ...] = ()) -> None:
     """Start a monitor that holds a lock. It writes to its channel what `await_start` waits for.
 
     *begun* is the socket of `begin_monitor`, -1 if the process has not been started. *given* are the channel, the lock,
     the network namespace that the container joins, if it does (`ContainerRun.joins`), and a descriptor that the monitor
-    keeps open until it ends, if there is one.
+    keeps open until it ends, if there is one. *owners* are pidfds of first processes: those of the containers whose
+    PID and IPC namespaces it joins.
 
     Raises:
         SandboxError: there can be no more processes.
     """
     if begun < 0:
         with begin_monitor() as own:
-            leave_monitor(watch, own.fileno(), *given)
+            leave_monitor(watch, own.fileno(), *given, owners=owners)
         return
     channel, lock, *more = given
     order = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
         os.write(order, encode(watch))
-        # The message has five descriptors: where one is missing it is a second one of another.
+        # The first five descriptors have fixed places: where one is missing, it is a second one of another.
         network, lifeline = (*more, *(lock, order)[len(more) :])
-        send(begun, b"order", channel, order, lock, network, lifeline)
+        send(begun, b"order", channel, order, lock, network, lifeline, *owners)
     except OSError as error:
         raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
     finally:

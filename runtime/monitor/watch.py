@@ -6,6 +6,10 @@ They are in a module of their own, so that the commands need not import what car
 from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.wire import Record
 
+CHANNEL, WATCH, LOCK, NETWORK, LIFELINE, OWNERS = 3, 4, 5, 6, 7, 8
+"""The descriptors of a monitor: the channel to the command that started it, its `WatchOrder`, its lock, the network
+namespace that its container joins, if any, a descriptor whose closing ends a private network, and from OWNERS on the
+pidfds of containers whose other namespaces are joined, in the order of `namespaces.JOINABLE`."""
 NEVER, ON_FAILURE, ALWAYS, UNLESS_STOPPED = b"no", b"on-failure", b"always", b"unless-stopped"
 """The restart policies."""
 
@@ -84,13 +88,15 @@ class ContainerStreams(Record):
 class ContainerRun(Record):
     """What each run of the container is made of: the encoded *plan* of its sandbox, the directories of its *cgroups*.
 
-    *health* is a `Health`, or () for no check. With *joins* the container joins the network namespace that
-    `starting.leave_monitor` was given.
+    *health* is a `Health`, or () for no check. *joins* are the namespaces that the container joins, by the names in
+    `namespaces.JOINABLE`: `starting.leave_monitor` was given descriptors of them.
     """
 
     __slots__ = ("cgroups", "health", "joins", "plan")
 
-    def __init__(self, cgroups: tuple[bytes, ...], health: "Health | tuple[()]", joins: bool, plan: bytes) -> None:
+    def __init__(
+        self, cgroups: tuple[bytes, ...], health: "Health | tuple[()]", joins: tuple[bytes, ...], plan: bytes
+    ) -> None:
         self.cgroups, self.health, self.joins, self.plan = cgroups, health, joins, plan
 
 

@@ -58,6 +58,8 @@ class Process:
 
 SHM_SIZE = 64 << 20
 """The default size of ``/dev/shm`` in bytes, as in Docker."""
+NO_SHM = -1
+"""In place of a size: there is no ``/dev/shm``."""
 
 
 @frozen
@@ -176,7 +178,7 @@ class Spec:
     """The system-call filter as a BPF program: None for the default one, b"" for none."""
     no_new_privileges: bool = False
     shared: tuple[str, ...] = ()
-    """The namespaces that stay those of the host: ipc, uts, cgroup."""
+    """The namespaces that stay those of the host: pid, ipc, uts, cgroup."""
     sysctls: tuple[tuple[str, str], ...] = ()
     """(name, value) of kernel parameters of its own namespaces. Names have dots or slashes."""
     read_only: bool = False

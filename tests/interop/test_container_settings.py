@@ -64,6 +64,43 @@ create --name c1 --network none --ipc host --cgroupns host --oom-score-adj 5 --a
 {shown("IpcMode", "CgroupnsMode", "UTSMode", "OomScoreAdj", "Annotations", "Sysctls")}
 rm c1
 """,
+    "namespaces of others": f"""
+run -d --name o1 --network none --ipc shareable box sleep 1000
+run -d --name o2 --network none box sleep 1000
+create --name o3 --network none --ipc shareable box sleep 1000
+run --rm --network none --pid host box sh -c 'test $$ -gt 10 && echo big'
+run --rm --network none --pid container:o1 box sh -c 'cat /proc/1/cmdline | tr "\\0" " "'
+run --rm --network none --pid container:o3 box true
+run --rm --network none --pid container:nope box true
+run --rm --network none --pid container: box true
+run --rm --network none --pid odd box true
+run --rm --network none --ipc container: box true
+run --rm --network none --ipc container:o2 box true
+run --rm --network none --ipc container:o3 box true
+run --rm --network none --ipc container:o1 box sh -c 'echo x > /dev/shm/x'
+exec o1 cat /dev/shm/x
+run --rm --network none --ipc none box sh -c 'ls -d /dev/shm /dev/mqueue; ls /dev'
+run --rm --network none --uts container:o1 box true
+run --rm --network none --pid host --ipc host --uts host --privileged box true
+create --name c1 --network none --pid container:o1 --ipc container:o1 box true
+{shown("PidMode", "IpcMode")}
+rm c1
+create --name c1 --network none --pid container:o3 box true
+start c1
+inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}} {{{{.State.Error}}}}' c1
+rm c1
+create --name c1 --network none --pid container:nope box true
+run -d --name c1 --network none --pid container:o1 box sh -c 'sleep 2001 & sleep 2002'
+exec c1 sh -c 'cat /proc/1/cmdline | tr "\\0" " "'
+stop -t 1 c1
+inspect -f '{{{{.State.ExitCode}}}}' c1
+start c1
+stop -t 1 o1
+sleep 1
+inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}}' c1
+start c1
+rm -f c1 o1 o2 o3
+""",
     "commands inside": """
 run -d --name c1 --network none -e B=run -w /tmp box sleep 1000
 exec c1 sh -c 'echo $A $B; pwd; id -u'

@@ -124,7 +124,8 @@ def make_dev(target: int, nodes: Nodes, *, shm_size: int, insecure: bool) -> int
             os.symlink(_CORE, "core", dir_fd=dev)
     # A terminal is a device node of devpts, which is therefore without nodev.
     _mount_in_dev(dev, "pts", "devpts", (("mode", "0620"), ("ptmxmode", "0666"), ("gid", "5")), nodev=0)
-    _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
+    if shm_size >= 0:
+        _mount_in_dev(dev, "shm", "tmpfs", (("mode", "1777"), ("size", str(shm_size))))
     _mount_queues(dev)
     return dev
 
@@ -261,7 +262,7 @@ def make_proc(target: int, nodes: Nodes, world: World) -> tuple[int, bool]:
         try:
             proc = filesystem("proc", (), INERT)
         except PermissionError:
-            if world.isolation.strict or world.isolation.insecure:
+            if (world.isolation.strict or world.isolation.insecure) and b"pid" not in world.namespaces.shared:
                 raise
             own, files = False, world.isolation.supervision is not None
             proc = mount_proc_files() if files else clone(AT_FDCWD, b"/proc", INERT, recursive=True)

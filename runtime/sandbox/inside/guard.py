@@ -24,6 +24,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts, enter_root
 from pybuild.runtime.sandbox.inside.devices import make_proc
+from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, PROC_FILES, SandboxPlan, Status, World, read_plan
 from pybuild.runtime.sandbox.inside.process import become
 from pybuild.runtime.supervisor.values import Supervision
@@ -42,16 +43,29 @@ They are the plan, the root, the mount point of /proc, three streams, the termin
 """
 
 
-def guard(alive: int, own: int, programs: int, system: SystemMounts, world: World) -> None:
-    """Fork pid 1 of an inner PID namespace, wait for it, and report how it ended.
+class GuardSockets:
+    """What connects a guard to its keeper.
 
-    Both this process and that one prepare themselves first, and then wait for a message of the keeper, this one on the
-    socket *own* and that one on *programs*. Both return without a message when the keeper has died. *alive* is the read
-    end of a pipe whose other end the keeper has. Of *world* only `World.prepared_settings` count.
+    Both the guard and the first process inside prepare themselves first, and then wait for a message of the keeper, the
+    guard on the socket *own* and that process on *programs*. *alive* is the read end of a pipe whose other end the
+    keeper has.
+    """
+
+    __slots__ = ("alive", "own", "programs")
+
+    def __init__(self, alive: int, own: int, programs: int) -> None:
+        self.alive, self.own, self.programs = alive, own, programs
+
+
+def guard(sockets: GuardSockets, system: SystemMounts, world: World, joined: JoinedNamespaces) -> None:
+    """Fork the first process inside, wait for it, and report how it ended.
+
+    It is pid 1 of an inner PID namespace, unless one is *joined* or that of the host is shared. Both return without a
+    message when the keeper has died. Of *world* only `World.prepared_settings` count.
     """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     try:
-        if not os.read(alive, 1):  # the keeper died before PR_SET_PDEATHSIG
+        if not os.read(sockets.alive, 1):  # the keeper died before PR_SET_PDEATHSIG
             return
     except BlockingIOError:  # the pipe is still open, so the keeper lives
         pass
@@ -60,12 +74,12 @@ def guard(alive: int, own: int, programs: int, system: SystemMounts, world: Worl
     failure: SandboxError | OSError | None = None
     try:
         supervisor = _supervised(world, world.isolation.supervision) if world.isolation.supervision else None
-        process = _fork_program(programs, system, world, supervisor)
+        process = _fork_program(sockets.programs, system, world, supervisor, joined)
     except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
-    if process and not wait_for_message(own, process):
+    if process and not wait_for_message(sockets.own, process):
         return
-    _, descriptors = receive(own, _MOST_DESCRIPTORS)
+    _, descriptors = receive(sockets.own, _MOST_DESCRIPTORS)
     if not descriptors:
         return
     with Status(*descriptors) as status:
@@ -87,13 +101,22 @@ def _supervised(world: World, supervision: Supervision) -> "Supervised":
     return Supervised(supervision, strict=world.isolation.strict)
 
 
-def _fork_program(programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None") -> int:
+def _fork_program(
+    programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None", joined: JoinedNamespaces
+) -> int:
+    own = joined.pid < 0 and b"pid" not in world.namespaces.shared
+    joined.enter_pid()
     with Operation(NAMESPACES):
-        # This process stays where it is: only what it forks is in the new namespace (unshare(2)).
-        unshare(CLONE_NEWPID)
+        if own:
+            # This process stays where it is: only what it forks is in the new namespace (unshare(2)).
+            unshare(CLONE_NEWPID)
         process = os.fork()
     if process == 0:
         try:
+            if not own:
+                # The end of the guard does not end its PID namespace then. Where this is not enough, because a program
+                # changes its user or forks, the monitor kills what is left in the control group.
+                prctl(PR_SET_PDEATHSIG, SIGKILL)
             _run_first_process(programs, system, world, -1 if supervisor is None else supervisor.channel)
         finally:
             os._exit(0)

@@ -23,6 +23,7 @@ from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot
 from pybuild.runtime.sandbox.inside.devices import open_terminal
 from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
 from pybuild.runtime.sandbox.inside.mounts import Bind
+from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
 from pybuild.runtime.sandbox.inside.plan import (
     DEFAULT_WORLD,
     HOST_NAME,
@@ -39,16 +40,15 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.wire import Operation
 
 
-def keep(plan_fd: int, status_fd: int, parent: int, exec_channel: int = -1, network: int = -1) -> None:
-    """Run as the keeper, a child of the process *parent*. Never returns. *exec_channel* is that of `Status`.
-
-    *network* is an open network namespace to join, -1 for the one that the plan names.
-    """
+def keep(
+    plan_fd: int, status_fd: int, parent: int, exec_channel: int = -1, joined: JoinedNamespaces | None = None
+) -> None:
+    """Run as the keeper, a child of the process *parent*. Never returns. *exec_channel* is that of `Status`."""
     with Status(status_fd, exec_channel) as status:
         depend_on(parent)
         plan = read_plan(plan_fd)
         propagated = _made_on_the_host(plan)
-        _keep(plan, plan_fd, status, Preparation(plan.world, network=network), propagated)
+        _keep(plan, plan_fd, status, Preparation(plan.world, joined=joined), propagated)
 
 
 def keep_spare(channel: int, parent: int) -> None:

@@ -56,7 +56,7 @@ class SandboxNamespaces(Record):
     """The namespaces of the process, as far as they are not all new.
 
     *network* is the path of the network namespace to join, b"" for none; *private_network* makes an empty one. *shared*
-    are the namespaces that stay those of the host (ipc, uts, cgroup). *hostname* and *sysctls* (name, value) are
+    are the namespaces that stay those of the host (pid, ipc, uts, cgroup). *hostname* and *sysctls* (name, value) are
     parameters of the sandbox's own namespaces.
     """
 

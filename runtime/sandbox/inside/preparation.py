@@ -1,26 +1,14 @@
 """The part of a sandbox that needs no plan: namespaces, /dev and /sys, and the processes that wait for the plan."""
 
 import os
-from errno import EINVAL, EPERM
 
-from pybuild.runtime.kernel.chroot import SavedMounts, make_private
+from pybuild.runtime.kernel.chroot import SavedMounts
 from pybuild.runtime.kernel.passing import send, socket_pair, wait_for_message
-from pybuild.runtime.kernel.syscalls import (
-    CLONE_NEWCGROUP,
-    CLONE_NEWIPC,
-    CLONE_NEWNET,
-    CLONE_NEWNS,
-    CLONE_NEWPID,
-    CLONE_NEWUTS,
-    SIGCHLD,
-    SIGKILL,
-    setns,
-    unshare,
-    wait_signal,
-)
+from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, move_mount, wait_signal
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts
-from pybuild.runtime.sandbox.inside.guard import guard
-from pybuild.runtime.sandbox.inside.plan import END, NAMESPACES, World
+from pybuild.runtime.sandbox.inside.guard import GuardSockets, guard
+from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces, enter_namespaces
+from pybuild.runtime.sandbox.inside.plan import END, World
 from pybuild.runtime.wire import Operation
 
 
@@ -29,30 +17,37 @@ class Preparation:
 
     __slots__ = ("_guard", "_host_mounts", "_settings", "_to_guard", "_to_program", "system")
 
-    def __init__(self, world: World, *kept: int, network: int = -1) -> None:
+    def __init__(self, world: World, *kept: int, joined: JoinedNamespaces | None = None) -> None:
         """Prepare a sandbox with the `World.prepared_settings` of *world*. The guard closes the descriptors *kept*.
 
-        *network* is an open network namespace to join, which is closed; -1 for the one that *world* names.
+        Without a network among those *joined*, it is the one that *world* names.
         """
+        joined = JoinedNamespaces() if joined is None else joined
         self._settings = world.prepared_settings()
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
         # Before the namespaces are made: a cgroup namespace shows the group of its maker as the root.
         _join_cgroups(world.cgroups)
         self._host_mounts = SavedMounts()
-        _enter_namespaces(world, network)
+        memory = enter_namespaces(world, joined, self._host_mounts)
         self.system = SystemMounts(records=world.isolation.supervision is not None)
         # A socket for each: on a common one, either could receive the message for the other.
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
         # Forked before /dev and /sys are mounted, so that the guard and its child start up in the meantime.
-        self._guard = self._fork_guard(guards, programs, (*kept, self._to_guard, self._to_program), world)
+        kept = *kept, self._to_guard, self._to_program, *((memory,) if memory >= 0 else ())
+        self._guard = self._fork_guard((guards, programs), kept, world, joined)
         try:
             self.system.build(world)
+            if memory >= 0:
+                with Operation("mount", b"/dev/shm"):
+                    move_mount(memory, self.system.dev, "shm")
         except BaseException:
             self.end()
             raise
 
-    def _fork_guard(self, own: int, programs: int, kept: tuple[int, ...], world: World) -> int:
+    def _fork_guard(
+        self, sockets: tuple[int, int], kept: tuple[int, ...], world: World, joined: JoinedNamespaces
+    ) -> int:
         # The guard reads from it once, without waiting: the end of the pipe means that this process has died.
         alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         child = os.fork()
@@ -60,10 +55,10 @@ class Preparation:
             try:
                 for fd in (lifeline, *kept):
                     os.close(fd)
-                guard(alive, own, programs, self.system, world)
+                guard(GuardSockets(alive, *sockets), self.system, world, joined)
             finally:
                 os._exit(0)
-        for fd in (alive, own, programs):
+        for fd in (alive, *sockets, *((joined.pid,) if joined.pid >= 0 else ())):
             os.close(fd)
         return child
 
@@ -109,42 +104,7 @@ class Preparation:
             self._guard = 0
 
 
-def _join_network(path: bytes) -> None:
-    namespace = os.open(path, os.O_RDONLY)
-    try:
-        setns(namespace, CLONE_NEWNET)
-    finally:
-        os.close(namespace)
-
-
 def _join_cgroups(files: tuple[bytes, ...]) -> None:
     for path in files:
         with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
             file.write(b"0")
-
-
-def _enter_namespaces(world: World, network: int) -> None:
-    """Leave the host's namespaces, in a user namespace that the caller has entered already, if there is to be one."""
-    if network >= 0:
-        with Operation("enter the network of the container"):
-            # Root of a user namespace may not join the host's network, not even when this process is in it already.
-            if not os.path.samestat(os.fstat(network), os.stat("/proc/self/ns/net")):
-                setns(network, CLONE_NEWNET)
-            os.close(network)
-    wanted = world.namespaces
-    with Operation(NAMESPACES):
-        unshare(CLONE_NEWNS)
-        # Before the first mount: with shared propagation it would appear on the host.
-        make_private()
-        own = sum(flag for name, flag in ((b"ipc", CLONE_NEWIPC), (b"uts", CLONE_NEWUTS)) if name not in wanted.shared)
-        # This process stays in its PID namespace; its next child, the guard, is the first process of the new one.
-        unshare(CLONE_NEWPID | own | (CLONE_NEWNET if wanted.private_network else 0))
-        if wanted.network:
-            _join_network(wanted.network)
-        if b"cgroup" in wanted.shared:
-            return
-        try:
-            unshare(CLONE_NEWCGROUP)
-        except OSError as error:  # optional: without it /proc/self/cgroup shows the host's names
-            if error.errno not in {EINVAL, EPERM}:
-                raise

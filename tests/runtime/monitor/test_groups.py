@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,29 @@ def test_groups_that_a_container_made_in_its_own_go_with_it(tmp_path: Path) -> N
     (tmp_path / "other").mkdir()
     groups.remove((os.fsencode(tmp_path / "it"), os.fsencode(tmp_path / "gone")))
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.fixture
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        yield process
+        process.kill()
+
+
+def test_each_process_of_a_group_is_killed(
+    tmp_path: Path, sleeper: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "_PATIENCE", 1)  # nothing takes the number out of this file
+    (tmp_path / "cgroup.procs").write_text(f"{sleeper.pid}\n")
+    groups.kill_all((os.fsencode(tmp_path / "gone"), os.fsencode(tmp_path)))
+    assert sleeper.wait() == -signal.SIGKILL
+
+
+def test_a_process_that_has_left_meanwhile_lives(
+    tmp_path: Path, sleeper: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its number may be that of another process by now.
+    answers = [[sleeper.pid], [], []]
+    monkeypatch.setattr(groups, "_members", lambda _: answers.pop(0))
+    groups.kill_all((os.fsencode(tmp_path),))
+    assert sleeper.poll() is None

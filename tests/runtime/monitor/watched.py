@@ -134,7 +134,7 @@ def watched(
         run=ContainerRun(
             cgroups=tuple(map(os.fsencode, groups)),
             health=health,
-            joins=False,
+            joins=(),
             plan=encode(make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in groups))),
         ),
         streams=ContainerStreams(log=log or LogFiles(1, 0), one_input=spec.interactive),

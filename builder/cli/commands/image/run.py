@@ -18,7 +18,7 @@ from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import note
 from pybuild.builder.containers.errors import NoTerminal
-from pybuild.builder.containers.propagation import PROPAGATED
+from pybuild.builder.containers.volume_options import PROPAGATED
 from pybuild.builder.errors import PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
 from pybuild.runtime.errors import RuntimeHostError

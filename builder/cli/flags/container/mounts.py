@@ -7,8 +7,7 @@ from pathlib import Path
 from posixpath import normpath
 
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, MountPoint
-from pybuild.builder.containers.propagation import PRIVATE, PROPAGATED
-from pybuild.builder.containers.volume_options import tmpfs_of
+from pybuild.builder.containers.volume_options import PRIVATE, PROPAGATED, tmpfs_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
 from pybuild.grammar.golang import parse_bool, parse_size

@@ -9,9 +9,11 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.containers.config import Namespaces
 from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.values import CONTAINER
 from pybuild.runtime.values import frozen
 
-_IPC, _UTS, _CGROUP = ("", "private", "shareable", "host"), ("", "host"), ("", "private", "host")
+_IPC, _UTS, _CGROUP = ("", "private", "shareable", "none", "host"), ("", "host"), ("", "private", "host")
+_PID = ("", "host")
 _SYSCTL = re.compile(r"[a-z0-9_]+(?:[./][a-zA-Z0-9_-]+)+", re.ASCII)
 # What Docker permits of "kernel.": the parameters that each IPC namespace has of its own (ipc_namespaces(7)).
 _OF_IPC = frozenset(
@@ -19,18 +21,19 @@ _OF_IPC = frozenset(
     | {"kernel.shmmni", "kernel.shm_rmid_forced"}
 )
 _SCORES = range(-1000, 1001)
-_TOGETHER = "all processes of a container end with its PID namespace, so it has one of its own"
 
 
 @frozen
 class NamespaceFlags:
     """Which namespaces of the host a container shares, and what is set in its own."""
 
-    ipc: str | None = option("--ipc", metavar="MODE", help="IPC namespace: private (default), shareable or host.")
+    ipc: str | None = option(
+        "--ipc", metavar="MODE", help="IPC namespace: private (default), shareable, none, host, container:NAME."
+    )
     uts: str | None = option("--uts", metavar="MODE", help="UTS namespace: host, or one of the container (default).")
     cgroupns: str | None = option("--cgroupns", metavar="MODE", help="Cgroup namespace: private (default) or host.")
     userns: str | None = option("--userns", metavar="MODE", help="User namespace: host, which is the default.")
-    pid: str | None = option("--pid", metavar="MODE", hidden=True)
+    pid: str | None = option("--pid", metavar="MODE", help="PID namespace: host, container:NAME, or one of its own.")
     sysctls: tuple[str, ...] = option(
         "--sysctl",
         multiple=True,
@@ -44,6 +47,7 @@ class NamespaceFlags:
 
     def check(self) -> None:
         """Raise RequestError for what docker itself refuses, before its daemon."""
+        _one_of_or_container("pid", self.pid, _PID, "invalid PID mode")
         _one_of("uts", self.uts, _UTS, "invalid UTS mode")
         _one_of("cgroupns", self.cgroupns, _CGROUP, "invalid cgroup namespace mode")
         _one_of("userns", self.userns, ("", "host"), "invalid USER mode")
@@ -53,19 +57,18 @@ class NamespaceFlags:
     def namespaces(self, *, host_network: bool, hostname: str | None) -> Namespaces:
         """Return them. A host name, and parameters of a network, need a namespace for them."""
         self.check()
-        _one_of("ipc", self.ipc, _IPC, "invalid IPC mode")
-        if self.pid not in {None, "", "private"}:
-            raise RequestError(f"--pid {self.pid} is not supported: {_TOGETHER}", hint="leave out --pid")
+        _one_of_or_container("ipc", self.ipc, _IPC, "invalid IPC mode")
         if self.uts == "host" and (hostname or self.domainname):
             raise RequestError("conflicting options: hostname and the UTS mode")
         if self.oom_score_adj not in _SCORES:
             raise RequestError(
                 f"Invalid value {self.oom_score_adj}, range for oom score adj is [-1000, 1000]", hint="0 is the default"
             )
-        shared = (("ipc", self.ipc), ("uts", self.uts), ("cgroup", self.cgroupns))
+        shared = (("pid", self.pid), ("ipc", self.ipc), ("uts", self.uts), ("cgroup", self.cgroupns))
         return Namespaces(
             shared=tuple(name for name, mode in shared if mode == "host"),
             ipc=self.ipc or "private",
+            pid=self.pid or "",
             userns=self.userns or "",
             sysctls=tuple(self._sysctl(text, host_network=host_network) for text in self.sysctls),
             domainname=self.domainname or "",
@@ -96,10 +99,16 @@ def _check_sysctl(text: str) -> None:
         )
 
 
-def _one_of(flag: str, given: str | None, known: tuple[str, ...], text: str) -> None:
+def _one_of(flag: str, given: str | None, known: tuple[str, ...], text: str, *others: str) -> None:
     if (given or "") not in known:
-        names = ", ".join(filter(None, known))
+        names = ", ".join(filter(None, (*known, *others)))
         raise RequestError(f"--{flag}: {text}: {given}", hint=f"there is {names}")
+
+
+def _one_of_or_container(flag: str, given: str | None, known: tuple[str, ...], text: str) -> None:
+    mode = given or ""
+    if not mode.startswith(CONTAINER) or mode == CONTAINER:
+        _one_of(flag, given, known, text, f"{CONTAINER}NAME")
 
 
 _WITHOUT_EFFECT = {

@@ -8,6 +8,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.usage import processes_of
 from pybuild.builder.errors import StoreError
 
 
@@ -25,7 +26,7 @@ def command(name: str, options: tuple[str, ...]) -> None:
         container = containers.find(name)
         if not container.state.runs:
             raise ContainerError(f"Container {container.id} is not running")
-        wanted = container.state.processes()
+        wanted = processes_of(container)
         container.log_event("top")
     try:
         done = subprocess.run(["ps", *(options or ("-ef",))], capture_output=True, text=True, check=False)
