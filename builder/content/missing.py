@@ -27,7 +27,13 @@ class Searched(Protocol):
     ignore: IgnoreFile | None
 
     def hides(self, path: str) -> bool:
-        """Return whether the ignore file excludes *path*."""
+        """Return whether the ignore file excludes *path*, or a symlink on the way to it."""
+
+    def way(self, path: str) -> tuple[tuple[str, ...], str]:
+        """Return the places of the symlinks on the way to *path*, if files may be ignored, and where the way ends."""
+
+    def excluded(self, links: tuple[str, ...], place: str) -> str | None:
+        """Return the first of *links* and *place* that the ignore file excludes, or None."""
 
 
 def not_found(source: Searched, path: str) -> str:
@@ -39,12 +45,15 @@ def missing(source: Searched, path: str, exclude: IgnoreFile | None = None) -> B
     """Return the error for *path*, which does not exist, is ignored, or is excluded by ``--exclude``."""
     real = source.root.real(path)
     status = source.root.stat(path, follow=False)
-    if status is not None and source.hides(path):
+    place = source.excluded(*source.way(path))
+    if status is not None and place == path:
         hint = f"it is excluded by {_excluding(source, path)}"
+    elif status is not None and place not in {None, real}:
+        hint = f'it leads through the symlink "/{place}", excluded by {_excluding(source, place)}'
     elif exclude is not None and exclude.ignores(path.rpartition("/")[2]) and source.root.stat(path) is not None:
         hint = "it exists, but is excluded by --exclude"
     elif real != path and status is not None:
-        lost = f"excluded by {_excluding(source, real)}" if source.hides(real) else "not there"
+        lost = f"excluded by {_excluding(source, real)}" if place else "not there"
         hint = f'it is a symlink to "/{real}", {lost}'
     else:
         hint = _dangling(source, path) or _suggestion(source, path)

@@ -7,7 +7,7 @@ from itertools import takewhile
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
-from pybuild.builder.content.source_tree import Group, Item, SourceTree, group_at
+from pybuild.builder.content.source_tree import Group, Item, SourceTree, group_at, hides_directory
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
 from pybuild.runtime.errors import UnsafePathError
@@ -59,7 +59,7 @@ def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> li
 def _need_directory_of(source: SourceTree, pattern: str) -> None:
     """Refuse a pattern that matches nothing when the directory before its first wildcard does not exist."""
     directory = "/".join(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
-    if source.root.stat(directory) is None or source.hides(directory):
+    if source.root.stat(directory) is None or hides_directory(source, directory):
         raise _missing(source, directory)
 
 
@@ -68,7 +68,7 @@ def _leads_nowhere(source: SourceTree, path: str) -> bool:
     status = source.root.stat(path, follow=False)
     if status is None or not stat.S_ISLNK(status.st_mode) or source.hides(path):
         return False
-    return source.root.stat(path) is None or source.hides(source.root.real(path))
+    return source.root.stat(path) is None or source.excluded(*source.way(path)) is not None
 
 
 def _missing(source: SourceTree, path: str, exclude: "IgnoreFile | None" = None) -> BuildError:

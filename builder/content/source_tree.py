@@ -7,6 +7,7 @@ to the destination.
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,8 +90,34 @@ class SourceTree:
         return tuple(item for item in found if not (self.owned_by_root and item[0].startswith("user.")))
 
     def hides(self, path: str) -> bool:
-        """Return whether the ignore file excludes *path*."""
-        return self.ignore is not None and path != "" and self.ignore.ignores(path)
+        """Return whether the ignore file excludes *path*, which is not followed at its end, or a symlink on the way."""
+        above, _, name = path.rpartition("/")
+        if self.ignore is None or not above:
+            return self.excluded((), path) is not None
+        links, place = self.way(above)
+        return self.excluded(links, f"{place}/{name}".lstrip("/")) is not None
+
+    def way(self, path: str) -> tuple[tuple[str, ...], str]:
+        """Return the places of the symlinks on the way to *path*, if files may be ignored, and where the way ends.
+
+        As in BuildKit, whose client does not send what is excluded, a pattern applies to the place of a file or
+        symlink, by whatever path a Dockerfile names it.
+        """
+        if self.ignore is None or "/" not in path:
+            real = self.root.real(path)
+            if self.ignore is None or real == path:
+                return (), real
+        from pybuild.runtime.paths.walk import Walk
+
+        with closing(Walk(self.root.fd, missing_ok=True)) as walk:
+            walk.run(path, follow=True)
+            return tuple(walk.links), "/".join(walk.names)
+
+    def excluded(self, links: tuple[str, ...], place: str) -> str | None:
+        """Return the first of *links* and *place* that the ignore file excludes, or None."""
+        if self.ignore is None:
+            return None
+        return next((path for path in (*links, place) if path and self.ignore.ignores(path)), None)
 
 
 def group_at(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Group | None:
@@ -98,14 +125,15 @@ def group_at(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Gro
     status = source.root.stat(path)
     if status is None:
         return None
-    real = source.root.real(path)
+    links, real = source.way(path)
+    hidden = source.excluded(links, real)
     base = path.rpartition("/")[2]
     if not stat.S_ISDIR(status.st_mode):
-        if source.hides(path) or source.hides(real) or (exclude is not None and exclude.ignores(base)):
+        if hidden is not None or (exclude is not None and exclude.ignores(base)):
             return None
         item = Item(base, real, status)
         return Group(base, False, [_regular(item) if source.owned_by_root else item])
-    if source.hides(path) and not _shows_below(source, path, real):
+    if _hides_all(source, hidden, real):
         return None
     items = [Item("", real, status), *islice(walk := _walk(source, real, exclude), _LARGE)]
     if len(items) > _LARGE:
@@ -115,10 +143,19 @@ def group_at(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Gro
     return Group(base, True, items)
 
 
-def _shows_below(source: SourceTree, path: str, real: str) -> bool:
-    """Return whether an ignored directory is visible, because a ``!`` pattern selects something in it."""
-    may_show = source.ignore is not None and source.ignore.may_descend(path)
-    return may_show and next(_walk(source, real, None), None) is not None
+def hides_directory(source: SourceTree, path: str) -> bool:
+    """Return whether the ignore file excludes the directory at *path* with all of its entries."""
+    links, real = source.way(path)
+    return _hides_all(source, source.excluded(links, real), real)
+
+
+def _hides_all(source: SourceTree, excluded: str | None, directory: str) -> bool:
+    """Return whether nothing of *directory* is visible; *excluded* is the first excluded place on the way to it."""
+    if source.ignore is None or excluded is None:
+        return False
+    # An ignored directory is visible when a `!` pattern selects something in it.
+    may_show = excluded == directory and source.ignore.may_descend(directory)
+    return not may_show or next(_walk(source, directory, None), None) is None
 
 
 def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterator[Item]:

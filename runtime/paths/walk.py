@@ -60,18 +60,20 @@ def open_beneath(fd: int, path: str, flags: int = os.O_RDONLY | os.O_DIRECTORY) 
 class Walk:
     """A resolution component by component: `names` lead from the root to `fd`, an O_PATH descriptor, -1 if missing.
 
+    `links` are the places of the symlinks that were followed, in order.
+
     Each name is opened without following it; a symlink is read, and its text is walked in turn. For ``..`` the names so
     far, without the last, are opened from the root again. So one descriptor is enough for any depth, and a directory
     that is moved meanwhile leads to an error, but never out of the root.
     """
 
-    __slots__ = ("_links", "_missing_ok", "_root", "fd", "names")
+    __slots__ = ("_missing_ok", "_root", "fd", "links", "names")
 
     def __init__(self, root: int, *, missing_ok: bool = False) -> None:
         self._root = root
         self._missing_ok = missing_ok
-        self._links = 0
         self.names: list[str] = []
+        self.links: list[str] = []
         self.fd = os.dup(root)
 
     def close(self) -> None:
@@ -104,14 +106,14 @@ class Walk:
         if inner >= 0 and (todo or follow_last) and stat.S_ISLNK(os.fstat(inner).st_mode):
             target = os.readlink("", dir_fd=inner)
             os.close(inner)
+            self.links.append("/".join((*self.names, name)))
             self._follow(target, todo)
         else:
             self.names.append(name)
             self._move_to(inner)
 
     def _follow(self, target: str, todo: list[str]) -> None:
-        self._links += 1
-        if self._links > syscalls.MAX_LINKS:
+        if len(self.links) > syscalls.MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), target)
         if target.startswith("/"):
             self.names.clear()

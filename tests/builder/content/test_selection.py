@@ -193,11 +193,32 @@ def test_a_pattern_that_matches_nothing_needs_the_directory_that_it_begins_with(
 
 
 def test_an_alias_of_an_ignored_directory_shows_nothing_of_it(directory):
-    write(directory, "secret/key", "f")
+    write(directory, "secret/key", "secret/sub/a", "f")
     (directory / "alias").symlink_to("secret")
     with pytest.raises(BuildError, match="not found"):
         picked(directory, "alias/key", ignore="secret")
-    assert "key" not in files_of(directory, "alias", ignore="secret")
+    with pytest.raises(BuildError, match="not found"):
+        picked(directory, "alias", ignore="secret")
+    assert files_of(directory, "alias", ignore="secret\n!secret/sub") == ["", "sub", "sub/a"]
+
+
+@pytest.mark.parametrize("path", ["alias/key", "alias/sub/a", "alias/k*", "second/key"])
+def test_a_pattern_that_names_a_path_through_a_link_excludes_nothing(directory, path):
+    write(directory, "secret/key", "secret/sub/a")
+    (directory / "alias").symlink_to("secret")
+    (directory / "second").symlink_to("alias")
+    assert picked(directory, path, ignore="alias/*\nsecond/key") == picked(directory, path) != []
+
+
+@pytest.mark.parametrize("path", ["second", "second/", "second/key", "second/k*", "second/sub/*", "file"])
+def test_what_leads_through_an_excluded_link_is_not_there(directory, path):
+    write(directory, "secret/key", "secret/sub/a")
+    (directory / "alias").symlink_to("secret")
+    (directory / "second").symlink_to("alias")
+    (directory / "file").symlink_to("alias/key")
+    with pytest.raises(BuildError, match="not found") as caught:
+        picked(directory, path, ignore="alias\n!alias/key")
+    assert caught.value.hint == 'it leads through the symlink "/alias", excluded by line 1 of .dockerignore: "alias"'
 
 
 def test_excluded_patterns_hold_for_the_files_that_a_pattern_matches(directory):
