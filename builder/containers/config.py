@@ -72,6 +72,8 @@ class Program:
     stop_signal: str = ""
     stop_timeout: int | None = None
     healthcheck: Healthcheck | None = None
+    shell: tuple[str, ...] = ()
+    """The shell of the image for commands in shell form, if it names one."""
 
     @property
     def args(self) -> tuple[str, ...]:

@@ -129,9 +129,8 @@ def _inherited(containers: Containers, host: HostConfig) -> tuple[MountPoint, ..
 def _with_volumes(volumes: Volumes, program: Program, mounts: tuple[MountPoint, ...]) -> tuple[MountPoint, ...]:
     """Return *mounts* and a volume for each directory for which the image wants one; volumes have their names then."""
     taken = {each.target for each in mounts}
-    own = (
-        MountPoint(kind=VOLUME, target=path.rstrip("/")) for path in program.volumes if path.rstrip("/") not in taken
-    )
+    paths = (path.rstrip("/") for path in program.volumes)
+    own = (MountPoint(kind=VOLUME, target=path) for path in paths if path not in taken)
     found = []
     for each in (*mounts, *own):
         if each.kind == VOLUME:
@@ -220,6 +219,7 @@ def program_of(image: ContainerConfig, request: ContainerRequest) -> Program:
         stop_signal=request.stop_signal or image.stop_signal,
         stop_timeout=request.stop_timeout,
         healthcheck=_joined(request.healthcheck, image.healthcheck),
+        shell=image.shell or (),
     )
     if not program.args:
         raise RequestError("no command specified", hint="the image has none of its own")

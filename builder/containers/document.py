@@ -98,6 +98,7 @@ def _config(config: Config) -> dict[str, Any]:
         "Entrypoint": _list(program.entrypoint),
         "Labels": dict(sorted(program.labels)),
         **({"StopSignal": program.stop_signal} if program.stop_signal else {}),
+        **({"Shell": list(program.shell)} if program.shell else {}),
         **({"StopTimeout": program.stop_timeout} if program.stop_timeout is not None else {}),
     }
 

@@ -132,7 +132,9 @@ def health_order(container: StoredContainer) -> Health | tuple[()]:
     words = () if check is None else check.test
     if check is None or not words or words[0] == "NONE":
         return ()
-    words = ("/bin/sh", "-c", " ".join(words[1:])) if words[0] == "CMD-SHELL" else words[1:]
+    # As in Docker, by the shell that SHELL names, also for a check of the command line.
+    shell = (container.config.program.shell or ("/bin/sh", "-c")) if words[0] == "CMD-SHELL" else ()
+    words = (*shell, *words[1:])
     return Health(
         command=encode(command_in(container, Inside(words=words))),
         retries=check.retries or _RETRIES,

@@ -70,6 +70,11 @@ def test_input_ends_with_the_first_client_only_where_the_creating_command_is_att
     assert not program(attached=("stdin",)).stdin_once
 
 
+def test_the_shell_is_that_of_the_image() -> None:
+    assert program(ContainerConfig(cmd=("x",), shell=("/bin/bash", "-c"))).shell == ("/bin/bash", "-c")
+    assert program(ContainerConfig(cmd=("x",))).shell == ()
+
+
 def test_a_health_check_takes_from_the_image_what_it_leaves_out() -> None:
     image = Healthcheck(test=("CMD", "check"), interval=5, timeout=6, retries=7)
     found = program(ContainerConfig(cmd=("x",), healthcheck=image), healthcheck=Healthcheck(interval=9, start_period=1))

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from tests.builder.cli.commands.container.conftest import until
 from tests.builder.cli.conftest import Shop
@@ -42,6 +43,18 @@ def test_failures_of_the_start_do_not_count(pen: Shop) -> None:
     pen.run("run", "-d", "--name", "one", *words, "box", "sleep", "1000")
     until(lambda: len(health(pen, "one")["Log"]) == 5)  # type: ignore[arg-type]
     assert (health(pen, "one")["Status"], health(pen, "one")["FailingStreak"]) == ("starting", 0)
+
+
+def test_a_check_is_run_by_the_shell_of_the_image(pen: Shop, tmp_path: Path) -> None:
+    shell = 'SHELL ["/bin/sh", "-c", "echo by $0"]'
+    (tmp_path / "Dockerfile").write_text(f"FROM box\n{shell}\nHEALTHCHECK --interval=100ms CMD a b\n")
+    assert pen.run("build", "-t", "checked", str(tmp_path)).code == 0
+    for name, words, output in (("one", (), "by a b\n"), ("two", (*QUICK, "--health-cmd", "c"), "by c\n")):
+        pen.run("run", "-d", "--name", name, *words, "checked", "sleep", "1000")
+        until(lambda name=name: health(pen, name)["Status"] == "healthy")  # type: ignore[misc]
+        assert health(pen, name)["Log"][-1]["Output"] == output  # type: ignore[index]
+    config = json.loads(pen.run("inspect", "one").out)[0]["Config"]
+    assert config["Shell"] == ["/bin/sh", "-c", "echo by $0"]
 
 
 def test_the_check_of_the_image_can_be_switched_off(pen: Shop, tmp_path: object) -> None:
