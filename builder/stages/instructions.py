@@ -135,8 +135,11 @@ def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
 
 
 def _env(node: nodes.Env, state: StageState) -> None:
-    pairs = _pairs("ENV", node.pairs, state)
-    for name, value in pairs:
+    pairs = _pairs(node.pairs, state)
+    for (name, value), (written, _) in zip(pairs, node.pairs, strict=True):
+        # Docker writes "=value" into the config, and no container of such an image starts.
+        if not name:
+            raise ResolveError("ENV names can not be blank", span=written.span)
         # The scope has all variables of the config, and there may be thousands.
         state.configure(rules.with_env(state.config, name, value, is_new=name not in state.scope))
         state.scope[name] = value
@@ -144,20 +147,14 @@ def _env(node: nodes.Env, state: StageState) -> None:
 
 
 def _label(node: nodes.Label, state: StageState) -> None:
-    pairs = _pairs("LABEL", node.pairs, state)
+    pairs = _pairs(node.pairs, state)
     state.labels.update(pairs)
     state.record("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
 
 
-def _pairs(keyword: str, pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
+def _pairs(pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
     """Expand all pairs with the values from before the instruction."""
-    expanded = []
-    for name, value in pairs:
-        key = state.expand(name)
-        if not key:
-            raise ResolveError(f"{keyword} names can not be blank", span=name.span)
-        expanded.append((key, state.expand(value)))
-    return expanded
+    return [(state.expand(name), state.expand(value)) for name, value in pairs]
 
 
 def _workdir(node: nodes.Workdir, state: StageState, around: Surroundings) -> None:

@@ -147,9 +147,12 @@ def test_labels_of_the_base_are_kept_and_later_ones_win():
     assert dict(config.labels) == {"a": "2", "b": "1", "c": "3"}
 
 
-@pytest.mark.parametrize("keyword", ["ENV", "LABEL"])
-def test_a_name_that_expands_to_nothing_is_refused(keyword):
-    text = f"FROM base\n{keyword} $nothing=1\n"
+def test_a_label_whose_name_expands_to_nothing_has_an_empty_name():
+    assert dict(config_after("LABEL $nothing=1 a=2\n").labels) == {"": "1", "a": "2"}
+
+
+def test_a_variable_whose_name_expands_to_nothing_is_refused():
+    text = "FROM base\nENV a=1 $nothing=1\n"
     with pytest.raises(ResolveError, match="names can not be blank") as caught:
         stage_of(text)
     assert marked(text, caught.value.span) == "$nothing"
