@@ -10,7 +10,7 @@ from pybuild.builder.errors import Cancelled, TimedOut
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.progress import Event, Progress, StepFinished, StepStarted
 from pybuild.builder.stages.golang import duration
-from pybuild.runtime.stopping import asked, stoppable
+from pybuild.runtime.stopping import current_stop, stoppable
 
 
 class Deadline:
@@ -92,7 +92,7 @@ def _rung(interrupts: Interrupts, deadline: Deadline) -> Iterator[None]:
 
 
 def _stop(deadline: Deadline) -> Callable[[], None]:
-    end, outer = time.monotonic() + deadline.seconds, asked()
+    end, outer = time.monotonic() + deadline.seconds, current_stop()
 
     def stop() -> None:
         outer()

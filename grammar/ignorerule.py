@@ -83,12 +83,12 @@ class IgnoreRule(NamedTuple):
         if passed == (0, 1) and len(self.row) == 2:
             return passed  # **/name, which most lines are
         reached: set[int] = set()
-        for place in passed:
-            matches = self.row[place]
+        for position in passed:
+            matches = self.row[position]
             if matches is None:
-                reached |= {place, place + 1}
-            elif place + 1 < len(self.row) and matches(name):
-                reached.update(_entered(self.row, place + 1))
+                reached |= {position, position + 1}
+            elif position + 1 < len(self.row) and matches(name):
+                reached.update(_entered(self.row, position + 1))
         return tuple(sorted(reached))
 
     def could_reach(self, directory: str) -> bool:
@@ -177,11 +177,11 @@ def _row(tokens: Sequence[_Token]) -> _Row:
     return (*row, name_matcher(name))
 
 
-def _entered(row: _Row, place: int) -> Iterator[int]:
-    """Yield *place*, and the next position if *place* may match no directory at all."""
-    yield place
-    if row[place] is None:
-        yield place + 1
+def _entered(row: _Row, position: int) -> Iterator[int]:
+    """Yield *position*, and the next position if *position* may match no directory at all."""
+    yield position
+    if row[position] is None:
+        yield position + 1
 
 
 def _whole(tokens: tuple[_Token, ...]) -> Matches:
@@ -213,37 +213,37 @@ class _AllWays:
         self._taking: dict[str, int] = {}
 
     def _bits(self, wanted: _Token) -> int:
-        return sum(1 << place for place, token in enumerate(self._tokens) if token is wanted)
+        return sum(1 << position for position, token in enumerate(self._tokens) if token is wanted)
 
     def __call__(self, path: str) -> bool:
         if not (path.startswith(self._start) and path.endswith(self._end)):
             return False
-        places = self._entered(1)
+        positions = self._entered(1)
         for char in path:
-            if not places:
+            if not positions:
                 return False
-            places = self._after(places, char)
-        return bool(places >> len(self._tokens))
+            positions = self._after(positions, char)
+        return bool(positions >> len(self._tokens))
 
-    def _after(self, places: int, char: str) -> int:
+    def _after(self, positions: int, char: str) -> int:
         taking = self._taking.get(char)
         if taking is None:
             taking = self._taking[char] = self._taking_of(char)
-        staying = places & (self._anything if char == "/" else self._within)
+        staying = positions & (self._anything if char == "/" else self._within)
         # Inside a row of directories only a slash leads on.
-        return self._entered((places & taking) << 1 | staying) | places & self._directories
+        return self._entered((positions & taking) << 1 | staying) | positions & self._directories
 
     def _taking_of(self, char: str) -> int:
-        """Return the places that *char* leads on from."""
+        """Return the positions that *char* leads on from."""
         bits = self._directories if char == "/" else 0
-        for place, token in enumerate(self._tokens):
+        for position, token in enumerate(self._tokens):
             if not isinstance(token, _Span) and token is not Wild.STAR and accepts(token, char):
-                bits |= 1 << place
+                bits |= 1 << position
         return bits
 
-    def _entered(self, places: int) -> int:
-        """Return *places* and the positions that follow without a character."""
-        fresh = places
-        while fresh := (fresh & self._optional) << 1 & ~places:
-            places |= fresh
-        return places
+    def _entered(self, positions: int) -> int:
+        """Return *positions* and the positions that follow without a character."""
+        fresh = positions
+        while fresh := (fresh & self._optional) << 1 & ~positions:
+            positions |= fresh
+        return positions

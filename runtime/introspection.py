@@ -13,9 +13,9 @@ from types import NoneType, UnionType
 from typing import Any, get_args
 
 
-def signature(fields: Iterable[Any], *, by_place: bool) -> Signature:
+def signature(fields: Iterable[Any], *, by_position: bool) -> Signature:
     """Return the arguments that make a value with these fields."""
-    kind = Parameter.POSITIONAL_OR_KEYWORD if by_place else Parameter.KEYWORD_ONLY
+    kind = Parameter.POSITIONAL_OR_KEYWORD if by_position else Parameter.KEYWORD_ONLY
     return Signature([Parameter(each.name, kind, default=_default(each), annotation=each.type) for each in fields])
 
 

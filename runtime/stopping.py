@@ -28,7 +28,7 @@ def stoppable(stop: Callable[[], None]) -> Iterator[None]:
         _thread.stop = outer
 
 
-def asked() -> Callable[[], None]:
+def current_stop() -> Callable[[], None]:
     """Return what `check` calls in this thread, for a caller of `stoppable` that wants to keep it."""
     stop: Callable[[], None] | None = getattr(_thread, "stop", None)
     return stop or _nothing
@@ -38,7 +38,7 @@ def pool(threads: int) -> "ThreadPoolExecutor":
     """Return a pool of at most so many *threads*, in which `check` does the same as in this one."""
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(threads, initializer=setattr, initargs=(_thread, "stop", asked()))
+    return ThreadPoolExecutor(threads, initializer=setattr, initargs=(_thread, "stop", current_stop()))
 
 
 def _nothing() -> None:
@@ -59,7 +59,7 @@ def ending(end: Callable[[], None]) -> Iterator[None]:
     *end* must make the block fail, for example by closing its connection. That failure is replaced by what `check`
     raises.
     """
-    stop = asked()
+    stop = current_stop()
     if stop is _nothing:
         yield
         return

@@ -75,22 +75,22 @@ def frozen(cls: type[_Class]) -> type[_Class]:
 
     A method ``__post_init__`` is called when a value is made.
     """
-    made: type[_Class] = _made(cls, by_place=False)
+    made: type[_Class] = _made(cls, by_position=False)
     return made
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def positional(cls: type[_Class]) -> type[_Class]:
-    """Make *cls* what `frozen` makes it, for fields that may be given by their place as well: values of a few."""
-    made: type[_Class] = _made(cls, by_place=True)
+    """Make *cls* what `frozen` makes it, with fields that may also be given by position: for classes of few fields."""
+    made: type[_Class] = _made(cls, by_position=True)
     return made
 
 
-def _made(cls: Any, *, by_place: bool) -> Any:
+def _made(cls: Any, *, by_position: bool) -> Any:
     own = tuple(_declared(cls))
     made = _slotted(cls, own)
     every: tuple[Any, ...] = (*getattr(cls, _OWN, ()), *own)
-    for name, item in ((_OWN, every), ("__match_args__", tuple(each.name for each in every) if by_place else ())):
+    for name, item in ((_OWN, every), ("__match_args__", tuple(each.name for each in every) if by_position else ())):
         setattr(made, name, item)
     content = _content([each.name for each in every if each.compare])
     hashed = _content([each.name for each in every if (each.compare if each.hash is None else each.hash)])
@@ -103,12 +103,12 @@ def _made(cls: Any, *, by_place: bool) -> Any:
         """Return the hash of the fields."""
         return hash(hashed(self))
 
-    own_methods = {"__init__": _initializer(made, every, by_place=by_place), "__eq__": equal, "__hash__": hash_of}
+    own_methods = {"__init__": _initializer(made, every, by_position=by_position), "__eq__": equal, "__hash__": hash_of}
     for name, method in {**_SHARED, **own_methods}.items():
         # Tracebacks and `help` show it.
         method.__name__ = method.__qualname__ = name
         setattr(made, name, method)
-    made.__signature__ = _Signature(by_place=by_place)
+    made.__signature__ = _Signature(by_position=by_position)
     made.__dataclass_fields__ = _AS_DATACLASS
     return made
 
@@ -162,7 +162,7 @@ def _content(names: list[str]) -> Callable[[object], object]:
     return attrgetter(*names) if names else lambda _self: ()
 
 
-def _initializer(cls: Any, every: tuple[Field, ...], *, by_place: bool) -> Callable[..., None]:
+def _initializer(cls: Any, every: tuple[Field, ...], *, by_position: bool) -> Callable[..., None]:
     order = tuple(each.name for each in every)
     names = set(order)
     defaults = {each.name: each.default for each in every if each.default is not _MISSING}
@@ -181,25 +181,25 @@ def _initializer(cls: Any, every: tuple[Field, ...], *, by_place: bool) -> Calla
         if check is not None:
             check(self)
 
-    def initialize_by_place(self: object, *places: Any, **given: Any) -> None:
+    def initialize_by_position(self: object, *items: Any, **given: Any) -> None:
         """Set the fields, given by name or in their order, and check them."""
-        if len(places) > len(order) or not given.keys().isdisjoint(order[: len(places)]):
+        if len(items) > len(order) or not given.keys().isdisjoint(order[: len(items)]):
             raise TypeError(f"{cls.__name__}: too many fields, or one is given twice")
-        initialize(self, **dict(zip(order, places, strict=False)), **given)
+        initialize(self, **dict(zip(order, items, strict=False)), **given)
 
-    return initialize_by_place if by_place else initialize
+    return initialize_by_position if by_position else initialize
 
 
 class _Signature:
     """What `help` shows of the arguments of a class, made when it is asked for: inspect is slow to import."""
 
-    def __init__(self, *, by_place: bool) -> None:
-        self._by_place = by_place
+    def __init__(self, *, by_position: bool) -> None:
+        self._by_position = by_position
 
     def __get__(self, _instance: object, cls: Any) -> object:
         from pybuild.runtime.introspection import signature
 
-        return signature(fields(cls), by_place=self._by_place)
+        return signature(fields(cls), by_position=self._by_position)
 
 
 class _AsDataclass:

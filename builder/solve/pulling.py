@@ -16,7 +16,7 @@ from pybuild.builder.oci.partial import Arriving
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.stopping import asked, stoppable
+from pybuild.runtime.stopping import current_stop, stoppable
 
 Progress = Callable[[str, int, int], None]
 """Takes the progress of a part of a step: (name, bytes done, total bytes)."""
@@ -33,7 +33,7 @@ def unpacked_meanwhile(layers: Layers, store: Store, progress: Progress, cancel:
         yield progress
         return
     arriving = Arriving(store.blobs, progress)
-    outer = asked()
+    outer = current_stop()
 
     def work() -> None:
         with suppress(BuildError, OciError, RuntimeHostError, OSError), stoppable(outer):

@@ -30,11 +30,11 @@ def elements(array: Piece) -> tuple[Piece, ...]:
         DockerfileError: one of them has a NUL, which is not permitted in a Dockerfile, even escaped.
     """
     # The literals give the spans. Both have one length, since the grammar has checked that there are strings only.
-    places = _STRING.finditer(array.text)
+    literals = _STRING.finditer(array.text)
     values = json.loads(array.text)
     found = tuple(
-        Piece(_clean(value), array.start + place.start(), array.line, len(place[0]))
-        for value, place in zip(values, places, strict=True)
+        Piece(_clean(value), array.start + literal.start(), array.line, len(literal[0]))
+        for value, literal in zip(values, literals, strict=True)
     )
     for piece in found:
         if "\0" in piece.text:

@@ -22,20 +22,20 @@ _libc.process_vm_readv.restype = ctypes.c_ssize_t
 class MemoryReader:
     """Reads pieces of at most 4096 bytes, into a buffer that is made once, since ctypes objects are slow to make."""
 
-    __slots__ = ("_buffer", "_from", "_into", "_places")
+    __slots__ = ("_addresses", "_buffer", "_from", "_into")
 
     def __init__(self) -> None:
         self._buffer = ctypes.create_string_buffer(_LONGEST)
         self._into = (ctypes.c_uint64 * 2)(ctypes.addressof(self._buffer))
         self._from = (ctypes.c_uint64 * 2)()
-        self._places = ctypes.addressof(self._buffer), ctypes.addressof(self._into), ctypes.addressof(self._from)
+        self._addresses = ctypes.addressof(self._buffer), ctypes.addressof(self._into), ctypes.addressof(self._from)
 
     def read(self, pid: int, address: int, size: int) -> bytes:
         """Return *size* bytes at *address* of process *pid*, or fewer if a page behind them cannot be read."""
-        buffer, into, place = self._places
+        buffer, into, source = self._addresses
         self._into[1] = self._from[1] = min(size, _LONGEST)
         self._from[0] = address
-        count: int = _libc.process_vm_readv(pid, into, 1, place, 1, 0)
+        count: int = _libc.process_vm_readv(pid, into, 1, source, 1, 0)
         if count < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))

@@ -39,8 +39,8 @@ def receive(end: int, most: int) -> tuple[bytes, tuple[int, ...]]:
     finally:
         opened.detach()
     numbers = b"".join(data for _, kind, data in ancillary if kind == SCM_RIGHTS)
-    places = range(0, len(numbers), _WIDTH)
-    return message, tuple(int.from_bytes(numbers[at : at + _WIDTH], sys.byteorder) for at in places)
+    starts = range(0, len(numbers), _WIDTH)
+    return message, tuple(int.from_bytes(numbers[at : at + _WIDTH], sys.byteorder) for at in starts)
 
 
 def wait_for_message(end: int, child: int) -> bool:

@@ -68,7 +68,7 @@ def event_message(pid: int) -> int:
     return message.value
 
 
-def asked(pid: int) -> tuple[int, tuple[int, ...]]:
+def filtered_call(pid: int) -> tuple[int, tuple[int, ...]]:
     """Return the number with which the filter of *pid* has stopped it (SECCOMP_RET_DATA), and the call's arguments."""
     info = _SeccompInfo()
     _ptrace(_PTRACE_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.addressof(info))

@@ -35,10 +35,10 @@ def main() -> None:
     if not given:  # the command that started this process has failed
         os._exit(0)
     # By way of higher numbers, because the numbers of some may be those that others are to have.
-    for place, fd in enumerate(given):
-        os.dup2(fd, _ASIDE + place)
-    for place in range(len(given)):
-        os.dup2(_ASIDE + place, CHANNEL + place, inheritable=False)
+    for index, fd in enumerate(given):
+        os.dup2(fd, _ASIDE + index)
+    for index in range(len(given)):
+        os.dup2(_ASIDE + index, CHANNEL + index, inheritable=False)
     close_range(CHANNEL + len(given))
     # The socket, by which no more will come, is replaced by /dev/null.
     os.dup2(1, 0)

@@ -45,14 +45,14 @@ def own_name() -> str:
     return f"net-{boot_id()[:8]}-{number}"
 
 
-def place() -> Path:
+def networks_directory() -> Path:
     """Return the directory of the networks that are connected to the network namespace of this thread."""
     return RUN / own_name()
 
 
 def pin_path(name: str) -> Path:
     """Return the path of the namespace *name*."""
-    return place() / "pins" / name
+    return networks_directory() / "pins" / name
 
 
 def pin_new(name: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.networks import links, rules
-from pybuild.runtime.networks.namespaces import inside, pin_new, pin_path, pinned, place, unpin
+from pybuild.runtime.networks.namespaces import inside, networks_directory, pin_new, pin_path, pinned, unpin
 from pybuild.runtime.networks.programs import DNS, NETAVARK, executable_of, find, need, run
 from pybuild.runtime.paths.filelock import exclusive
 from pybuild.runtime.values import frozen
@@ -94,7 +94,7 @@ def tidy() -> None:
 
 def _run(action: str, connection: Connection) -> dict[str, Any]:
     """Run netavark and return the document that it prints, which has a member ``error`` when it failed."""
-    directory = place()
+    directory = networks_directory()
     (directory / "dns").mkdir(mode=0o700, parents=True, exist_ok=True)
     program, server, flock = find(NETAVARK), find(DNS), find("flock")
     # Wait for a netavark that a killed pybuild has left running.
@@ -155,7 +155,7 @@ def _have_interfaces(connection: Connection) -> None:
 
 def _forget_dead_server() -> None:
     """Remove the pid file of a name server that has ended: netavark would send a signal to whoever has its number."""
-    file = place() / "dns" / DNS / "aardvark.pid"
+    file = networks_directory() / "dns" / DNS / "aardvark.pid"
     with suppress(FileNotFoundError):
         text = file.read_text(encoding="ascii", errors="replace").strip()
         program = executable_of(int(text)) if text.isdigit() else None
@@ -165,7 +165,7 @@ def _forget_dead_server() -> None:
 
 def _await_server_end() -> None:
     """Wait until the name server has ended if its pid file is all that is left: netavark has sent it a signal then."""
-    directory = place() / "dns" / DNS
+    directory = networks_directory() / "dns" / DNS
     deadline = monotonic() + _PATIENCE
     while monotonic() < deadline:
         names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
@@ -177,7 +177,7 @@ def _await_server_end() -> None:
 
 def _remove_empty() -> None:
     """Remove the directory of this network namespace when nothing is connected to it any more."""
-    directory = place()
+    directory = networks_directory()
     with suppress(OSError):  # ENOTEMPTY: there are pins of namespaces, so something is connected
         (directory / "pins").rmdir()
         # In reverse order, so that what is in a directory comes before it.

@@ -47,13 +47,13 @@ def undo_umask(fd: int, mode: int) -> None:
 def make_directory_inside(root: int, path: bytes, uid: int, gid: int) -> int:
     """Open the directory *path* as `open_inside` does. Missing ones are made, of mode 0755, for *uid* and *gid*."""
     above, reached, names = os.dup(root), b"", path.split(b"/")
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         try:
             directory = _open_or_make(root, reached + b"/" + name, above, uid, gid)
         except FileExistsError:
             # It could neither be opened nor made, so it is a dangling symlink, whose target is made.
             target = os.readlink(name, dir_fd=above)
-            further = b"/".join((target if target.startswith(b"/") else reached + b"/" + target, *names[place + 1 :]))
+            further = b"/".join((target if target.startswith(b"/") else reached + b"/" + target, *names[index + 1 :]))
             return make_directory_inside(root, further, uid, gid)
         finally:
             os.close(above)

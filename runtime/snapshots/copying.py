@@ -57,8 +57,8 @@ class CopyingSnapshotter(SnapshotDirectory):
     def topmost(self, names: Sequence[str]) -> int:
         """See `Snapshotter.topmost`. Parents may be missing, because their trees were taken over."""
         there = set(self._names_on_disk())
-        found = (place for place in range(len(names), 0, -1) if names[place - 1] in there)
-        return next((place for place in found if self.exists(names[place - 1])), 0)
+        found = (count for count in range(len(names), 0, -1) if names[count - 1] in there)
+        return next((count for count in found if self.exists(names[count - 1])), 0)
 
     def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:
         """See `Snapshotter.prepare`."""

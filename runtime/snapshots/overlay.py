@@ -58,7 +58,7 @@ class OverlaySnapshotter(SnapshotDirectory):
         """See `Snapshotter.topmost`. A bisection, because a snapshot that exists has all of its parents."""
         if not names or self.exists(names[-1]):
             return len(names)
-        return bisect_left(range(len(names) - 1), True, key=lambda place: not self.exists(names[place]))
+        return bisect_left(range(len(names) - 1), True, key=lambda index: not self.exists(names[index]))
 
     def prepare(self, parent: str | None, *, spare: Callable[[], bool] = never) -> Active:  # noqa: ARG002 - as it is
         """See `Snapshotter.prepare`. The parent stays, because nothing has to be copied."""

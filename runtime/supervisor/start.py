@@ -83,7 +83,7 @@ def _close_all_but(*descriptors: int) -> list[int]:
     nothing = os.memfd_create("nothing", os.MFD_CLOEXEC)
     # Above all numbers that are in use, so that none is closed before it was copied.
     first = max(3, nothing, *descriptors) + 1
-    moved = [-1 if fd < 0 else os.dup2(fd, first + place, inheritable=False) for place, fd in enumerate(descriptors)]
+    moved = [-1 if fd < 0 else os.dup2(fd, first + index, inheritable=False) for index, fd in enumerate(descriptors)]
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     close_range(3, first - 1)

@@ -76,10 +76,10 @@ def stat_of(fd: int, owner: FileOwner, machine: str) -> bytes:
     # A device has no size, whatever was written to the file that stands for it.
     size, blocks = (0, 0) if owner.kind else (found.st_size, found.st_blocks)
     times = [part for ns in (found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns) for part in divmod(ns, _SECOND)]
-    place, links, ids = (found.st_dev, found.st_ino), found.st_nlink, (owner.uid, owner.gid)
+    inode, links, ids = (found.st_dev, found.st_ino), found.st_nlink, (owner.uid, owner.gid)
     if machine == "x86_64":
-        return _X86_64.pack(*place, links, mode, *ids, 0, device, size, found.st_blksize, blocks, *times)
-    return _AARCH64.pack(*place, mode, links, *ids, device, 0, size, found.st_blksize, 0, blocks, *times)
+        return _X86_64.pack(*inode, links, mode, *ids, 0, device, size, found.st_blksize, blocks, *times)
+    return _AARCH64.pack(*inode, mode, links, *ids, device, 0, size, found.st_blksize, 0, blocks, *times)
 
 
 def _statx_of(fd: int, owner: FileOwner, flags: int, mask: int) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, bring_up_loopback, setns, unshare
 from pybuild.runtime.networks.links import links
-from pybuild.runtime.networks.namespaces import place
+from pybuild.runtime.networks.namespaces import networks_directory
 from pybuild.runtime.networks.programs import missing
 from pybuild.runtime.sandbox import forking
 from tests.helpers.hosts import need_root
@@ -67,7 +67,7 @@ class Seen:
 def seen() -> Seen:
     """Return what is there now in the network namespace of this thread."""
     saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
-    directory = place()
+    directory = networks_directory()
     processes = _processes(directory)
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
     return Seen(

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pybuild.runtime.stopping import asked, check, ending, pause, pool, stoppable
+from pybuild.runtime.stopping import check, current_stop, ending, pause, pool, stoppable
 
 
 class Stopped(Exception):
@@ -34,8 +34,8 @@ def test_an_inner_block_has_its_own_answer_and_gives_the_outer_one_back() -> Non
 
 
 def test_a_block_can_add_to_what_stops_it() -> None:
-    asked()()
-    with stoppable(stop), stoppable(asked()), pytest.raises(Stopped):
+    current_stop()()
+    with stoppable(stop), stoppable(current_stop()), pytest.raises(Stopped):
         check()
 
 

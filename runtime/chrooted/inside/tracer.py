@@ -117,7 +117,7 @@ class Tracer:
             if former != pid:
                 self._inside.discard(former)
         elif event == ptrace.EVENT_SECCOMP:
-            decided = decision(*ptrace.asked(pid), self._inside)
+            decided = decision(*ptrace.filtered_call(pid), self._inside)
             if decided == GO_ON:
                 return True
             ptrace.answer(pid, -decided)

@@ -60,11 +60,11 @@ class Supervised:
         """Close everything but the pipe of *status* and that of the supervisor, which become 3 and 4."""
         # By way of higher numbers, because one of the two may have the number that the other one is to get.
         first = max(status.fd, self._owners) + 1
-        for place, fd in enumerate((status.fd, self._owners)):
-            os.dup2(fd, first + place, inheritable=False)
+        for index, fd in enumerate((status.fd, self._owners)):
+            os.dup2(fd, first + index, inheritable=False)
         close_range(3, first - 1)
-        for place in (0, 1):
-            os.dup2(first + place, 3 + place, inheritable=False)
+        for index in (0, 1):
+            os.dup2(first + index, 3 + index, inheritable=False)
         close_range(5)
         status.fd, self._owners = 3, 4
 
@@ -92,7 +92,7 @@ class Supervised:
 
 
 def record_owner(fd: int, uid: int, gid: int) -> None:
-    """Record the owner of an open file, in place of fchown(2)."""
+    """Record the owner of an open file, in index of fchown(2)."""
     write(fd, FileOwner(uid, gid))
 
 

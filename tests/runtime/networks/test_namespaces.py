@@ -3,12 +3,12 @@ import os
 from pybuild.runtime.networks.links import links
 from pybuild.runtime.networks.namespaces import (
     inside,
+    networks_directory,
     open_to_users,
     own_name,
     pin_new,
     pin_path,
     pinned,
-    place,
     unpin,
 )
 from tests.helpers.hosts import need_root
@@ -33,8 +33,8 @@ def test_a_namespace_lives_until_it_is_let_go() -> None:
         unpin("test")
         assert pinned("test") is None
         assert not pin_path("test").exists()
-        (place() / "pins").rmdir()
-        place().rmdir()
+        (networks_directory() / "pins").rmdir()
+        networks_directory().rmdir()
 
 
 def test_each_namespace_has_a_name_of_its_own() -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pybuild.runtime.networks.namespaces import locked, pin_new, place
+from pybuild.runtime.networks.namespaces import locked, networks_directory, pin_new
 from pybuild.runtime.networks.netavark import Connection, NetworkFailure, let_go, set_up, take_down
 from tests.helpers.networks import need_netavark, own_network, seen, seen_once
 
@@ -84,7 +84,7 @@ def test_no_signal_goes_to_a_process_that_has_the_number_of_the_server() -> None
         before = seen()
         stranger = subprocess.Popen(["sleep", "1000"])
         try:
-            file: Path = place() / "dns" / "aardvark-dns" / "aardvark.pid"
+            file: Path = networks_directory() / "dns" / "aardvark-dns" / "aardvark.pid"
             file.parent.mkdir(parents=True)
             file.write_text(f"{stranger.pid}", encoding="ascii")
             os.close(pin_new(NAME))

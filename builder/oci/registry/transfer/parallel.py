@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pybuild.builder.oci.errors import RegistryError
-from pybuild.runtime.stopping import asked, check, stoppable
+from pybuild.runtime.stopping import check, current_stop, stoppable
 
 PARALLEL = 4
 """Transfers at the same time: enough to fill a connection, few enough not to trouble a registry."""
@@ -66,7 +66,7 @@ def run_all(jobs: Sequence[Callable[[], None]], stop: Stop) -> None:
     for job in jobs:
         waiting.put(job)
     failures: list[BaseException] = []
-    outer = asked()
+    outer = current_stop()
 
     def work() -> None:
         try:

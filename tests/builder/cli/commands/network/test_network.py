@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.networks.namespaces import inside, place
+from pybuild.runtime.networks.namespaces import inside, networks_directory
 from tests.builder.cli.commands.container.conftest import monitors, until
 from tests.builder.cli.conftest import Shop
 from tests.helpers.networks import seen, seen_once
@@ -234,7 +234,7 @@ def test_a_monitor_that_is_killed_leaves_what_the_next_command_removes(net: Shop
 def test_a_name_server_that_was_killed_is_there_again_with_the_next_container(net: Shop) -> None:
     net.run("network", "create", "one")
     net.run("run", "-d", "--name", "web", "--network", "one", *SERVER)
-    file = place() / "dns" / "aardvark-dns" / "aardvark.pid"
+    file = networks_directory() / "dns" / "aardvark-dns" / "aardvark.pid"
     os.kill(int(file.read_text(encoding="ascii")), signal.SIGKILL)
     until(lambda: not Path(f"/proc/{file.read_text(encoding='ascii')}/exe").exists())
     found = net.run("run", "--rm", "--network", "one", "box", "wget", "-q", "-O-", "http://web/motd")
