@@ -125,9 +125,11 @@ class Child:
             self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the program, or with `plan.END` end everything inside."""
-        with suppress(ProcessLookupError):  # it has ended
-            signal.pidfd_send_signal(self._process, number)
+        """Send a signal to the program, or with `plan.END` end everything inside. Does nothing when it has ended."""
+        # After `close`, a `SignalRelay` may still call this from a handler, until the caller leaves its block.
+        if self._process >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, number)
 
     def close(self) -> None:
         """Close the pipes; end the child first if it still runs, because of an exception."""
@@ -136,7 +138,8 @@ class Child:
         if not ended.poll(0):
             self.signal(plan.END)
             ended.poll()
-        os.close(self._process)
+        process, self._process = self._process, -1
+        os.close(process)
         self._close_pipes()
 
     def _close_pipes(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.relay import PASSED_ON, SignalRelay
 
 REPOSITORY = Path(__file__).parents[3]
@@ -87,3 +88,18 @@ def test_a_relay_before_another_one_passes_every_request_on() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
     assert passed == [signal.SIGTERM] * 4
     assert not relay.killed.is_set()
+
+
+def test_a_signal_after_the_end_of_the_program_is_ignored() -> None:
+    started: list[int] = []
+
+    def fork(_descriptors: tuple[int, int, int, int, int]) -> int:
+        started.append(os.fork())
+        if not started[-1]:
+            os._exit(0)
+        return os.pidfd_open(started[-1])
+
+    with SignalRelay(-1) as relay:
+        assert Child(b"", fork=fork).run_to_end(lambda *_: None, signals=relay) == []
+        signal.raise_signal(signal.SIGTERM)
+    os.waitpid(started[0], 0)
