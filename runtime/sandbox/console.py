@@ -88,9 +88,10 @@ class Console:
     def open(self) -> None:
         """Begin to copy. `close` restores everything, even if this raises."""
         os.set_blocking(self._master, False)
-        self._copy_size()
         with suppress(ValueError):  # only the main thread may set handlers: elsewhere the size stays as it is
             self._handler = signal.signal(signal.SIGWINCH, lambda *_: self._copy_size())
+        # After the handler is set, or a change in between would be missed. The program does not run yet, and finds it.
+        self._copy_size()
         if self._typed and os.isatty(_STDIN):
             self._settings = termios.tcgetattr(_STDIN)
             # TCSADRAIN keeps what was typed ahead, which TCSAFLUSH would discard (tcsetattr(3)).

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.sandbox.console import Console
 from pybuild.runtime.sandbox.spec import ExitStatus
 from tests.runtime.sandboxes import Image, base, image, python, python_image
 
@@ -180,3 +181,15 @@ def test_links_of_an_image_have_no_say_in_which_terminal_it_is(image: Image, lin
     result = image.shell("busybox tty; echo x > $(busybox tty)", terminal=True)
     assert (result.out, result.status) == ("/dev/pts/0\r\nx\r\n", ExitStatus(code=0))
     assert Path("/proc/sys/kernel/core_pattern").read_text() == before
+
+
+def test_a_change_of_size_that_comes_before_the_handler_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(Console, "_copy_size", lambda _: done.append("size"))
+    monkeypatch.setattr(signal, "signal", lambda *_: done.append("handler"))
+    master, terminal = pty.openpty()
+    console = Console(master, select.poll(), typed=False)
+    console.open()
+    console.close()
+    os.close(terminal)
+    assert done == ["handler", "size"]
