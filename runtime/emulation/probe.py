@@ -40,6 +40,7 @@ def emulation(architecture: str, directory: Path) -> Emulation:
         path = Path(root, "program")
         path.write_bytes(code)
         path.chmod(0o700)
+        # In a process of its own, which does nothing but chroot(2) and execve(2).
         command = [program(), "-I", "-S", os.fspath(Path(__file__).with_name("trial.py")), root]
         done = subprocess.run(command, env=child_environment(), cwd="/", capture_output=True, check=False)
     # The errno is about the emulator: the program itself is there, and it is static, so it needs no other file.

@@ -80,6 +80,7 @@ class MonitorClient:
     def _ready(self, _fd: int, events: int) -> None:
         if events & OUT:
             self._flush()
+        # First of all: messages may have been sent before a hang-up. The end of the stream comes after them.
         if events & IN and self._reads:
             self._take()
         elif events & ~(IN | OUT):

@@ -168,7 +168,7 @@ def _make_stdio(stdio: bytes, root: int) -> int:
         send(0, b"t", master)
         os.close(master)
         os.read(0, 1)  # ends when the client has given the terminal the size of its window
-    os.dup2(terminal, 0)
+    os.dup2(terminal, 0)  # in place of the socket
     return terminal
 
 

@@ -84,6 +84,7 @@ class Streams:
     def _ready(self, fd: int, events: int) -> None:
         if fd == self._input and events & OUT:
             self._flush()
+        # Output first: the hang-up of a writer is reported while there is still something to read.
         if events & IN:
             self._read(fd)
         elif events & ~(IN | OUT):

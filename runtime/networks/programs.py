@@ -89,6 +89,7 @@ def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
 def _inherited() -> list[int]:
     """Return the descriptors that a program would inherit from whoever started pybuild, such as a lock of a script."""
     found = []
+    # Python makes its own descriptors close-on-exec (PEP 446), and inherited ones stay as they are.
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # EBADF: it was the descriptor of the directory, or another thread has closed it
             if int(name) > _STREAMS and os.get_inheritable(int(name)):

@@ -137,6 +137,7 @@ def _make_tun_node() -> None:
     if not os.path.isdir("/dev/net"):
         return
     syscalls.unshare(syscalls.CLONE_NEWNS)
+    # Before the first mount, which would appear outside otherwise (mount_namespaces(7), "Shared subtrees").
     syscalls.mount("none", "/", None, syscalls.MS_PRIVATE | syscalls.MS_REC)
     try:
         node = os.stat("/dev/net/tun").st_rdev

@@ -32,6 +32,7 @@ def make_groups(
     for hierarchy in hierarchies(proc, parent=parent, controllers=_CONTROLLERS):
         ready = _with_controllers(hierarchy) if hierarchy.unified else hierarchy
         group = ready.directory / name
+        # One may be left by a monitor that was killed.
         with suppress(OSError):  # the limits that it would hold are returned as not kept
             group.mkdir(exist_ok=True)
             made.append(group)

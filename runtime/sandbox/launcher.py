@@ -68,6 +68,7 @@ def _networked(what: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
 
     with take() as made:
         servers = spec.FileMount(target=RESOLV_CONF, content=made.resolv_conf)
+        # What the caller mounts there counts more than the name server of the network.
         own = any(mount.target == RESOLV_CONF for mount in what.mounts)
         yield what if own else replace(what, mounts=(*what.mounts, servers)), made.path
 

@@ -92,6 +92,7 @@ def _settle_in(namespace: int, resolv_conf: bytes) -> None:
     os.setsid()
     syscalls.setns(namespace, syscalls.CLONE_NEWNET)
     syscalls.unshare(syscalls.CLONE_NEWNS)
+    # Before the first mount, which would appear outside otherwise (mount_namespaces(7), "Shared subtrees").
     syscalls.mount("none", "/", None, syscalls.MS_PRIVATE | syscalls.MS_REC)
     syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV)
     # Sessions have the directories of users there, and so perhaps the store.

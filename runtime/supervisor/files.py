@@ -114,6 +114,7 @@ class OwnedFiles:
             self._record(fd, owner)
         else:
             birth = birth_of(fd)
+            # What has no record is root's. One of root is only made to replace another.
             if not owner.is_root() or birth in self._special:
                 self._special[birth] = owner
                 self._new[self._on_disk(fd, birth)] = owner

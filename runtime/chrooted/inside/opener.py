@@ -71,6 +71,7 @@ class _Opener:
             self._listener.proceed(call)
             return
         content = self._contents[found.st_dev, found.st_ino]
+        # By a descriptor of O_PATH nothing can be read, so that of the file in the tree will do.
         if flags & os.O_PATH:
             self._listener.proceed(call)
         elif flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
