@@ -10,6 +10,7 @@ from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.runtime.paths.safepath import scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 
+# Should a FIFO have taken the place of a file meanwhile, it must not block.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOTHING = io.BytesIO()
 

@@ -36,6 +36,7 @@ class LayoutFiles:
 
     def store(self, blobs: BlobStore) -> None:
         """Put the documents of all complete images into *blobs*, which has their layers already."""
+        # In the order in which they were added: a document comes after all that it names.
         for digest, content in self._documents.items():
             with blobs.writer(digest.algorithm) as writer:
                 writer.write(content)
@@ -76,6 +77,7 @@ class LayoutFiles:
         config = self._read(manifest.config)
         layers = tuple(self._files.layers.get(_path(layer.digest)) for layer in manifest.layers)
         stored = tuple(map(self._stored, manifest.layers, layers))
+        # Artifacts have other configs, without diff IDs (image-spec, manifest.md, "Guidelines for Artifact Usage").
         if manifest.config.media_type in media.CONFIGS and None not in layers:
             whole = tuple(filter(None, layers))
             check_diff_ids(
@@ -95,6 +97,7 @@ class LayoutFiles:
             if layer.descriptor.size != named.size:
                 raise SizeMismatch(f"{named.digest} has {layer.descriptor.size} bytes instead of {named.size}")
             return named
+        # The archive has the layer uncompressed, and the store has it compressed, under another digest.
         docker = named.media_type.startswith(media.DOCKER_LAYER)
         media_type = media.DOCKER_LAYER_GZIP if docker else media.OCI_LAYER_GZIP
         return replace(named, media_type=media_type, digest=layer.descriptor.digest, size=layer.descriptor.size)

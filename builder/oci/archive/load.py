@@ -45,6 +45,7 @@ def load_files(blobs: BlobStore, files: ArchiveFiles) -> tuple[Loaded, ...]:
     if (table := files.document("manifest.json")) is not None:
         return _from_docker(blobs, files, table)
     if (repositories := files.document("repositories")) is not None:
+        # All are read before the first is stored.
         images = tuple(read_v1(files, repositories))
         return tuple(_store(blobs, names, config.to_json(), layers) for names, config, layers in images)
     raise InvalidImage(

@@ -104,6 +104,7 @@ def _docker_entries(blobs: BlobStore, images: Sequence[Named]) -> list[dict[str,
         entries.append(
             {
                 "Config": _path(manifest.config),
+                # `docker load` ends with "invalid tag" at a name that has a digest in place of a tag.
                 "RepoTags": [familiar(name) for name in names if "@" not in name] or None,
                 "Layers": [_path(layer) for layer in manifest.layers],
             }
