@@ -60,6 +60,7 @@ class AuthFile:
         """
         missing: HelperMissing | None = None
         for key in _names(registry, repository):
+            # The store of Docker knows hosts, and no parts of names of repositories.
             store = self._store if key == registry else ""
             for name in filter(None, (self._helpers.get(key), store)):
                 try:
@@ -207,6 +208,7 @@ def _replace(path: Path, document: Mapping[str, object]) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(document, file, indent="\t")
             file.flush()
+            # Before the rename: after a crash the new name could otherwise lead to an empty file, without any login.
             os.fsync(file.fileno())
         new.rename(path)
     except BaseException:

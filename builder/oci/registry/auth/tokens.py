@@ -97,6 +97,7 @@ class Tokens:
         """
         with self._lock:
             current = self._known.get(scope)
+            # Otherwise another thread has renewed it while this one waited for the lock.
             if current is None or current == used:
                 refused = bool(current) and str(current).startswith("Bearer")
                 current = self._authorize(scope, parse_challenges(challenge), refused=refused)
