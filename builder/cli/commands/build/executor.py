@@ -56,6 +56,7 @@ def command(*, flags: ExecutorFlags) -> int:
         code = build.main(words, prog_name="pybuild executor", standalone_mode=False)
         if code:
             return int(code)
+        # Not by the build, which fails when a tag exists and must not change.
         if flags.destination.immutable:
             for name in pushed:
                 _push(name, _access(flags))

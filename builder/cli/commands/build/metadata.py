@@ -8,6 +8,7 @@ from typing import Any
 from pybuild.builder.options import is_true
 from pybuild.builder.progress import Warned
 
+# References of buildx are 25 digits in base 36 (BuildKit, identity.NewID).
 _REF = 25
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
