@@ -191,7 +191,9 @@ def _mounts(flags: RunFlags) -> tuple[Mount, ...]:
 def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     chosen = {"TERM": env.get("TERM", "xterm")} if flags.tty else {}
     given = [line for path in flags.env_files for line in env_lines(path)]
-    chosen |= variables((*config.env, *given, *flags.variables), env, "environment variable")
+    # Only a name that the user gives takes its value from *env*: an image must not get variables of the host.
+    chosen |= {name: value for name, _, value in (line.partition("=") for line in config.env)}
+    chosen |= variables((*given, *flags.variables), env, "environment variable")
     return tuple(chosen.items())
 
 

@@ -32,6 +32,12 @@ def test_the_image_says_what_to_run(shop: Shop) -> None:
     )
 
 
+def test_an_image_gets_no_variable_of_the_host(shop: Shop) -> None:
+    container = ContainerConfig(env=("TOKEN",), cmd=("x",))
+    assert dict(asked(shop, {"TOKEN": "secret"}, container).process.env)["TOKEN"] == ""
+    assert dict(asked(shop, {"TOKEN": "mine"}, container, variables=("TOKEN",)).process.env)["TOKEN"] == "mine"
+
+
 def test_words_replace_the_command_and_a_new_entrypoint_drops_it(shop: Shop) -> None:
     assert asked(shop, words=("x", "-y")).process.args == ("/entry", "x", "-y")
     assert asked(shop, entrypoint="/other").process.args == ("/other",)
