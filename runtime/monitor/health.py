@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
+from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.monitor.watch import Health
@@ -70,20 +71,34 @@ class HealthCheck:
         self._begin()
 
     def _begin(self) -> None:
-        plan = os.memfd_create("check", os.MFD_CLOEXEC)
-        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        (self._report, status), (self._output, out) = (os.pipe2(os.O_CLOEXEC) for _ in range(2))
-        try:
-            os.write(plan, self._order.command)
-            self._child = self._fork((plan, status, null, out, out))
-        finally:
-            for fd in (plan, null, status, out):
-                os.close(fd)
         self._reported, self._printed, self._timed_out = b"", b"", False
         self._start = time.time_ns()
+        try:
+            self._fork_check()
+        except OSError as error:
+            # No more processes or descriptors: the check has failed, and the monitor must go on with its container.
+            self._printed = f"the check cannot be started: {kernel_reason(error)}".encode()
+            self._judge()
+            return
         self._due = self._now() + self._order.times.timeout
         self._loop.watch(self._output, IN, self._print)
         self._loop.watch(self._report, IN, self._hear)
+
+    def _fork_check(self) -> None:
+        opened: list[int] = []
+        try:
+            opened.append(os.memfd_create("check", os.MFD_CLOEXEC))
+            os.write(opened[0], self._order.command)
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            for _ in range(2):
+                opened += os.pipe2(os.O_CLOEXEC)
+            plan, null, report, status, output, out = opened
+            self._child = self._fork((plan, status, null, out, out))
+            self._report, self._output = report, output
+        finally:
+            for fd in opened:
+                if fd not in {self._report, self._output}:
+                    os.close(fd)
 
     def _print(self, fd: int, _events: int) -> None:
         # Read to the end, however much it is, or the command would wait for room in the pipe.
