@@ -26,7 +26,7 @@ def command(name: str, options: tuple[str, ...]) -> None:
         container = containers.find(name)
         if not container.state.runs:
             raise ContainerError(f"Container {container.id} is not running")
-        wanted = processes_of(container)
+        wanted = set(map(str, processes_of(container)))
         container.log_event("top")
     try:
         done = subprocess.run(["ps", *(options or ("-ef",))], capture_output=True, text=True, check=False)
@@ -36,8 +36,13 @@ def command(name: str, options: tuple[str, ...]) -> None:
     names = title.split()
     if done.returncode or "PID" not in names:
         raise ContainerError(f"ps: {done.stderr.strip() or 'its columns have no PID'}")
-    rows = [line.split(maxsplit=len(names) - 1) for line in lines]
-    chosen = [row for row in rows if len(row) == len(names) and int(row[names.index("PID")]) in wanted]
+    # Only the last column may contain blanks, as in docker top: they would move PID to another place.
+    rows = [row for line in lines if len(row := line.split(maxsplit=len(names) - 1)) == len(names)]
+    place = names.index("PID")
+    for row in rows:
+        if not row[place].isdecimal():
+            raise ContainerError(f"ps: unexpected PID {row[place]!r}", hint="name columns with blanks last")
+    chosen = [row for row in rows if row[place] in wanted]
     widths = [max(map(len, column)) for column in zip(names, *chosen, strict=True)]
     for row in (names, *chosen):
         # As in docker top, a column has at least twenty characters.

@@ -54,3 +54,9 @@ def test_top_shows_the_processes_of_the_container_alone(pen: Shop) -> None:
         "sleep 1001",
         "sleep 1002",
     ]
+
+
+def test_top_tells_of_a_column_with_blanks_before_the_ids(pen: Shop) -> None:
+    pen.run("run", "-d", "--name", "one", "box", "sleep", "1000")
+    ran = pen.run("top", "one", "-eo", "lstart,pid")
+    assert (ran.code, "unexpected PID" in ran.err, "pybuild has a bug" in ran.err) == (1, True, False)
