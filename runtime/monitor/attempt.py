@@ -5,6 +5,7 @@ import sys
 from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
 from collections.abc import Callable
 
+from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.kernel.syscalls import block_signals, reset_signals
 from pybuild.runtime.monitor.groups import kill_all
 from pybuild.runtime.monitor.loop import IN, Loop
@@ -67,8 +68,12 @@ class Attempt:
         self._status, status_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._status, False)
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
-        # A fork is safe, since a monitor has no threads.
-        self._keeper = os.fork()
+        try:
+            # A fork is safe, since a monitor has no threads.
+            self._keeper = os.fork()
+        except OSError as error:
+            # No more processes. The loop finds the pipes closed, as for a keeper that ends at once.
+            self._keeper, self._refused = -1, (NOT_STARTED, f"cannot start the container: {kernel_reason(error)}")
         if self._keeper == 0:
             _be_keeper(plan, status_end, theirs.fileno(), around.joined, streams.given)
         os.close(status_end)
@@ -114,7 +119,8 @@ class Attempt:
         if not self._gather():
             return
         self._loop.close(fd)
-        os.waitpid(self._keeper, 0)
+        if self._keeper > 0:
+            os.waitpid(self._keeper, 0)
         kill_all(self._killed)
         while self._exec_channel is not None:  # messages that the loop has not delivered yet
             self._hear(self._exec_channel.fileno(), IN)
