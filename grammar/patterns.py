@@ -221,7 +221,7 @@ def _char_class(pattern: str, position: int) -> tuple[CharClass, int]:
 
 
 def _class_char(pattern: str, position: int) -> tuple[str, int]:
-    # filepath.Match of Go refuses these at the begin of a range, unless they are escaped.
+    # filepath.Match of Go refuses these at the start of a range, unless they are escaped.
     if pattern[position : position + 1] in ("", "-", "]"):
         raise BadPattern
     return _char(pattern, position)

@@ -62,7 +62,7 @@ def pin_new(name: str) -> int:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     with _returning():
-        # A namespace can only be made by entering it (unshare(2)).
+        # unshare(2) makes a namespace by entering it.
         unshare(CLONE_NEWNET)
         mount(_SPACE, os.fspath(path), None, MS_BIND)
         return os.open(_SPACE, _READ)

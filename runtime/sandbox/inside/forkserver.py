@@ -36,7 +36,7 @@ def serve(keeper: Keep | None = None) -> None:
     # Then all are blocked: Ctrl-C reaches the whole process group, but the builder decides what happens to sandboxes.
     reset_signals()
     block_signals()
-    # Nobody may trace it, or read its memory and its files in /proc. Children have this from it until they exec.
+    # No process without CAP_SYS_PTRACE may trace it, or read its memory. Children inherit that, until they exec.
     prctl(PR_SET_DUMPABLE, 0)
     cut_imports()
     os.chdir("/")
