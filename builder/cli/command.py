@@ -44,6 +44,22 @@ class Command(click.Command):
             return super().parse_args(ctx, list(plain))
         except click.NoSuchOption as error:
             raise _with_word(error, plain) from None
+        except click.BadOptionUsage as error:
+            error.ctx = error.ctx or ctx  # for the exit code: click does not say of which command the option is
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. A mistake that it finds itself has the exit code of docker in commands about containers."""
+        from pybuild.builder.errors import RequestError
+
+        try:
+            return super().invoke(ctx)
+        except RequestError as error:
+            from pybuild.builder.cli.failures import FAILED, Described, Failure, describe, is_like_docker
+
+            if not is_like_docker(ctx):
+                raise
+            raise Described(Failure(describe(error).text, FAILED)) from error
 
 
 def _with_word(error: click.NoSuchOption, words: Iterable[str]) -> click.NoSuchOption:
@@ -103,7 +119,7 @@ def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
         return parse_bool(value)
     except ValueError as error:
         text = f'invalid argument "{value}" for "{", ".join(option.opts)}" flag: {error}'
-        raise click.UsageError(text, ctx) from error
+        raise click.BadOptionUsage(option.opts[0], text, ctx) from error
 
 
 def _is_boolean(value: str) -> bool:

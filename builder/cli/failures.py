@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
 RUN = 125
+TEMPLATE = 64
+"""The exit code of docker for a template of ``inspect`` or ``events`` that cannot be parsed."""
+_LIKE_DOCKER = ("container.", "network.", "volume.")
+_ALSO_OF_CONTAINERS = frozenset({"commit", "diff", "export", "inspect", "run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,29 @@ def _usage(error: click.ClickException) -> Failure:
         hint = "end the command with the directory of the build context, such as: pybuild build -t NAME ."
     # click writes sentences. Our messages have no full stop and begin in lower case, as Go's do.
     message = message.rstrip(".")
-    # As with docker, a wrong command line of "run" is told apart from exit codes of the command that was to run.
-    code = RUN if context is not None and context.command.name == "run" else USAGE
-    return Failure(plain_failure(message[:1].lower() + message[1:], hint), code)
+    return Failure(plain_failure(message[:1].lower() + message[1:], hint), _usage_code(error, context))
+
+
+def _usage_code(error: click.ClickException, context: click.Context | None) -> int:
+    """Return the exit code of a wrong command line; for a command about containers, that of docker."""
+    if context is None or not is_like_docker(context):
+        return USAGE
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command, which shows its help
+        return DONE
+    if error.exit_code != USAGE:
+        return error.exit_code
+    # As with docker, a wrong flag of "run" is told apart from exit codes of the command that was to run.
+    of_flag = isinstance(error, click.BadParameter) and isinstance(error.param, click.Option)
+    return RUN if of_flag or isinstance(error, click.NoSuchOption | click.BadOptionUsage) else FAILED
+
+
+def is_like_docker(context: click.Context) -> bool:
+    """Return whether the command of *context* is one about containers, with docker's exit codes."""
+    from pybuild.builder.cli.commands import COMMANDS
+
+    words = context.command_path.split()[1:]
+    module, _ = COMMANDS.get(" ".join(words)) or COMMANDS.get(words[0] if words else "") or ("", "")
+    return module.startswith(_LIKE_DOCKER) or not _ALSO_OF_CONTAINERS.isdisjoint(words[:1])
 
 
 def _nearest_option(error: click.NoSuchOption) -> str:

@@ -8,6 +8,7 @@ import click
 
 from pybuild.builder.cli.aliases import FAMILIES, spelled_out, unknown_command
 from pybuild.builder.cli.commands import COMMANDS
+from pybuild.builder.cli.failures import FAILED, Described, Failure, describe
 from pybuild.builder.cli.session import session
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def _understood(words: list[str], *, refuse: bool) -> list[str]:
         return ["help", first, *words[2:]]
     # A plain word is more often a misspelt command than a directory.
     if refuse and not first.startswith(("-", ".", "~")) and not {"/", ":"} & set(first):
-        raise unknown_command(words)
+        error = unknown_command(words)
+        if first == "container":
+            raise Described(Failure(describe(error).text, FAILED)) from error
+        raise error
     return ["build", *words]
 
 

@@ -6,6 +6,9 @@ and only this one ends the process.
 
     0 success   1 a step failed, the time was over, or an image does not exist   2 wrong usage or Dockerfile
     3 the host lacks something   4 a pull failed   5 a push failed   70 a bug   130 interrupted
+
+Commands about containers, volumes and networks have the exit codes of docker: 125 for a wrong flag, 1 for a wrong
+number of arguments and whatever else is refused, 64 for a template of ``inspect`` that cannot be parsed.
 """
 
 import atexit

@@ -127,6 +127,42 @@ exec c1 true
 rm c1
 run -it --rm --network none box true
 """,
+    "wrong command lines": """
+create --bogus box
+ps --bogus
+stop --bogus c1
+rm
+logs a b
+exec c1
+cp a b
+cp x:/a y:/b
+rename a
+volume create a b
+volume create --bogus
+volume bogus
+network create --bogus x
+network connect a
+network create
+container bogus
+run
+run --name
+run --workdir relative --rm box pwd
+create --rm --restart always box true
+run -d -a stdout box true
+run --sig-proxy=bogus box true
+stop -t x c1
+container prune --filter bogus=1 -f
+ps bogus
+ps -n x
+ps --format '{{.Bogus'
+events --since bogus --until 0s
+events --format '{{.Bogus'
+volume create v1
+volume inspect -f '{{.Bogus' v1
+volume inspect -f '{{.Bogus}}' v1
+volume ls --format '{{.Bogus}}'
+volume rm v1
+""",
     "archives": """
 create --name c1 --network none box
 cp c1:/etc/motd -

@@ -66,7 +66,9 @@ def inspected(
         from pybuild.builder.cli.format.template_functions import as_json
 
         return (as_json(documents),)
-    asked = parsed(template)
+    from pybuild.builder.cli.failures import TEMPLATE
+
+    asked = parsed(template, TEMPLATE)
     return [rendered(asked, in_template(document)) for document in documents]
 
 
@@ -82,8 +84,8 @@ def rendered(template: "Template", value: object) -> str:
         raise UsageError(str(error)) from error
 
 
-def parsed(text: str) -> "Template":
-    """Return the template that the user wrote."""
+def parsed(text: str, code: int | None = None) -> "Template":
+    """Return the template that the user wrote. *code* is the exit code for one that cannot be parsed, None for 2."""
     from pybuild.builder.cli.format.template import Template
     from pybuild.builder.cli.format.template_text import TemplateError
 
@@ -92,7 +94,10 @@ def parsed(text: str) -> "Template":
     except TemplateError as error:
         from click import UsageError
 
-        raise UsageError(str(error)) from error
+        class WrongTemplate(UsageError):
+            exit_code = code or UsageError.exit_code
+
+        raise WrongTemplate(str(error)) from error
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

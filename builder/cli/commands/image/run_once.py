@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.commands.registry.image_lookup import MISSING, find_or_pull
 from pybuild.builder.cli.flags.build import env_lines, hosts, variables
+from pybuild.builder.cli.flags.container.create import working_dir
 from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import store
@@ -151,7 +152,7 @@ def spec(config: ContainerConfig, root: Root, flags: RunFlags, env: Mapping[str,
         words=flags.words,
         entrypoint=flags.entrypoint,
         env=_environment(config, flags, env),
-        workdir=flags.workdir or "",
+        workdir=working_dir(flags.workdir),
         user=flags.user,
         mounts=_mounts(flags),
         network=Network(flags.network or "host"),

@@ -59,6 +59,7 @@ class CreateFlags:
     labels: tuple[str, ...] = option(
         "--label", empty=True, multiple=True, metavar="KEY[=VALUE]", help="Set a label of the network; repeatable."
     )
+    ipv6: bool = option("--ipv6", is_flag=True, hidden=True)
     options: tuple[str, ...] = option(
         "-o",
         "--opt",
@@ -70,6 +71,8 @@ class CreateFlags:
 
     def wanted(self, name: str) -> NetworkConfig:
         """Return the configuration, without an id, of a network called *name*. Raises RequestError, NetworkError."""
+        if self.ipv6:
+            raise RequestError("--ipv6 is not supported: networks have IPv4 addresses only", hint="leave out --ipv6")
         if len(self.subnets) > 1:
             raise RequestError("a network has one subnet", hint="IPv6 is not supported yet")
         subnet = self.subnets[0] if self.subnets else ""

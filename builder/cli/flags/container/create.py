@@ -140,7 +140,7 @@ class ContainerFlags:
             env=_variables(given, os.environ),
             labels=_labels(given),
             user=given.user,
-            working_dir=_working_dir(given.workdir),
+            working_dir=working_dir(given.workdir),
             # As in Docker, a container on the host's network has the name of the host.
             hostname=given.hostname or (os.uname().nodename if self.network.mode() == HOST else ""),
             tty=given.tty,
@@ -154,12 +154,17 @@ class ContainerFlags:
             id_file=os.fspath(self.host.cidfile.absolute()) if self.host.cidfile else "",
         )
 
+    def restart(self) -> tuple[str, int]:
+        """Return the restart policy, and the number of restarts. Raises RequestError for one together with ``--rm``."""
+        policy, most = restart_policy(self.host.restart or "no")
+        if self.host.rm and policy != "no":
+            raise RequestError("conflicting options: cannot specify both --restart and --rm")
+        return policy, most
+
     def host_config(self) -> HostConfig:
         """Return the host config of the container. Raises RequestError when flags contradict each other."""
         given = self.host
-        restart, most = restart_policy(given.restart or "no")
-        if given.rm and restart != "no":
-            raise RequestError("conflicting options: cannot specify both --restart and --rm")
+        restart, most = self.restart()
         rights = self.rights
         if given.privileged and rights.cap_drop:
             raise RequestError(
@@ -216,7 +221,8 @@ def restart_policy(text: str) -> tuple[str, int]:
     return name, count
 
 
-def _working_dir(given: str | None) -> str:
+def working_dir(given: str | None) -> str:
+    """Return the value of ``--workdir``, "" for none. Raises RequestError for a relative one."""
     if given and not given.startswith("/"):
         raise RequestError(
             f"the working directory '{given}' is invalid, it needs to be an absolute path", hint="begin it with /"

@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from pybuild.builder.cli.command import Command, root_option
+from pybuild.builder.cli.failures import TEMPLATE
 from pybuild.builder.cli.format.event_filters import event_filter
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import Loose, Typed
@@ -29,7 +30,7 @@ def command(*, filters: tuple[str, ...], since: str | None, until: str | None, t
     must match.
     """
     passes, now = event_filter(filters), time.time()
-    asked = parsed(template) if template and template != "json" else None
+    asked = parsed(template, TEMPLATE) if template and template != "json" else None
     begin = None if since is None else moment(since, now)
     end = None if until is None else moment(until, now)
     opened = store()

@@ -6,6 +6,7 @@ from pybuild.builder.cli.commands.container.access.foreground import Foreground,
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.create import created
 from pybuild.builder.cli.commands.container.lifecycle.start import begin
+from pybuild.builder.cli.failures import FAILED, Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
@@ -43,7 +44,8 @@ def run_container(
 ) -> int:
     """Run a container, and return its exit code; 0 when it is left running."""
     if showing.detach and showing.attach:
-        raise RequestError("conflicting options: -a and -d")
+        error = RequestError("conflicting options: -a and -d")
+        raise Described(Failure(describe(error).text, FAILED)) from error  # docker's code, which is not that of "run"
     keys = parse_keys(showing.detach_keys) if showing.detach_keys else DETACH_KEYS
     typed = flags.program.interactive and not showing.detach and (not showing.attach or "stdin" in showing.attach)
     streams = () if showing.detach else showing.attach or ("stdout", "stderr")

@@ -29,11 +29,11 @@ def test_those_of_the_host() -> None:
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        ({"ipc": "container:x"}, "invalid IPC mode"),
+        ({"ipc": "container:"}, "invalid IPC mode"),
         ({"uts": "private"}, "invalid UTS mode"),
         ({"cgroupns": "x"}, "invalid cgroup namespace mode"),
         ({"userns": "keep-id"}, "invalid USER mode"),
-        ({"pid": "host"}, "--pid host is not supported"),
+        ({"pid": "private"}, "invalid PID mode"),
         ({"uts": "host", "hostname": "h"}, "conflicting options"),
         ({"uts": "host", "domainname": "d"}, "conflicting options"),
         ({"oom_score_adj": 1001}, "range for oom score adj"),
