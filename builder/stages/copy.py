@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from posixpath import normpath
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.modes import parse_mode
@@ -12,6 +13,7 @@ from pybuild.builder.stages.config import destination, heredoc_file
 from pybuild.builder.stages.stages import FromRemote, Input, Step
 from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
+from pybuild.grammar.golang import SPACE
 from pybuild.grammar.words.expand import expand_body
 from pybuild.runtime.values import replace
 
@@ -32,7 +34,7 @@ def copy_step(node: nodes.Copy | nodes.Add, state: StageState, resolve: Callable
         # BuildKit does not merge with --chmod: the copy reads the rootfs, and follows its symlinks.
         link=node.link and not chmod,
         parents=isinstance(node, nodes.Copy) and node.parents,
-        exclude=tuple(word.text for word in node.exclude),
+        exclude=tuple(word.text for word in node.exclude if not _matches_nothing(word.text)),
     )
     state.record(_history(node, op, sources.shown, target), layer=True)
     return Step(op=op, inputs=tuple(sources.inputs), name=node.original, lines=(0, 0))
@@ -112,6 +114,14 @@ class _Sources:
         if source not in self.inputs:
             self.inputs.append(source)
         return self.inputs.index(source) + 1
+
+
+def _matches_nothing(exclude: str) -> bool:
+    """Return whether a pattern of ``--exclude`` begins with a slash, which no path does.
+
+    BuildKit removes that slash from the lines of an ignore file only. The parser warns about it.
+    """
+    return normpath(exclude.strip(SPACE)).removeprefix("!").startswith("/")
 
 
 def _mode(word: nodes.Word | None, state: StageState) -> str:

@@ -1,7 +1,8 @@
 """Warnings about text that is almost a JSON array, a flag or a quoted word: ``VOLUME [/a]``, ``COPY -from=x``.
 
-Docker reads such text as words or as a shell command, without a warning. Usual mistakes are wrong or missing quotes, a
-missing bracket, and the dashes and quotation marks of a word processor. The meaning of the text is that of Docker.
+The same for patterns that match nothing: ``COPY --exclude=/a``. Docker reads such text as words or as a shell command,
+without a warning. Usual mistakes are wrong or missing quotes, a missing bracket, and the dashes and quotation marks of
+a word processor. The meaning of the text is that of Docker.
 """
 
 import json
@@ -26,6 +27,7 @@ _ARRAY = re.compile(rf"\[\s*{_ITEM}\s*(?:,|\]\s*$)")
 _OPENED = re.compile(rf"""\[\s*["'{_QUOTES}]""")
 _REST = re.compile(r"[\s,\[\]]*")
 _FLAG = re.compile(rf"(?:-|-?[{_DASHES}][-{_DASHES}]?)([a-z][a-z-]*)(=.*|$)", re.DOTALL)
+_ANCHORED = r"(?<!\S)--exclude=(!?)/+(\S*)"
 _VALUE = re.compile(rf"(?<!\S)([^\s=]+)=([{_QUOTES}])")
 
 _WORDS = frozenset({"COPY", "ADD", "VOLUME"})
@@ -46,6 +48,9 @@ def near_miss(instruction: str) -> str:
     # After "--" a word with a dash is an argument.
     if not flags.endswith("--") and (flag := _flag(keyword, rest)):
         return flag
+    if keyword in {"COPY", "ADD"} and (found := re.search(_ANCHORED, flags)):
+        spelled = f"--exclude={found[1]}{found[2] or '**'}"
+        return f"{_cut(found[0])} matches nothing, because paths are relative to the source: write {_cut(spelled)}"
     if keyword == "HEALTHCHECK" and rest[:3].upper() == "CMD":
         keyword, rest = "RUN", rest[3:].strip(SPACE)
         name = f"{name} CMD"

@@ -84,6 +84,11 @@ def test_a_copy_of_heredocs_alone_needs_no_context():
     assert step_of("COPY <<E /f\nx\nE\n").inputs == ()
 
 
+def test_a_pattern_with_a_slash_at_its_start_excludes_nothing_and_includes_nothing_again():
+    op = copy_of("COPY --exclude=/a --exclude=!/a/b --exclude=//c --exclude=/../d --exclude=e/f . /\n")
+    assert op.exclude == ("e/f",)
+
+
 def test_link_is_carried_along():
     assert copy_of("COPY --link a /\n").link
 
