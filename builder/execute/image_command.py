@@ -1,6 +1,7 @@
 """Running a command in a sandbox whose rootfs is that of an image. The changes of the command are discarded."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
@@ -12,7 +13,10 @@ from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
+from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.paths.safepath import Root as SafeRoot
+from pybuild.runtime.rootfs.identity import FILE_LIMIT
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.inside import mistakes
 from pybuild.runtime.sandbox.spec import FileMount, Mount, Network, Process, Spec
@@ -28,6 +32,7 @@ _OF_NAMES = {
     "find user": "add the user to the image in an earlier step, or use a number",
     "find group": "add the group to the image in an earlier step, or use a number",
 }
+_FILES = {"find user": "etc/passwd", "find group": "etc/group"}
 
 
 @frozen
@@ -82,14 +87,25 @@ def blaming() -> Iterator[None]:
         raise
 
 
-def mistake(error: SandboxError) -> BuildError | None:
-    """Return a BuildError for *error* when its cause is in the Dockerfile or the image; None when it is in the host."""
+def mistake(error: SandboxError, open_root: Callable[[], SafeRoot] | None = None) -> BuildError | None:
+    """Return a BuildError for *error* when its cause is in the Dockerfile or the image; None when it is in the host.
+
+    *open_root* opens the rootfs, in which a similar user or group is looked for.
+    """
     text = mistakes.mistake(error.operation, error.path, error.errno, str(error))
     if mistakes.is_mounting(error.operation):
         hint = _HINTS.get(error.path, "")
     else:
         hint = _OF_NAMES.get(error.operation, "") if text.endswith("file") else ""
+        if hint and open_root is not None:
+            hint = _similar(error, open_root) or hint
     return BuildError(text, hint=hint) if text else None
+
+
+def _similar(error: SandboxError, open_root: Callable[[], SafeRoot]) -> str:
+    with open_root() as root:
+        lines = (root.read_file(_FILES[error.operation], FILE_LIMIT) or b"").splitlines()
+    return did_you_mean(error.path, (os.fsdecode(line.partition(b":")[0]) for line in lines))
 
 
 def spec_of(command: ImageCommand, config: ContainerConfig, root: Root) -> Spec:

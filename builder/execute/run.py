@@ -120,7 +120,7 @@ def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus
     try:
         status = run_sandbox(spec, output=output or work.output, cancel=watch)
     except SandboxError as error:
-        if (found := mistake(error)) is not None:
+        if (found := mistake(error, lambda: Root(work.open_root()))) is not None:
             raise found from error
         raise
     finally:

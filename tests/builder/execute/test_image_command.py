@@ -8,6 +8,7 @@ from pybuild.builder.execute.image_command import ImageCommand, mistake, rootfs_
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.spec import FileMount, Tmpfs
 from tests.helpers.hosts import need_root
@@ -65,3 +66,28 @@ def test_an_unknown_name_has_a_hint(operation: str, message: str, hint: str) -> 
     found = mistake(SandboxError(operation, "x", EINVAL, message))
     assert found is not None
     assert (str(found), found.hint.partition(",")[0]) == (f"unable to {operation} x: {message}", hint)
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "hint"),
+    [
+        ("find user", "alcie", 'did you mean "alice"?'),
+        ("find group", "staf", 'did you mean "staff"?'),
+        ("find user", "staf", "add the user to the image in an earlier step, or use a number"),
+    ],
+)
+def test_a_similar_name_of_the_image_is_the_hint(tmp_path: Path, operation: str, name: str, hint: str) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_bytes(b"\xff:x:1:1::/:\nalice:x:1000:1000::/:\n")
+    (tmp_path / "etc/group").write_text("staff:x:50:\n")
+    error = SandboxError(operation, name, EINVAL, f"no matching entries in {operation} file")
+    found = mistake(error, lambda: Root.open_host(tmp_path))
+    assert found is not None
+    assert found.hint == hint
+
+
+def test_a_hint_needs_no_list_of_names(tmp_path: Path) -> None:
+    error = SandboxError("find user", "alice", EINVAL, "no matching entries in passwd file")
+    found = mistake(error, lambda: Root.open_host(tmp_path))
+    assert found is not None
+    assert found.hint.startswith("add the user")
