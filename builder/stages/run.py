@@ -1,6 +1,7 @@
 """The op of RUN."""
 
 from collections.abc import Callable, Mapping
+from posixpath import normpath
 from typing import Any, assert_never
 
 from pybuild.builder.errors import ResolveError
@@ -104,6 +105,9 @@ def _mount(
     settled = settle(replace(flag, options=kept), state.expand)
     options = {key: word.text for key, word in settled.options}
     target = options.get("target", "")
+    if settled.kind is nodes.MountKind.CACHE and target and not target.startswith("/"):
+        # BuildKit names a cache by its target as it is written: every target=node_modules is one cache.
+        options.setdefault("id", normpath(target))
     if target or settled.kind not in {nodes.MountKind.SECRET, nodes.MountKind.SSH}:
         target = absolute(state.config.working_dir, target)
     if target == "/":

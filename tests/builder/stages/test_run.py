@@ -124,6 +124,12 @@ def test_the_values_of_a_mount_are_expanded_and_relative_to_the_workdir():
     assert (mount.input, mount.read_only) == (-1, False)
 
 
+@pytest.mark.parametrize(("written", "name"), [("c", "c"), ("./c/", "c"), ("../c", "../c"), ("/w/c", ""), ("/c/", "")])
+def test_a_cache_is_named_by_its_target_as_it_is_written(written, name):
+    assert mount_of(f"type=cache,target={written}").id == name
+    assert mount_of(f"type=cache,id=own,target={written}").id == "own"
+
+
 def test_a_bind_mount_can_be_made_writable_and_a_cache_read_only():
     assert not mount_of("target=/m,rw").read_only
     assert mount_of("type=cache,target=/m,ro").read_only
