@@ -1,5 +1,7 @@
 """Looking up vertices in the cache: before anything is executed, and again when the inputs of a vertex are solved."""
 
+import threading
+from collections import Counter
 from collections.abc import Iterable
 
 from pybuild.builder.oci.digest import Digest
@@ -20,6 +22,25 @@ class Lookup:
         self._base_of: list[int] = []
         self.solved: dict[int, Layers] = {}
         """The layers of the solved vertices, by index, from the cache or newly made."""
+        self._users: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def expect(self, indexes: Iterable[int], targets: Iterable[int]) -> None:
+        """Keep the layers of an input only until those of *indexes* that use it are done, those of *targets* always.
+
+        Each vertex has the layers of all below it, so that those of all vertices grow with the square of their number.
+        """
+        self._users.update(targets)
+        for index in indexes:
+            self._users.update(set(self._plan.vertices[index].inputs))
+
+    def done(self, index: int) -> None:
+        """Forget the layers of those inputs of a vertex that no other vertex will use."""
+        with self._lock:
+            for source in set(self._plan.vertices[index].inputs):
+                self._users[source] -= 1
+                if not self._users[source]:
+                    self.solved.pop(source, None)
 
     def find(self, index: int) -> Layers | None:
         """Return the layers of a vertex; None when it is not cached, or its key is not known yet."""

@@ -112,6 +112,7 @@ class _Solver:
         for index in range(len(self.plan.vertices)):
             if index not in needed and not isinstance(self.plan.vertices[index].op, Local):
                 self._report_cached(index)
+        self.lookup.expect(needed, targets)
         self._run(needed)
         return tuple(self.lookup.solved[target] for target in targets)
 
@@ -175,6 +176,7 @@ class _Solver:
         with stoppable(self._check):
             self._check()
             self._solve_vertex(index)
+            self.lookup.done(index)
 
     def _solve_vertex(self, index: int) -> None:
         vertex = self.plan.vertices[index]

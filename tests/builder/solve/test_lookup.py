@@ -149,3 +149,28 @@ def test_a_record_that_is_too_old_is_a_miss(store):
     keys.keys[2] = KEY
     store.cache.put_record(KEY, Layers([made(store, b"a")]))
     assert lookup(store, keys, Caches(cache_ttl=3600)).find(2) is None
+
+
+def test_layers_are_kept_until_the_last_vertex_that_uses_them_is_done(store):
+    plan = Plan(
+        vertices=(
+            Vertex(op=Scratch()),
+            Vertex(op=Mkdir(path="/a"), inputs=(0,)),
+            Vertex(op=Mkdir(path="/b"), inputs=(1,)),
+            Vertex(op=Mkdir(path="/c"), inputs=(1,)),
+            Vertex(op=COPY, inputs=(2, 3)),
+            Vertex(op=COPY, inputs=(4, 4)),
+        )
+    )
+    asked = Lookup(plan, store, Keys(), Freshness(plan, Caches()))
+    asked.solved = {index: Layers() for index in range(6)}
+    asked.expect(range(1, 6), targets=(3, 5))
+    asked.done(1)
+    asked.done(2)
+    assert sorted(asked.solved) == [1, 2, 3, 4, 5]
+    asked.done(3)
+    assert sorted(asked.solved) == [2, 3, 4, 5]
+    asked.done(4)
+    assert sorted(asked.solved) == [3, 4, 5]
+    asked.done(5)
+    assert sorted(asked.solved) == [3, 5]

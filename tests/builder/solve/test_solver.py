@@ -11,6 +11,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import MEANING
 from pybuild.builder.plan.ops import Pick, Run
 from pybuild.builder.progress import LayerMade, StepFinished, StepOutput, StepStarted
+from pybuild.builder.solve.lookup import Lookup
 from pybuild.builder.store.store import open_store
 from tests.helpers.fake_execute import FakeExecute, Site
 from tests.helpers.images import tiny_image
@@ -22,6 +23,7 @@ TWO_STAGES = """
     COPY --from=one /out /copied
     RUN write /last x
     """
+forget = Lookup.done
 
 
 @pytest.fixture
@@ -79,6 +81,14 @@ def test_the_layers_of_the_target_are_those_of_its_base_and_its_steps(site):
     assert len(site.solve(TWO_STAGES, target="one")) == 2
     assert site.solve("FROM scratch\n") == ()
     assert len(site.solve("FROM base\n")) == 1
+
+
+def test_the_layers_of_earlier_steps_are_not_kept(site, monkeypatch):
+    made = []
+    monkeypatch.setattr(Lookup, "done", lambda self, index: (forget(self, index), made.append(sorted(self.solved))))
+    site.solve("FROM scratch\n" + "".join(f"RUN write /{number} x\n" for number in range(20)))
+    assert len(made) == 20
+    assert max(map(len, made)) == 1
 
 
 def test_only_what_the_target_needs_runs(site):
