@@ -219,6 +219,14 @@ class _Adapter(HTTPAdapter):
             use(manager)
         return manager
 
+    def close(self) -> None:
+        # A manager that is cleared closes connections only once nothing refers to their pool, and the last reply does.
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it is no dictionary, and cannot be iterated
+                if pool := manager.pools.get(key):
+                    pool.close()
+        super().close()
+
 
 class _TlsAdapter(_Adapter):
     """Connections that trust the authorities of the system and those of a `Tls`."""

@@ -45,10 +45,12 @@ def test_a_server_that_stalls_is_left_when_the_work_is_to_stop() -> None:
     assert server.left.is_set()
 
 
-def test_a_server_that_answers_is_not_disturbed() -> None:
+def test_a_server_that_answers_is_not_disturbed_before_the_connections_are_closed() -> None:
     transport = Transport(lambda _origin: Tls(), Timing())
     said = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfull"
     with Silent(said) as server, stoppable(lambda: None):
         with transport.exchange("GET", server.url, {}) as reply:
             assert b"".join(reply.pieces()) == b"full"
+        assert not server.left.is_set()
         transport.close()
+    assert server.left.is_set()
