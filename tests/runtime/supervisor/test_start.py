@@ -7,6 +7,7 @@ import pytest
 
 from pybuild.runtime.kernel.syscalls import CLONE_NEWPID, seccomp_listener, unshare
 from tests.helpers.hosts import need_root
+from tests.helpers.thorough import first_is_quick
 from tests.runtime.supervisor.supervised import Supervised, supervised
 
 
@@ -26,9 +27,10 @@ def test_calls_fail_when_the_supervisor_has_died(tmp_path: Path) -> None:
     assert supervisor.end()[0] == -signal.SIGKILL
 
 
-def test_a_process_that_dies_in_a_call_is_not_mistaken_for_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", first_is_quick([20, 60]))
+def test_a_process_that_dies_in_a_call_is_not_mistaken_for_another(tmp_path: Path, turns: int) -> None:
     def work() -> tuple[int, int]:
-        for _ in range(60):
+        for _ in range(turns):
             child = os.fork()
             if child == 0:
                 while True:
@@ -98,7 +100,8 @@ def _call_on_and_on(directory: Path, owner: int) -> int:
     return child
 
 
-def test_a_number_that_is_used_again_is_not_mistaken_for_who_had_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", first_is_quick([12, 60]))
+def test_a_number_that_is_used_again_is_not_mistaken_for_who_had_it(tmp_path: Path, turns: int) -> None:
     """The second process has the number of the first, which was killed in a call by a path of the same name."""
     need_root()
     for name in ("first", "second"):
@@ -107,7 +110,7 @@ def test_a_number_that_is_used_again_is_not_mistaken_for_who_had_it(tmp_path: Pa
 
     def attack() -> tuple[int, set[int], int]:
         reused, owners = 0, set()
-        for turn in range(60):
+        for turn in range(turns):
             first = _call_on_and_on(tmp_path / "first", 100 + turn)
             os.kill(first, signal.SIGKILL)
             os.waitpid(first, 0)
@@ -123,15 +126,16 @@ def test_a_number_that_is_used_again_is_not_mistaken_for_who_had_it(tmp_path: Pa
         supervisor = Supervised(is_own_proc=False)
         return supervisor.run(attack), supervisor.end()[0]
 
-    assert _in_pid_namespace(work) == "((60, {0}, 159), 0)"
+    assert _in_pid_namespace(work) == f"(({turns}, {{0}}, {99 + turns}), 0)"
 
 
-def test_a_flood_of_calls_and_of_deaths_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", first_is_quick([10, 30]))
+def test_a_flood_of_calls_and_of_deaths_is_answered(tmp_path: Path, count: int) -> None:
     (tmp_path / "f").touch()
 
     def work() -> tuple[int, int]:
         for _ in range(5):
-            children = [_call_on_and_on(tmp_path, 5) for _ in range(30)]
+            children = [_call_on_and_on(tmp_path, 5) for _ in range(count)]
             for child in children:
                 os.kill(child, signal.SIGKILL)
             for child in children:
