@@ -1,5 +1,6 @@
 """What holds for every test: markers by directory, groups for parallel runs, and no skips where CI runs."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -57,6 +58,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(group))
     # Long groups and long tests first: at the end of a parallel run no process waits long for another.
     items.sort(key=lambda item: (not _uses_lab(item), _directory(item) not in MARKED_DIRECTORIES))
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests stay in memory to the end: each full collection of garbage would look through all of them.
+    gc.freeze()
 
 
 def _directory(item: pytest.Item) -> str:
