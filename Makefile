@@ -1,6 +1,6 @@
 # make demo    what pybuild does, shown on a small image of this machine's own programs
 # make test    the quick tests, then builds of the language's cases, with the Debian packages that they need
-# make test-all  all tests, as CI runs them
+# make test-all  all tests; CI leaves out those marked release
 # make release  what is checked before a release: all tests, in a bare Debian 12, on the newest Python, all mutants
 # make check   format, lint, types, imports and the fast tests; what to run before a commit
 # make mutants  takes out one defence after another and expects a test to fail; choices: make mutants MUTANTS="--help"

@@ -11,8 +11,9 @@ from tests.helpers import bases
 from tests.helpers.hosts import need_programs
 from tests.helpers.networks import need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
+from tests.helpers.thorough import BEFORE_A_RELEASE
 
-pytestmark = pytest.mark.thorough
+pytestmark = BEFORE_A_RELEASE
 
 BIN = "/usr/lib/postgresql/15/bin"
 DOCKERFILE = f"""FROM services-base AS database

@@ -13,12 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_container_kills import PATIENCE, assert_true_and_removable, monitors_of, work
-from tests.helpers import bases
 from tests.helpers.hosts import need_programs
 from tests.helpers.leftovers import wait_until_no_process
 from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
-from tests.helpers.program import Program
-from tests.interop.test_containers import CONFIG, SCENARIOS, assert_alike, carried_out
 
 pytestmark = pytest.mark.xdist_group("rootless containers")
 
@@ -265,14 +262,3 @@ def test_a_program_with_threads_and_an_event_loop_has_containers(user: OrdinaryU
     done = subprocess.run(words, env=user.environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == "[(3, b'0\\n', 137), (3, b'0\\n', 137)] []\n"
-
-
-@pytest.mark.thorough
-def test_command_lines_go_as_those_of_root(user: OrdinaryUser, tmp_path: Path) -> None:
-    root = Program(store=tmp_path / "store")
-    root.run("import", *CONFIG, str(bases.small()), "box")
-    user.run("import", *CONFIG, str(user.seen(user.directory / "small.tar")), "box")
-    # Others were compared once: of 242 lines those about pause differ.
-    script = SCENARIOS["what a container wrote"]
-    mine, theirs = (carried_out(each.command(), script, dict(each.environment)) for each in (user, root))
-    assert_alike(mine, theirs, ())

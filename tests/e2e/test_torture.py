@@ -3,13 +3,17 @@
 import pytest
 
 from tests import torture
+from tests.helpers.thorough import first_in_ci
 from tests.kills import RUNGS
 
+FEW = ["--root=4", "--userns=2", "--single=2", "--chroot=3", "--crowd=1", "--points=3", "--cuts=2"]
+MORE = ["--root=12", "--userns=6", "--single=6", "--chroot=8", "--crowd=2", "--points=6", "--cuts=6"]
 
-@pytest.mark.thorough
+
+@pytest.mark.parametrize("numbers", first_in_ci(FEW, MORE), ids=["few", "more"])
 @pytest.mark.timeout(1200)
-def test_a_few_of_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    code = torture.main(["--root=12", "--userns=6", "--single=6", "--chroot=8", "--crowd=2", "--points=6", "--cuts=6"])
+def test_a_few_of_each_fault(capsys: pytest.CaptureFixture[str], numbers: list[str]) -> None:
+    code = torture.main(numbers)
     told = capsys.readouterr().out
     assert code == 0, told
     assert [line.partition(":")[0] for line in told.splitlines()] == [
