@@ -17,8 +17,16 @@ SHOWN = (
 )
 
 
+ALONE = ("CgroupnsMode", "LogConfig", "RestartPolicy")
+"""One of them differs. Docker sorts the members of the others, when one field of a format is not in its own type."""
+
+
 def shown(*names: str) -> str:
-    return "\n".join(HOST % name for name in names or SHOWN)
+    """Lines that show settings of c1: one for all but `ALONE`, because each line is a process on both sides."""
+    together = [name for name in names or SHOWN if name not in ALONE]
+    fields = " ".join(f"{name}={{{{json .HostConfig.{name}}}}}" for name in together)
+    alone = [HOST % name for name in names or SHOWN if name in ALONE]
+    return "\n".join([f"inspect -f '{fields}' c1", *alone] if together else alone)
 
 
 SCENARIOS = {
