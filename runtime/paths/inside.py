@@ -40,8 +40,11 @@ def undo_umask(fd: int, mode: int) -> None:
 
     What is made for a step must not depend on the umask of the user, or of a monitor, which is 077.
     """
-    # fchmod(2) refuses O_PATH descriptors. A set-group-ID bit that a directory has from the one above it stays.
-    os.chmod(b"/proc/self/fd/%d" % fd, S_IMODE(os.fstat(fd).st_mode) | mode)
+    given = S_IMODE(os.fstat(fd).st_mode)
+    # Only if a bit is missing, since some file systems have no modes. A set-group-ID bit, which comes from the
+    # directory above, stays. fchmod(2) refuses O_PATH descriptors.
+    if mode & ~given:
+        os.chmod(b"/proc/self/fd/%d" % fd, given | mode)
 
 
 def make_directory_inside(root: int, path: bytes, uid: int, gid: int) -> int:
