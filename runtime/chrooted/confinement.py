@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 
-from pybuild.runtime.chrooted.inside.calls import IO_PRIORITY, MANY, ONE, OPENING, PRIORITY, code
+from pybuild.runtime.chrooted.inside.calls import IO_PRIORITY, MANY, NONE, ONE, OPENING, PRIORITY, code
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.sandbox.inside.seccomp import (
@@ -53,6 +53,8 @@ _PID_AT = {
     "kill": (MANY, 0),
     "setpriority": (PRIORITY, 1),
     "ioprio_set": (IO_PRIORITY, 1),
+    "setpgid": (NONE, 0),
+    "setsid": (NONE, 0),
 }
 # The flags CLONE_NEW* of clone(2) together, and numbers of fcntl(2), ioctl(2) and setrlimit(2).
 _NEW_NAMESPACES, _CLONE_UNTRACED = 0x7E020000, 0x00800000

@@ -5,12 +5,17 @@ are arguments by value, which nobody can change after the decision. The number o
 before the call is over, because the kernel frees it only when the keeper has reaped that process, and the keeper does
 not do so meanwhile. After that a process is a zombie of its parent, which may free the number at any time: the kernel
 carries out nothing about it.
+
+Two numbers are freed without the keeper. One is that of a thread, when the thread executes a program and takes that of
+its process (see `NamedProcesses`). The other is that of a group, when its last process enters another one: setpgid(2)
+and setsid(2) are stopped for the keeper, too, so that they never happen during a call about a group.
 """
 
 import os
+from collections.abc import Collection, Iterator
 from errno import EPERM, ESRCH
 
-ONE, MANY, PRIORITY, IO_PRIORITY, OPENING = 1, 2, 3, 4, 5
+ONE, MANY, PRIORITY, IO_PRIORITY, OPENING, NONE = 1, 2, 3, 4, 5, 6
 """Kinds of calls, by what the number means: a process, 0 for the caller; the same, a group of processes or all, as for
 kill(2); what the argument before it says, as for setpriority(2) and ioprio_set(2); a process that is only looked at, as
 for pidfd_open(2), since all that could act on it by its descriptor is refused."""
@@ -26,12 +31,41 @@ def code(kind: int, index: int) -> int:
     return kind * _INDEXES + index
 
 
-def decision(data: int, arguments: tuple[int, ...], inside: set[int]) -> int:
+class NamedProcesses(Collection[int]):
+    """The processes and threads inside about which *caller*, one of them, can make a call.
+
+    Iteration returns all *numbers* that were once given to processes and threads inside. A number is contained if it
+    is still that of one that this process traces, and cannot pass to another process during the call: so it is not that
+    of a thread, unless it is one of the caller's own process, whose exec waits until the caller has ended.
+    """
+
+    __slots__ = ("_caller", "_numbers")
+
+    def __init__(self, numbers: set[int], caller: int) -> None:
+        self._numbers, self._caller = numbers, caller
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int) or number not in self._numbers:
+            return False
+        process, tracer = _process_and_tracer(number)
+        return tracer == os.getpid() and process in {number, _process_and_tracer(self._caller)[0]}
+
+
+def decision(data: int, arguments: tuple[int, ...], inside: Collection[int]) -> int:
     """Return `GO_ON`, `DONE`, or the errno with which a call is refused.
 
-    *data* is the `code` from the filter, and *inside* has the numbers of all processes and threads inside.
+    *data* is the `code` from the filter, and *inside* has the numbers of processes and threads inside
+    (`NamedProcesses`).
     """
     kind, index = divmod(data, _INDEXES)
+    if kind == NONE:
+        return GO_ON
     number = _signed(arguments[index])
     if kind in {ONE, OPENING}:
         return _of_process(number, inside, ended=ESRCH if kind == ONE else GO_ON) if number else GO_ON
@@ -58,7 +92,7 @@ def _signed(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
-def _of_process(number: int, inside: set[int], *, ended: int) -> int:
+def _of_process(number: int, inside: Collection[int], *, ended: int) -> int:
     """Return the decision about a process, *ended* for a zombie that the keeper has reaped, and its parent has not."""
     if number in inside:
         return GO_ON
@@ -76,10 +110,24 @@ def _state(number: int) -> bytes:
         return b""
 
 
-def _of_group(number: int, inside: set[int]) -> int:
+def _process_and_tracer(number: int) -> tuple[int, int]:
+    """Return the process of a thread and the process that traces it, (0, 0) when there is no such thread."""
+    found = {b"Tgid": 0, b"TracerPid": 0}
+    try:
+        with open(b"/proc/%d/status" % number, "rb", buffering=0) as file:
+            lines = file.read(1024).split(b"\n")
+    except OSError:
+        return 0, 0
+    for name, _, value in (line.partition(b":\t") for line in lines):
+        if name in found:
+            found[name] = int(value)
+    return found[b"Tgid"], found[b"TracerPid"]
+
+
+def _of_group(number: int, inside: Collection[int]) -> int:
     for each in inside:
         try:
-            if os.getpgid(each) == number:
+            if os.getpgid(each) == number and each in inside:
                 return GO_ON
         except ProcessLookupError:
             continue

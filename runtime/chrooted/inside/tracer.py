@@ -7,7 +7,7 @@ process can have no other tracer. The price is a stop at each fork, exec and sig
 import os
 from signal import SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
 
-from pybuild.runtime.chrooted.inside.calls import GO_ON, decision, has_ended
+from pybuild.runtime.chrooted.inside.calls import GO_ON, NamedProcesses, decision, has_ended
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, wait_signal
 from pybuild.runtime.sandbox.inside.plan import END
@@ -27,7 +27,7 @@ class Tracer:
         ptrace.seize(first)
         self._first = first
         self._inside = {first}
-        """The numbers of those that have not been reaped, which the kernel gives to no other process."""
+        """The numbers of those that have not been reaped. Numbers of threads that exec may be those of others."""
 
     def follow(self) -> int:
         """Pass signals on until the first process has ended, then end all others; return its wait status.
@@ -117,7 +117,7 @@ class Tracer:
             if former != pid:
                 self._inside.discard(former)
         elif event == ptrace.EVENT_SECCOMP:
-            decided = decision(*ptrace.filtered_call(pid), self._inside)
+            decided = decision(*ptrace.filtered_call(pid), NamedProcesses(self._inside, pid))
             if decided == GO_ON:
                 return True
             ptrace.answer(pid, -decided)

@@ -6,7 +6,18 @@ from errno import EPERM, ESRCH
 
 import pytest
 
-from pybuild.runtime.chrooted.inside.calls import DONE, GO_ON, IO_PRIORITY, MANY, ONE, OPENING, PRIORITY, code, decision
+from pybuild.runtime.chrooted.inside.calls import (
+    DONE,
+    GO_ON,
+    IO_PRIORITY,
+    MANY,
+    ONE,
+    OPENING,
+    PRIORITY,
+    NamedProcesses,
+    code,
+    decision,
+)
 
 _INSIDE = {os.getpid()}
 _MINUS_ONE = (1 << 64) - 1
@@ -60,3 +71,19 @@ def test_nothing_is_carried_out_about_one_that_has_ended_and_whose_number_may_be
     assert [_asked(kind, 0, child) for kind in (MANY, ONE, OPENING)] == [DONE, ESRCH, GO_ON]
     os.waitpid(child, 0)
     assert _asked(MANY, 0, child) == ESRCH
+
+
+def test_a_number_that_was_given_to_another_process_is_not_inside() -> None:
+    """A thread that executes a program frees its number before the keeper hears of it."""
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as other:
+        try:
+            inside = NamedProcesses({other.pid}, os.getpid())
+            for kind, number in (
+                (ONE, other.pid),
+                (MANY, other.pid),
+                (MANY, (1 << 64) - other.pid),
+                (OPENING, other.pid),
+            ):
+                assert decision(code(kind, 0), (number,) * 6, inside) == EPERM
+        finally:
+            other.kill()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from pybuild.runtime.chrooted.inside import tracer
-from pybuild.runtime.chrooted.inside.calls import ONE, code
+from pybuild.runtime.chrooted.inside.calls import GO_ON, NONE, ONE, code
 from pybuild.runtime.kernel import ptrace
 from tests.runtime.chrooted.traced import result, start
 
@@ -144,9 +144,47 @@ def test_nobody_is_reaped_before_a_call_is_carried_out(monkeypatch: pytest.Monke
         monkeypatch.setattr(ptrace, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(tracer, "wait_signal", lambda: signal.SIGCHLD)
     monkeypatch.setattr(tracer, "has_ended", lambda _: False)
+    monkeypatch.setattr(tracer, "decision", lambda *_: GO_ON)
     monkeypatch.setattr(os, "waitpid", waitpid)
     assert tracer.Tracer(10).follow() == 0
     assert waited == [-1, 10, 10, -1, -1, -1]
+
+
+def test_threads_are_named_by_their_own_process_alone() -> None:
+    """A thread of another process frees its number when it executes a program, whatever the keeper does meanwhile."""
+
+    def named() -> list[str]:
+        reader, writer = os.pipe()
+        child = os.fork()
+        thread = threading.Thread(target=lambda: (os.write(writer, b"%d" % threading.get_native_id()), signal.pause()))
+        if child == 0:
+            thread.start()
+            signal.pause()
+        other = int(os.read(reader, 20))
+        threading.Thread(target=lambda: os.write(writer, b"%d" % threading.get_native_id()) and time.sleep(5)).start()
+        own = int(os.read(reader, 20))
+        found = [_refused(os.sched_setaffinity, number, {0}) for number in (child, other, own)]
+        os.kill(child, signal.SIGKILL)
+        return found
+
+    assert result(named) == "['done', 'refused', 'done']"
+
+
+def test_a_process_changes_its_group_only_while_no_other_call_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a call about a group could reach another one that has its number since the last process left it."""
+    monkeypatch.setattr(tracer, "decision", lambda data, *_: GO_ON if data != code(NONE, 0) else 77)
+
+    def changed() -> list[int | None]:
+        found: list[int | None] = []
+        for call in (os.setsid, os.setpgrp):
+            try:
+                call()
+                found.append(None)
+            except OSError as error:
+                found.append(error.errno)
+        return found
+
+    assert result(changed) == "[77, 77]"
 
 
 def _orphan() -> int:
