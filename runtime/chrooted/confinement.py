@@ -32,8 +32,8 @@ from pybuild.runtime.sandbox.inside.seccomp import (
 
 _REFUSED = """
     ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp
-    chroot pivot_root mount umount umount2 fsopen fsmount fspick open_tree move_mount mount_setattr unshare setns
-    open_by_handle_at migrate_pages move_pages bpf perf_event_open keyctl userfaultfd
+    chroot pivot_root mount umount umount2 fsopen fsconfig fsmount fspick move_mount mount_setattr unshare setns
+    open_tree open_tree_attr open_by_handle_at migrate_pages move_pages bpf perf_event_open keyctl userfaultfd
 """
 """Calls by which a process can enter another one, or leave the root. The usual filter refuses some of them as well, but
 the user may have given another one."""

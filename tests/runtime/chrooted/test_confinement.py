@@ -137,6 +137,7 @@ def test_a_descriptor_of_a_process_outside_is_of_no_use(outside: int) -> None:
         ("umount2", (b"/", 2), "EPERM"),
         ("pivot_root", (b"/", b"/"), "EPERM"),
         ("open_tree", (_AT_FDCWD, b"/", 1), "EPERM"),
+        ("open_tree_attr", (_AT_FDCWD, b"/", 1, 0, 0), "EPERM"),
         ("fsopen", (b"tmpfs", 0), "EPERM"),
         ("move_mount", (_AT_FDCWD, b"/", _AT_FDCWD, b"/", 0), "EPERM"),
         ("open_by_handle_at", (_AT_FDCWD, 0, 0), "EPERM"),
