@@ -1,6 +1,10 @@
+import ctypes
+import mmap
 import os
+import signal
 import stat
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -174,3 +178,73 @@ def test_what_is_not_there_fails_as_it_does_for_root(tmp_path: Path) -> None:
     finally:
         os.chdir(before)
     assert supervised(there) == expected
+
+
+@contextmanager
+def _meanwhile(change: Callable[[], object]) -> Iterator[None]:
+    """Another process calls *change* over and over."""
+    child = os.fork()
+    if child == 0:
+        while True:
+            change()
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+_RACES = 3000
+
+
+def test_a_path_that_changes_in_memory_is_read_once(tmp_path: Path) -> None:
+    """A user may change the file that is its own; the other process writes the path of another one in between."""
+    mine, other = tmp_path / "mine", tmp_path / "root"
+    for path in (mine, other):
+        path.touch()
+    paths = [os.fsencode(path) + b"\0" for path in (mine, other)]
+
+    def attack() -> int:
+        os.chown(mine, 1000, 1000)
+        memory, libc, done = mmap.mmap(-1, mmap.PAGESIZE), ctypes.CDLL(None), 0
+        address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+
+        def flip() -> None:
+            for path in paths:
+                memory[: len(path)] = path
+
+        with _meanwhile(flip):
+            os.setresuid(1000, 1000, 1000)
+            for _ in range(_RACES):
+                done += libc.chown(address, 1000, -1) == 0
+        return done
+
+    assert 0 < supervised(attack) < _RACES
+    assert record.read(str(other)) is None
+
+
+def test_a_path_that_is_exchanged_leads_to_one_file(tmp_path: Path) -> None:
+    """What is compared and what is changed are the same file, whatever the name means in between."""
+    mine, other, name = tmp_path / "mine", tmp_path / "root", tmp_path / "name"
+    for path in (mine, other):
+        path.touch()
+
+    def exchange() -> None:
+        for target in (mine, other):
+            with suppress(FileExistsError):
+                os.symlink(target, tmp_path / "new")
+            os.rename(tmp_path / "new", name)
+
+    def attack() -> int:
+        os.chown(mine, 1000, 1000)
+        done = 0
+        with _meanwhile(exchange):
+            os.setresuid(1000, 1000, 1000)
+            for _ in range(_RACES):
+                with suppress(OSError):
+                    os.chown(name, 1000, -1)
+                    done += 1
+        return done
+
+    assert 0 < supervised(attack) < _RACES
+    assert record.read(str(other)) is None
