@@ -1,7 +1,8 @@
 """Builds of which one process, whichever, is killed with -9 at any moment: what is left, and whether the next build works.
 
 A build on the rung ``chroot`` lends its cache mount to the tree of a step. Each build there needs a file of the cache, so
-that one works only when no kill before it has lost the cache.
+that one works only when no kill before it has lost the cache. A step moves the whole cache, which pybuild must find again,
+but not that file inside of it: a kill in between would leave the cache as the step did, and all later builds would fail.
 """
 
 import os
@@ -42,7 +43,7 @@ FROM small
 ARG n
 RUN : $n && head -c 300000 /dev/urandom > /right && mkdir -p /a/b/c && rm -r /home
 COPY --from=left /left /
-RUN --mount=type=cache,target=/c --mount=type=secret,id=s test -e /c/kept && mv /c/kept /c/moved && rm /etc/motd && mv /c/moved /c/kept
+RUN --mount=type=cache,target=/c --mount=type=secret,id=s test -e /c/kept && mv /c /lent && rm /etc/motd
 """
 _PATIENCE = 60
 
