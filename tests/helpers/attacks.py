@@ -18,9 +18,11 @@ ROWS = {
 """The names of the tests by row, such as ``e2e/test_x.py`` or ``runtime/test_y.py::test_z``."""
 _ON_RUNGS = "e2e/test_attacks_on_rungs.py"
 _RUNGS = {
-    _ON_RUNGS: ("root", "userns", "single"),
+    _ON_RUNGS: ("root", "userns", "single", "chroot"),
     "e2e/test_rootless": ("userns",),
     "e2e/test_private_networks.py": ("root", "userns"),
+    "e2e/test_single.py": ("single",),
+    "runtime/supervisor/": ("single",),
     "e2e/test_chroot.py": ("chroot",),
     "runtime/chrooted/": ("chroot",),
     # What these start needs real root, or a user of its own.
