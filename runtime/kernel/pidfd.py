@@ -38,7 +38,7 @@ def reap_children() -> list[tuple[int, int]]:
     while True:
         try:
             child, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
+        except ChildProcessError:  # there is no child at all
             return found
         if child == 0:
             return found

@@ -81,7 +81,7 @@ class JsonLog:
         for old, new in reversed(list(pairwise(names))):
             try:
                 os.rename(old, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-            except FileNotFoundError:
+            except FileNotFoundError:  # there have not been so many files yet
                 continue
         if self._files == 1:
             os.unlink(LOG, dir_fd=self._directory)

@@ -132,7 +132,7 @@ class Streams:
     def _flush(self) -> None:
         try:
             self._typed = self._typed[os.write(self._input, self._typed) :]
-        except BlockingIOError:
+        except BlockingIOError:  # the pipe is full, and the loop waits for room
             pass
         except OSError:  # nobody reads it any more
             self._typed = b""

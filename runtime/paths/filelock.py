@@ -170,7 +170,7 @@ def _remove_unheld(top: int, name: str, before: Callable[[], None] = lambda: Non
         before()
         # If its holder has just renamed it to its final name, this name does not exist, and nothing is removed.
         remove_tree(top, name)
-    except BlockingIOError:
+    except BlockingIOError:  # its holder lives
         return False
     finally:
         os.close(held)

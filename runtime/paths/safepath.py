@@ -280,7 +280,7 @@ def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tupl
     mode, uid, gid = status
     try:
         os.mkdir(name, 0o700, dir_fd=dir_fd)
-    except FileExistsError:
+    except FileExistsError:  # another process may have made it just now
         return False, os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     try:

@@ -175,7 +175,7 @@ def _has_route(place: str) -> bool:
     try:
         with open(f"{place}/ipv6_route", encoding="ascii") as file:
             return any(line.startswith("0" * 32 + " 00 ") and not line.endswith(" lo\n") for line in file)
-    except FileNotFoundError:
+    except FileNotFoundError:  # a kernel without IPv6
         return False
 
 

@@ -92,7 +92,7 @@ def name_server_versions(resolv_conf: bytes) -> tuple[int, ...]:
         if name == "nameserver" and values:
             try:
                 found.append(ip_address(values[0].partition("%")[0]).version)
-            except ValueError:
+            except ValueError:  # no address
                 continue
     return tuple(found)
 

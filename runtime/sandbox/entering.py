@@ -31,7 +31,7 @@ def _has_event_loop() -> bool:
 
     try:
         asyncio.get_running_loop()
-    except RuntimeError:
+    except RuntimeError:  # none is running
         return False
     return True
 

@@ -49,7 +49,7 @@ class FedChild(Child):
             return
         try:
             self._pending = self._pending[os.write(self._feed, self._pending) :]
-        except BlockingIOError:
+        except BlockingIOError:  # the pipe is full
             pass
         except BrokenPipeError:
             self._end()

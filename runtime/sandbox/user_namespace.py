@@ -191,7 +191,7 @@ def _name() -> str:
 
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
+    except KeyError:  # a user without a line in /etc/passwd, as in containers
         return str(os.geteuid())
 
 

@@ -177,7 +177,7 @@ def _xattr(fd: int, name: str) -> bytes | None:
 def _status(directory: int, name: str) -> os.stat_result | None:
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
+    except FileNotFoundError:  # only the new tree has it
         return None
     return status if is_present(status) else None
 

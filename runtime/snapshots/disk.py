@@ -153,7 +153,7 @@ class SnapshotDirectory:
     def _names_on_disk(self) -> list[str]:
         try:
             names = [name.replace("-", ":") for name in os.listdir(self._directory)]
-        except FileNotFoundError:
+        except FileNotFoundError:  # it could not be made, on a read-only file system
             return []
         return [name for name in names if _NAME.fullmatch(name)]
 
@@ -170,7 +170,7 @@ class SnapshotDirectory:
                 return _done
             try:
                 lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:
+            except FileNotFoundError:  # another process has removed it
                 return _done
             try:
                 # Locked like an active snapshot, so that no sweep removes it at the same time.

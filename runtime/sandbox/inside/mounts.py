@@ -78,7 +78,7 @@ def _forget_volatile(work: bytes) -> None:
         try:
             os.unlink(mark + b"/dirty")
             os.rmdir(mark)
-        except FileNotFoundError:
+        except FileNotFoundError:  # it is the first mount, or the last one was not volatile
             return
 
 

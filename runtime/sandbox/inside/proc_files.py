@@ -46,7 +46,7 @@ def write_file(directory: int, name: str, content: bytes) -> None:
         path = "/".join(above[:depth])
         try:
             os.mkdir(path, dir_fd=directory)
-        except FileExistsError:
+        except FileExistsError:  # made for another file in it
             continue
         os.chmod(path, 0o755, dir_fd=directory)  # noqa: S103 - whatever the umask
     with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=directory), "wb") as file:
