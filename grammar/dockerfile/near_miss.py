@@ -23,7 +23,8 @@ _BARE_WORDS = rf"\[\s*{_BARE}(?:[\s,]+{_BARE})*[\s,]*\]\s*"
 _BARE_COMMAND = rf"(?=\[\S|.*,\s)\[\s*{_BARE}(?:\s*,\s*{_BARE})*\s*(?:,\s*)?\]\s*"
 """Not ``[ x ]`` or ``[ a,b ]``, which are tests of the shell."""
 _QUOTED = rf"(?<!\S)([{_QUOTES}])([^{_QUOTES}]*)[{_QUOTES}](?!\S)"
-_ARRAY = re.compile(rf"\[\s*{_ITEM}\s*(?:,|\]\s*$)")
+_ARRAY = re.compile(rf"\[\s*{_ITEM}\s*(?:,|\]\s*$)|\[{_ITEM}\s*[\"'{_QUOTES}]")
+"""The start of an array. Behind its first item a comma may lack, unless the shell reads a test: ``[ "-f" "x" ]``."""
 _OPENED = re.compile(rf"""\[\s*["'{_QUOTES}]""")
 _REST = re.compile(r"[\s,\[\]]*")
 _FLAG = re.compile(rf"(?:-|-?[{_DASHES}][-{_DASHES}]?)([a-z][a-z-]*)(=.*|$)", re.DOTALL)

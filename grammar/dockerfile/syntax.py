@@ -55,6 +55,8 @@ def _read(line: Line, keyword: str, base: int, language: Lark) -> Instruction:
 
 
 def _hint(name: str, escape: str) -> str:
+    if name.endswith(":") or name.startswith("{"):
+        return "each line of a Dockerfile begins with an instruction, such as FROM or RUN; YAML and JSON do not"
     # A shell command where an instruction should be: most often the line above lacks its continuation.
     lost = "" if name.isupper() else f'end a line that is continued with "{escape}"'
     return did_you_mean(name.upper(), KEYWORDS) or lost
