@@ -2,8 +2,8 @@
 
 import os
 import sys
+from _collections_abc import Callable
 from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
-from collections.abc import Callable
 
 from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.kernel.syscalls import block_signals, reset_signals

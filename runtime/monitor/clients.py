@@ -2,6 +2,7 @@
 
 import os
 import sys
+from _collections_abc import Callable
 from _socket import (
     AF_UNIX,
     CMSG_SPACE,
@@ -12,7 +13,6 @@ from _socket import (
     SOCK_SEQPACKET,
     socket,
 )
-from collections.abc import Callable
 
 from pybuild.runtime.monitor.loop import IN, OUT, Loop
 from pybuild.runtime.monitor.messages import PIECE, SOCKET

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.monitor.loop import IN, Loop

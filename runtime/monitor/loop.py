@@ -5,7 +5,7 @@ It takes the place of asyncio, which would take 11 MB in the monitor of each run
 
 import os
 import select
-from collections.abc import Callable
+from _collections_abc import Callable
 
 Handler = Callable[[int, int], None]
 """Takes a descriptor and its events: POLLIN, POLLOUT, POLLHUP, POLLERR."""

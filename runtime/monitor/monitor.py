@@ -6,7 +6,6 @@ writes the state. When it ends, everything in the container ends.
 
 import os
 import time
-from functools import partial
 
 from pybuild.runtime.kernel.pidfd import number_of, send_signal, start_time
 from pybuild.runtime.kernel.syscalls import SIGKILL
@@ -103,8 +102,8 @@ class Monitor:
         state.status, state.pid, state.start_time = "running", pid, start_time(pid)
         state.exit_code, state.error, state.oom_killed = 0, "", False
         state.started = timestamp(time.time_ns())
-        if isinstance(order := self._watch.run.health, Health):
-            self._health = HealthCheck(self._loop, order, partial(fork_into, self._plan, process), self._checked)
+        if isinstance(how := self._watch.run.health, Health):
+            self._health = HealthCheck(self._loop, how, lambda fds: fork_into(self._plan, process, fds), self._checked)
         # Before STARTED is sent: the command may look at the state, or at the events, as soon as it has that.
         self._write(sync=False)
         self._events.record("start")

@@ -4,8 +4,8 @@ import fcntl
 import os
 import sys
 import termios
+from _collections_abc import Callable
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socketpair
-from collections.abc import Callable
 
 from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.monitor.loop import IN, OUT, Loop

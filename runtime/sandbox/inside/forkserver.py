@@ -8,7 +8,7 @@ one (`keeper.keep_spare`).
 
 import os
 import select
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from pybuild.runtime.kernel.passing import receive, send, socket_pair
 from pybuild.runtime.kernel.syscalls import (

@@ -1,8 +1,12 @@
+import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.monitor import messages
+from pybuild.runtime.monitor import messages, starting
 from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, begin_monitor, received
 
 
@@ -24,3 +28,10 @@ def test_a_monitor_that_gets_no_order_ends() -> None:
     with begin_monitor() as begun:
         begun.shutdown(socket.SHUT_WR)
         assert begun.recv(1) == b""
+
+
+def test_a_monitor_imports_nothing_that_takes_memory_in_each_of_its_processes() -> None:
+    code = "import sys; sys.path.append(sys.argv[1]); import pybuild.runtime.monitor.monitor; print(*sys.modules)"
+    place = os.fspath(Path(starting.__file__).parents[3])
+    loaded = subprocess.run([sys.executable, "-I", "-S", "-c", code, place], capture_output=True, text=True, check=True)
+    assert {"collections", "functools", "json", "re", "socket", "pathlib"}.isdisjoint(loaded.stdout.split())
