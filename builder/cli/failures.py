@@ -24,7 +24,7 @@ RUN = 125
 TEMPLATE = 64
 """The exit code of docker for a template of ``inspect`` or ``events`` that cannot be parsed."""
 _LIKE_DOCKER = ("container.", "network.", "volume.")
-_ALSO_OF_CONTAINERS = frozenset({"commit", "diff", "export", "inspect", "run"})
+_ALSO_OF_CONTAINERS = frozenset({"inspect", "run"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def test_a_wrong_flag(shop: Shop, line: str) -> None:
             "run",
         ),
         *("container bogus", "volume bogus", "cp a b", "cp x:/a y:/b", "start", "container prune --filter bogus=1 -f"),
-        *("events --since bogus --until 0s", "run -d -a stdout box true", "ps --format {{.Bogus", "diff", "commit"),
+        *("events --since bogus --until 0s", "run -d -a stdout box true", "ps --format {{.Bogus"),
     ],
 )
 def test_a_wrong_number_of_arguments_and_what_else_is_refused(shop: Shop, line: str) -> None:

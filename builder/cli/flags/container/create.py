@@ -154,17 +154,16 @@ class ContainerFlags:
             id_file=os.fspath(self.host.cidfile.absolute()) if self.host.cidfile else "",
         )
 
-    def restart(self) -> tuple[str, int]:
-        """Return the restart policy, and the number of restarts. Raises RequestError for one together with ``--rm``."""
-        policy, most = restart_policy(self.host.restart or "no")
-        if self.host.rm and policy != "no":
+    def check_restart(self) -> None:
+        """Raise RequestError for a restart policy together with ``--rm``."""
+        if self.host.rm and (self.host.restart or "no") != "no":
             raise RequestError("conflicting options: cannot specify both --restart and --rm")
-        return policy, most
 
     def host_config(self) -> HostConfig:
         """Return the host config of the container. Raises RequestError when flags contradict each other."""
         given = self.host
-        restart, most = self.restart()
+        self.check_restart()
+        restart, most = restart_policy(given.restart or "no")
         rights = self.rights
         if given.privileged and rights.cap_drop:
             raise RequestError(

@@ -46,7 +46,7 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platfo
         flags.network.networking()
         flags.network.exposed()
         flags.limits.check()
-        flags.restart()
+        flags.check_restart()
         flags.namespaces.check()
     except RequestError as error:
         # Docker has another exit code for what its client refuses than for what its daemon refuses.
