@@ -71,6 +71,18 @@ def separate_links(top: int, scratch: int) -> None:
             _separate(top, names, scratch)
 
 
+def remove_links(top: int, inode: tuple[int, int]) -> None:
+    """Remove all names below the open directory *top* of a file that has others, too, by its device and inode."""
+    for names in _linked(top):
+        for path, entry in names:
+            if (entry.stat.st_dev, entry.stat.st_ino) == inode:
+                directory = open_beneath(top, path)
+                try:
+                    os.unlink(entry.name, dir_fd=directory)
+                finally:
+                    os.close(directory)
+
+
 def _linked(top: int) -> Iterable[list[_Link]]:
     """Return the names below *top* of each file that has more than one name."""
     found: dict[tuple[int, int], list[_Link]] = {}

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from posixpath import normpath
 from stat import S_IMODE
 from typing import assert_never
@@ -64,6 +63,8 @@ def _place(places: Places, mount: Mount, devices: tuple[bytes, ...]) -> bytes:
     with operation:
         if isinstance(mount, Bind) and mount.movable and not mount.read_only:
             path = places.lend(target, mount.host_path)
+        elif isinstance(mount, Bind) and mount.host_path.is_socket():
+            path = places.link(target, mount.host_path)
         else:
             make, directory = _maker(mount, places)
             path = places.put(target, make, directory=directory)
@@ -140,10 +141,8 @@ def _directory(mode: int, fill: Callable[[int], None] | None, parent: int, name:
 
 
 def _bound(mount: Bind) -> tuple[Make, bool]:
-    """Return what makes a copy of a file or directory of the host, or a link to a socket, and if it is a directory."""
+    """Return what makes a copy of a file or directory of the host, and whether it is a directory."""
     path = mount.host_path
-    if path.is_socket():
-        return partial(_linked, path), False
     if not (mount.read_only or mount.movable):
         raise SandboxUnavailable(
             f"isolation chroot copies what is mounted, and {path} is to be written",
@@ -151,11 +150,6 @@ def _bound(mount: Bind) -> tuple[Make, bool]:
         )
     source = os.open(path, os.O_PATH | os.O_CLOEXEC)
     return partial(copy_into, source), path.is_dir()
-
-
-def _linked(path: Path, parent: int, name: str) -> None:
-    # A copy of a socket would have nobody who listens.
-    os.link(path, name, dst_dir_fd=parent)
 
 
 def _bound_inside(mount: BindRoot) -> tuple[Make, bool]:

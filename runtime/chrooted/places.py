@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from stat import S_IMODE
 
-from pybuild.runtime.chrooted.copies import separate_links
+from pybuild.runtime.chrooted.copies import remove_links, separate_links
 from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.sandbox.inside.stubs import Stubs
@@ -37,6 +38,7 @@ class Places:
         self._stubs = Stubs()
         self._places: list[_Place] = []
         self._lent: tuple[Lent, ...] = ()
+        self._sockets: list[tuple[int, os.stat_result]] = []
         record(directory, mark, ())
 
     def put(self, target: bytes, make: Make, *, directory: bool) -> bytes:
@@ -59,6 +61,17 @@ class Places:
         os.rename(home, place.name, dst_dir_fd=place.parent)
         place.keep_times()
         return place.path
+
+    def link(self, target: bytes, socket: Path) -> bytes:
+        """Link *socket*, a file of the host, to *target* until `restore`; return its path in the tree."""
+        fd = os.open(socket, os.O_PATH | os.O_CLOEXEC)
+        self._sockets.append((fd, os.fstat(fd)))
+
+        # A copy of a socket would have nobody who listens.
+        def make(parent: int, name: str) -> None:
+            os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=parent)
+
+        return self.put(target, make, directory=False)
 
     def _clear(self, target: bytes, *, directory: bool) -> "_Place":
         """Move what is at *target* aside, which is made first if it is missing, so that its parents exist."""
@@ -86,6 +99,7 @@ class Places:
             note_returned(self._directory, returned)
             take_back(self._directory)
             self._separate_lent()
+            self._take_sockets()
             self._stubs.remove()
             with os.scandir(self._directory) as entries:
                 if any(entry.name == _ASIDE for entry in entries):
@@ -93,6 +107,20 @@ class Places:
         finally:
             os.close(self._aside)
             os.close(self.tree)
+
+    def _take_sockets(self) -> None:
+        """Give the sockets of the host their owners and modes again, and leave no other links of them in the tree."""
+        while self._sockets:
+            fd, before = self._sockets.pop()
+            try:
+                now, path = os.fstat(fd), f"/proc/self/fd/{fd}"
+                if (now.st_uid, now.st_gid, now.st_mode) != (before.st_uid, before.st_gid, before.st_mode):
+                    os.chown(path, before.st_uid, before.st_gid)
+                    os.chmod(path, S_IMODE(before.st_mode))
+                if now.st_nlink > before.st_nlink:
+                    remove_links(self.tree, (now.st_dev, now.st_ino))
+            finally:
+                os.close(fd)
 
     def _separate_lent(self) -> None:
         """Leave no file that is in a lent directory and in the tree, or in two lent directories, as a hard link.

@@ -1,6 +1,8 @@
 """What stands in a tree for one run leaves it as it was."""
 
 import os
+import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,20 @@ def test_a_lent_directory_comes_home_without_hard_links_to_elsewhere(active: Pat
     assert (tree / "etc/hosts").read_text() == "of the image"
     (tmp_path / "second/kept").write_text("second")
     assert (tmp_path / "home/kept").read_text() == "changed by the next step"
+
+
+def test_a_socket_of_the_host_stays_as_it_was_and_out_of_the_tree(active: Path, tmp_path: Path) -> None:
+    """A step can change its mode and make links of it, where a read-only mount would permit neither."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.fspath(tmp_path / "socket"))
+        (tmp_path / "socket").chmod(0o600)
+        places = Places(active, new_mark())
+        assert places.link(b"/run/socket", tmp_path / "socket") == b"/run/socket"
+        assert (active / "fs/run/socket").samefile(tmp_path / "socket")
+        os.link(active / "fs/run/socket", active / "fs/etc/stays")
+        os.chmod(active / "fs/etc/stays", 0o666)
+        os.chown(active / "fs/etc/stays", 5, 6)
+        places.restore()
+    found = (tmp_path / "socket").stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_nlink) == (0o600, 0, 0, 1)
+    assert os.listdir(active / "fs/etc") == ["hosts"]
