@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -262,3 +263,55 @@ def test_a_program_with_threads_and_an_event_loop_has_containers(user: OrdinaryU
     done = subprocess.run(words, env=user.environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == "[(3, b'0\\n', 137), (3, b'0\\n', 137)] []\n"
+
+
+def test_shared_memory_is_that_of_another_container(user: OrdinaryUser) -> None:
+    user.run("run", "-d", "--name", "one", "--ipc", "shareable", "small", "sleep", "1000")
+    joined = ("--ipc", "container:one", "small")
+    user.run("run", "--name", "two", *joined, "sh", "-c", "echo x >/dev/shm/x")
+    assert output(user, "exec", "one", "cat", "/dev/shm/x") == "x"
+    user.run("run", "--name", "three", "--ipc", "host", "small", "ls", "/dev/shm")
+
+
+def test_processes_are_shared_where_a_control_group_ends_them(user: OrdinaryUser) -> None:
+    user.run("run", "-d", "--name", "one", "small", "sleep", "1000")
+    joined = ("--pid", "container:one")
+    refused = user.run("run", "--rm", "--name", "two", *joined, "small", "true", check=False)
+    assert (refused.returncode, "needs a control group" in refused.stderr) == (125, True), refused.stderr
+    with own_groups(f"test-pid-{os.getpid()}") as parent:
+        within = ("--cgroup-parent", parent, *joined, "small")
+        user.run("run", "-d", "--name", "three", *within, "sh", "-c", "setsid sleep 8881 & exec sleep 8882")
+        assert output(user, "exec", "three", "cat", "/proc/1/comm") == "sleep"
+        assert "8881" in output(user, "top", "three", "-o", "pid,args")
+        user.run("stop", "-t", "0", "three")
+        assert "888" not in output(user, "top", "one", "-o", "pid,args")
+        assert (
+            output(user, "run", "--name", "four", "--cgroup-parent", parent, "--pid", "host", "small", "echo", "ok")
+            == "ok"
+        )
+        user.run("rm", "three", "four")
+
+
+@contextmanager
+def own_groups(name: str) -> Iterator[str]:
+    """Control groups that the ordinary user may join; skips the test where there can be none.
+
+    They are of version 1: in version 2 the user would also need rights in the group that its processes are in.
+    """
+    places = [place / name for place in Path("/sys/fs/cgroup").glob("*") if (place / "tasks").exists()]
+    if not places:
+        pytest.skip("needs control groups of version 1")
+    made = []
+    try:
+        for place in places:
+            try:
+                place.mkdir()
+            except OSError:
+                pytest.skip("needs control groups that can be written")
+            made.append(place)
+            for path in (place, *place.iterdir()):
+                os.chown(path, UID, UID)
+        yield f"/{name}"
+    finally:
+        for place in made:
+            place.rmdir()
