@@ -151,9 +151,13 @@ class HealthCheck:
     def _publish(self) -> None:
         self._changed({"Status": self._status, "FailingStreak": self._streak, "Log": self._results})
 
-    def end(self) -> None:
-        """Stop checking: the container has ended, and the command of a check with it, which is reaped here."""
+    def end(self) -> dict[str, object]:
+        """Stop checking, and return the last result: as in Docker, a container that has ended is unhealthy.
+
+        The command of a check has ended with the container, and is reaped here.
+        """
         if self._child:
             self._close()
             os.waitpid(self._child, 0)
             self._child = 0
+        return {"Status": "unhealthy", "FailingStreak": self._streak, "Log": self._results}

@@ -127,7 +127,7 @@ class Monitor:
     def _ended(self, code: int, error: str) -> None:
         state = self._state
         if self._health is not None:
-            self._health.end()
+            state.health = self._health.end()
         self._attempt = self._streams = self._health = None
         self._log.end()
         state.pid, state.start_time, state.exit_code, state.error = 0, 0, code, error

@@ -26,6 +26,10 @@ def test_a_check_tells_whether_a_container_works(pen: Shop) -> None:
     assert 1 <= len(log) <= 5
     assert (log[-1]["ExitCode"], log[-1]["Output"]) == (0, "fine\n")
     assert pen.run("stop", "-t", "0", "one").code == 0
+    assert health(pen, "one")["Status"] == "unhealthy"
+    assert pen.run("ps", "-a", "--filter", "health=unhealthy", "--format", "{{.Names}}").lines == ["one"]
+    pen.run("start", "one")
+    until(lambda: health(pen, "one")["Status"] == "healthy")
 
 
 def test_one_that_takes_too_long_has_failed(pen: Shop) -> None:
