@@ -21,6 +21,7 @@ _RUNGS = {
     _ON_RUNGS: ("root", "userns", "single", "chroot"),
     "e2e/test_rootless": ("userns",),
     "e2e/test_private_networks.py": ("root", "userns"),
+    "e2e/test_debian_on_rungs.py": ("single", "chroot"),
     "e2e/test_single.py": ("single",),
     "runtime/supervisor/": ("single",),
     "e2e/test_chroot.py": ("chroot",),
