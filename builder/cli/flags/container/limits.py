@@ -16,6 +16,7 @@ from pybuild.runtime.values import frozen, replace
 _LEAST_MEMORY = 6 << 20
 _THROTTLES = ("read_bps", "write_bps", "read_iops", "write_iops")
 _WEIGHTS, _SWAPPINESS = range(10, 1001), range(101)
+_PERIODS = range(1000, 1_000_001)
 _OF_BUILDS = (
     *("memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems"),
     *("cgroup_parent", "shm_size", "ulimits"),
@@ -130,6 +131,8 @@ def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
         raise RequestError("Range of blkio weight is from 10 to 1000")
     reservation = size_of("memory-reservation", given.memory_reservation) or None
     _check_memory(asked.memory, reservation)
+    if asked.cpu_period and asked.cpu_period not in _PERIODS:
+        raise RequestError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     return ResourceLimits(
         shm_size=asked.shm_size,
         ulimits=asked.ulimits,

@@ -47,6 +47,8 @@ def test_zero_is_no_limit() -> None:
         {"pids_limit": "x"},
         {"blkio_weight": 9},
         {"blkio_weight": 1001},
+        {"cpu_period": "999"},
+        {"cpu_period": "1000001"},
     ],
 )
 def test_wrong_ones_are_refused(flags: dict[str, Any]) -> None:
