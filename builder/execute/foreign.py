@@ -67,7 +67,7 @@ def _registered(architecture: str, directory: Path) -> bool:
     others = (name for name in _EMULATORS if not is_native(Platform(os="linux", architecture=name)))
     if any(emulation(name, directory) is not Emulation.UNKNOWN for name in others):
         return False
-    return register_own({name: path for name, path in programs.items() if path.endswith("-static")})
+    return register_own(programs)
 
 
 def _installed(architecture: str) -> str:

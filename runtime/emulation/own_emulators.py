@@ -5,6 +5,7 @@ namespace, so it is made only where the host has no emulator for any other machi
 """
 
 import os
+import struct
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +14,9 @@ from pybuild.runtime.emulation.smallest import smallest_program
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.sandbox.inside.scratch import filesystem
 
+_PT_INTERP = 3
+# Of the ELF header: the offset of the program headers, their size and number, for 32 and 64 bits (elf(5)).
+_HEADERS = {1: ("I", 28, 42), 2: ("Q", 32, 54)}
 _LOCK = threading.Lock()
 _kept: list[int] = []
 """The descriptor of the file system, which exists as long as it is open."""
@@ -21,24 +25,45 @@ _kept: list[int] = []
 def register_own(programs: Mapping[str, str]) -> bool:
     """Register emulators for this process and its children; return whether they are registered.
 
-    *programs* maps an architecture, as OCI names it, to the path of a static program. Nothing is registered in the
-    user namespace of the host, where it would affect all processes, or if the kernel is too old. Only the first
-    successful call has an effect.
+    *programs* maps an architecture, as OCI names it, to the path of a program. Those that are not static are left out:
+    in a rootfs their libraries are missing. Nothing is registered in the user namespace of the host, where it would
+    affect all processes, or if the kernel is too old. Only the first successful call has an effect.
     """
     with _LOCK:
         if _kept:
             return True
-        if not programs or in_initial_namespace():
+        static = {architecture: program for architecture, program in programs.items() if is_static(program)}
+        if not static or in_initial_namespace():
             return False
         try:
             tree = filesystem("binfmt_misc")
         except OSError:  # before Linux 6.7 no user namespace may mount it, nor may a container
             return False
         _kept.append(tree)
-        for architecture, program in programs.items():
+        for architecture, program in static.items():
             with suppress(OSError):  # this kernel refuses the rule, or the program is missing: the others still work
                 _register(tree, architecture, program)
         return True
+
+
+def is_static(program: str) -> bool:
+    """Return whether *program* is an ELF file of this host that needs no dynamic linker (no PT_INTERP, elf(5)).
+
+    The name does not tell it: Debian's static QEMU is called ``qemu-aarch64-static`` up to Debian 12, and
+    ``qemu-aarch64`` since then.
+    """
+    try:
+        with open(program, "rb") as file:
+            head = file.read(64)
+            form, at, sizes = _HEADERS[head[4]]
+            (offset,) = struct.unpack_from(form, head, at)
+            size, count = struct.unpack_from("HH", head, sizes)
+            file.seek(offset)
+            table = file.read(size * count)
+        kinds = [struct.unpack_from("I", table, size * number)[0] for number in range(count)]
+    except (OSError, LookupError, struct.error):  # not there, or no whole ELF file
+        return False
+    return head.startswith(b"\x7fELF") and _PT_INTERP not in kinds
 
 
 def _register(tree: int, architecture: str, program: str) -> None:

@@ -1,11 +1,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pybuild.runtime.emulation import own_emulators
-from pybuild.runtime.emulation.own_emulators import register_own, rule
+from pybuild.runtime.emulation.own_emulators import is_static, register_own, rule
+from pybuild.runtime.emulation.smallest import smallest_program
 from tests.helpers.hosts import need_emulator, need_programs, need_root
 
 PROGRAM = """
@@ -52,10 +54,37 @@ def test_in_a_user_namespace_of_its_own_a_builder_has_what_it_registers_and_the_
     assert ran("env").startswith("UNKNOWN False UNKNOWN ")
 
 
-def test_the_namespace_of_the_host_is_left_alone(monkeypatch):
+@pytest.fixture
+def static_program(tmp_path: Path) -> str:
+    program = tmp_path / "static"
+    program.write_bytes(smallest_program("amd64") or b"")
+    return str(program)
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "386"])
+def test_a_program_without_a_dynamic_linker_is_static(tmp_path, architecture):
+    program = tmp_path / "program"
+    program.write_bytes(smallest_program(architecture) or b"")
+    assert is_static(str(program))
+    program.write_bytes(program.read_bytes()[:50])
+    assert not is_static(str(program))
+
+
+@pytest.mark.parametrize("program", ["/bin/ls", "/etc/passwd", "/dev/null", "/", "/nowhere"])
+def test_other_files_are_no_static_programs(program):
+    assert not is_static(program)
+
+
+def test_a_program_that_is_not_static_is_not_registered(monkeypatch):
+    monkeypatch.setattr(own_emulators, "in_initial_namespace", lambda: False)
+    monkeypatch.setattr(own_emulators, "filesystem", _unexpected)
+    assert not register_own({"arm64": "/bin/ls"})
+
+
+def test_the_namespace_of_the_host_is_left_alone(monkeypatch, static_program):
     monkeypatch.setattr(own_emulators, "in_initial_namespace", lambda: True)
     monkeypatch.setattr(own_emulators, "filesystem", _unexpected)
-    assert not register_own({"arm64": "/bin/true"})
+    assert not register_own({"arm64": static_program})
 
 
 def test_without_an_emulator_nothing_is_made(monkeypatch):
