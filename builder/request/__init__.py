@@ -108,8 +108,11 @@ class Planning:
         checks.variables("--env", self.environment)
         checks.variables("--label", self.labels)
         checks.network(self.network)
-        checks.hosts(self.add_hosts)
-        checks.entitlements(self.allow)
+        if self.add_hosts or self.allow:
+            from pybuild.builder.request.names import check_entitlements, check_hosts
+
+            check_hosts(self.add_hosts)
+            check_entitlements(self.allow)
         checks.platforms(() if self.platform is None else (self.platform,))
 
 

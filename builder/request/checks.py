@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 COMPRESSION_LEVELS: Mapping[str, range] = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
 NETWORKS = ("default", "none", "host", "private")
 PULL_POLICIES = ("always", "missing", "never", "newer")
-ENTITLEMENTS = ("network.host", "security.insecure")
 LATEST = 253402300799
 """The last second of the year 9999, the last one that a config of an image can have."""
 _TOO_LONG = 2**63 / 1e9
@@ -113,13 +112,6 @@ def annotation(kind: str, platform: str, key: str, value: str) -> None:
         raise RequestError("an index has no platform", hint=f"use {kind}:{key}={value}")
 
 
-def entitlements(given: Iterable[str]) -> None:
-    """Check names of entitlements."""
-    for name in given:
-        if name not in ENTITLEMENTS:
-            raise RequestError(f"invalid --allow {name!r}", hint=f"use {' or '.join(ENTITLEMENTS)}")
-
-
 def variables(flag: str, pairs: Iterable[tuple[str, str]]) -> None:
     """Check names of variables or labels, as (name, value); *flag* is the one that gives them."""
     for name, value in pairs:
@@ -133,22 +125,6 @@ def epoch(flag: str, seconds: int | None) -> None:
     """Check a time in seconds since 1970, if given; *flag* is the one that gives it."""
     if seconds is not None and not 0 <= seconds <= LATEST:
         raise RequestError(f"invalid {flag} '{seconds}'", hint="write it as seconds since 1970")
-
-
-def hosts(pairs: Collection[tuple[str, str]]) -> None:
-    """Check lines of /etc/hosts, as (name, address)."""
-    if not pairs:
-        return
-    import ipaddress
-
-    for name, address in pairs:
-        if not name or not address or any(char.isspace() for char in name):
-            raise RequestError(f'bad format for add-host: "{name}:{address}"', hint="write it as name:address")
-        try:
-            ipaddress.ip_address(address)
-        except ValueError as error:
-            hint = "use an IPv4 or IPv6 address, or host-gateway"
-            raise RequestError(f'invalid IP address in add-host: "{address}"', hint=hint) from error
 
 
 def platforms(given: Iterable[str]) -> None:

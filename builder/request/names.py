@@ -1,4 +1,8 @@
-"""The names of named contexts, in the one spelling by which a build finds them."""
+"""The names of contexts, hosts and entitlements, which most builds do not have.
+
+A context has one spelling, by which a build finds it. Every check raises RequestError, with the message of the
+command line.
+"""
 
 from collections.abc import Iterable
 
@@ -7,6 +11,7 @@ from pybuild.builder.platforms import parse_platform
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 SCRATCH = "scratch"
+ENTITLEMENTS = ("network.host", "security.insecure")
 _RESERVED = frozenset({"context", SCRATCH})
 
 
@@ -36,3 +41,24 @@ def short_name(text: str) -> str | None:
         return parse_reference(text.lower()).familiar().removesuffix(":latest")
     except InvalidReference:
         return None
+
+
+def check_hosts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Check lines of /etc/hosts, as (name, address)."""
+    import ipaddress  # names of contexts need none
+
+    for name, address in pairs:
+        if not name or not address or any(char.isspace() for char in name):
+            raise RequestError(f'bad format for add-host: "{name}:{address}"', hint="write it as name:address")
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            hint = "use an IPv4 or IPv6 address, or host-gateway"
+            raise RequestError(f'invalid IP address in add-host: "{address}"', hint=hint) from error
+
+
+def check_entitlements(given: Iterable[str]) -> None:
+    """Check names of entitlements."""
+    for name in given:
+        if name not in ENTITLEMENTS:
+            raise RequestError(f"invalid --allow {name!r}", hint=f"use {' or '.join(ENTITLEMENTS)}")

@@ -55,7 +55,6 @@ PROMISES = {
     "builder/oci/registry/auth/challenge.py": "the grammar of WWW-Authenticate",
     "builder/outputs/space.py": "the last megabytes of a disk stay free",
     "builder/prune/usage.py": "the size of a tree on the disk",
-    "builder/request/names.py": "the names of named contexts",
     "builder/signals.py": "signals by name and number",
     "builder/sources/facts.py": "what servers answered about sources",
     "builder/sources/secrets.py": "the value of a secret, which nothing stores",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError, reason
-from pybuild.builder.request import Changes, Compression, changes, checks
+from pybuild.builder.request import Changes, Compression, changes
 from pybuild.builder.request.values import EPOCH, seconds_of
 
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
@@ -129,7 +129,10 @@ def labels(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
 def hosts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (name, address) pairs of ``name:address`` or ``name=address``; IPv6 may stand in brackets."""
     found = tuple(_host(item) for item in given)
-    checks.hosts(found)
+    if found:
+        from pybuild.builder.request.names import check_hosts
+
+        check_hosts(found)
     return found
 
 
