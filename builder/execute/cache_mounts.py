@@ -53,7 +53,7 @@ def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
     waiting = partial(work.say, f"waiting for another step that makes the {name}")
     with work.store.locks.exclusive(f"make {name}", work.cancel.is_set, waiting):
         check_map(name, work.store)
-        if work.job.anew and work.is_first(name):
+        if work.job.ignore_cache and work.is_first(name):
             _set_aside(name, work.store)
             directory = _made(name, mount, work)
         else:

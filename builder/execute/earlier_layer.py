@@ -74,7 +74,7 @@ class EarlierLayer:
         self._store, self._say = work.store, work.say
         self._open = ExitStack()
         # With --no-cache nothing that earlier builds left is used.
-        self._descriptor, self._known = (None, {}) if work.job.anew else self._load()
+        self._descriptor, self._known = (None, {}) if work.job.ignore_cache else self._load()
         self._made: dict[bytes, tuple[int, int]] = {}
         self._content: Generator[bytes] | None = None
         self._rest = memoryview(b"")

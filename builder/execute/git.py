@@ -29,7 +29,7 @@ def git(op: Git, work: Work) -> BuiltLayer:
     Raises:
         BuildError: the commit cannot be fetched, or the requested directory does not exist.
     """
-    program = Program(work.job.execution, op.url, work.cancel.is_set)
+    program = Program(work.host, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:
         directory, seconds = Checkout(op, program, place).run()
         with _subdir(directory, op) as root, work.writer() as layer:

@@ -15,7 +15,7 @@ def http(op: Http, work: Work) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be fetched."""
     check_name(op.name)
     fetching = Fetching(report=work.status, tell=work.say, stop=work.cancel)
-    fetch_again(op, work.job.execution, work.store, fetching)
+    fetch_again(op, work.host, work.store, fetching)
     with work.store.blobs.open(Digest.parse(op.digest)) as file, work.writer() as layer:
         size = os.fstat(file.fileno()).st_size
         layer.add(Entry(path=op.name, kind=EntryKind.FILE, mode=op.mode, size=size, mtime=op.mtime), file.fileno())

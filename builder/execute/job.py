@@ -11,7 +11,7 @@ from pybuild.builder.execute.turns import PACKING, turns_of
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
-from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import HostInputs, StepSettings
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.safepath import Root
@@ -45,9 +45,10 @@ class SlowFiles:
 
 @frozen
 class Job:
-    """One op to execute, as plain data: nothing in it belongs to the process that planned it.
+    """One op to execute, as plain data: nothing in it belongs to the process or to the host that planned it.
 
-    The selections from its inputs are opened by the process that executes it, in its `Work`.
+    Files of the host are in the `Work` of the process that executes it: the selections from the build context, secrets,
+    agents, volumes and devices.
     """
 
     op: Op
@@ -55,16 +56,17 @@ class Job:
     """The rootfs that the op changes."""
     inputs: tuple[Layers | None, ...] = ()
     """Layers of all inputs, None for a directory of the host."""
-    execution: Execution = Execution()
-    anew: bool = False
+    settings: StepSettings = StepSettings()
+    ignore_cache: bool = False
     """Whether it runs because of ``--no-cache``: then its cache mounts start empty, once in a build."""
 
 
 @frozen
 class Work:
-    """A job in this process: its store, the selections of its picks in their order, and its callbacks."""
+    """A job in this process: what it gets from this host, the selections of its picks in order, and callbacks."""
 
     job: Job
+    host: HostInputs
     store: Store
     selected: tuple[Selected, ...]
     output: Callable[[int, bytes], None]
@@ -81,7 +83,7 @@ class Work:
     @contextmanager
     def writer(self) -> Iterator[LayerWriter]:
         """Yield a writer for the layer of this step, once the step has its turn (`builder.execute.turns`)."""
-        compression, latest = self.job.execution.compression, self.job.execution.source_date_epoch
+        compression, latest = self.job.settings.compression, self.job.settings.source_date_epoch
         watch = SlowFiles(self.status)
         writer = LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
         with turns_of(self.job.op).one(), writer as layer:
@@ -90,7 +92,7 @@ class Work:
     def built(self, layer: Layer) -> BuiltLayer:
         """Return the record of a finished layer, and store its fractions of seconds, which a layer cannot hold."""
         self.store.times.put(str(layer.diff_id), layer.nanoseconds)
-        epoch = self.job.execution.source_date_epoch
+        epoch = self.job.settings.source_date_epoch
         now = timestamp()
         descriptor = layer.descriptor
         return BuiltLayer(

@@ -77,7 +77,7 @@ def _agents(op: Run) -> Iterator[tuple[SshMount, str]]:
 
 def _agent(mount: SshMount, target: str, work: Work, stack: ExitStack) -> Mount | None:
     name = mount.id or "default"
-    socket = dict(work.job.execution.ssh).get(name)
+    socket = dict(work.host.ssh).get(name)
     if socket is not None:
         from pybuild.builder.execute.agent import agent_socket
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -18,7 +18,7 @@ from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.plan.ops import Run
 from pybuild.builder.platforms import is_native, wanted_platform
-from pybuild.builder.request import Execution, Resources
+from pybuild.builder.request.step_settings import HostInputs, StepSettings, rights_of
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.news import tell_once
 from pybuild.grammar.golang import quote
@@ -80,24 +80,24 @@ def run(op: Run, work: Work) -> BuiltLayer:
 
 
 def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
-    snapshots = work.store.snapshots
+    snapshots, settings, host = work.store.snapshots, work.job.settings, work.host
     active = work.prepare(work.job.root, spare=True)
     try:
         with ExitStack() as stack:
-            secrets = find_secrets(op, work.job.execution)
+            secrets = find_secrets(op, host)
             # Of two with one name the later one counts. Proxies win over ENV, as in BuildKit.
             env = (*op.env, *op.proxies, *agent_env(op), *secrets.env)
             spec = Spec(
                 root=snapshots.root(active),
                 process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
-                mounts=(*mounts(op, work, stack), *secrets.mounts, *_host_mounts(work.job.execution)),
-                limits=_limits(work.job.execution.resources),
+                mounts=(*mounts(op, work, stack), *secrets.mounts, *_added_mounts(settings, host)),
+                limits=_limits(settings, host),
                 network=network(),
                 hostname=op.hostname,
                 hosts=op.hosts,
                 insecure=op.security == "insecure",
             )
-            status = _sandboxed(with_rights(spec, work.job.execution.rights), work, secrets.values)
+            status = _sandboxed(with_rights(spec, rights_of(settings, host)), work, secrets.values)
         # Before the status, which then is only that of the kill.
         if work.cancel.is_set():
             raise Cancelled("interrupted")
@@ -108,14 +108,15 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
         snapshots.discard(active)
 
 
-def _limits(resources: Resources) -> ResourceLimits:
-    """Return *resources* as a value of the sandbox, whose fields have the same names."""
+def _limits(settings: StepSettings, host: HostInputs) -> ResourceLimits:
+    """Return the limits of a RUN as a value of the sandbox, whose fields have the same names."""
+    resources = replace(settings.resources, cgroup_parent=host.cgroup_parent)
     return ResourceLimits(**{each.name: getattr(resources, each.name) for each in fields(resources)})
 
 
 def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:
     output = Redactor(secrets, work.output) if secrets else None
-    seconds = work.job.execution.step_timeout
+    seconds = work.job.settings.step_timeout
     watch = _Watch(work.cancel, seconds)
     try:
         status = run_sandbox(spec, output=output or work.output, cancel=watch)
@@ -147,9 +148,9 @@ def _commit(work: Work, active: Active) -> BuiltLayer:
 _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")
 
 
-def _host_mounts(execution: Execution) -> tuple[Mount, ...]:
+def _added_mounts(settings: StepSettings, host: HostInputs) -> tuple[Mount, ...]:
     """Return the mounts that the command line adds to those of the Dockerfile: volumes, and /etc/resolv.conf."""
-    mounts = binds(execution.volumes)
-    if not execution.resolv_conf:
+    mounts = binds(host.volumes)
+    if not settings.resolv_conf:
         return mounts
-    return (*mounts, FileMount(target=_RESOLV_CONF, content=execution.resolv_conf.encode()))
+    return (*mounts, FileMount(target=_RESOLV_CONF, content=settings.resolv_conf.encode()))

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Run, SecretMount
-from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.secrets import read_secret
 from pybuild.runtime.sandbox.spec import FileMount
 from pybuild.runtime.values import frozen
@@ -36,13 +36,13 @@ class Found:
     values: tuple[bytes, ...]
 
 
-def find_secrets(op: Run, execution: Execution) -> Found:
+def find_secrets(op: Run, inputs: HostInputs) -> Found:
     """Read the secrets that *op* mounts.
 
     Raises:
         BuildError: a required secret was not given, or a secret cannot be read.
     """
-    given = {secret.id: secret for secret in execution.secrets}
+    given = {secret.id: secret for secret in inputs.secrets}
     mounts, env, values = [], [], []
     for mount in op.mounts:
         if not isinstance(mount, SecretMount):

@@ -214,6 +214,7 @@ class _Solver:
     def _executed(self, index: int, selected: tuple[Selected, ...]) -> BuiltLayer:
         from pybuild.builder.execute.job import Job, Work
         from pybuild.builder.execute.ops import execute
+        from pybuild.builder.request.step_settings import host_inputs, step_settings
 
         vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Run):
@@ -226,11 +227,12 @@ class _Solver:
                 op=vertex.op,
                 root=self.lookup.rootfs(index) or Layers(),
                 inputs=tuple(self.lookup.solved.get(source) for source in vertex.inputs),
-                execution=self.execution,
-                anew=index in self.freshness.to_run,
+                settings=step_settings(self.execution),
+                ignore_cache=index in self.freshness.to_run,
             )
             work = Work(
                 job=job,
+                host=host_inputs(self.execution),
                 store=self.store,
                 selected=selected,
                 output=self.steps.output(index),

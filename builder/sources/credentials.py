@@ -10,34 +10,34 @@ A value is sent only to the host that it is for, whatever that host redirects to
 import base64
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.secrets import read_secret
 
 
-def http_authorization(host: str, execution: Execution) -> str | None:
+def http_authorization(host: str, inputs: HostInputs) -> str | None:
     """Return the value of the Authorization header for *host*, None when there is no secret for it."""
-    header = _secret(f"HTTP_AUTH_HEADER_{host}", execution)
+    header = _secret(f"HTTP_AUTH_HEADER_{host}", inputs)
     if header is not None:
         return header
-    token = _secret(f"HTTP_AUTH_TOKEN_{host}", execution)
+    token = _secret(f"HTTP_AUTH_TOKEN_{host}", inputs)
     return None if token is None else f"Bearer {token}"
 
 
-def git_authorization(host: str, execution: Execution, *, own: bool) -> str | None:
+def git_authorization(host: str, inputs: HostInputs, *, own: bool) -> str | None:
     """Return the value of the Authorization header for git at *host*; *own* when the user named that host."""
     for suffix in (f".{host}", *([""] if own else [])):
-        header = _secret(f"GIT_AUTH_HEADER{suffix}", execution)
+        header = _secret(f"GIT_AUTH_HEADER{suffix}", inputs)
         if header is not None:
             return header
-        token = _secret(f"GIT_AUTH_TOKEN{suffix}", execution)
+        token = _secret(f"GIT_AUTH_TOKEN{suffix}", inputs)
         if token is not None:
             # The user name is GitHub's for tokens; BuildKit sends it to every host.
             return "basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
     return None
 
 
-def _secret(name: str, execution: Execution) -> str | None:
-    found = next((secret for secret in execution.secrets if secret.id == name), None)
+def _secret(name: str, inputs: HostInputs) -> str | None:
+    found = next((secret for secret in inputs.secrets if secret.id == name), None)
     if found is None:
         return None
     value = read_secret(found).decode("utf-8", "replace").strip()

@@ -20,7 +20,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.address import GitSource, check_git_url, git_host, is_commit
 from pybuild.builder.sources.credentials import git_authorization
 from pybuild.builder.sources.facts import ResolvedName
@@ -61,10 +61,10 @@ _SETTINGS = {
 
 
 class GitProgram:
-    """The program, with the secrets and the agent of one execution. *own* is the repository that the user named."""
+    """The program, with the secrets and the agent of *inputs*. *own* is the repository that the user named."""
 
-    def __init__(self, execution: Execution, own: str, cancelled: Callable[[], bool] = lambda: False) -> None:
-        self._execution = execution
+    def __init__(self, inputs: HostInputs, own: str, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self._inputs = inputs
         self._own = git_host(own)
         self._cancelled = cancelled
 
@@ -141,7 +141,7 @@ class GitProgram:
         }
         if directory is not None:
             environment |= {"GIT_DIR": f"{directory}/.git", "GIT_WORK_TREE": str(directory)}
-        agent = dict(self._execution.ssh).get("default")
+        agent = dict(self._inputs.ssh).get("default")
         if agent is not None:
             environment["SSH_AUTH_SOCK"] = str(agent)
         if not _is_loopback(url):
@@ -155,7 +155,7 @@ class GitProgram:
         if not url.lower().startswith(("http://", "https://")):
             return {}
         host = git_host(url)
-        header = git_authorization(host, self._execution, own=host == self._own)
+        header = git_authorization(host, self._inputs, own=host == self._own)
         if header is None:
             return {}
         parts = urlsplit(url)

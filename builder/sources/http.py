@@ -18,7 +18,7 @@ from pybuild.builder.oci.registry.web import SIZE_LIMIT, WebRequest, download
 from pybuild.builder.oci.registry.wire.origin import origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.plan.ops import Http
-from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.credentials import http_authorization
 from pybuild.builder.sources.facts import KnownFile
@@ -52,14 +52,14 @@ class Fetching:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-def ask(source: HttpSource, execution: Execution, store: Store, fetching: Fetching) -> KnownFile:
+def ask(source: HttpSource, inputs: HostInputs, store: Store, fetching: Fetching) -> KnownFile:
     """Fetch the file, unless the store has it and it is unchanged, and return its facts.
 
     Raises:
         BuildError: the file cannot be fetched, or does not have the checksum.
     """
     old = None if source.checksum else _remembered(source.url, store)
-    wanted = _wanted(source, old, execution)
+    wanted = _wanted(source, old, inputs)
     try:
         fresh = download(
             wanted,
@@ -81,10 +81,10 @@ def ask(source: HttpSource, execution: Execution, store: Store, fetching: Fetchi
     return known
 
 
-def fetch_again(op: Http, execution: Execution, store: Store, fetching: Fetching) -> None:
+def fetch_again(op: Http, inputs: HostInputs, store: Store, fetching: Fetching) -> None:
     """Fetch the content of *op* again when its blob is gone; see `ask`. Raises BuildError when it has changed."""
     if not store.blobs.exists(Digest.parse(op.digest)):
-        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), execution, store, fetching)
+        ask(HttpSource(url=op.url, checksum=op.digest, name=op.name), inputs, store, fetching)
 
 
 def _remembered(url: str, store: Store) -> KnownFile | None:
@@ -96,12 +96,12 @@ def _remembered(url: str, store: Store) -> KnownFile | None:
     return known if store.blobs.exists(Digest.parse(known.digest)) else None
 
 
-def _wanted(source: HttpSource, old: KnownFile | None, execution: Execution) -> WebRequest:
+def _wanted(source: HttpSource, old: KnownFile | None, inputs: HostInputs) -> WebRequest:
     return WebRequest(
         url=source.url,
         etag=old.etag if old else "",
         last_modified=old.last_modified if old else "",
-        authorization=http_authorization(urlsplit(source.url).hostname or "", execution),
+        authorization=http_authorization(urlsplit(source.url).hostname or "", inputs),
         expected=Digest.parse(source.checksum) if source.checksum else None,
         limit=source.limit or SIZE_LIMIT,
     )

@@ -103,13 +103,14 @@ class Remotes:
             return error
 
     def _ask_web(self, source: "HttpSource") -> "KnownFile":
+        from pybuild.builder.request.step_settings import host_inputs
         from pybuild.builder.sources.http import Fetching, ask, known_by_checksum
 
         known = known_by_checksum(source, self.store)
         if known is None:
             with self._step(source) as step:
                 fetching = Fetching(report=step.status, tell=step.say, stop=self._stop)
-                known = ask(source, self.execution, self.store, fetching)
+                known = ask(source, host_inputs(self.execution), self.store, fetching)
         return known
 
     def _ask_repository(self, source: "GitSource") -> "ResolvedName":
@@ -117,10 +118,11 @@ class Remotes:
 
         if source.commit:
             return ResolvedName(commit=source.commit)
+        from pybuild.builder.request.step_settings import host_inputs
         from pybuild.builder.sources.git import GitProgram as Program
 
         with self._step(source):
-            return Program(self.execution, source.url, self._stop.is_set).resolve(source)
+            return Program(host_inputs(self.execution), source.url, self._stop.is_set).resolve(source)
 
     def _step(self, source: "RemoteSource") -> AbstractContextManager[RunningStep]:
         return self.reporter.step(f"[internal] load metadata for {source.label}")

@@ -5,13 +5,16 @@ from dataclasses import fields
 
 from pybuild.builder.execute.run import CommandFailed, StepTooLong, _limits, _Watch
 from pybuild.builder.request import Resources
+from pybuild.builder.request.step_settings import HostInputs, StepSettings
 from pybuild.runtime.sandbox.spec import ExitStatus, ResourceLimits
 
 
 def test_every_limit_reaches_the_sandbox() -> None:
     assert {each.name for each in fields(Resources)} <= {each.name for each in fields(ResourceLimits)}
-    assert _limits(Resources()) == ResourceLimits()
-    assert _limits(Resources(pids=7, cpuset_cpus="0")) == ResourceLimits(pids=7, cpuset_cpus="0")
+    assert _limits(StepSettings(), HostInputs()) == ResourceLimits()
+    settings = StepSettings(resources=Resources(pids=7, cpuset_cpus="0"))
+    limits = ResourceLimits(pids=7, cpuset_cpus="0", cgroup_parent="/c")
+    assert _limits(settings, HostInputs(cgroup_parent="/c")) == limits
 
 
 def test_a_failure_tells_the_command_and_its_code() -> None:

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.plan.ops import Run, RunMount, SecretMount
-from pybuild.builder.request import Execution, Secret
+from pybuild.builder.request import Secret
+from pybuild.builder.request.step_settings import HostInputs
 
 
 def run_with(*mounts: RunMount) -> Run:
     return Run(args=("true",), mounts=mounts)
 
 
-def request(*secrets: Secret) -> Execution:
-    return Execution(secrets=secrets)
+def request(*secrets: Secret) -> HostInputs:
+    return HostInputs(secrets=secrets)
 
 
 def test_a_secret_is_a_private_file_below_run_secrets_by_default(tmp_path: Path) -> None:

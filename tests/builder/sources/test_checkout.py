@@ -2,7 +2,7 @@ import pytest
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Git as Op
-from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.checkout import Checkout, _place, _submodule_url
 from pybuild.builder.sources.git import GitProgram
 from tests.helpers.repositories import MOMENT, Repository
@@ -13,7 +13,7 @@ def check_out(tmp_path):
     def made(url, commit, **op):
         scratch = tmp_path / f"scratch-{len(list(tmp_path.glob('scratch-*')))}"
         scratch.mkdir()
-        program = GitProgram(Execution(), url)
+        program = GitProgram(HostInputs(), url)
         return Checkout(Op(commit=commit, url=url, **op), program, scratch).run()
 
     return made

@@ -3,7 +3,8 @@ import base64
 import pytest
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.request import Execution, Secret
+from pybuild.builder.request import Secret
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.credentials import git_authorization, http_authorization
 
 
@@ -14,7 +15,7 @@ def request_(monkeypatch):
         for number, (name, value) in enumerate(values.items()):
             monkeypatch.setenv(f"S{number}", value)
             secrets.append(Secret(id=name.replace("__", "."), variable=f"S{number}"))
-        return Execution(secrets=tuple(secrets))
+        return HostInputs(secrets=tuple(secrets))
 
     return made
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import BuildError, Cancelled
-from pybuild.builder.request import Execution, Secret
+from pybuild.builder.request import Secret
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.address import GitSource, parse
 from pybuild.builder.sources.git import GitProgram, _last_words, check_commit
 
-REQUEST = Execution()
+REQUEST = HostInputs()
 
 
 def program(url="https://h.invalid/x.git", request=REQUEST, **more):

@@ -9,7 +9,8 @@ import pytest
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Http
-from pybuild.builder.request import Execution, Secret
+from pybuild.builder.request import Secret
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources import http
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.facts import KnownFile
@@ -27,7 +28,7 @@ def asked(store, web):
 
     def made(path="/a", checksum="", request=None):
         source = HttpSource(url=web.url(path), checksum=checksum)
-        return ask(source, request or Execution(), store, Fetching())
+        return ask(source, request or HostInputs(), store, Fetching())
 
     return made
 
@@ -95,7 +96,7 @@ def test_a_checksum_is_compared_with_what_comes(asked, algorithm):
 def test_a_secret_for_the_host_is_sent(asked, web, monkeypatch):
     monkeypatch.setenv("TOKEN", "word")
     secrets = (Secret(id="HTTP_AUTH_TOKEN_127.0.0.1", variable="TOKEN"),)
-    asked(request=Execution(secrets=secrets))
+    asked(request=HostInputs(secrets=secrets))
     assert web.requests[0].headers["Authorization"] == "Bearer word"
 
 
@@ -109,7 +110,7 @@ def test_a_build_that_ends_stops_its_downloads(store, web):
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
-        ask(HttpSource(url=web.url("/a")), Execution(), store, Fetching(stop=stop))
+        ask(HttpSource(url=web.url("/a")), HostInputs(), store, Fetching(stop=stop))
 
 
 @pytest.mark.parametrize(
@@ -129,15 +130,15 @@ def test_a_file_is_as_old_as_its_server_says(text, seconds):
 def test_content_that_is_gone_is_brought_again_if_it_still_is_the_same(asked, web, store):
     known = asked()
     op = Http(digest=known.digest, name="a", url=web.url("/a"))
-    fetch_again(op, Execution(), store, Fetching())
+    fetch_again(op, HostInputs(), store, Fetching())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
-    fetch_again(op, Execution(), store, Fetching())
+    fetch_again(op, HostInputs(), store, Fetching())
     assert len(web.taken()) == 1
     store.blobs.remove(Digest.parse(known.digest))
     web.answers["/a"] = Answer(body=b"other")
     with pytest.raises(BuildError, match="digest mismatch"):
-        fetch_again(op, Execution(), store, Fetching())
+        fetch_again(op, HostInputs(), store, Fetching())
 
 
 @pytest.mark.parametrize(("headers", "waits"), [({}, 3), ({"Retry-After": "9"}, 3), ({"Retry-After": "31"}, 0)])
@@ -150,7 +151,7 @@ def test_a_server_that_fails_is_asked_a_few_times_within_half_a_minute(store, mo
         for _ in range(9):
             server.answer("/f", Said(status=status, headers=headers, body=b""))
         with pytest.raises(BuildError, match=f"/f: status {status}") as caught:
-            ask(HttpSource(url=f"{server.url}/f"), Execution(), store, Fetching())
+            ask(HttpSource(url=f"{server.url}/f"), HostInputs(), store, Fetching())
     assert (len(waited), sum(waited) <= 30) == (waits, True)
     assert ("it asks to wait 31 s" in caught.value.hint) is (waits == 0)
 
@@ -163,7 +164,7 @@ def test_what_is_fetched_again_tells_of_its_waits_too(store, monkeypatch):
         server.answer("/f", Said(status=403, body=b""))
         op = Http(digest=CONTENT, name="f", url=f"{server.url}/f")
         with pytest.raises(BuildError, match="status 403"):
-            fetch_again(op, Execution(), store, Fetching(tell=told.append))
+            fetch_again(op, HostInputs(), store, Fetching(tell=told.append))
     assert [text.partition(":")[0] for text in told] == ["waiting 9 s before attempt 2 of 4"]
 
 
@@ -175,7 +176,7 @@ def test_a_wait_is_told_in_the_words_of_the_server(store, monkeypatch):
         server.answer("/f", Said(status=403, body=b'{"message":"token expired"}'))
         source = HttpSource(url=f"{server.url}/f")
         with pytest.raises(BuildError, match=r"/f: status 403: token expired$"):
-            ask(source, Execution(), store, Fetching(tell=told.append))
+            ask(source, HostInputs(), store, Fetching(tell=told.append))
     (text,) = told
     assert text.startswith("waiting 9 s before attempt 2 of 4: ")
     assert text.endswith("/f: status 503: Maintenance")

@@ -7,6 +7,7 @@ from pybuild.builder.dockerfile import LIMIT
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.request import Execution
+from pybuild.builder.request.step_settings import host_inputs
 from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
 from pybuild.builder.sources.http import Fetching, ask
 from pybuild.builder.store.room import in_temporary
@@ -22,7 +23,7 @@ def fetched(address: str, execution: Execution, directory: Path) -> Path:
     source = _source(address)
     opened = store()
     try:
-        known = ask(source, execution, opened, Fetching())
+        known = ask(source, host_inputs(execution), opened, Fetching())
         with opened.blobs.open(Digest.parse(known.digest)) as file:
             text = file.read(LIMIT + 1)
     finally:

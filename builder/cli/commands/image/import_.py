@@ -22,8 +22,8 @@ from pybuild.builder.oci.image import Image, write_image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import History, ImageConfig, Platform
 from pybuild.builder.platforms import wanted_platform
-from pybuild.builder.request import Execution
 from pybuild.builder.request.checks import full_names
+from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
@@ -77,7 +77,7 @@ def _opened(opened: Store, source: str) -> BinaryIO:
     from pybuild.builder.sources.address import HttpSource
     from pybuild.builder.sources.http import Fetching, ask
 
-    known = ask(HttpSource(url=source), Execution(), opened, Fetching(tell=note))
+    known = ask(HttpSource(url=source), HostInputs(), opened, Fetching(tell=note))
     return opened.blobs.open(Digest.parse(known.digest))
 
 
