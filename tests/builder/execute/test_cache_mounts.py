@@ -17,7 +17,7 @@ CHAIN = "sha256:51c0c8ace48498d6f5fee6b0592cc06f2da0f3cbe09c5a34a97dce85c3889676
     ("mount", "name"),
     [
         ("target=/c", "cache mount /c"),
-        ("target=c,sharing=private,ro", "cache mount /w/c"),
+        ("target=c,sharing=private,ro", "cache mount c"),
         ("target=/c,id=i", "cache mount i"),
         ("target=/c,mode=0700,uid=1,gid=2", "cache mount /c 448 1:2"),
         ("target=/c,uid=1", "cache mount /c None 1:0"),
