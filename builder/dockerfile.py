@@ -6,11 +6,12 @@ from pybuild.builder.content.context import ignore_text, open_context
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Files
+from pybuild.grammar import MAX_TEXT
 from pybuild.runtime.errors import UnsafePathError, kernel_reason
 from pybuild.runtime.values import replace
 
-LIMIT = 16 << 20
-"""A longer file is not a Dockerfile."""
+LIMIT = 4 * MAX_TEXT
+"""The most bytes that are read of a Dockerfile: a character has up to four in UTF-8."""
 DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 

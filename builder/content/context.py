@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MAIN = Local().name
 _FILE = ".dockerignore"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_IGNORE_LIMIT = 4 << 20
+IGNORE_LIMIT = 4 << 20
+"""The most bytes of an ignore file."""
 
 
 class Sources:
@@ -133,7 +134,7 @@ def _parsed(file: Named | None) -> "IgnoreFile | None":
 
 def _read(root: Root, name: str) -> Named | None:
     try:
-        content = root.read_file(name, _IGNORE_LIMIT)
+        content = root.read_file(name, IGNORE_LIMIT)
     except UnsafePathError as error:
         raise RequestError(f"failed to read the ignore file: {error}") from error
     return None if content is None else (name, content.decode("utf-8", "surrogateescape"))

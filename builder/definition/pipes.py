@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
 
+from pybuild.builder.content.context import IGNORE_LIMIT
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request, Secret
+from pybuild.builder.sources.secrets import SECRET_LIMIT
 from pybuild.runtime.errors import kernel_reason
 
-_LIMIT = 4 << 20
 _MEMORY = "/proc/self/fd/"
 
 
@@ -29,7 +30,7 @@ def read_pipes(request: Request) -> Iterator[Request]:
     with ExitStack() as stack:
         ignore = request.files.ignore_file
         yield request.changed(
-            ignore_file=None if ignore is None else _held(ignore, stack),
+            ignore_file=None if ignore is None else _held(ignore, IGNORE_LIMIT, stack),
             secrets=tuple(_secret(secret, stack) for secret in request.execution.secrets),
         )
 
@@ -42,22 +43,22 @@ def held_descriptors(request: Request) -> tuple[int, ...]:
 
 
 def _secret(secret: Secret, stack: ExitStack) -> Secret:
-    return secret if secret.file is None else replace(secret, file=_held(secret.file, stack))
+    return secret if secret.file is None else replace(secret, file=_held(secret.file, SECRET_LIMIT, stack))
 
 
-def _held(path: Path, stack: ExitStack) -> Path:
+def _held(path: Path, limit: int, stack: ExitStack) -> Path:
     """Return *path*, or the path of a copy in memory, never on disk, which is gone when *stack* ends."""
     try:
         if S_ISREG(path.stat().st_mode):
             return path
         with path.open("rb") as file:
-            content = file.read(_LIMIT + 1)
+            content = file.read(limit + 1)
     except FileNotFoundError:
         return path  # callers need the reason only
     except OSError as error:
         raise RequestError(f"failed to read {path}: {kernel_reason(error)}") from error
-    if len(content) > _LIMIT:
-        raise RequestError(f"failed to read {path}: longer than {_LIMIT >> 20} MiB")
+    if len(content) > limit:
+        raise RequestError(f"failed to read {path}: longer than {limit >> 10} KiB")
     held = os.memfd_create("pybuild", os.MFD_CLOEXEC)
     stack.callback(os.close, held)
     # The file object closes its own copy of the descriptor.

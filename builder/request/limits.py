@@ -11,7 +11,8 @@ _ULIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
     *("rtprio", "rttime", "sigpending", "stack"),
 )
-_UNLIMITED = 2**64 - 1
+UNLIMITED = 2**64 - 1
+"""A ulimit that is none: RLIM_INFINITY."""
 _MAX_SIZE, _MAX_NUMBER = 2**63 - 1, 10**12 - 1
 
 
@@ -55,11 +56,11 @@ def _group(path: str) -> None:
 def _ulimit(name: str, soft: int, hard: int) -> None:
     if name not in _ULIMITS:
         raise RequestError(f"invalid ulimit type: {name}", hint=f"use one of {', '.join(_ULIMITS)}")
-    if not (0 <= soft <= _UNLIMITED and 0 <= hard <= _UNLIMITED):
+    if not (0 <= soft <= UNLIMITED and 0 <= hard <= UNLIMITED):
         raise RequestError(f"invalid ulimit argument: {name}={soft}:{hard}", hint="2**64 - 1 is no limit")
     if soft > hard:
         # In Docker's message an unlimited value is -1.
-        low = -1 if soft == _UNLIMITED else soft
+        low = -1 if soft == UNLIMITED else soft
         raise RequestError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {hard}")
 
 

@@ -6,8 +6,8 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.request import Secret
 from pybuild.runtime.errors import kernel_reason
 
-_LIMIT = 500 << 10
-"""The limit of BuildKit."""
+SECRET_LIMIT = 500 << 10
+"""The most bytes of a secret, as in BuildKit."""
 
 
 def read_secret(secret: Secret) -> bytes:
@@ -19,9 +19,9 @@ def read_secret(secret: Secret) -> bytes:
         return value
     try:
         with secret.file.open("rb") as file:
-            value = file.read(_LIMIT + 1)
+            value = file.read(SECRET_LIMIT + 1)
     except OSError as error:
         raise BuildError(f"secret {secret.id}: {secret.file}: {kernel_reason(error)}") from error
-    if len(value) > _LIMIT:
-        raise BuildError(f"secret {secret.id}: larger than {_LIMIT >> 10} KiB")
+    if len(value) > SECRET_LIMIT:
+        raise BuildError(f"secret {secret.id}: larger than {SECRET_LIMIT >> 10} KiB")
     return value

@@ -5,6 +5,7 @@ starts where the instruction with its marker ends. One pass, linear in the size 
 a Dockerfile is enforced here.
 """
 
+from pybuild.grammar import MAX_TEXT
 from pybuild.grammar.dockerfile.directives import read_directives
 from pybuild.grammar.dockerfile.heredocs import Marker, find_markers
 from pybuild.grammar.dockerfile.pieces import Body, Line
@@ -16,7 +17,6 @@ from pybuild.runtime.values import frozen
 
 MAX_ROW = 65535
 """Bytes in one physical line: Docker's limit, the buffer of Go's bufio.Scanner."""
-MAX_TEXT = 4 << 20
 MAX_LINE = 256 << 10
 """Characters in one instruction. An argument of execve has at most 128 KiB, so no RUN needs more."""
 MAX_INSTRUCTIONS = 20_000

@@ -11,6 +11,7 @@ from functools import cache
 from pybuild.runtime.chrooted.inside.calls import IO_PRIORITY, MANY, NONE, ONE, OPENING, PRIORITY, code
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel import ptrace
+from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS
 from pybuild.runtime.sandbox.inside.seccomp import (
     ALLOW,
     ENOSYS,
@@ -56,9 +57,8 @@ _PID_AT = {
     "setpgid": (NONE, 0),
     "setsid": (NONE, 0),
 }
-# The flags CLONE_NEW* of clone(2) together, and numbers of fcntl(2), ioctl(2) and setrlimit(2).
+# The flags CLONE_NEW* of clone(2) together, and numbers of fcntl(2) and ioctl(2).
 _NEW_NAMESPACES, _CLONE_UNTRACED = 0x7E020000, 0x00800000
-_RLIMIT_LOCKS = 10
 # By these calls a process makes the kernel send SIGIO or SIGURG to another one. F_SETOWN alone names it by value, and
 # is left to the keeper; the others point to memory, and are refused.
 _F_SETOWN, _F_SETOWN_EX = 8, 15
@@ -88,7 +88,7 @@ def _locks(index: int, otherwise: Code) -> Code:
 
     They seem to succeed, because pam_limits sets every limit and fails if one is refused.
     """
-    return _chosen(index, {_RLIMIT_LOCKS: returning(SUCCEED)}, otherwise)
+    return _chosen(index, {RLIMIT_LOCKS: returning(SUCCEED)}, otherwise)
 
 
 _CONDITIONAL: dict[str, Callable[[], Code]] = {

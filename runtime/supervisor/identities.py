@@ -9,7 +9,8 @@ import resource
 from collections.abc import Callable
 from errno import EAGAIN, EPERM
 
-_RLIMIT_LOCKS = 10
+from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS
+
 _FIRST = 1 << 40  # the number of the first identity, far above limits that are set for other reasons
 _MOST = 1 << 16  # a step that sets more and more ids must not fill the memory
 _UNCHANGED = 0xFFFFFFFF  # -1 in a call keeps an id
@@ -64,7 +65,7 @@ class Identities:
 
     def of(self, tid: int) -> ProcessIds:
         """Return the identity of a thread's process: root until `assign`. Raises OSError when it has ended."""
-        soft, _ = resource.prlimit(tid, _RLIMIT_LOCKS)
+        soft, _ = resource.prlimit(tid, RLIMIT_LOCKS)
         index = soft - _FIRST
         return self._known[index] if 0 <= index < len(self._known) else ROOT
 
@@ -78,8 +79,8 @@ class Identities:
             number = self._numbers[key] = len(self._known)
             self._known.append(identity)
         # The soft limit alone: without CAP_SYS_RESOURCE a hard one cannot be raised again.
-        _, hard = resource.prlimit(tid, _RLIMIT_LOCKS)
-        resource.prlimit(tid, _RLIMIT_LOCKS, (_FIRST + number, hard))
+        _, hard = resource.prlimit(tid, RLIMIT_LOCKS)
+        resource.prlimit(tid, RLIMIT_LOCKS, (_FIRST + number, hard))
 
 
 def set_all(now: IdTriple, wanted: tuple[int, ...], *, privileged: bool) -> IdTriple:

@@ -6,14 +6,13 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import duration, record, size_of
 from pybuild.builder.request import Changes, Resources, changes
-from pybuild.builder.request.limits import numbers
+from pybuild.builder.request.limits import UNLIMITED, numbers
 from pybuild.runtime.values import frozen
 
 _KEYS = (
     *("memory", "memory-swap", "cpu-period", "cpu-quota", "cpu-shares", "pids"),
     *("cpuset-cpus", "cpuset-mems"),
 )
-_UNLIMITED = 2**64 - 1
 
 
 @frozen
@@ -158,4 +157,4 @@ def _ulimit(item: str) -> tuple[str, int, int]:
         high = int(hard) if colon else low
     except ValueError as error:
         raise RequestError(f"invalid ulimit argument: {item}", hint="write it as nofile=1024:2048") from error
-    return name, low % (_UNLIMITED + 1), high % (_UNLIMITED + 1)
+    return name, low % (UNLIMITED + 1), high % (UNLIMITED + 1)

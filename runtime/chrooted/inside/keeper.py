@@ -12,6 +12,7 @@ from pybuild.runtime.kernel.syscalls import (
     PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
+    RLIMIT_LOCKS,
     SIGKILL,
     prctl,
     seccomp_listener,
@@ -22,9 +23,6 @@ from pybuild.runtime.sandbox.inside.keeper import depend_on
 from pybuild.runtime.sandbox.inside.plan import Status, read_record
 from pybuild.runtime.sandbox.inside.process import become, give_up_chroot
 from pybuild.runtime.wire import Operation
-
-RLIMIT_LOCKS = 10
-"""The limit that marks the processes of a run. It has no effect since Linux 2.4.25, and fork and exec keep it."""
 
 
 def keep(plan_fd: int, status_fd: int, parent: int) -> None:
@@ -95,7 +93,7 @@ def _begin(plan: ChrootPlan, keeper: int) -> None:
     give_up_chroot()
     with Operation("confine"):
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        # Before the filter, with which a change of this limit has no effect.
+        # The mark of the processes of this run. Before the filter, with which a change of this limit has no effect.
         setrlimit(RLIMIT_LOCKS, plan.mark, plan.mark)
         stay_below(root)
         set_seccomp_filter(plan.filter)

@@ -3,6 +3,7 @@
 from functools import cache
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS
 from pybuild.runtime.sandbox.inside.seccomp import (
     ALLOW,
     ARCH_OFFSET,
@@ -23,7 +24,7 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     search,
 )
 
-_RLIMIT_LOCKS, _PR_SET_KEEPCAPS = 10, 8
+_PR_SET_KEEPCAPS = 8
 _O_CREAT = 0x40
 CALLS = frozenset(
     """
@@ -82,7 +83,7 @@ def _locks(resource: int, *, new: int | None) -> Code:
     """
     is_set = (argument(new), Instruction(JEQ, 0, jt=1)) if new is not None else ()
     passed = len(is_set) + 1
-    is_it = (argument(resource), Instruction(JEQ, _RLIMIT_LOCKS, jf=passed))
+    is_it = (argument(resource), Instruction(JEQ, RLIMIT_LOCKS, jf=passed))
     return (*is_it, *is_set, *returning(SUCCEED), *returning(ALLOW))
 
 

@@ -65,7 +65,7 @@ def test_a_missing_file_is_left_to_who_reads_it(tmp_path: Path) -> None:
 
 
 def test_a_directory_and_an_endless_file_are_errors(tmp_path: Path) -> None:
-    for path, message in ((tmp_path, "[Ii]s a directory"), (Path("/dev/zero"), "longer than 4 MiB")):
+    for path, message in ((tmp_path, "[Ii]s a directory"), (Path("/dev/zero"), "longer than 500 KiB")):
         request = Request.of(context=tmp_path, secrets=(Secret(id="s", file=path),))
         with pytest.raises(RequestError, match=message), read_pipes(request):
             pass

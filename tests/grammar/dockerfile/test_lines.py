@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given, settings
 
-from pybuild.grammar.dockerfile.lines import MAX_INSTRUCTIONS, MAX_LINE, MAX_ROW, MAX_TEXT, read_lines
+from pybuild.grammar import MAX_TEXT
+from pybuild.grammar.dockerfile.lines import MAX_INSTRUCTIONS, MAX_LINE, MAX_ROW, read_lines
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Span
 from tests.grammar.texts import dockerfiles
