@@ -2,6 +2,12 @@
 
 While the caller's terminal is typed into a console, it is in raw mode: all keys, even Ctrl-C, are sent to the terminal
 inside, which turns them into signals for the program.
+
+Decision: the terminal is made inside. Considered: the caller's own, into which TIOCSTI could type commands for the
+caller's shell (CVE-2017-5226); the filter refuses that call as well. Taken: the keeper opens a pseudo terminal of the
+sandbox's own devpts, the other end by TIOCGPTPEER and not by a name that an image could have replaced (CVE-2025-52565),
+and sends the controlling end over a Unix socket. Input is only read when all earlier input was written, and output is
+read all the time, so that neither waits for the other. There is no /dev/console.
 """
 
 import fcntl

@@ -1,7 +1,9 @@
 """The caller's side of a sandbox's standard input: copies the caller's into a pipe.
 
-The process does not get the caller's own stream. To open that by name (/dev/stdin), its user would have to own it, and
-a sandbox must not change the owner of a file or a socket of the caller.
+Decision: the caller's streams stay outside. Considered: to pass on the caller's own. To open it by name (/dev/stdin),
+the user of the process would have to own it; a sandbox must not change the owner of a file or a socket of the
+caller, and an owner could put input into the caller's terminal. Taken: pipes, which the user of the process owns, as
+images with a symlink from a log to /dev/stdout need. As in Docker, input that was read ahead and not used is lost.
 """
 
 import os

