@@ -8,6 +8,7 @@ and not on the number of files or threads. `test_paths.py` holds the limits.
 """
 
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -165,4 +166,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a traceback
     main()

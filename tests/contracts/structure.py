@@ -6,6 +6,7 @@ lines are counted. Imports inside functions count as others do. `test_structure.
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -257,4 +258,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a traceback
     main()

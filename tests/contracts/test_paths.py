@@ -3,10 +3,15 @@
 `python -m tests.contracts.paths` prints the modules that are counted here.
 """
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 from pybuild.builder.request import Request, Target
 from tests.contracts.paths import Trace, profiled, traces
+from tests.contracts.structure import REPOSITORY
 
 LIMITS = {"context path": (9, 0), "text of the Dockerfile": (13, 4), "layer": (19, 14)}
 """The number of modules that receive each value, and of its steps back up."""
@@ -54,3 +59,10 @@ def test_calls_of_other_code_are_not_counted() -> None:
         repr(["app"]), Trace(bool), Request.of(context="app")
     assert list(trace.modules) == ["builder.request", "builder.request.checks"]
     assert not trace.steps_up
+
+
+@pytest.mark.parametrize("program", ["paths", "structure"])
+def test_a_reader_of_the_figures_may_stop_early(program: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m tests.contracts.{program} | true"
+    done = subprocess.run(command, shell=True, cwd=REPOSITORY, capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
