@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pybuild.builder.errors import Cancelled, TimedOut
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.progress import Event, Progress, StepFinished, StepStarted
-from pybuild.builder.stages.golang import duration
+from pybuild.builder.stages.format_go import duration
 from pybuild.runtime.stopping import current_stop, stoppable
 
 

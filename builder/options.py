@@ -26,7 +26,7 @@ def record(given: str, flag: str) -> dict[str, str]:
 
 def boolean(key: str, text: str, flag: str) -> bool:
     """Return the value of the option *key* of *flag*. Raises RequestError when it is neither true nor false."""
-    from pybuild.grammar.golang import parse_bool
+    from pybuild.grammar.parse_go import parse_bool
 
     try:
         return parse_bool(text)
@@ -38,7 +38,7 @@ def is_true(text: str) -> bool:
     """Return whether *text* is a true boolean; for variables whose invalid values Docker ignores."""
     if not text:
         return False
-    from pybuild.grammar.golang import parse_bool
+    from pybuild.grammar.parse_go import parse_bool
 
     try:
         return parse_bool(text)
@@ -60,7 +60,7 @@ def whole_number(text: str, most: int = 2**63 - 1) -> int | None:
 
 def size_of(name: str, text: str | None) -> int | None:
     """Return the bytes that *text* says, the value of what *name* tells. Raises RequestError."""
-    from pybuild.grammar.golang import parse_size
+    from pybuild.grammar.parse_go import parse_size
 
     if text is None:
         return None
@@ -72,7 +72,7 @@ def size_of(name: str, text: str | None) -> int | None:
 
 def duration(name: str, text: str) -> float:
     """Return the seconds of a duration in Go's notation, the value of what *name* tells. Raises RequestError."""
-    from pybuild.grammar.golang import parse_duration
+    from pybuild.grammar.parse_go import parse_duration
 
     try:
         seconds = parse_duration(text) / 1e9

@@ -7,8 +7,8 @@ matches a path *or one of its parent directories* decides. A trailing slash has 
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from pybuild.grammar.golang import SPACE
 from pybuild.grammar.ignorerule import IgnoreRule, Passed, read_rule
+from pybuild.grammar.parse_go import SPACE
 from pybuild.grammar.patterns import Matches
 from pybuild.grammar.source import Span
 

@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import SPACE
+from pybuild.grammar.parse_go import SPACE
 from pybuild.grammar.patterns import (
     BadPattern,
     CharClass,

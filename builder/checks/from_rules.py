@@ -13,10 +13,10 @@ from pybuild.builder.stages.resolve import global_scope
 from pybuild.builder.stages.sections import Section, last_named
 from pybuild.builder.stages.stages import FromImage
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import quote
 from pybuild.grammar.lint import rules
 from pybuild.grammar.lint.rules import Rule, Violation
 from pybuild.grammar.nodes import Dockerfile, From, Word
+from pybuild.grammar.parse_go import quote
 from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.grammar.words.expand import expand
 from pybuild.runtime.values import frozen, replace

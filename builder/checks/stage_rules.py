@@ -9,12 +9,12 @@ from itertools import takewhile
 from pybuild.builder.checks.scope import StageScope, clean_source
 from pybuild.builder.checks.variables import names_in, used_names
 from pybuild.grammar.dockerfile.near_miss import nearly_array
-from pybuild.grammar.golang import quote
 from pybuild.grammar.ignorefile import IgnoreFile
 from pybuild.grammar.lint import rules
 from pybuild.grammar.lint.lint import keyword, stage_violations
 from pybuild.grammar.lint.rules import Rule, Violation
 from pybuild.grammar.nodes import Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, Instruction, ShellForm, Word, Workdir
+from pybuild.grammar.parse_go import quote
 from pybuild.grammar.words.expand import expand_all
 from pybuild.runtime.values import frozen
 

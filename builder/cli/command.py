@@ -113,7 +113,7 @@ def _opposite(name: str, options: Mapping[str, click.Option]) -> str:
 
 def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
     """Return the boolean of ``--flag=VALUE``. An invalid one is an error with the message of Go's package flag."""
-    from pybuild.grammar.golang import parse_bool
+    from pybuild.grammar.parse_go import parse_bool
 
     try:
         return parse_bool(value)
@@ -123,7 +123,7 @@ def _switched_on(option: click.Option, value: str, ctx: click.Context) -> bool:
 
 
 def _is_boolean(value: str) -> bool:
-    from pybuild.grammar.golang import parse_bool
+    from pybuild.grammar.parse_go import parse_bool
 
     try:
         parse_bool(value)

@@ -12,7 +12,7 @@ import click
 
 from pybuild.builder.display.failure import plain_failure
 from pybuild.builder.display.sanitize import clean
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 
 if TYPE_CHECKING:
     from pybuild.builder.errors import BuildError

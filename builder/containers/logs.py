@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pybuild.builder.errors import RequestError
-from pybuild.grammar.golang import parse_duration
+from pybuild.grammar.parse_go import parse_duration
 from pybuild.runtime.monitor.log import LOG
 from pybuild.runtime.values import positional
 

@@ -26,7 +26,7 @@ from pybuild.builder.oci.image import read_image
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
-from pybuild.grammar.golang import parse_size
+from pybuild.grammar.parse_go import parse_size
 from pybuild.runtime.monitor.starting import Refused, await_start, begin_monitor, channel_pair, leave_monitor
 from pybuild.runtime.monitor.watch import (
     ContainerIdentity,

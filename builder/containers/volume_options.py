@@ -12,7 +12,7 @@ from pybuild.builder.containers.config import TMPFS, MountPoint
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import whole_number
-from pybuild.grammar.golang import parse_size
+from pybuild.grammar.parse_go import parse_size
 from pybuild.runtime.sandbox.spec import Tmpfs
 from pybuild.runtime.snapshots.id_map import id_map, is_host_map
 from pybuild.runtime.values import replace

@@ -21,7 +21,7 @@ from pybuild.builder.platforms import is_native, wanted_platform
 from pybuild.builder.request.step_settings import HostInputs, StepSettings, rights_of
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.news import tell_once
-from pybuild.grammar.golang import quote
+from pybuild.grammar.parse_go import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.running import run as run_sandbox

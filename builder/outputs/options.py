@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import boolean
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import frozen
 

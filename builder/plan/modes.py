@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from pybuild.builder.errors import ResolveError
-from pybuild.grammar.golang import parse_uint32
+from pybuild.grammar.parse_go import parse_uint32
 
 _ALL = 0o7777
 _CLAUSE = re.compile(r"(?P<who>[ugoa]*)(?P<actions>(?:[-+=][rwxXstugo]*)+)\Z")

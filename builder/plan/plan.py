@@ -149,7 +149,7 @@ class Plan:
 
 def trigger_phrase(text: str, base: str = "") -> str:
     """Return a hint that the ONBUILD trigger *text* of *base* is at fault, which stands in no Dockerfile."""
-    from pybuild.grammar.golang import quote
+    from pybuild.grammar.parse_go import quote
 
     shown = text.partition("\n")[0][:_LONGEST_TRIGGER]
     return f"it is the ONBUILD trigger {quote(shown)} of the base {base}".rstrip()

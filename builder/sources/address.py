@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidDigest, RegistryError
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import field, frozen, replace
 

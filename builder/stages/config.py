@@ -10,7 +10,7 @@ from posixpath import join, normpath
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig, Healthcheck
-from pybuild.builder.stages import golang, windows
+from pybuild.builder.stages import format_go, windows
 from pybuild.grammar.nodes import CommandLine, ExecForm, Heredoc, ShellForm
 from pybuild.runtime.values import replace
 
@@ -94,8 +94,8 @@ def healthcheck_history(check: Healthcheck) -> str:
         ("StartPeriod", check.start_period),
         ("StartInterval", check.start_interval),
     )
-    shown = " ".join(f"{name}:{golang.duration(value)}" for name, value in times)
-    return f"HEALTHCHECK {{Test:{golang.plain_list(check.test)} {shown} Retries:{check.retries}}}"
+    shown = " ".join(f"{name}:{format_go.duration(value)}" for name, value in times)
+    return f"HEALTHCHECK {{Test:{format_go.plain_list(check.test)} {shown} Retries:{check.retries}}}"
 
 
 def absolute(working_dir: str, path: str) -> str:

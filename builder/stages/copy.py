@@ -13,7 +13,7 @@ from pybuild.builder.stages.config import destination, heredoc_file
 from pybuild.builder.stages.stages import FromRemote, Input, Step
 from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
-from pybuild.grammar.golang import SPACE
+from pybuild.grammar.parse_go import SPACE
 from pybuild.grammar.words.expand import expand_body
 from pybuild.runtime.values import replace
 

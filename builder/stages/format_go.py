@@ -6,12 +6,12 @@ _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t
 _UNITS = ((3_600_000_000_000, "h"), (60_000_000_000, "m"))
 
 
-def quote(text: str) -> str:
+def quoted(text: str) -> str:
     """Return *text* as ``%q`` prints it."""
-    return '"' + "".join(_quoted(char) for char in text) + '"'
+    return '"' + "".join(_escaped(char) for char in text) + '"'
 
 
-def _quoted(char: str) -> str:
+def _escaped(char: str) -> str:
     if char in '"\\':
         return "\\" + char
     if char in _ESCAPES:
@@ -28,7 +28,7 @@ def _quoted(char: str) -> str:
 
 def quoted_list(items: Iterable[str]) -> str:
     """Return *items* as ``%q`` prints a slice of strings."""
-    return "[" + " ".join(quote(item) for item in items) + "]"
+    return "[" + " ".join(quoted(item) for item in items) + "]"
 
 
 def plain_list(items: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from pybuild.builder.oci.model import Healthcheck
 from pybuild.builder.plan.ops import Mkdir
 from pybuild.builder.request import Planning
 from pybuild.builder.stages import config as rules
-from pybuild.builder.stages import golang
+from pybuild.builder.stages import format_go
 from pybuild.builder.stages.copy import copy_step
 from pybuild.builder.stages.run import run_step
 from pybuild.builder.stages.stages import Input, Step
@@ -86,7 +86,7 @@ def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> 
             _user(node, state)
         case nodes.Shell():
             state.configure(replace(state.config, shell=node.args))
-            state.record(f"SHELL {golang.plain_list(node.args)}")
+            state.record(f"SHELL {format_go.plain_list(node.args)}")
         case nodes.Cmd():
             _cmd(node, state)
         case nodes.Entrypoint():
@@ -179,7 +179,7 @@ def _cmd(node: nodes.Cmd, state: StageState) -> None:
     # BuildKit sets the deprecated member ArgsEscaped with each CMD, on Linux as well.
     state.configure(replace(state.config, cmd=args, args_escaped=True))
     state.cmd_is_set = True
-    state.record(f"CMD {golang.quoted_list(args)}")
+    state.record(f"CMD {format_go.quoted_list(args)}")
 
 
 def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
@@ -187,14 +187,14 @@ def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
     # The CMD of a base belongs to its ENTRYPOINT (Dockerfile reference, "Understand how CMD and ENTRYPOINT interact").
     cmd = state.config.cmd if state.cmd_is_set else None
     state.configure(replace(state.config, entrypoint=args, cmd=cmd))
-    state.record(f"ENTRYPOINT {golang.quoted_list(args)}")
+    state.record(f"ENTRYPOINT {format_go.quoted_list(args)}")
 
 
 def _expose(node: nodes.Expose, state: StageState) -> None:
     words = [text for word in node.ports for text in expand_all(word, state.scope, escape=state.escape)]
     ports = rules.ports(words)
     state.configure(replace(state.config, exposed_ports=rules.with_names(state.config.exposed_ports, ports)))
-    state.record(f"EXPOSE {golang.plain_list(ports)}")
+    state.record(f"EXPOSE {format_go.plain_list(ports)}")
 
 
 def _volume(node: nodes.Volume, state: StageState) -> None:
@@ -202,7 +202,7 @@ def _volume(node: nodes.Volume, state: StageState) -> None:
     if not all(path.strip() for path in paths):
         raise ResolveError("VOLUME specified can not be an empty string")
     state.configure(replace(state.config, volumes=rules.with_names(state.config.volumes, paths)))
-    state.record(f"VOLUME {golang.plain_list(paths)}")
+    state.record(f"VOLUME {format_go.plain_list(paths)}")
 
 
 def _healthcheck(node: nodes.Healthcheck, state: StageState) -> None:

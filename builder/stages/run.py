@@ -13,7 +13,7 @@ from pybuild.builder.stages.state import StageState
 from pybuild.grammar import nodes
 from pybuild.grammar.dockerfile.heredocs import lone_heredoc
 from pybuild.grammar.dockerfile.mounts import settle
-from pybuild.grammar.golang import parse_size
+from pybuild.grammar.parse_go import parse_size
 from pybuild.runtime.values import replace
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")

@@ -7,9 +7,9 @@ from pybuild.grammar.dockerfile import forms
 from pybuild.grammar.dockerfile.flags import Flags
 from pybuild.grammar.dockerfile.pieces import Line, Piece, split_first
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import parse_duration, parse_int32, quote
 from pybuild.grammar.hints import form
 from pybuild.grammar.nodes import CommandLine, Heredoc, ShellForm, Word
+from pybuild.grammar.parse_go import parse_duration, parse_int32, quote
 from pybuild.grammar.source import Span
 from pybuild.runtime.values import frozen
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import SPACE
 from pybuild.grammar.nodes import Directive
+from pybuild.grammar.parse_go import SPACE
 from pybuild.grammar.source import Span
 from pybuild.runtime.values import positional
 

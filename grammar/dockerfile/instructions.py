@@ -7,7 +7,6 @@ from typing import NamedTuple, TypedDict
 from pybuild.grammar import hints
 from pybuild.grammar.dockerfile import mounts
 from pybuild.grammar.dockerfile.arguments import Arguments
-from pybuild.grammar.golang import SPACE, quote
 from pybuild.grammar.nodes import (
     Add,
     Arg,
@@ -33,6 +32,7 @@ from pybuild.grammar.nodes import (
     Word,
     Workdir,
 )
+from pybuild.grammar.parse_go import SPACE, quote
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import replace
 

@@ -10,8 +10,8 @@ from pybuild.grammar.dockerfile.directives import read_directives
 from pybuild.grammar.dockerfile.heredocs import Marker, find_markers
 from pybuild.grammar.dockerfile.pieces import Body, Line
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import SPACE
 from pybuild.grammar.nodes import Directive, Heredoc
+from pybuild.grammar.parse_go import SPACE
 from pybuild.grammar.source import Span
 from pybuild.runtime.values import frozen
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import parse_bool, parse_size, parse_uint32, quote
 from pybuild.grammar.nodes import MountFlag, MountKind, Word
+from pybuild.grammar.parse_go import parse_bool, parse_size, parse_uint32, quote
 from pybuild.grammar.source import Span
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import replace

@@ -11,7 +11,7 @@ import re
 from pybuild.grammar.dockerfile.flags import FLAGS
 from pybuild.grammar.dockerfile.forms import is_array
 from pybuild.grammar.dockerfile.pieces import split_first
-from pybuild.grammar.golang import SPACE
+from pybuild.grammar.parse_go import SPACE
 
 _DASHES = "\u2010-\u2015\u2212"
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"

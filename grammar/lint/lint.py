@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from pybuild.grammar.dockerfile.pieces import WHITE, split_first
-from pybuild.grammar.golang import SPACE, quote
 from pybuild.grammar.lint import rules
 from pybuild.grammar.lint.options import check_of
 from pybuild.grammar.lint.rules import Violation
@@ -26,6 +25,7 @@ from pybuild.grammar.nodes import (
     Label,
     Maintainer,
 )
+from pybuild.grammar.parse_go import SPACE, quote
 from pybuild.grammar.source import Source, Span
 
 _RESERVED = frozenset({"context", "scratch"})

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from pybuild.grammar.dockerfile.directives import match_directive
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import SPACE, parse_bool, quote
 from pybuild.grammar.lint.rules import Rule, Violation
 from pybuild.grammar.nodes import Dockerfile
+from pybuild.grammar.parse_go import SPACE, parse_bool, quote
 from pybuild.grammar.source import Span
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.values import frozen

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from pybuild.grammar.errors import DockerfileError
-from pybuild.grammar.golang import SPACE, quote
 from pybuild.grammar.nodes import Instruction, Word
+from pybuild.grammar.parse_go import SPACE, quote
 from pybuild.grammar.source import Span
 from pybuild.grammar.words.lexer import Kind, Lexer, Lookup, Part
 from pybuild.grammar.words.substitution import BadWordError, TooMuchError

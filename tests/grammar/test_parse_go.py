@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.grammar.golang import parse_bool, parse_duration, parse_int32, parse_size, parse_uint32, quote
+from pybuild.grammar.parse_go import parse_bool, parse_duration, parse_int32, parse_size, parse_uint32, quote
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> Ch
 
 
 def _boolean(text: str) -> bool:
-    from pybuild.grammar.golang import parse_bool
+    from pybuild.grammar.parse_go import parse_bool
 
     return parse_bool(text)
 

@@ -10,7 +10,7 @@ from pybuild.builder.cli.flags.build import checked_compression
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import boolean, duration
 from pybuild.builder.request import CacheSpec, checks
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 from pybuild.grammar.suggest import did_you_mean
 
 if TYPE_CHECKING:

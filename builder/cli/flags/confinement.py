@@ -10,7 +10,7 @@ from pybuild.builder.errors import RequestError, reason
 from pybuild.builder.options import record
 from pybuild.builder.request.capabilities import named
 from pybuild.builder.request.values import Device, Rights
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 
 _GPU = "nvidia.com/gpu"
 _GPU_KEYS = frozenset({"count", "device", "driver", "capabilities", "options"})

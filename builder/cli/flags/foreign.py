@@ -11,7 +11,7 @@ import click
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import is_true
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 
 _NOTHING_TO_DO = (
     "--rm",

@@ -11,7 +11,7 @@ import click
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import Listed, familiar, find
 from pybuild.builder.store.store import Store
-from pybuild.grammar.golang import parse_bool, parse_duration
+from pybuild.grammar.parse_go import parse_bool, parse_duration
 
 Test = Callable[[Listed], bool]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.stages import golang
+from pybuild.builder.stages import format_go
 
 
 @pytest.mark.parametrize(
@@ -19,16 +19,16 @@ from pybuild.builder.stages import golang
     ],
 )
 def test_text_is_quoted_as_go_quotes_it(text, printed):
-    assert golang.quote(text) == printed
+    assert format_go.quoted(text) == printed
 
 
 def test_a_quoted_list_has_spaces_between_its_items():
-    assert golang.quoted_list(["/bin/sh", "-c", 'echo "x"']) == r'["/bin/sh" "-c" "echo \"x\""]'
-    assert golang.quoted_list([]) == "[]"
+    assert format_go.quoted_list(["/bin/sh", "-c", 'echo "x"']) == r'["/bin/sh" "-c" "echo \"x\""]'
+    assert format_go.quoted_list([]) == "[]"
 
 
 def test_a_plain_list_quotes_nothing():
-    assert golang.plain_list(["a b", "c"]) == "[a b c]"
+    assert format_go.plain_list(["a b", "c"]) == "[a b c]"
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_plain_list_quotes_nothing():
     ],
 )
 def test_a_duration_reads_as_in_go(nanoseconds, printed):
-    assert golang.duration(nanoseconds) == printed
+    assert format_go.duration(nanoseconds) == printed

@@ -23,7 +23,7 @@ from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import PushFailed, RequestError
 from pybuild.builder.outputs.files import replace_file
 from pybuild.builder.request.checks import full_names
-from pybuild.grammar.golang import parse_bool
+from pybuild.grammar.parse_go import parse_bool
 from pybuild.grammar.reference import parse_reference
 from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.paths.scratch import temporary

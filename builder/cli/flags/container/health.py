@@ -3,7 +3,7 @@
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Healthcheck
-from pybuild.grammar.golang import parse_duration
+from pybuild.grammar.parse_go import parse_duration
 from pybuild.runtime.values import frozen
 
 _LEAST = 1_000_000

@@ -8,7 +8,7 @@ from pybuild.builder.cli.flags.limits import LimitFlags
 from pybuild.builder.errors import RequestError, reason
 from pybuild.builder.options import size_of
 from pybuild.builder.request.values import Resources
-from pybuild.grammar.golang import parse_size
+from pybuild.grammar.parse_go import parse_size
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
 from pybuild.runtime.values import frozen, replace
 

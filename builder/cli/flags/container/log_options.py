@@ -3,7 +3,7 @@
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import whole_number
-from pybuild.grammar.golang import parse_size
+from pybuild.grammar.parse_go import parse_size
 
 _KEPT = frozenset({"max-size", "max-file"})
 _ATTRIBUTES = "lines of a log have no more attributes than time and stream"

@@ -10,7 +10,7 @@ from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, MountPoint
 from pybuild.builder.containers.volume_options import PRIVATE, PROPAGATED, tmpfs_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import record
-from pybuild.grammar.golang import parse_bool, parse_size
+from pybuild.grammar.parse_go import parse_bool, parse_size
 from pybuild.runtime.values import replace
 
 _MODES = frozenset({"ro", "rw", "z", "Z", "nocopy"})
