@@ -1,8 +1,8 @@
 """The pipeline of a build: text, Dockerfile, stages, graph, layers, image, outputs. Start reading at `build`."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from itertools import islice
 
 from pybuild.builder.content.context import useless_ignore_files
 from pybuild.builder.definition.load import load_definition
@@ -26,32 +26,35 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.values import frozen, replace
 
-_EXECUTING = (
-    "pybuild.builder.execute.ops",
-    "pybuild.builder.solve.schedule",
-    "pybuild.builder.execute.copy",
-    "pybuild.builder.store.layer_times",
-    "pybuild.builder.execute.run",
-    "pybuild.builder.store.unpacking",
-    "pybuild.runtime.sandbox.forking",
-    "pybuild.runtime.sandbox.launcher",
-)
-"""What most steps are executed with. It is imported while another process makes a new plan, which a build waits for."""
-
 
 @frozen
 class Outcome:
-    """The result of a build: the image ID, the descriptor of its manifest, and its names in the store."""
+    """The result of a build: the images, and the names of the result in the store."""
 
-    image_id: Digest
+    images: tuple[PlatformImage, ...]
+    """One image, or with several platforms one for each."""
+    index: Descriptor | None = None
+    """The index that lists the images of several platforms."""
     descriptor: Descriptor
+    """The index, or else the manifest of the one image, in the form in which the store has it."""
     names: tuple[str, ...]
-    created: str = ""
-    """The time of creation in RFC 3339; of an index, that of its newest image."""
-    platforms: tuple[PlatformImage, ...] = ()
-    """The image for each platform of a multi-platform build; *descriptor*, *image_id* are then those of the index."""
     targets: tuple[tuple[str, "Outcome"], ...] = ()
     """The stage and the outcome of each target of a build of several; the other fields are those of the last one."""
+
+    @property
+    def image_id(self) -> Digest:
+        """The image ID of the one image, or the digest of the index."""
+        return self.images[0].image_id if self.index is None else self.index.digest
+
+    @property
+    def created(self) -> str:
+        """The time of creation in RFC 3339; of several images, that of the newest."""
+        return max(image.created for image in self.images)
+
+    @property
+    def platforms(self) -> tuple[PlatformImage, ...]:
+        """The image for each platform of a multi-platform build, else none."""
+        return () if self.index is None else self.images
 
 
 def build(request: Request, store: Store, progress: Progress = silent) -> Outcome:
@@ -78,23 +81,26 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
     check_images(request.result)
     check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
     reporter = Reporter(progress)
-    with _with_pipes(request) as readable, store.in_use():
-        files, planning, caches = readable.files, readable.planning, readable.caches
-        remotes = Remotes(readable.execution, store, reporter)
-        dockerfile = load_definition(files, planning, remotes, caches)
-        with dockerfile.located(), _early_warnings(dockerfile, planning, progress):
+    with ExitStack() as stack:
+        request = stack.enter_context(_with_pipes(request))
+        stack.enter_context(store.in_use())
+        files, caches = request.files, request.caches
+        remotes = Remotes(request.execution, store, reporter)
+        dockerfile = load_definition(files, request.planning, remotes, caches)
+        with dockerfile.located(), _early_warnings(dockerfile, request.planning, progress):
             definition = defined(dockerfile, files, ignored_by(files))
-            asked = _timed(definition, readable, remotes)
-            images = requested_images(asked.result, asked.planning)
-            plans = make_plans(definition, images, remotes, pull=caches.pull, meanwhile=_EXECUTING)
+            request = _timed(definition, request, remotes)
+            requested = requested_images(request.result, request.planning)
+            plans = make_plans(definition, requested, remotes, pull=caches.pull, preload=True)
         _warn(plans, useless_ignore_files(files), progress)
         with definition.located():
-            store = _imported(caches, store, reporter)
+            consulting = _with_imported(caches, store, reporter)
             graph = merge(plans)
-            reporter.expect(graph.plan, _last_steps(asked.result, asked.caches))
-            solved = _solved(graph, asked, store, reporter)
-            outcome = _exported(images, partial(_assembled, plans, solved, asked, store), asked, store, reporter)
-            _export_caches(solved.finished, asked.caches, store, reporter)
+            reporter.expect(graph.plan, _last_steps(request.result, caches))
+            solved = _solved(graph, request, consulting, reporter)
+            images = _assembled(plans, solved, request, consulting, reporter)
+            outcome = _exported(requested, images, request, consulting, reporter)
+            _export_caches(solved.finished, caches, consulting, reporter)
     return outcome
 
 
@@ -146,7 +152,7 @@ def _warn(plans: Plans, remarks: Iterable[str], progress: Progress) -> None:
         )
 
 
-def _imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
+def _with_imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
     """Return *store* with the imported caches, which are consulted on a miss."""
     if not caches.cache_from:
         return store
@@ -155,94 +161,102 @@ def _imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
     return imported(caches, store, reporter)
 
 
-def _solved(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> Solved:
+def _solved(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
     """Solve *graph*: in this process, or in one that may unpack images if a step needs them unpacked."""
     with suppress(TreesNeeded):
-        return _solved_here(graph, asked, store, reporter)
+        return _solved_here(graph, request, store, reporter)
     from pybuild.builder.definition.pipes import held_descriptors
     from pybuild.builder.store.inside import inside_with
 
-    held = held_descriptors(asked)
-    solved, counted = inside_with(held, _solved_inside, store, reporter.progress, graph, asked, reporter.counted())
+    held = held_descriptors(request)
+    solved, counted = inside_with(held, _solved_inside, store, reporter.progress, graph, request, reporter.counted())
     reporter.resume(counted)
     return solved
 
 
-def _solved_here(graph: Graph, asked: Request, store: Store, reporter: Reporter) -> Solved:
-    return solve(graph, store, reporter, files=asked.files, execution=asked.execution, caches=asked.caches)
+def _solved_here(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
+    return solve(graph, store, reporter, files=request.files, execution=request.execution, caches=request.caches)
 
 
 def _solved_inside(
-    store: Store, tell: Progress, graph: Graph, asked: Request, counted: Counted
+    store: Store, tell: Progress, graph: Graph, request: Request, counted: Counted
 ) -> tuple[Solved, Counted]:
     """Solve *graph* in the process that may unpack images; *counted* continues the numbers of the steps."""
     reporter = Reporter(tell, counted)
     # The other process has reported the imported caches, so this one is silent about them.
     with store.in_use():
-        known = _imported(asked.caches, store, Reporter(silent))
-        return _solved_here(graph, asked, known, reporter), reporter.counted()
+        consulting = _with_imported(request.caches, store, Reporter(silent))
+        return _solved_here(graph, request, consulting, reporter), reporter.counted()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:
-    """Return the number of steps after those of the plan: writing images and caches."""
+    """Return the number of steps after those of the plan: squashing, writing images and caches."""
     archives = result.targets and any(output.together for output in result.outputs)
-    return (len(result.targets) or 1) + bool(archives) + sum(not spec.inline for spec in caches.cache_to)
+    return (
+        bool(result.squash)
+        + (len(result.targets) or 1)
+        + bool(archives)
+        + sum(not spec.inline for spec in caches.cache_to)
+    )
+
+
+def _assembled(
+    plans: Plans, solved: Solved, request: Request, store: Store, reporter: Reporter
+) -> tuple[PlatformImage, ...]:
+    """Write the image of each plan to the store. None of them has a name yet, so that a failure leaves no names."""
+    finished, images = solved.finished, []
+    with reporter.step("squashing layers") if request.result.squash else nullcontext():
+        for (platform, plan), layers, target in zip(plans, solved.layers, finished.targets, strict=True):
+            cache = _inline_cache(replace(finished, targets=(target,)), request.caches, store)
+            image = write_planned(
+                plan, layers, request.result, request.execution, store, platform=platform, build_cache=cache
+            )
+            images.append(image)
+    return tuple(images)
+
+
+def _inline_cache(finished: Finished, caches: Caches, store: Store) -> str:
+    """Return the document of an inline cache for one image, "" when the build exports no cache."""
+    if not caches.cache_to:
+        return ""
+    from pybuild.builder.caches.export import inline
+
+    return inline(finished, caches, store)
 
 
 def _exported(
-    images: tuple[RequestedImage, ...],
-    assemble: Callable[[], tuple[PlatformImage, ...]],
+    requested: tuple[RequestedImage, ...],
+    images: tuple[PlatformImage, ...],
     request: Request,
     store: Store,
     reporter: Reporter,
 ) -> Outcome:
-    """Write all images to the store, then give each its names and write it to the outputs."""
-    made: tuple[PlatformImage, ...] = ()
-    outcomes = []
-    for number, each in enumerate(images):
+    """Give each requested image its names, and write it to the outputs."""
+    outcomes, remaining = [], iter(images)
+    for each in requested:
         with reporter.step(each.step) as step:
-            # All images are written before the first gets its name, so that a failure leaves no names.
-            made = made or assemble()
-            own = made if each.is_index else made[number : number + 1]
-            for image in own:
-                step.status(f"writing image {image.image_id}")
-            outcomes.append(_named(each, own, request, store, step))
+            outcomes.append(_named(each, tuple(islice(remaining, len(each.images))), request, store, step))
     if not request.result.targets:
         return outcomes[0]
-    export_together([image.descriptor for image in made], request.result, store, reporter)
+    export_together([image.descriptor for image in images], request.result, store, reporter)
     stages = (target.stage for target in request.result.targets)
     return replace(outcomes[-1], targets=tuple(zip(stages, outcomes, strict=True)))
 
 
-def _assembled(plans: Plans, solved: Solved, request: Request, store: Store) -> tuple[PlatformImage, ...]:
-    """Write the image of each plan to the store."""
-    finished, caches, made = solved.finished, request.caches, []
-    for (platform, plan), layers, target in zip(plans, solved.layers, finished.targets, strict=True):
-        cache = ""
-        if caches.cache_to:
-            from pybuild.builder.caches.export import inline
-
-            cache = inline(replace(finished, targets=(target,)), caches, store)
-        image = write_planned(
-            plan, layers, request.result, request.execution, store, platform=platform, build_cache=cache
-        )
-        made.append(image)
-    return tuple(made)
-
-
 def _named(
-    each: RequestedImage, own: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep
+    requested: RequestedImage, images: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep
 ) -> Outcome:
     """Give an image, or the index of several, its names in the store, and write it to the outputs."""
-    head = write_index(own, request.result, store) if each.is_index else own[0].descriptor
+    for image in images:
+        step.status(f"writing image {image.image_id}")
+    head = write_index(images, request.result, store) if requested.is_index else images[0].descriptor
     epoch = request.execution.source_date_epoch
-    kept = export(head, each.tags, request.result, store, step, epoch=epoch)
+    exported = export(head, requested.tags, request.result, store, step, epoch=epoch)
     return Outcome(
-        image_id=kept.descriptor.digest if each.is_index else own[0].image_id,
-        descriptor=kept.descriptor,
-        names=kept.names,
-        created=max(image.created for image in own),
-        platforms=own if each.is_index else (),
+        images=images,
+        index=exported.descriptor if requested.is_index else None,
+        descriptor=exported.descriptor,
+        names=exported.names,
     )
 
 

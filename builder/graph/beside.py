@@ -29,6 +29,18 @@ if TYPE_CHECKING:  # these are a part of what is imported while the other proces
 _UNUSED = ("algorithms", "convert_matrix", "drawing", "generators", "linalg", "readwrite", "relabel")
 """Subpackages and modules of networkx that a graph, its ancestors and its order do not need, but for a few modules."""
 
+PRELOAD = (
+    "pybuild.builder.execute.ops",
+    "pybuild.builder.solve.schedule",
+    "pybuild.builder.execute.copy",
+    "pybuild.builder.store.layer_times",
+    "pybuild.builder.execute.run",
+    "pybuild.builder.store.unpacking",
+    "pybuild.runtime.sandbox.forking",
+    "pybuild.runtime.sandbox.launcher",
+)
+"""The modules that most steps are executed with: a build imports them while the other process makes a new plan."""
+
 
 class GraphProcess:
     """Parses a Dockerfile and makes the plans of a build, in another process where that saves time.
@@ -39,9 +51,9 @@ class GraphProcess:
     was_started = False
     """Whether this program has had one. Its next build imports lark and networkx here, for all later ones."""
 
-    def __init__(self, meanwhile: Iterable[str] = ()) -> None:
-        """The modules called *meanwhile* are imported as long as this process has to wait for the other one."""
-        self._meanwhile = iter(meanwhile)
+    def __init__(self, preload: Iterable[str] = ()) -> None:
+        """The modules called *preload* are imported as long as this process has to wait for the other one."""
+        self._preload = iter(preload)
         self._channel: socket.socket | None = None
         self._child = self._pidfd = -1
         self._unparsed: Definition | None = None
@@ -107,7 +119,7 @@ class GraphProcess:
     def _answer(self, channel: socket.socket) -> Any:
         from pybuild.runtime.worker.messages import receive
 
-        while not _is_readable(channel) and (name := next(self._meanwhile, None)):
+        while not _is_readable(channel) and (name := next(self._preload, None)):
             import_module(name)
         return receive(channel)
 

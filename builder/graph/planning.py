@@ -31,15 +31,15 @@ Plans = tuple[tuple[str, Plan], ...]
 
 def make_plans(
     definition: Definition,
-    wanted: Iterable[RequestedImage],
+    requested: Iterable[RequestedImage],
     remotes: Remotes,
     *,
     pull: str,
-    meanwhile: Iterable[str] = (),
+    preload: bool = False,
 ) -> Plans:
     """Return the plans of all requested images; see `plan_all`."""
-    images = [image for each in wanted for image in each.images]
-    plans = plan_all(definition, [planning for _, planning in images], remotes, pull=pull, meanwhile=meanwhile)
+    images = [image for each in requested for image in each.images]
+    plans = plan_all(definition, [planning for _, planning in images], remotes, pull=pull, preload=preload)
     return tuple((platform, plan) for (platform, _), plan in zip(images, plans, strict=True))
 
 
@@ -49,12 +49,12 @@ def plan_all(
     remotes: Remotes,
     *,
     pull: str = "missing",
-    meanwhile: Iterable[str] = (),
+    preload: bool = False,
 ) -> list[Plan]:
     """Return the plan of each image, from an earlier build when nothing that it depends on has changed.
 
-    *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build. The modules called
-    *meanwhile* are imported while this process waits for another one (`GraphProcess`).
+    *pull* is `builder.request.Caches.pull`; *remotes* holds what was pinned already in this build. With *preload* the
+    modules that execute steps are imported while this process waits for another one (`GraphProcess`).
 
     Raises:
         DockerfileError, BuildError: the failure, with its span if it has one.
@@ -64,12 +64,12 @@ def plan_all(
     # With these, only the registry knows whether the pins of a plan still hold.
     if pull not in {"always", "newer"}:
         plans = [_remembered(key, planning.platform, remotes) for key, planning in zip(keys, images, strict=True)]
-    made = [plan for plan in plans if plan is not None]
-    if len(made) == len(images):
-        return made
-    from pybuild.builder.graph.beside import GraphProcess
+    known = [plan for plan in plans if plan is not None]
+    if len(known) == len(images):
+        return known
+    from pybuild.builder.graph.beside import PRELOAD, GraphProcess
 
-    with GraphProcess(meanwhile) as graphs:
+    with GraphProcess(PRELOAD if preload else ()) as graphs:
         graphs.start(definition)
         from pybuild.builder.graph.new_plan import new_plan
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.build import _EXECUTING
 from pybuild.builder.graph import beside
-from pybuild.builder.graph.beside import GraphProcess
+from pybuild.builder.graph.beside import PRELOAD, GraphProcess
 from pybuild.builder.graph.graph import plan
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.plan import BasePin, Definition
@@ -145,7 +144,7 @@ def test_modules_are_imported_as_long_as_there_is_no_answer(monkeypatch: pytest.
 
 
 def test_what_is_imported_meanwhile_is_there() -> None:
-    assert all(find_spec(name) for name in _EXECUTING)
+    assert all(find_spec(name) for name in PRELOAD)
 
 
 @pytest.mark.usefixtures("forked")
