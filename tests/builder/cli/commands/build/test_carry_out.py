@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pybuild.builder.cli import housekeeping
 from pybuild.builder.cli.commands.build import carry_out as carrying
 from pybuild.builder.cli.commands.build.carry_out import logged
 from pybuild.builder.cli.session import Tools, begin
@@ -42,10 +43,11 @@ def test_the_time_of_a_build_ends_with_it(monkeypatch: pytest.MonkeyPatch, secon
         time.sleep(0.4)
         pruned.append(True)
 
-    monkeypatch.setattr(carrying, "tidy", prune)
+    monkeypatch.setattr(carrying, "is_due", lambda _root: True)
+    monkeypatch.setattr(housekeeping, "tidy", prune)
     begin(Tools(build=build))
     request = Request.of(context=Path(), timeout=seconds)
-    store: Any = SimpleNamespace(close=list)
+    store: Any = SimpleNamespace(close=list, root=Path())
     with default_handlers(), Interrupts(), pytest.raises(TimedOut) if seconds < 0.1 else nullcontext():
         assert carrying.carry_out(request, carrying.Reported(mode="quiet"), opened=lambda: store) == 0
     assert bool(pruned) == (seconds > 0.1)
