@@ -21,7 +21,15 @@ from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
 
-__all__ = ["DockerOutput", "ImageOutput", "LoadOutput", "LocalOutput", "OciOutput", "RegistryOutput", "TarOutput"]
+__all__ = [
+    "DockerOutput",
+    "ImageOutput",
+    "LoadOutput",
+    "LocalOutput",
+    "OciOutput",
+    "RegistryOutput",
+    "TarOutput",
+]
 """The kinds, which programs that embed pybuild find in `pybuild.request`."""
 
 Kind = LocalOutput | TarOutput | OciOutput | DockerOutput | LoadOutput | RegistryOutput | ImageOutput

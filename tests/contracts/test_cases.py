@@ -3,8 +3,11 @@
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from pybuild.grammar.nodes import Instruction
 
 REPOSITORY = Path(__file__).parents[2]
 DIRECTORIES = [REPOSITORY / "testdata" / name for name in ("dockerfiles", "builds", "checks")]
@@ -32,3 +35,9 @@ def _there(name: str) -> bool:
     if name.startswith("tests/"):
         return (REPOSITORY / name).exists()
     return any(fnmatchcase(case, name) for case in CASES)
+
+
+@pytest.mark.parametrize("kind", [each.__name__ for each in get_args(Instruction)])
+def test_every_instruction_has_a_parsed_case(kind: str) -> None:
+    trees = (REPOSITORY / "testdata" / "dockerfiles").glob("*/ast.txt")
+    assert any(re.search(rf"^{kind}  @", tree.read_text(), re.MULTILINE) for tree in trees)

@@ -6,6 +6,7 @@ import pytest
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
+from pybuild.runtime.values import fields
 
 DIFF_ID = Digest.of(b"layer")
 FULL = ImageConfig(
@@ -34,6 +35,11 @@ FULL = ImageConfig(
     diff_ids=(DIFF_ID,),
     history=(History(created_by="RUN x", comment="c"), History(created_by="ENV A=b", empty_layer=True)),
 )
+
+
+def test_the_full_config_has_every_member() -> None:
+    values = [(each.name, each.default, getattr(FULL.config, each.name)) for each in fields(FULL.config)]
+    assert [name for name, default, value in values if value == default] == []
 
 
 def document(**changes: Any) -> bytes:

@@ -111,21 +111,19 @@ def request_from(flags: BuildFlags, env: Mapping[str, str]) -> Request:
     arguments = values.build_arguments(buildah.all_arguments(image.build_args, env), env)
     wanted = values.platforms(buildah.all_platforms(image.platforms), env)
     context = values.context(image.context)
-    parts = (
-        image.request(),
-        buildah.request(env),
-        flags.cache.request(dict(arguments)),
-        flags.steps.request(env),
-        flags.limits.request(),
-        flags.host.request(),
-        values.platform_fields(wanted, dict(arguments)),
-        _result(flags),
-    )
+    # A field that two groups set is a TypeError in each build: one of the values would be lost.
     return Request.of(
         context=context,
         build_args=arguments,
         source_date_epoch=buildah.epoch(dict(arguments)),
-        **{name: value for fields in parts for name, value in fields.items()},
+        **image.request(),
+        **buildah.request(env),
+        **flags.cache.request(dict(arguments)),
+        **flags.steps.request(env),
+        **flags.limits.request(),
+        **flags.host.request(),
+        **values.platform_fields(wanted, dict(arguments)),
+        **_result(flags),
     )
 
 
