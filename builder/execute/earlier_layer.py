@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from pybuild.builder.content.contents import Selected
 from pybuild.builder.content.file_digests import TICK_NS
 from pybuild.builder.content.selection_digest import Stretch
+from pybuild.builder.content.selections import Selected
 from pybuild.builder.content.source_tree import Group, Item
 from pybuild.builder.execute.job import Work
 from pybuild.builder.oci.digest import Digest

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from pybuild.builder.content.contents import Selected
+from pybuild.builder.content.selections import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from pybuild.builder.execute.turns import PACKING, turns_of
 from pybuild.builder.image.assemble import timestamp

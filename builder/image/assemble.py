@@ -91,8 +91,8 @@ def _filled(history: list[History]) -> tuple[History, ...]:
     later = next((entry.created for entry in history[first_gap:] if entry.created), "")
     current = later or next((entry.created for entry in reversed(history[:first_gap]) if entry.created), "")
     filled = []
-    for place, entry in enumerate(history):
-        if place >= first_gap and entry.created:
+    for index, entry in enumerate(history):
+        if index >= first_gap and entry.created:
             current = entry.created
         filled.append(entry if entry.created else replace(entry, created=current))
     return tuple(filled)

@@ -1,6 +1,6 @@
 """The keys of the vertices of a plan: before anything is executed, and when the inputs of a vertex are solved."""
 
-from pybuild.builder.content.contents import Contents
+from pybuild.builder.content.selections import Selections
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import is_independent, key, own_key, picks
@@ -13,9 +13,9 @@ from pybuild.runtime.errors import RuntimeHostError
 class VertexKeys:
     """The keys by the index of the vertex. *epoch* is SOURCE_DATE_EPOCH: it limits times in layers, so keys have it."""
 
-    def __init__(self, plan: Plan, contents: Contents, steps: Steps, epoch: int | None) -> None:
-        self._plan, self._found, self._steps, self._epoch = plan, contents, steps, epoch
-        self.keys: dict[int, Digest] = {}
+    def __init__(self, plan: Plan, selections: Selections, steps: Steps, epoch: int | None) -> None:
+        self._plan, self._selections, self._steps, self._epoch = plan, selections, steps, epoch
+        self.by_index: dict[int, Digest] = {}
         self.contents: dict[int, tuple[Digest, ...]] = {}
         """The digests of the files that each vertex selects from its inputs, as far as they are known."""
         self.settled: set[int] = set()
@@ -24,7 +24,7 @@ class VertexKeys:
     def compute(self) -> None:
         """Compute the keys that follow from the plan, the context and what earlier builds remembered of selections."""
         for index, vertex in enumerate(self._plan.vertices):
-            has_rootfs_key = not vertex.inputs or vertex.inputs[0] in self.keys
+            has_rootfs_key = not vertex.inputs or vertex.inputs[0] in self.by_index
             if isinstance(vertex.op, Local) or not (has_rootfs_key or is_independent(vertex.op)):
                 continue
             contents = self._known_contents(index)
@@ -43,8 +43,8 @@ class VertexKeys:
     def _compute_key(self, index: int) -> None:
         """Compute the key of a vertex whose selections, and the key of whose rootfs, are known."""
         inputs = self._plan.vertices[index].inputs
-        root = self.keys[inputs[0]] if inputs else None
-        self.keys[index] = key(self._plan.vertices[index].op, root, self.contents[index], self._epoch)
+        root = self.by_index[inputs[0]] if inputs else None
+        self.by_index[index] = key(self._plan.vertices[index].op, root, self.contents[index], self._epoch)
 
     def own(self, index: int) -> Digest | None:
         """Return the key of the independent layer of a vertex; None when it has none, or it is not known yet."""
@@ -65,7 +65,7 @@ class VertexKeys:
             if isinstance(self._plan.vertices[source].op, Local):
                 content = self._context_content(index, number, source)
             else:
-                content = self._found.remembered(index, number, self.keys.get(source))
+                content = self._selections.remembered(index, number, self.by_index.get(source))
             if content is None:
                 return None
             found.append(content)
@@ -76,7 +76,7 @@ class VertexKeys:
         failure: Exception
         with self._steps.running(source):
             try:
-                return self._found.of_context(index, number)
+                return self._selections.context_digest(index, number)
             except (BuildError, RuntimeHostError, OSError) as error:
                 failure = error
         raise self._steps.failed(index, failure) from failure

@@ -21,7 +21,7 @@ class Lookup:
         self._bases: dict[Base, Layers] = {}
         self._base_of: list[int] = []
         self.solved: dict[int, Layers] = {}
-        """The layers of the solved vertices, by index, from the cache or newly made."""
+        """The layers of the solved vertices that another vertex or the result still needs, by index."""
         self._users: Counter[int] = Counter()
         self._lock = threading.Lock()
 
@@ -33,6 +33,10 @@ class Lookup:
         self._users.update(targets)
         for index in indexes:
             self._users.update(set(self._plan.vertices[index].inputs))
+
+    def put(self, index: int, layers: Layers) -> None:
+        """Set the layers of a vertex that has been solved."""
+        self.solved[index] = layers
 
     def done(self, index: int) -> None:
         """Forget the layers of those inputs of a vertex that no other vertex will use."""
@@ -70,9 +74,9 @@ class Lookup:
         The base may have been pulled again in another compression since the record was written. Its layers have other
         digests then, and the same content.
         """
-        if index not in self._keys.keys or not self._admits(index):
+        if index not in self._keys.by_index or not self._admits(index):
             return None
-        layers = self._lookup(index, self._keys.keys[index])
+        layers = self._lookup(index, self._keys.by_index[index])
         if layers is None:
             return None
         op = self._plan.vertices[self.base_of(index)].op
@@ -124,7 +128,7 @@ class Lookup:
         self.solved[index] = self._put(index, Layers((*(self.rootfs(index) or ()), layer)))
 
     def _put(self, index: int, layers: Layers) -> Layers:
-        self._store.cache.put_record(self._keys.keys[index], layers)
+        self._store.cache.put_record(self._keys.by_index[index], layers)
         return layers
 
     def rootfs(self, index: int) -> Layers | None:
@@ -144,7 +148,7 @@ class Lookup:
         """Return the index of the base image, or of `scratch`, that the rootfs of *index* starts from."""
         if not self._base_of:
             bases: list[int] = []
-            for place, vertex in enumerate(self._plan.vertices):
-                bases.append(bases[vertex.inputs[0]] if vertex.inputs else place)
+            for number, vertex in enumerate(self._plan.vertices):
+                bases.append(bases[vertex.inputs[0]] if vertex.inputs else number)
             self._base_of = bases
         return self._base_of[index]

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from pybuild.builder.content.contents import Contents, Selected, read_again
 from pybuild.builder.content.context import Sources
+from pybuild.builder.content.selections import Selected, Selections, read_again
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.plan.ops import Base, Copy, Local, Run
@@ -72,7 +72,7 @@ def solve(
             layers = solver.solve(graph.targets)
         except KeyboardInterrupt:
             raise Cancelled("the build was interrupted") from None
-    keys, own = solver.keys.keys, solver.keys.all_own()
+    keys, own = solver.keys.by_index, solver.keys.all_own()
     return Solved(layers=layers, finished=Finished(plan=graph.plan, targets=graph.targets, keys=keys, own_keys=own))
 
 
@@ -92,8 +92,8 @@ class _Solver:
     ) -> None:
         self.plan, self.execution, self.store = plan, execution, store
         self.steps, self.cancel = steps, cancel
-        self.contents = Contents(plan, store, sources)
-        self.keys = VertexKeys(plan, self.contents, steps, execution.source_date_epoch)
+        self.selections = Selections(plan, store, sources)
+        self.keys = VertexKeys(plan, self.selections, steps, execution.source_date_epoch)
         self.freshness = Freshness(plan, caches)
         self.lookup = Lookup(plan, store, self.keys, self.freshness)
         self.first_times = FirstTimes()
@@ -102,13 +102,13 @@ class _Solver:
         self.execute: Executor | None = None
         self.unpacking: dict[int, threading.Lock] = {}
         """A lock for each base image, by its index: held while the image is unpacked."""
-        self.in_use: set[int] = set()
+        self.unpack_while_pulling: set[int] = set()
         """Base images whose trees vertices need that are not cached: these are unpacked while they are pulled."""
 
     def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self.keys.compute()
         needed = self._needs(targets)
-        self.contents.keep_only(needed)
+        self.selections.keep_only(needed)
         for index in range(len(self.plan.vertices)):
             if index not in needed and not isinstance(self.plan.vertices[index].op, Local):
                 self._report_cached(index)
@@ -153,7 +153,7 @@ class _Solver:
             ops = [self.plan.vertices[index].op for index in needed]
             # Another executor need not run commands here.
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
-            self.in_use = {base for index in needed for base in self._trees_of(index)}
+            self.unpack_while_pulling = {base for index in needed for base in self._trees_of(index)}
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
             with ready_for(runs):
                 run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
@@ -161,7 +161,7 @@ class _Solver:
     def _trees_of(self, index: int) -> Iterator[int]:
         """Yield the base images that a vertex will surely unpack: not one that may still be found in the cache."""
         vertex = self.plan.vertices[index]
-        if index in self.keys.keys and isinstance(vertex.op, Run | Copy):
+        if index in self.keys.by_index and isinstance(vertex.op, Run | Copy):
             for source in vertex.inputs if isinstance(vertex.op, Run) else vertex.inputs[1:]:
                 yield self.lookup.base_of(source)
 
@@ -188,9 +188,9 @@ class _Solver:
             return
         with ExitStack() as stack:
             selected = self._selected(index, stack)
-            self.keys.settle(index, tuple(item.content for item in selected))
+            self.keys.settle(index, tuple(item.digest for item in selected))
             # Builds on different bases make the same independent layer, so they wait for each other by its own key.
-            lock = str(self.keys.own(index) or self.keys.keys[index])
+            lock = str(self.keys.own(index) or self.keys.by_index[index])
             stack.enter_context(
                 self.store.locks.exclusive(lock, self.cancel.is_set, lambda: self.steps.say(index)(_WAITING))
             )
@@ -204,7 +204,7 @@ class _Solver:
         for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
             self._unpack_base(index, source)
         try:
-            return self.contents.open(index, self.lookup.solved, self.keys.keys, stack)
+            return self.selections.open(index, self.lookup.solved, self.keys.by_index, stack)
         # Not failures of this step: one that was reported, an interruption, and the need for another process.
         except (StepFailed, Cancelled, TreesNeeded):
             raise
@@ -281,10 +281,10 @@ class _Solver:
 
         with PULLING.one(), self.steps.running(index), storing(self.store.root), ExitStack() as stack:
             progress = self.steps.status(index)
-            if index in self.in_use:
+            if index in self.unpack_while_pulling:
                 from pybuild.builder.solve.pulling import unpacked_meanwhile
 
                 layers = self.lookup.base(op)
                 progress = stack.enter_context(unpacked_meanwhile(layers, self.store, progress, self.cancel))
             pull_layers(op, self.store, progress, self.steps.say(index), self.cancel)
-        self.lookup.solved[index] = self.lookup.base(op)
+        self.lookup.put(index, self.lookup.base(op))

@@ -29,14 +29,14 @@ class Keys:
     """Keys that are what a test says."""
 
     def __init__(self):
-        self.keys, self.contents, self.settled, self.owns = {}, {3: (CONTENT,)}, set(), {}
+        self.by_index, self.contents, self.settled, self.owns = {}, {3: (CONTENT,)}, set(), {}
 
     def own(self, place):
         return self.owns.get(place)
 
     def settle(self, place, contents):
         self.settled.add(place)
-        self.keys[place] = KEY
+        self.by_index[place] = KEY
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_record_answers_and_is_asked_for_once(store):
     asked = lookup(store, keys)
     store.cache.put_record(KEY, layers)
     assert asked.find(2) is None  # its key is not known yet
-    keys.keys[2] = KEY
+    keys.by_index[2] = KEY
     assert asked.find(2) == layers
     store.cache.forget([str(KEY)])
     assert asked.find(2) == layers
@@ -75,7 +75,7 @@ def test_a_record_answers_and_is_asked_for_once(store):
 
 def test_a_record_whose_blobs_are_gone_is_a_miss(store):
     keys = Keys()
-    keys.keys[2] = KEY
+    keys.by_index[2] = KEY
     layer = made(store, b"a")
     store.cache.put_record(KEY, Layers([layer]))
     store.blobs.path(layer.digest).unlink()
@@ -84,7 +84,7 @@ def test_a_record_whose_blobs_are_gone_is_a_miss(store):
 
 def test_what_must_run_has_no_answer_until_its_inputs_are_solved_nor_then(store):
     keys = Keys()
-    keys.keys[2] = KEY
+    keys.by_index[2] = KEY
     store.cache.put_record(KEY, Layers([made(store, b"a")]))
     assert lookup(store, keys, Caches(no_cache=True)).find(2) is None
     keys.settled.add(2)
@@ -105,7 +105,7 @@ def test_the_own_layer_goes_on_the_rootfs_when_that_is_solved(store):
 
 def test_imported_caches_are_consulted_on_a_miss_only(store):
     keys, here, there = Keys(), Layers([made(store, b"here")]), Layers([made(store, b"there")])
-    keys.keys[2] = KEY
+    keys.by_index[2] = KEY
     consulted = []
     store = store.consulting(SimpleNamespace(record=lambda key: consulted.append(key) or there))
     store.cache.put_record(KEY, here)
@@ -119,7 +119,7 @@ def test_imported_caches_are_consulted_on_a_miss_only(store):
 
 def test_what_was_made_is_kept_under_both_keys(store):
     keys, below, layer = Keys(), made(store, b"below"), made(store, b"layer")
-    keys.owns[3], keys.keys[3] = OWN, KEY
+    keys.owns[3], keys.by_index[3] = OWN, KEY
     asked = lookup(store, keys)
     asked.solved[2] = Layers([below])
     asked.record(3, layer)
@@ -136,7 +136,7 @@ def test_what_depends_on_a_stage_that_runs_has_an_answer_when_that_is_solved(sto
         )
     )
     keys, layers = Keys(), Layers([made(store, b"a")])
-    keys.keys[2] = KEY
+    keys.by_index[2] = KEY
     store.cache.put_record(KEY, layers)
     asked = Lookup(plan, store, keys, Freshness(plan, Caches(no_cache_filter=("one",))))
     assert asked.find(2) is None
@@ -146,7 +146,7 @@ def test_what_depends_on_a_stage_that_runs_has_an_answer_when_that_is_solved(sto
 
 def test_a_record_that_is_too_old_is_a_miss(store):
     keys = Keys()
-    keys.keys[2] = KEY
+    keys.by_index[2] = KEY
     store.cache.put_record(KEY, Layers([made(store, b"a")]))
     assert lookup(store, keys, Caches(cache_ttl=3600)).find(2) is None
 

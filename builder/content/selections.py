@@ -28,36 +28,36 @@ class Selected(NamedTuple):
 
     source: SourceTree
     groups: list[Group]
-    content: Digest
+    digest: Digest
     began_ns: int = 0
     """When reading began. A file that changed since, or just before, may change again with the same change time."""
     stretches: list[list[Stretch]] | None = None
     """Those of each group, listed; None when the source has no identity."""
 
 
-class Contents:
+class Selections:
     """The selections of a plan, by the vertex and the number of the pick."""
 
     def __init__(self, plan: Plan, store: Store, sources: Sources) -> None:
         self._plan, self._store, self._sources = plan, store, sources
-        self._context: dict[tuple[int, int], Selected] = {}
+        self._by_pick: dict[tuple[int, int], Selected] = {}
         self._memory = Memory()
         # Held while digests are computed: what is remembered of a source is read, added to and written as a whole.
         self._lock = threading.Lock()
 
     def keep_only(self, indexes: set[int]) -> None:
         """Forget the selections of vertices other than *indexes*: those are cached."""
-        self._context = {key: found for key, found in self._context.items() if key[0] in indexes}
+        self._by_pick = {key: found for key, found in self._by_pick.items() if key[0] in indexes}
 
-    def of_context(self, index: int, number: int) -> Digest:
+    def context_digest(self, index: int, number: int) -> Digest:
         """Return the digest of what a pick selects from a directory of the host. Only changed files are read."""
         vertex = self._plan.vertices[index]
         pick = picks(vertex.op)[number]
         local = self._plan.vertices[vertex.inputs[pick.input]].op
         assert isinstance(local, Local)  # noqa: S101 - the caller checks
         selected = self._read(self._sources.context(local.name), vertex.op, pick)
-        self._context[index, number] = selected
-        return selected.content
+        self._by_pick[index, number] = selected
+        return selected.digest
 
     def remembered(self, index: int, number: int, source: Digest | None) -> Digest | None:
         """Return the digest that an earlier build recorded for a pick from the stage with the key *source*."""
@@ -76,17 +76,17 @@ class Contents:
         for number, pick in enumerate(picks(vertex.op)):
             source = vertex.inputs[pick.input]
             if isinstance(self._plan.vertices[source].op, Local):
-                if (index, number) not in self._context:
-                    self.of_context(index, number)
+                if (index, number) not in self._by_pick:
+                    self.context_digest(index, number)
                 # Taken out, because a copy releases the items of its groups while it writes them.
-                found.append(self._context.pop((index, number)))
+                found.append(self._by_pick.pop((index, number)))
                 continue
             if source not in trees:
                 trees[source] = self._sources.of(results[source])
                 stack.callback(trees[source].root.close)
             selected = self._read(trees[source], vertex.op, pick)
             if source in keys:
-                self._store.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.content)
+                self._store.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.digest)
             found.append(selected)
         return tuple(found)
 
