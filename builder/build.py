@@ -6,7 +6,7 @@ from itertools import islice
 
 from pybuild.builder.content.context import useless_ignore_files
 from pybuild.builder.definition.load import load_definition
-from pybuild.builder.dockerfile import defined, ignored_by
+from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
 from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
@@ -88,7 +88,7 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
         remotes = Remotes(request.execution, store, reporter)
         dockerfile = load_definition(files, request.planning, remotes, caches)
         with dockerfile.located(), _early_warnings(dockerfile, request.planning, progress):
-            definition = defined(dockerfile, files, ignored_by(files))
+            definition = with_surroundings(dockerfile, files, read_ignore_text(files))
             request = _timed(definition, request, remotes)
             requested = requested_images(request.result, request.planning)
             plans = make_plans(definition, requested, remotes, pull=caches.pull, preload=True)

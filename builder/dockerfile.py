@@ -15,13 +15,13 @@ LIMIT = 4 * MAX_TEXT
 DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 
-def defined(dockerfile: Definition, files: Files, ignored: str) -> Definition:
-    """Return *dockerfile* with the rest of what *files* say, and the text of their ignore file."""
+def with_surroundings(dockerfile: Definition, files: Files, ignored: str) -> Definition:
+    """Return *dockerfile* with the address and the named contexts of *files*; *ignored* is the ignore file's text."""
     address = files.context if isinstance(files.context, str) else ""
     return replace(dockerfile, ignored=ignored, address=address, contexts=files.contexts)
 
 
-def ignored_by(files: Files) -> str:
+def read_ignore_text(files: Files) -> str:
     """Return the text of the ignore file of the context, "" for none and for a remote context. Raises RequestError."""
     if not isinstance(files.context, Path):
         return ""
@@ -45,7 +45,7 @@ def read_dockerfile(files: Files) -> Definition:
             raise RequestError(f"failed to read dockerfile: open {files.dockerfile}: {reason}") from error
         if len(content) > LIMIT:
             raise RequestError(f"failed to read dockerfile: {files.dockerfile}: longer than {LIMIT} bytes")
-        return decoded(files.dockerfile.name, content)
+        return decode_dockerfile(files.dockerfile.name, content)
     if isinstance(files.context, str):
         raise RequestError(f"the context {files.context} is remote: only a build reads its Dockerfile")
     return _from_context(files.context)
@@ -59,7 +59,7 @@ def _from_context(context: Path) -> Definition:
             except UnsafePathError as error:
                 raise RequestError(f"failed to read dockerfile: {error}") from error
             if content is not None:
-                return decoded(name, content)
+                return decode_dockerfile(name, content)
     raise no_dockerfile(context, str(context), context)
 
 
@@ -67,13 +67,15 @@ def no_dockerfile(context: Path, where: str, base: Path) -> RequestError:
     """Return the failure of a context without a Dockerfile. *where* names it, and -f means a path below *base*."""
     other = "Containerfile"
     meant = f"there is a {other}: give it with -f {base / other}" if (context / other).is_file() else ""
-    return RequestError(
-        "failed to read dockerfile: open Dockerfile: no such file or directory",
-        hint=meant or f"there is no Dockerfile in {where}; name another one with -f",
-    )
+    return not_found(DEFAULT_NAMES[0], meant or f"there is no Dockerfile in {where}; name another one with -f")
 
 
-def decoded(name: str, content: bytes) -> Definition:
+def not_found(name: str, hint: str = "") -> RequestError:
+    """Return Docker's error for a Dockerfile that does not exist."""
+    return RequestError(f"failed to read dockerfile: open {name}: no such file or directory", hint=hint)
+
+
+def decode_dockerfile(name: str, content: bytes) -> Definition:
     """Return the text of a Dockerfile; comments may be in any encoding. Raises RequestError when it is not UTF-8."""
     try:
         return Definition(name, content.decode())

@@ -17,7 +17,7 @@ from pybuild.builder.checks.warnings import (
     stage_violations,
     text_violations,
 )
-from pybuild.builder.dockerfile import defined, ignored_by
+from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
@@ -59,7 +59,7 @@ class CheckReport:
 def check(file: Definition, request: Request, store: Store) -> CheckReport:
     """Check a Dockerfile."""
     source = file.source
-    dockerfile, mistake = file.prefix()
+    dockerfile, mistake = file.parsed_prefix()
     try:
         check_frontend(dockerfile.directives, request.planning)
         options = options_of(dockerfile, request.planning)
@@ -84,10 +84,10 @@ def check(file: Definition, request: Request, store: Store) -> CheckReport:
 def _defined(dockerfile: Definition, request: Request) -> Definition:
     """Return the whole definition; a build reports what is wrong with the ignore file."""
     try:
-        ignored = ignored_by(request.files)
+        ignored = read_ignore_text(request.files)
     except (BuildError, OSError):  # a check is about the Dockerfile, so a build reports this
         ignored = ""
-    return defined(dockerfile, request.files, ignored)
+    return with_surroundings(dockerfile, request.files, ignored)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from pybuild.grammar.source import Source
 def early_warnings(file: Definition, planning: Planning) -> tuple[tuple[str, int], ...]:
     """Return the warnings, as (message, line), about a Dockerfile whose plan could not be made."""
     source = file.source
-    dockerfile, mistake = file.prefix()
+    dockerfile, mistake = file.parsed_prefix()
     try:
         options = options_of(dockerfile, planning)
     except DockerfileError:

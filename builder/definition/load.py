@@ -6,7 +6,7 @@ The vertex that fetches the context is the same as in the plan later, so the wor
 import os
 from pathlib import Path
 
-from pybuild.builder.dockerfile import LIMIT, decoded, read_dockerfile
+from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, decode_dockerfile, not_found, read_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.plan.plan import Definition
@@ -69,13 +69,12 @@ def remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Caches) -> 
 def _read(root: Root, path: Path | None, where: str) -> Definition:
     names = [entry.name for entry in root.scan()]
     # A file that is not an archive is the Dockerfile: see `builder.sources.address.parse_context`.
-    wanted = ["context"] if names == ["context"] else [str(path)] if path else ["Dockerfile", "dockerfile"]
+    wanted = ["context"] if names == ["context"] else [str(path)] if path else list(DEFAULT_NAMES)
     for name in wanted:
         try:
             content = root.read_file(name, LIMIT)
         except UnsafePathError as error:
             raise RequestError(f"failed to read dockerfile: {error}") from error
         if content is not None:
-            return decoded("Dockerfile" if name == "context" else Path(name).name, content)
-    hint = f"there is none in {where}; name another one with -f"
-    raise RequestError(f"failed to read dockerfile: open {wanted[0]}: no such file or directory", hint=hint)
+            return decode_dockerfile("Dockerfile" if name == "context" else Path(name).name, content)
+    raise not_found(wanted[0], f"there is none in {where}; name another one with -f")

@@ -95,7 +95,7 @@ class GraphProcess:
         with suppress(OSError, EOFError):
             dockerfile, mistake = self._answer(self._channel)
             self._unparsed = None
-            definition.know(dockerfile, None if mistake is None else mistake.error())
+            definition.set_parsed(dockerfile, None if mistake is None else mistake.error())
 
     def plan(
         self,
@@ -164,7 +164,7 @@ def _serve(parents: socket.socket, channel: socket.socket, definition: Definitio
     os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
     from pybuild.runtime.worker.messages import WorkerFailure, receive, send
 
-    dockerfile, mistake = definition.prefix()
+    dockerfile, mistake = definition.parsed_prefix()
     send(channel, (dockerfile, None if mistake is None else WorkerFailure.of(mistake)))
     _import_part_of_networkx()
     from pybuild.builder.graph.graph import plan

@@ -25,7 +25,7 @@ def new_plan(
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""
     source = definition.source
     graphs.parse()
-    dockerfile, mistake = definition.prefix()
+    dockerfile, mistake = definition.parsed_prefix()
     # Before the mistake: a file in the language of another frontend is one mistake after the other.
     check_frontend(dockerfile.directives, planning)
     if mistake is not None:

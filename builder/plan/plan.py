@@ -59,7 +59,7 @@ class Definition:
 
         return Source(self.name, self.text)
 
-    def prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":
+    def parsed_prefix(self) -> "tuple[Dockerfile, DockerfileError | None]":
         """Return the part that can be parsed, and the mistake that ends it, if any. The text is parsed once."""
         if not self._parsed:
             from pybuild.grammar.dockerfile.parser import parse_prefix
@@ -67,13 +67,13 @@ class Definition:
             self._parsed.append(parse_prefix(self.source))
         return self._parsed[0]
 
-    def know(self, dockerfile: "Dockerfile", mistake: "DockerfileError | None") -> None:
-        """Take the result of `prefix` from another process."""
+    def set_parsed(self, dockerfile: "Dockerfile", mistake: "DockerfileError | None") -> None:
+        """Take the result of `parsed_prefix` from another process."""
         self._parsed[:] = [(dockerfile, mistake)]
 
     def parsed(self) -> "Dockerfile":
         """Return the whole file. Raises DockerfileError."""
-        dockerfile, mistake = self.prefix()
+        dockerfile, mistake = self.parsed_prefix()
         if mistake is not None:
             raise mistake
         return dockerfile

@@ -6,7 +6,7 @@ from textwrap import dedent
 from typing import Any
 
 from pybuild.builder.checks.warnings import StageFacts, line_of, warnings
-from pybuild.builder.dockerfile import defined, ignored_by
+from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ImageConfig
@@ -36,8 +36,8 @@ def violations_of(source: Source, context: Path, **request: Any) -> tuple[Violat
     asked = Request.of(context=context, **({"platform": "linux/amd64"} | request))
     ignored = ""
     with suppress(BuildError):
-        ignored = ignored_by(asked.files)
-    definition = defined(Definition(source.name, source.text), asked.files, ignored)
+        ignored = read_ignore_text(asked.files)
+    definition = with_surroundings(Definition(source.name, source.text), asked.files, ignored)
     dockerfile = definition.parsed()
     outline = Outline(dockerfile, global_scope(dockerfile, asked.planning), asked.planning.target)
     known = StageFacts(outline=outline, configs=BASES)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pybuild.builder.dockerfile import defined, ignored_by, read_dockerfile
+from pybuild.builder.dockerfile import read_dockerfile, read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.ops import execute as real_execute
@@ -121,7 +121,7 @@ class Site:
 
     def _plan(self, asked: Request) -> Plan:
         remotes = Remotes(asked.execution, self.store)
-        definition = defined(read_dockerfile(asked.files), asked.files, ignored_by(asked.files))
+        definition = with_surroundings(read_dockerfile(asked.files), asked.files, read_ignore_text(asked.files))
         return plan_all(definition, [asked.planning], remotes)[0]
 
     def image(self, dockerfile: str = "", **request: Any) -> Image:

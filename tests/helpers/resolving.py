@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from pybuild.builder.dockerfile import defined
+from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.graph.graph import plan
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
 from pybuild.builder.plan.plan import BasePin, Definition, Plan
@@ -42,7 +42,7 @@ def outline_of(text: str, **request: Any) -> Outline:
 
 def _defined(text: str, asked: Request) -> Definition:
     source = source_of(text)
-    return defined(Definition(source.name, source.text), asked.files, ignored="")
+    return with_surroundings(Definition(source.name, source.text), asked.files, ignored="")
 
 
 def stages_of(text: str, bases: Bases | None = None, **request: Any) -> Stages:

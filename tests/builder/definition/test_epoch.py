@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pybuild.builder.definition.epoch import with_epoch
-from pybuild.builder.dockerfile import defined
+from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter
@@ -15,7 +15,7 @@ from tests.helpers.web import MTIME, Web
 
 def settled(store: Store, request: Request, text: str = "FROM scratch\n") -> Request:
     reporter = Reporter(silent)
-    definition = defined(Definition("Dockerfile", text), request.files, ignored="")
+    definition = with_surroundings(Definition("Dockerfile", text), request.files, ignored="")
     remotes, given = Remotes(request.execution, store, reporter), request.execution.source_date_epoch
     planning, seconds = with_epoch(definition, request.planning, given, remotes, request.caches)
     return replace(request, planning=planning, execution=replace(request.execution, source_date_epoch=seconds))

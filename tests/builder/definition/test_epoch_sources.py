@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pybuild.builder.definition.epoch_sources import named_source, newest
-from pybuild.builder.dockerfile import defined
+from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
@@ -23,7 +23,7 @@ def named(text: str, value: str | None = None, **request: Any) -> tuple[str, Rem
     arguments = () if value is None else (("SOURCE_DATE_EPOCH", value),)
     asked = Request.of(**({"context": Path(), "build_args": arguments} | request))
     definition = Definition("Dockerfile", dedent(text).lstrip("\n"))
-    return named_source(defined(definition, asked.files, ignored=""), asked.planning)
+    return named_source(with_surroundings(definition, asked.files, ignored=""), asked.planning)
 
 
 def source(text: str, value: str | None = None, **request: Any) -> RemoteSource | None:

@@ -97,7 +97,7 @@ def test_the_other_process_parses_once() -> None:
         graphs.start(definition)
         graphs.parse()
         graphs.parse()
-        assert definition._parsed == [Definition("Dockerfile", TEXT).prefix()]
+        assert definition._parsed == [Definition("Dockerfile", TEXT).parsed_prefix()]
         assert graphs.plan(stages_of(TEXT), PINS, {}) == plan(stages_of(TEXT), PINS)
 
 
@@ -109,8 +109,8 @@ def test_a_mistake_comes_from_the_other_process_as_it_is() -> None:
         graphs.start(definition)
         graphs.parse()
         assert len(definition._parsed) == 1
-    dockerfile, mistake = definition.prefix()
-    there, expected = Definition("Dockerfile", text).prefix()
+    dockerfile, mistake = definition.parsed_prefix()
+    there, expected = Definition("Dockerfile", text).parsed_prefix()
     assert dockerfile == there
     assert mistake is not None
     assert expected is not None
@@ -125,7 +125,7 @@ def test_this_process_parses_when_the_other_one_was_killed() -> None:
         os.kill(graphs._child, signal.SIGKILL)
         os.waitid(os.P_PID, graphs._child, os.WEXITED | os.WNOWAIT)
         graphs.parse()
-        assert definition.prefix() == Definition("Dockerfile", TEXT).prefix()
+        assert definition.parsed_prefix() == Definition("Dockerfile", TEXT).parsed_prefix()
 
 
 @pytest.mark.usefixtures("forked")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.dockerfile import defined
+from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.beside import GraphProcess
 from pybuild.builder.graph.new_plan import new_plan
@@ -36,7 +36,7 @@ def store(tmp_path, monkeypatch):
 def plan_of(store, text, **request):
     asked = Request.of(context=Path(), **request)
     remotes = Remotes(asked.execution, store)
-    definition = defined(Definition("Dockerfile", text), asked.files, ignored="")
+    definition = with_surroundings(Definition("Dockerfile", text), asked.files, ignored="")
     return new_plan(definition, asked.planning, remotes, GraphProcess(), pull=asked.caches.pull)
 
 

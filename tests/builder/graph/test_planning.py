@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.dockerfile import defined, ignored_by
+from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.graph import new_plan, planning
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
@@ -42,7 +42,7 @@ def planned(monkeypatch):
 
 def plan_of(definition, request, store):
     remotes = Remotes(request.execution, store)
-    whole = defined(definition, request.files, ignored_by(request.files))
+    whole = with_surroundings(definition, request.files, read_ignore_text(request.files))
     return planning.plan_all(whole, [request.planning], remotes, pull=request.caches.pull)[0]
 
 

@@ -7,8 +7,8 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out, limited
+from pybuild.builder.cli.commands.build.inputs import Deferred, materialized
 from pybuild.builder.cli.commands.build.preflight import check_beforehand
-from pybuild.builder.cli.commands.build.stdin_context import Provided, prepared
 from pybuild.builder.cli.flags import build as values
 from pybuild.builder.cli.flags.buildah import BuildahFlags
 from pybuild.builder.cli.flags.cache import CacheFlags
@@ -82,12 +82,12 @@ def command(*, flags: BuildFlags) -> int:
     choose_isolation(flags.host.isolation)
     request = request_from(flags, os.environ)
     keys = flags.steps.ssh_keys(os.environ)
-    elsewhere = Provided(dockerfile=values.dockerfile_address(flags.image.file), keys=keys)
+    deferred = Deferred(dockerfile_url=values.dockerfile_address(flags.image.file), ssh_keys=keys)
     if report.check or report.call or report.output_format:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
         if (call := call_of(report)) is not None:
-            with limited(request.execution.timeout), prepared(request, elsewhere) as ready:
+            with limited(request.execution.timeout), materialized(request, deferred) as ready:
                 return answer(call, ready, dockerfile_path(request))
     reported = Reported(
         mode="quiet" if report.quiet else report.progress or os.environ.get("BUILDKIT_PROGRESS") or "auto",
@@ -100,7 +100,7 @@ def command(*, flags: BuildFlags) -> int:
     return carry_out(
         request,
         reported,
-        prepare=lambda: prepared(request, elsewhere),
+        prepare=lambda: materialized(request, deferred),
         opened=lambda: store(flags.registry.access()),
     )
 

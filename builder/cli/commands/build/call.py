@@ -17,7 +17,7 @@ from pybuild.builder.cli.format.listing import table
 from pybuild.builder.cli.tools import put, store, warn
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.display.sanitize import clean, clean_line
-from pybuild.builder.dockerfile import defined
+from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.options import boolean
 from pybuild.builder.plan.plan import Definition
@@ -169,7 +169,7 @@ def _targets(file: Definition, _request: Request, _store: Store, *, as_json: boo
 def _outline(file: Definition, request: Request, opened: Store, *, as_json: bool) -> str:
     source = file.source
     dockerfile = file.parsed()
-    outline = outline_of(defined(file, request.files, ignored=""), request.planning)
+    outline = outline_of(with_surroundings(file, request.files, ignored=""), request.planning)
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=opened)
     known.look_up(outline, every_stage=False)
     for note in known.missing.values():

@@ -1,6 +1,6 @@
-"""Definitions that are not files on disk yet: ``-`` as build context or Dockerfile, and a Dockerfile from the web.
+"""Inputs that a build cannot read by their names: ``-`` for standard input, a Dockerfile of the web, keys for agents.
 
-They are written to a temporary directory for this build.
+They are written to a temporary directory, or served by an agent, as long as the build runs.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pybuild.builder.cli.tools import binary_stdin
-from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile
+from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile, not_found
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
 from pybuild.builder.store.room import in_temporary
@@ -24,34 +24,34 @@ _MAGICS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")
 
 
 @frozen
-class Provided:
-    """What is made only when the build starts: the Dockerfile at an address, and agents for keys in files, by id."""
+class Deferred:
+    """Inputs that are made only when the build starts: a Dockerfile to fetch, and agents for keys in files, by id."""
 
-    dockerfile: str = ""
-    keys: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    dockerfile_url: str = ""
+    ssh_keys: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 @contextmanager
-def prepared(request: Request, elsewhere: Provided | None = None) -> Iterator[Request]:
-    """Yield *request* with directories and files in place of ``-``, and with what is *elsewhere*.
+def materialized(request: Request, deferred: Deferred | None = None) -> Iterator[Request]:
+    """Yield *request* with directories and files in place of ``-``, and with what was *deferred*.
 
     The temporary files are removed afterwards.
     """
     with (
-        _without_stdin(request, named=elsewhere is not None and bool(elsewhere.dockerfile)) as local,
+        _without_stdin(request, named=deferred is not None and bool(deferred.dockerfile_url)) as local,
         ExitStack() as stack,
     ):
         ready = local
-        if elsewhere is not None and elsewhere.keys:
+        if deferred is not None and deferred.ssh_keys:
             from pybuild.builder.sources.ssh_keys import key_agents
 
-            ready = ready.changed(ssh=(*ready.execution.ssh, *stack.enter_context(key_agents(elsewhere.keys))))
-        if elsewhere is not None and elsewhere.dockerfile:
+            ready = ready.changed(ssh=(*ready.execution.ssh, *stack.enter_context(key_agents(deferred.ssh_keys))))
+        if deferred is not None and deferred.dockerfile_url:
             from pybuild.builder.cli.commands.build.dockerfile_url import fetched
             from pybuild.runtime.paths.scratch import temporary
 
             directory = stack.enter_context(temporary())
-            ready = ready.changed(dockerfile=fetched(elsewhere.dockerfile, ready.execution, directory))
+            ready = ready.changed(dockerfile=fetched(deferred.dockerfile_url, ready.execution, directory))
         yield ready
 
 
@@ -104,7 +104,7 @@ def _inside(context: Path, path: Path, directory: Path) -> Path:
     with Root.open_host(context) as root:
         text = root.read_file(str(path), LIMIT)
     if text is None:
-        raise RequestError(f"failed to read dockerfile: open {path}: no such file or directory")
+        raise not_found(str(path))
     copy = directory / "Dockerfile"
     copy.write_bytes(text)
     return copy
