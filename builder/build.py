@@ -166,10 +166,12 @@ def _solved(graph: Graph, request: Request, store: Store, reporter: Reporter) ->
     with suppress(TreesNeeded):
         return _solved_here(graph, request, store, reporter)
     from pybuild.builder.definition.pipes import held_descriptors
-    from pybuild.builder.store.inside import inside_with
+    from pybuild.builder.store.worker_calls import WorkerAccess
 
     held = held_descriptors(request)
-    solved, counted = inside_with(held, _solved_inside, store, reporter.progress, graph, request, reporter.counted())
+    solved, counted = WorkerAccess(store, reporter.progress, held).call(
+        _solved_inside, graph, request, reporter.counted()
+    )
     reporter.resume(counted)
     return solved
 
@@ -179,10 +181,10 @@ def _solved_here(graph: Graph, request: Request, store: Store, reporter: Reporte
 
 
 def _solved_inside(
-    store: Store, tell: Progress, graph: Graph, request: Request, counted: Counted
+    store: Store, send_event: Progress, graph: Graph, request: Request, counted: Counted
 ) -> tuple[Solved, Counted]:
     """Solve *graph* in the process that may unpack images; *counted* continues the numbers of the steps."""
-    reporter = Reporter(tell, counted)
+    reporter = Reporter(send_event, counted)
     # The other process has reported the imported caches, so this one is silent about them.
     with store.in_use():
         consulting = _with_imported(request.caches, store, Reporter(silent))

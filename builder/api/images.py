@@ -14,8 +14,8 @@ from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter, RunningStep
-from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker_if_unpacked
 from pybuild.runtime.values import frozen
 
 
@@ -203,10 +203,10 @@ def prune(store: Store, *, everything: bool = False, images: bool = True, cancel
         errors.Cancelled: *cancel* was used while waiting for others.
     """
     with door(cancel):
-        return among_trees(_pruned, store, silent, everything=everything, images=images)
+        return call_in_worker_if_unpacked(_pruned, store, silent, everything=everything, images=images)
 
 
-def _pruned(store: Store, _tell: Tell, *, everything: bool, images: bool) -> Pruned:
+def _pruned(store: Store, _send_event: SendEvent, *, everything: bool, images: bool) -> Pruned:
     from pybuild.builder.prune import gc
     from pybuild.builder.prune.eviction import evict
     from pybuild.builder.prune.policy import Policy, limits

@@ -8,8 +8,8 @@ from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Volume, checks
-from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker
 from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.values import frozen
 
@@ -87,20 +87,20 @@ def run(
             code = _run(store, tell, wanted, found, token.event)
         else:
             # Another process cannot see the token; it is interrupted instead.
-            code = inside(_run, store, tell, wanted, found)
+            code = call_in_worker(_run, store, tell, wanted, found)
         token.check()
         return code
 
 
 def _run(
-    store: Store, tell: Tell, command: "ImageCommand", image: "Image", cancel: threading.Event | None = None
+    store: Store, send_event: SendEvent, command: "ImageCommand", image: "Image", cancel: threading.Event | None = None
 ) -> int:
     from pybuild.builder.execute.image_command import rootfs_of, spec_of
     from pybuild.runtime import running
 
     with store.in_use(), rootfs_of(image, store) as root:
         spec = spec_of(command, image.config.config, root)
-        return running.run(spec, output=lambda *piece: tell(piece), cancel=cancel).shell_code
+        return running.run(spec, output=lambda *piece: send_event(piece), cancel=cancel).shell_code
 
 
 def command_of(given: Command | Iterable[str]) -> Command:

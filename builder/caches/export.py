@@ -19,8 +19,8 @@ from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Caches
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import call_in_worker
 from pybuild.runtime import stopping
 
 _AT_ONCE = 4
@@ -76,7 +76,7 @@ def _remembered(writing: Writing, finished: Finished, caches: Caches, store: Sto
 
         names = mount_names(finished, store, lambda name: writing.all_mounts or name in writing.mounts)
         with reporter.step(f"packing {len(names)} cache mounts"):
-            mounts = inside(_packed, store, reporter.progress, names, caches)
+            mounts = call_in_worker(_packed, store, reporter.progress, names, caches)
     return _gather(finished, store, everything=writing.everything, mounts=mounts)
 
 

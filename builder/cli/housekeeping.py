@@ -21,9 +21,9 @@ def tidy(store: Store) -> None:
         return
     if wanted.is_empty:
         return
-    from pybuild.builder.store.inside import among_trees
+    from pybuild.builder.store.worker_calls import call_in_worker_if_unpacked
 
-    among_trees(_keep, store, silent, wanted)
+    call_in_worker_if_unpacked(_keep, store, silent, wanted)
 
 
 def _keep(store: Store, _progress: Progress, wanted: Policy) -> None:

@@ -8,7 +8,7 @@ from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostC
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.joining import with_ids
 from pybuild.builder.containers.names import SHORT, new_id
-from pybuild.builder.containers.namespace import need_ids, own_ids, within
+from pybuild.builder.containers.namespace import call_in_containers, need_ids, own_ids
 from pybuild.builder.containers.networking import files_at_first
 from pybuild.builder.containers.volume_options import make_source
 from pybuild.builder.containers.volumes import Volumes
@@ -19,8 +19,8 @@ from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.holds import Hold
-from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.safepath import Root
@@ -69,10 +69,10 @@ def create(containers: Containers, image: Image, request: ContainerRequest, host
         NameInUse: another container has the name.
         SandboxUnavailable: programs of the image's platform cannot run here.
     """
-    return within(containers.store, _create, image, request, host)
+    return call_in_containers(_create, containers.store, image, request, host)
 
 
-def _create(store: Store, _tell: Tell, image: Image, request: ContainerRequest, host: HostConfig) -> StoredContainer:
+def _create(store: Store, _: SendEvent, image: Image, request: ContainerRequest, host: HostConfig) -> StoredContainer:
     need_ids()
     with store.in_use():
         return _created(Containers(store), image, request, host)

@@ -9,13 +9,13 @@ from posixpath import normpath
 from pybuild.builder.containers.config import TMPFS
 from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.namespace import check_ids, within
+from pybuild.builder.containers.namespace import call_in_containers, check_ids
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.holds import read_hold
-from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.kernel.pidfd import has_ended
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs import roots
@@ -40,7 +40,7 @@ def _image(containers: Containers, container: StoredContainer) -> Image:
 def written_tree(containers: Containers, container: StoredContainer) -> Iterator[int]:
     """Yield a descriptor of the file tree of a container without its mounts: the image and what it wrote, read-only.
 
-    This function and `whole_tree` are called within `namespace.within`, where file trees are accessible.
+    This function and `whole_tree` are called by `namespace.call_in_containers`, where file trees are accessible.
     """
     store = containers.store
     check_ids(container.id, container.config.ids)
@@ -81,10 +81,10 @@ def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[R
 
 def changes(containers: Containers, container: StoredContainer) -> list[tuple[str, str]]:
     """Return what the container changed: pairs of A (added), C (changed) or D (deleted) and a path, sorted by path."""
-    return within(containers.store, _changes, container)
+    return call_in_containers(_changes, containers.store, container)
 
 
-def _changes(store: Store, _tell: Tell, container: StoredContainer) -> list[tuple[str, str]]:
+def _changes(store: Store, _send_event: SendEvent, container: StoredContainer) -> list[tuple[str, str]]:
     check_ids(container.id, container.config.ids)
     containers = Containers(store)
     with store.in_use():
@@ -108,10 +108,10 @@ def size_of(store: Store, path: Path) -> int:
     except PermissionError:
         if is_direct():
             raise
-        return within(store, _size, path)
+        return call_in_containers(_size, store, path)
 
 
-def _size(_store: Store, _tell: Tell, path: Path) -> int:
+def _size(_store: Store, _send_event: SendEvent, path: Path) -> int:
     return disk_usage(path)
 
 

@@ -16,8 +16,8 @@ from pybuild.builder.containers.names import is_id
 from pybuild.builder.containers.state import is_watched
 from pybuild.builder.progress import silent
 from pybuild.builder.store.holds import CONTAINERS
-from pybuild.builder.store.inside import Tell, inside_of
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable
 from pybuild.runtime.monitor.starting import NoMonitor, namespace_of
 from pybuild.runtime.paths.filelock import remove_tree
@@ -45,29 +45,25 @@ def need_sandbox() -> None:
         raise SandboxUnavailable("containers of root need CAP_SYS_ADMIN, for now", isolation.IN_CONTAINER)
 
 
-def within(
+def call_in_containers(
+    function: Callable[Concatenate[Store, SendEvent, _P], _T],
     store: Store,
-    function: Callable[Concatenate[Store, Tell, _P], _T],
     *arguments: _P.args,
     **options: _P.kwargs,
 ) -> _T:
-    """Call ``function(store, tell, *arguments)`` where the files of containers are accessible, and return its result.
+    """Return ``function(store, send_event, *arguments)``, called where the files of containers are accessible.
 
     That may be another process, so *function* is at the top of a module, and its arguments and result can be pickled.
     """
-    return within_with((), store, function, *arguments, **options)
+    with container_access(store) as access:
+        return access.call(function, *arguments, **options)
 
 
-def within_with(
-    descriptors: tuple[int, ...],
-    store: Store,
-    function: Callable[Concatenate[Store, Tell, _P], _T],
-    *arguments: _P.args,
-    **options: _P.kwargs,
-) -> _T:
-    """Do as `within` does, for a function that uses open *descriptors*. They have the same numbers there."""
+@contextmanager
+def container_access(store: Store, descriptors: tuple[int, ...] = ()) -> Iterator[WorkerAccess]:
+    """Yield what calls functions like `call_in_containers`, for those that use open *descriptors*."""
     with _running(store.root) as namespace:
-        return inside_of(namespace, descriptors, function, store, silent, *arguments, **options)
+        yield WorkerAccess(store, silent, descriptors, namespace)
 
 
 @contextmanager
@@ -89,18 +85,6 @@ def shared_namespace(store: Store) -> Iterator[int]:
             return
     with store.locks.exclusive(_LOCK, waiting=waiting), _running(store.root) as found:
         yield found
-
-
-def started_within(
-    namespace: int,
-    descriptors: tuple[int, ...],
-    store: Store,
-    function: Callable[Concatenate[Store, Tell, _P], None],
-    *arguments: _P.args,
-    **options: _P.kwargs,
-) -> None:
-    """Call *function* as `within_with` does, in the user namespace that `shared_namespace` yielded."""
-    inside_of(namespace, descriptors, function, store, silent, *arguments, **options)
 
 
 @contextmanager
@@ -166,10 +150,10 @@ def remove_files(store: Store, directory: Path, name: str) -> None:
     except PermissionError:
         if isolation.is_direct():
             raise
-        within(store, _remove_within, directory, name)
+        call_in_containers(_remove_in_worker, store, directory, name)
 
 
-def _remove_within(_store: Store, _tell: Tell, directory: Path, name: str) -> None:
+def _remove_in_worker(_store: Store, _send_event: SendEvent, directory: Path, name: str) -> None:
     _remove(directory, name)
 
 

@@ -13,7 +13,7 @@ from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import health_order
 from pybuild.builder.containers.joining import joins_of, opened_owners, shares_processes
-from pybuild.builder.containers.namespace import check_ids, shared_namespace, started_within
+from pybuild.builder.containers.namespace import check_ids, shared_namespace
 from pybuild.builder.containers.networking import join, own_network
 from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
@@ -23,11 +23,19 @@ from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.oci.image import read_image
+from pybuild.builder.progress import silent
 from pybuild.builder.store.holds import Hold, read_hold, write_hold
-from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.grammar.parse_go import parse_size
-from pybuild.runtime.monitor.starting import Refused, await_start, begin_monitor, channel_pair, leave_monitor
+from pybuild.runtime.monitor.starting import (
+    MonitorDescriptors,
+    Refused,
+    await_start,
+    channel_pair,
+    launch_monitor,
+    spawn_monitor_process,
+)
 from pybuild.runtime.monitor.watch import (
     ContainerIdentity,
     ContainerRun,
@@ -104,18 +112,19 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
     # The monitor gets a copy of this descriptor: flock(2) belongs to the open file, so it is held without a gap.
     lock, network = take_over(container.directory), -1
     ours, theirs = channel_pair()
-    begun: socket.socket | None = None
+    process: socket.socket | None = None
     unless_left = ExitStack()
     try:
         owners = unless_left.enter_context(opened_owners(containers, container.config.host.namespaces))
         if is_direct():  # otherwise it has to be started in the user namespace
-            begun = begin_monitor()
+            process = spawn_monitor_process()
         leave_networks(container)  # after the last run, in case that its command for this was killed
         network = join(containers, container)
-        given = (theirs.fileno(), lock, *((network,) if network >= 0 else ()))
-        began = -1 if begun is None else begun.fileno()
-        work = container, state.finished, ((began, *given), owners)
-        started_within(namespace, (*given, *owners), containers.store, _watch, *work)
+        joined = network if network >= 0 else None
+        spawned = None if process is None else process.fileno()
+        fds = MonitorDescriptors(process=spawned, channel=theirs.fileno(), lock=lock, network=joined, owners=owners)
+        access = WorkerAccess(containers.store, silent, fds.open, namespace)
+        access.call(_watch, container, state.finished, fds)
     except BaseException:
         ours.close()
         leave_networks(container)
@@ -124,28 +133,25 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
         unless_left.close()
         theirs.close()
         os.close(lock)
-        if begun is not None:
-            begun.close()
+        if process is not None:
+            process.close()
         if network >= 0:
             os.close(network)
     return ours
 
 
 def _watch(
-    store: Store,
-    _tell: Tell,
-    container: StoredContainer,
-    finished: str,
-    descriptors: tuple[tuple[int, ...], tuple[int, ...]],
+    store: Store, _send_event: SendEvent, container: StoredContainer, finished: str, fds: MonitorDescriptors
 ) -> None:
-    """Start the monitor. *descriptors* are those that `leave_monitor` takes; the first is -1 without root."""
-    given, owners = descriptors
+    """Start the monitor that gets *fds*. Its process has been spawned, but without root."""
     check_ids(container.id, container.config.ids)
-    with own_network(Containers(store), container, rootless=given[0] < 0) as take:
+    with own_network(Containers(store), container, rootless=fds.process is None) as take:
         order = _order(Containers(store), container, finished)
         own = take()
         try:
-            leave_monitor(order, *given, *(own if own[0] >= 0 else ()), owners=owners)
+            if own[0] >= 0:
+                fds = replace(fds, network=own[0], lifeline=own[1])
+            launch_monitor(order, fds)
         finally:
             for fd in own:
                 if fd >= 0:

@@ -32,7 +32,7 @@ def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: 
         with remotes.reporter.step(name):
             return read_dockerfile(files)
     from pybuild.builder.stages.contexts import remote_context
-    from pybuild.builder.store.inside import inside
+    from pybuild.builder.store.worker_calls import call_in_worker
 
     source = remote_context(files.context, planning).source
     op = remotes.pin(source)
@@ -40,7 +40,7 @@ def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: 
         op, f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label, remotes, caches
     )
     with remotes.reporter.step(name):
-        return inside(_read_unpacked, remotes.store, remotes.reporter.progress, layers, path, source.label)
+        return call_in_worker(_read_unpacked, remotes.store, remotes.reporter.progress, layers, path, source.label)
 
 
 def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path | None, where: str) -> Definition:

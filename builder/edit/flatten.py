@@ -12,8 +12,8 @@ from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.progress import silent
 from pybuild.builder.request import Compression
 from pybuild.builder.store.cache import image_layers
-from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.changes import tree_changes
 
@@ -38,10 +38,10 @@ def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
     Names are in byte order; the first of several hard links is the file. The root directory gets no time, because an
     image need not have one, and that of the snapshot would depend on this store.
     """
-    return inside(_written, store, silent, image, compression)
+    return call_in_worker(_written, store, silent, image, compression)
 
 
-def _written(store: Store, _tell: Tell, image: Image, compression: Compression) -> Layer:
+def _written(store: Store, _send_event: SendEvent, image: Image, compression: Compression) -> Layer:
     tree = store.trees.open(image_layers(image))
     try:
         with LayerWriter(store.blobs, compression.algorithm, compression.level) as writer:

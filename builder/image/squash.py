@@ -10,8 +10,8 @@ from pybuild.builder.oci.model import History, ImageConfig
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.request import Execution
 from pybuild.builder.store.cache import BuiltLayer, Layers
-from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import call_in_worker
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.changes import tree_changes
 
@@ -35,7 +35,7 @@ def squashed(
     with store.locks.exclusive(str(key), waiting=lambda: store.tell(_WAITING)):
         found = store.cache.record(key)
         if found is None or not all(store.blobs.has(layer.descriptor) for layer in found):
-            found = Layers([inside(_merged, store, silent, layers, first, execution)])
+            found = Layers([call_in_worker(_merged, store, silent, layers, first, execution)])
             store.cache.put_record(key, found)
         store.cache.touch(key)
     return replace(config, history=_history(config.history, len(merged))), Layers((*layers[:first], *found))

@@ -18,8 +18,8 @@ from pybuild.builder.outputs.tar import TarOutput
 from pybuild.builder.outputs.tree import OWN_TIMES, TreeTimes
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.request import Output, Shape
-from pybuild.builder.store.inside import inside
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import call_in_worker
 
 __all__ = [
     "DockerOutput",
@@ -84,7 +84,7 @@ def write(
             case OciOutput() | DockerOutput() | LoadOutput():
                 write_together([image], output, store, status)
             case TarOutput() | LocalOutput():
-                inside(_write_tree, store, silent, output, descriptor, times)
+                call_in_worker(_write_tree, store, silent, output, descriptor, times)
             case RegistryOutput():
                 output.write(shaped(store, descriptor, output.shape), names, store, status)
             case ImageOutput():

@@ -1,4 +1,4 @@
-"""Where a monitor starts: ``python -I -S bootstrap.py``, with a socket from `starting.begin_monitor` as descriptor 0.
+"""Where a monitor starts: ``python -I -S bootstrap.py``; descriptor 0 is a socket of `starting.spawn_monitor_process`.
 
 It is short because Python compiles its main script again at each start, and caches only what that imports.
 """

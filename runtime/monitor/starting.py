@@ -15,6 +15,7 @@ from pybuild.runtime.kernel.pidfd import leave
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.watch import WatchOrder
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
+from pybuild.runtime.values import frozen, replace
 from pybuild.runtime.wire import encode
 
 _CREDENTIALS = struct.Struct("iii")  # process, user, group
@@ -33,12 +34,35 @@ class NoMonitor(RuntimeHostError):
     """The container has no monitor, or one that has ended or is about to."""
 
 
+@frozen
+class MonitorDescriptors:
+    """The descriptors that a monitor gets, and *process*, the socket of its process, if that has been spawned."""
+
+    process: int | None = None
+    channel: int
+    """Where it writes what `await_start` waits for."""
+    lock: int
+    """The lock of its container, which it holds until it ends."""
+    network: int | None = None
+    """The network namespace that the container joins, if it does (`ContainerRun.joins`)."""
+    lifeline: int | None = None
+    """It is kept open until the monitor ends, if there is one."""
+    owners: tuple[int, ...] = ()
+    """pidfds of the first processes of the containers whose PID and IPC namespaces it joins."""
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        """Those that it gets."""
+        optional = (fd for fd in (self.network, self.lifeline) if fd is not None)
+        return self.channel, self.lock, *optional, *self.owners
+
+
 def start_monitor(watch: WatchOrder, lock: int) -> socket.socket:
-    """Start a monitor as by `leave_monitor`, with a new channel, and return this process's end of it."""
+    """Start a monitor with a new channel, and return this process's end of it."""
     ours, theirs = channel_pair()
     with theirs:
         try:
-            leave_monitor(watch, -1, theirs.fileno(), lock)
+            launch_monitor(watch, MonitorDescriptors(channel=theirs.fileno(), lock=lock))
         except BaseException:
             ours.close()
             raise
@@ -50,10 +74,10 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def begin_monitor() -> socket.socket:
+def spawn_monitor_process() -> socket.socket:
     """Start the process of a monitor, which loads its modules and waits for its order. Return the socket to it.
 
-    `leave_monitor` sends the order. Without one the process ends when the socket is closed, and has done nothing.
+    `launch_monitor` sends the order. Without one the process ends when the socket is closed, and has done nothing.
 
     Raises:
         SandboxError: there can be no more processes.
@@ -82,28 +106,23 @@ def begin_monitor() -> socket.socket:
     return ours
 
 
-def leave_monitor(watch: WatchOrder, begun: int, *given: int, owners: tuple[int, ...] = ()) -> None:
-    """Start a monitor that holds a lock. It writes to its channel what `await_start` waits for.
-
-    *begun* is the socket of `begin_monitor`, -1 if the process has not been started. *given* are the channel, the lock,
-    the network namespace that the container joins, if it does (`ContainerRun.joins`), and a descriptor that the monitor
-    keeps open until it ends, if there is one. *owners* are pidfds of first processes: those of the containers whose
-    PID and IPC namespaces it joins.
+def launch_monitor(watch: WatchOrder, given: MonitorDescriptors) -> None:
+    """Start a monitor with the order *watch*. Its process is spawned first, if that has not been done.
 
     Raises:
         SandboxError: there can be no more processes.
     """
-    if begun < 0:
-        with begin_monitor() as own:
-            leave_monitor(watch, own.fileno(), *given, owners=owners)
+    if given.process is None:
+        with spawn_monitor_process() as spawned:
+            launch_monitor(watch, replace(given, process=spawned.fileno()))
         return
-    channel, lock, *more = given
     order = os.memfd_create("watch", os.MFD_CLOEXEC)
     try:
         os.write(order, encode(watch))
         # The first five descriptors have fixed places: where one is missing, it is a second one of another.
-        network, lifeline = (*more, *(lock, order)[len(more) :])
-        send(begun, b"order", channel, order, lock, network, lifeline, *owners)
+        network = given.lock if given.network is None else given.network
+        lifeline = order if given.lifeline is None else given.lifeline
+        send(given.process, b"order", given.channel, order, given.lock, network, lifeline, *given.owners)
     except OSError as error:
         raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
     finally:

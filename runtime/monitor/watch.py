@@ -89,7 +89,7 @@ class ContainerRun(Record):
     """What each run of the container is made of: the encoded *plan* of its sandbox, the directories of its *cgroups*.
 
     *health* is a `Health`, or () for no check. *joins* are the namespaces that the container joins, by the names in
-    `namespaces.JOINABLE`: `starting.leave_monitor` was given descriptors of them.
+    `namespaces.JOINABLE`: `starting.launch_monitor` was given descriptors of them.
     """
 
     __slots__ = ("cgroups", "health", "joins", "plan")

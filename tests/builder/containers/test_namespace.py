@@ -105,6 +105,6 @@ def test_files_that_the_user_may_not_remove_are_removed_by_the_worker(
         with pytest.raises(PermissionError):
             namespace.remove_files(store, tmp_path, "tree")
         monkeypatch.setattr(isolation, "is_direct", lambda: False)
-        monkeypatch.setattr(namespace, "within", lambda _store, *call: asked.append(call[1:]))
+        monkeypatch.setattr(namespace, "call_in_containers", lambda _function, _store, *call: asked.append(call))
         namespace.remove_files(store, tmp_path, "tree")
     assert asked == [(tmp_path, "tree")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.monitor import messages, starting
-from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, begin_monitor, received
+from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, received, spawn_monitor_process
 
 
 def test_what_a_monitor_said_before_it_ended_is_heard() -> None:
@@ -25,7 +25,7 @@ def test_what_a_monitor_said_before_it_ended_is_heard() -> None:
 
 
 def test_a_monitor_that_gets_no_order_ends() -> None:
-    with begin_monitor() as begun:
+    with spawn_monitor_process() as begun:
         begun.shutdown(socket.SHUT_WR)
         assert begun.recv(1) == b""
 

@@ -29,8 +29,8 @@ from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import silent
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.request.values import Compression
-from pybuild.builder.store.inside import Tell, inside_with
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.runtime.values import frozen
 
 
@@ -89,7 +89,7 @@ def command(image: str, tree: str | None, name: str | None, *, flags: CommitFlag
             source = find_image(opened, image, wanted)
             documents = ImageDocuments.read(opened.blobs, source)
             documents = documents.with_config(source.config, flags.entry.changed(source.config))
-            layer = inside_with((stream,), _layer, opened, silent, source, stream, compression)
+            layer = WorkerAccess(opened, silent, (stream,)).call(_layer, source, stream, compression)
             made = with_difference(documents, layer, flags.history_entry()).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
@@ -136,7 +136,7 @@ def _stream(place: str) -> Iterator[int]:
         yield stream.fileno()
 
 
-def _layer(store: Store, _tell: Tell, source: Image, given: int, compression: Compression) -> Layer | None:
+def _layer(store: Store, _send_event: SendEvent, source: Image, given: int, compression: Compression) -> Layer | None:
     """Return the layer with the differences of the open directory or archive *given* from the image."""
     with store.in_use():
         if stat.S_ISDIR(os.fstat(given).st_mode):

@@ -25,8 +25,8 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import silent
 from pybuild.builder.store.cache import image_layers
-from pybuild.builder.store.inside import Tell, inside
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker
 from pybuild.runtime.values import frozen
 
 _PARTS = ("config", "layers", "files")
@@ -107,11 +107,15 @@ def _differences(
         images=images,
         config=settings(documents[0], documents[1]) if "config" in parts else None,
         layers=layers(*images) if "layers" in parts else None,
-        files=inside(_files, opened, silent, images, digests=digests, times=times) if "files" in parts else None,
+        files=call_in_worker(_files, opened, silent, images, digests=digests, times=times)
+        if "files" in parts
+        else None,
     )
 
 
-def _files(opened: Store, _tell: Tell, images: tuple[Image, Image], *, digests: bool, times: bool) -> list[FileChange]:
+def _files(
+    opened: Store, _send_event: SendEvent, images: tuple[Image, Image], *, digests: bool, times: bool
+) -> list[FileChange]:
     if images[0].config.diff_ids == images[1].config.diff_ids:
         return []
     before = opened.trees.open(image_layers(images[0]))

@@ -19,9 +19,9 @@ from pybuild.builder.execute import image_command
 from pybuild.builder.execute.rights import with_rights
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
-from pybuild.builder.store.inside import Tell, inside_with
 from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
 from pybuild.runtime.sandbox.spec import Bind, Mount, Network, Spec
 from pybuild.runtime.values import frozen, replace
@@ -94,7 +94,7 @@ def run_once(flags: RunFlags) -> int:
                     signals.connect(partial(os.kill, process))
 
             image = None if flags.once.rootfs else _image(opened, flags)
-            return inside_with((stdin,), _run, opened, told, image, flags, stdin)
+            return WorkerAccess(opened, told, (stdin,)).call(_run, image, flags, stdin)
     finally:
         os.close(stdin)
         opened.close()
@@ -104,14 +104,14 @@ def _image(opened: Store, flags: RunFlags) -> Image:
     return find_or_pull(opened, flags.image, flags.pull or MISSING, flags.platform, quiet=flags.quiet)
 
 
-def _run(store: Store, tell: Tell, image: Image | None, flags: RunFlags, stdin: int) -> int:
-    """Run the command with the input *stdin*; *tell* gets the number of this process, which passes signals on."""
+def _run(store: Store, send_event: SendEvent, image: Image | None, flags: RunFlags, stdin: int) -> int:
+    """Run the command with the input *stdin*; *send_event* gets the number of this process, which passes signals on."""
     from pybuild.runtime.running import run
     from pybuild.runtime.sandbox.relay import SignalRelay
 
     os.dup2(stdin, 0)
     with store.in_use(), _opened(store, image, flags) as (config, root), SignalRelay(flags.stop_timeout) as signals:
-        tell(os.getpid())
+        send_event(os.getpid())
         what = spec(config, root, flags, os.environ)
         with _ending(flags.once.timeout, signals.killed):
             return run(what, output=_pass_on, signals=signals).shell_code

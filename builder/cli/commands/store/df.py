@@ -29,8 +29,8 @@ from pybuild.builder.prune import gc
 from pybuild.builder.prune.policy import limits
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, in_use
-from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker_if_unpacked
 
 _HEADERS = {
     "Type": "TYPE",
@@ -72,7 +72,7 @@ def command(*, template: str | None, verbose: bool) -> None:
     """
     opened = store()
     try:
-        rows, each, listed, kept = among_trees(_measured, opened, silent, verbose=verbose)
+        rows, each, listed, kept = call_in_worker_if_unpacked(_measured, opened, silent, verbose=verbose)
     finally:
         opened.close()
     if not verbose:
@@ -93,7 +93,9 @@ _Table = tuple[list[Row], Mapping[str, str], tuple[str, ...]]
 """The rows of a table, the titles of their fields, and the fields that are shown."""
 
 
-def _measured(opened: Store, _tell: Tell, *, verbose: bool) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
+def _measured(
+    opened: Store, _send_event: SendEvent, *, verbose: bool
+) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
     """Return the rows of the table, those of cache mounts, other tables by title, and the limits of the store."""
     with opened.in_use():
         containers, volumes, mounts = measured_containers(opened), measured_volumes(opened), _measured_mounts(opened)

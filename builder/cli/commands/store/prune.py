@@ -17,8 +17,8 @@ from pybuild.builder.progress import silent
 from pybuild.builder.prune import gc
 from pybuild.builder.prune.eviction import evict
 from pybuild.builder.prune.policy import Policy, limits
-from pybuild.builder.store.inside import Tell, among_trees
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker_if_unpacked
 from pybuild.runtime.values import frozen
 
 _WARNING = {
@@ -71,8 +71,10 @@ def command(*, scope: ScopeFlags, wanted: Policy) -> int | None:
             return FAILED
         containers, removed = _prune_containers(opened, age) if scope.containers else ([], 0)
         networks = _prune_networks(opened, age) if scope.containers else []
-        images, freed = among_trees(_pruned, opened, silent, wanted, everything=everything, images=not scope.only_cache)
-        left = 0 if everything or scope.quiet else among_trees(_left, opened, silent)
+        images, freed = call_in_worker_if_unpacked(
+            _pruned, opened, silent, wanted, everything=everything, images=not scope.only_cache
+        )
+        left = 0 if everything or scope.quiet else call_in_worker_if_unpacked(_left, opened, silent)
         volumes = _prune_volumes(opened, freed) if scope.volumes else []
         freed.size += removed
     finally:
@@ -93,7 +95,7 @@ def command(*, scope: ScopeFlags, wanted: Policy) -> int | None:
 
 
 def _pruned(
-    opened: Store, _tell: Tell, wanted: Policy, *, everything: bool, images: bool
+    opened: Store, _send_event: SendEvent, wanted: Policy, *, everything: bool, images: bool
 ) -> tuple[list[str], gc.Freed]:
     """Remove data as *wanted*; return the IDs of dangling images that were removed, and what was freed."""
     with opened.collecting():
@@ -136,7 +138,7 @@ def _prune_volumes(opened: Store, freed: gc.Freed) -> list[str]:
     return gone
 
 
-def _left(opened: Store, _tell: Tell) -> int:
+def _left(opened: Store, _send_event: SendEvent) -> int:
     with opened.in_use():
         return reclaimable(opened)
 

@@ -13,11 +13,11 @@ from pybuild.builder.containers.archives import pack, unpack_into
 from pybuild.builder.containers.copying import Copier, copy, last_name
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.files import place_in, whole_tree
-from pybuild.builder.containers.namespace import within, within_with
+from pybuild.builder.containers.namespace import call_in_containers, container_access
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import destination, sink
-from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import frozen
 
@@ -57,16 +57,19 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
         container = containers.find(name or other)
         if name:
             copying = _Copying(container=container, source=path, target=target, archive=archive, follow=follow_link)
-            within(containers.store, _out, copying)
+            call_in_containers(_out, containers.store, copying)
             container.log_event("archive-path", path=path)
             return
         copying = _Copying(container=container, source=source, target=place, archive=archive, follow=follow_link)
-        with binary_stdin() if source == "-" else Path(os.devnull).open("rb") as stream:
-            within_with((stream.fileno(),), containers.store, _into, copying, stream.fileno())
+        with (
+            binary_stdin() if source == "-" else Path(os.devnull).open("rb") as stream,
+            container_access(containers.store, (stream.fileno(),)) as access,
+        ):
+            access.call(_into, copying, stream.fileno())
         container.log_event("extract-to-dir", path=place)
 
 
-def _out(store: Store, _tell: Tell, copying: _Copying) -> None:
+def _out(store: Store, _send_event: SendEvent, copying: _Copying) -> None:
     copier = Copier(None if copying.archive else (os.getuid(), os.getgid()))
     with whole_tree(Containers(store), copying.container) as tree, _host() as host:
         place, path = place_in(copying.container, tree, copying.source)
@@ -79,7 +82,7 @@ def _out(store: Store, _tell: Tell, copying: _Copying) -> None:
                 copy((place, path), (host, _absolute(copying.target)), copier, follow=copying.follow, called=called)
 
 
-def _into(store: Store, _tell: Tell, copying: _Copying, stdin: int) -> None:
+def _into(store: Store, _send_event: SendEvent, copying: _Copying, stdin: int) -> None:
     copier = Copier(None if copying.archive else (0, 0))
     with whole_tree(Containers(store), copying.container) as tree, _host() as host:
         place, path = place_in(copying.container, tree, copying.target)

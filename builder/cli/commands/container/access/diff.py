@@ -10,7 +10,7 @@ from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.files import changes, written_tree
 from pybuild.builder.containers.lifecycle import pause, unpause
-from pybuild.builder.containers.namespace import within
+from pybuild.builder.containers.namespace import call_in_containers
 from pybuild.builder.edit.difference import difference, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.oci.image import Image, read_image
@@ -21,8 +21,8 @@ from pybuild.builder.outputs.tar import write_trees
 from pybuild.builder.outputs.tree import OutputTree
 from pybuild.builder.request.values import Compression
 from pybuild.builder.store.holds import read_hold
-from pybuild.builder.store.inside import Tell
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.values import replace
 
@@ -37,10 +37,10 @@ def show_changes(name: str) -> None:
 def export(name: str, output: Path | None) -> None:
     """Write the files of a container as an archive, without those of its volumes."""
     with opened_containers() as containers:
-        within(containers.store, _export, containers.find(name), output)
+        call_in_containers(_export, containers.store, containers.find(name), output)
 
 
-def _export(store: Store, _tell: Tell, container: StoredContainer, output: Path | None) -> None:
+def _export(store: Store, _send_event: SendEvent, container: StoredContainer, output: Path | None) -> None:
     with written_tree(Containers(store), container) as tree, destination(output) as file:
         write_trees([OutputTree("", "", tree)], sink(file))
 
@@ -70,7 +70,7 @@ def committed(
     try:
         with containers.store.in_use():
             documents = ImageDocuments.read(containers.store.blobs, source).with_config(source.config, config)
-            layer = within(containers.store, _layer, container, source, compression)
+            layer = call_in_containers(_layer, containers.store, container, source, compression)
             words = " ".join(container.config.program.args)
             made = with_difference(documents, layer, {**entry, "created_by": words})
             return made.write(containers.store.blobs, source)
@@ -80,7 +80,7 @@ def committed(
 
 
 def _layer(
-    store: Store, _tell: Tell, container: StoredContainer, source: Image, compression: Compression
+    store: Store, _send_event: SendEvent, container: StoredContainer, source: Image, compression: Compression
 ) -> Layer | None:
     with store.in_use(), written_tree(Containers(store), container) as tree:
         return difference(store, source, tree, compression)

@@ -11,8 +11,8 @@ from tests.builder.cli.conftest import Shop
 
 def test_the_monitor_loads_while_the_network_is_joined(pen: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
-    begin, join = starting.begin_monitor, starting.join
-    monkeypatch.setattr(starting, "begin_monitor", lambda: (order.append("monitor"), begin())[1])
+    begin, join = starting.spawn_monitor_process, starting.join
+    monkeypatch.setattr(starting, "spawn_monitor_process", lambda: (order.append("monitor"), begin())[1])
     monkeypatch.setattr(starting, "join", lambda *given: (order.append("network"), join(*given))[1])
     assert pen.run("run", "-d", "--name", "one", "box", "sleep", "1000").code == 0
     assert order == ["monitor", "network"]
@@ -20,7 +20,7 @@ def test_the_monitor_loads_while_the_network_is_joined(pen: Shop, monkeypatch: p
 
 def test_a_monitor_whose_network_cannot_be_joined_ends(pen: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[socket.socket] = []
-    begin = starting.begin_monitor
+    begin = starting.spawn_monitor_process
 
     def kept() -> socket.socket:
         made = begin()
@@ -32,7 +32,7 @@ def test_a_monitor_whose_network_cannot_be_joined_ends(pen: Shop, monkeypatch: p
         raise ContainerError("no network")
 
     with monkeypatch.context() as patch:
-        patch.setattr(starting, "begin_monitor", kept)
+        patch.setattr(starting, "spawn_monitor_process", kept)
         patch.setattr(starting, "join", fail)
         failed = pen.run("run", "-d", "--name", "one", "box", "sleep", "1000")
     assert failed.code == 125

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.errors import BuildError
-from pybuild.builder.store.inside import Tell, among_trees, inside
 from pybuild.builder.store.registries import RegistryAccess
 from pybuild.builder.store.store import Store
+from pybuild.builder.store.worker_calls import SendEvent, call_in_worker, call_in_worker_if_unpacked
 from pybuild.runtime.errors import TreesNeeded
 
 ACCESS = RegistryAccess(auth_file=Path("/auth"), verify=False)
@@ -23,9 +23,9 @@ def ordinary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
 
 
 def worked(
-    store: Store, tell: Tell, name: str, *, fails: bool = False
+    store: Store, send_event: SendEvent, name: str, *, fails: bool = False
 ) -> tuple[int, Path, RegistryAccess | None, set[str]]:
-    tell(f"hello {name}")
+    send_event(f"hello {name}")
     store.tell("of the store")
     with store.in_use(), store.trees.unpacking():
         if fails:
@@ -33,7 +33,7 @@ def worked(
         return os.getpid(), store.root, store.registries, store.passed_over
 
 
-def _who(_store: Store, _tell: Tell) -> int:
+def _who(_store: Store, _send_event: SendEvent) -> int:
     return os.getpid()
 
 
@@ -42,18 +42,18 @@ def test_a_function_has_the_same_store_with_its_settings_elsewhere(ordinary: Sto
     said: list[str] = []
     heard: list[object] = []
     ordinary.hear(said.append)
-    pid, *settings = inside(worked, ordinary, heard.append, "you")
+    pid, *settings = call_in_worker(worked, ordinary, heard.append, "you")
     assert pid != os.getpid()
     assert settings == [ordinary.root, ACCESS, {"mirror.test"}]
     assert (heard, said) == (["hello you"], ["of the store"])
     with pytest.raises(BuildError, match="no") as caught:
-        inside(worked, ordinary, heard.append, "you", fails=True)
+        call_in_worker(worked, ordinary, heard.append, "you", fails=True)
     assert caught.value.hint == "never"
 
 
 def test_it_is_a_plain_call_for_root(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
-        assert inside(_who, store, print) == os.getpid()
+        assert call_in_worker(_who, store, print) == os.getpid()
 
 
 def test_trees_are_out_of_reach_for_who_is_not_root(ordinary: Store) -> None:
@@ -62,9 +62,9 @@ def test_trees_are_out_of_reach_for_who_is_not_root(ordinary: Store) -> None:
 
 
 def test_where_nothing_is_unpacked_anybody_measures_and_removes(ordinary: Store) -> None:
-    assert among_trees(_who, ordinary, print) == os.getpid()
+    assert call_in_worker_if_unpacked(_who, ordinary, print) == os.getpid()
     (ordinary.root / "snapshots").mkdir()
     (ordinary.root / "snapshots/empty").mkdir()
-    assert among_trees(_who, ordinary, print) == os.getpid()
+    assert call_in_worker_if_unpacked(_who, ordinary, print) == os.getpid()
     (ordinary.root / "cache-mounts/some").mkdir()
-    assert among_trees(_who, ordinary, print) != os.getpid()
+    assert call_in_worker_if_unpacked(_who, ordinary, print) != os.getpid()
