@@ -106,7 +106,7 @@ def _ignore_file(definition: Definition) -> IgnoreFile | None:
 def planned_warnings(
     definition: Definition, planning: Planning, known: StageFacts
 ) -> tuple[tuple[tuple[str, int], ...], str]:
-    """Return the warnings of a build as (message, line), and why it must not go on, "" when it may.
+    """Return the warnings of a build as (message, line), and why it must not continue, "" when it may.
 
     Raises:
         DockerfileError: the ``check`` directive is malformed.

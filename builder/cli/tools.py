@@ -41,7 +41,7 @@ def store(registries: "RegistryAccess | None" = None) -> "Store":
 
 
 def pass_on(stream: int, data: bytes) -> None:
-    """Write *data*, which a container wrote to *stream* (1 or 2), to the same stream of this process."""
+    """Write *data*, which a command wrote to *stream* (1 or 2), to the same stream of this process, unchanged."""
     file = (sys.stdout if stream == 1 else sys.stderr).buffer
     with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
         file.write(data)

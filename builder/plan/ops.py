@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from pybuild.runtime.values import field, frozen
 
+PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+"""The predefined build arguments for proxies, which may be written in any case (Dockerfile reference, "ARG")."""
 ASIDE = {"aside": True}
 """Metadata of a field that is not part of any key."""
 

@@ -30,7 +30,7 @@ _OUTPUT_LIMIT = 64 << 20
 _STALL = 120
 """Seconds without a byte from the server after which git is ended."""
 _TICK = 0.1
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\t(\S+)\Z")
 _RESULTS = re.compile(
     r"fatal: (could not read from|the remote end hung|early eof|(index|fetch)-pack|expected flush)", re.IGNORECASE
@@ -145,7 +145,7 @@ class GitProgram:
         if agent is not None:
             environment["SSH_AUTH_SOCK"] = str(agent)
         if not _is_loopback(url):
-            environment |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
+            environment |= {name: os.environ[name] for name in _PROXY_VARIABLES if name in os.environ}
         if "SSL_CERT_FILE" in os.environ:
             environment["GIT_SSL_CAINFO"] = os.environ["SSL_CERT_FILE"]
         return environment | _as_variables(_SETTINGS | self._authorization(url))

@@ -13,7 +13,15 @@ from pybuild.builder.options import whole_number
 from pybuild.builder.stages import triggers
 from pybuild.builder.stages.contexts import Contexts
 from pybuild.builder.stages.references import Finder, FromReference, references
-from pybuild.builder.stages.sections import NOTHING, Section, heads_of, image_called, last_named, sections_of
+from pybuild.builder.stages.sections import (
+    NOTHING,
+    Section,
+    heads_of,
+    image_called,
+    last_named,
+    sections_of,
+    similar_stage,
+)
 from pybuild.builder.stages.stages import FromContext, FromImage, FromRemote, FromScratch, FromStage, Input
 from pybuild.grammar.nodes import Arg, Dockerfile, Instruction, Onbuild, Word
 from pybuild.grammar.suggest import closest
@@ -53,7 +61,7 @@ class Outline:
         if found is None:
             found = whole_number(name, len(self.sections) - 1)
         if found is None:
-            guess = closest(name.lower(), [s.head.name for s in self.sections if s.head.name])
+            guess = similar_stage(self.sections, name)
             meant = f" (did you mean {guess}?)" if guess else ""
             names = ", ".join(s.head.name or str(s.index) for s in self.sections[:_SHOWN])
             raise ResolveError(f'target stage "{name}" could not be found{meant}', hint=f"stages: {names}")
@@ -72,13 +80,13 @@ class Outline:
             return FromScratch()
         if (context := self.contexts.image(text)) is not None:
             return context
-        guess = closest(text.lower(), [s.head.name for s in self.sections[:current] if s.head.name])
+        guess = similar_stage(self.sections[:current], text)
         return image_called(text, reference.word, guess)
 
     def similar(self, word: Word) -> str:
         """Return a hint for *word*, the name of an image that does not exist; "" when nothing similar is known."""
         text = expand(word, self.scope, escape=self.escape).lower()
-        stage = closest(text, [s.head.name for s in self.sections if s.head.name])
+        stage = similar_stage(self.sections, text)
         name, colon, tag = text.partition(":")
         image = closest(name, _COMMON)
         if stage is None and image:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pybuild.builder.oci.image import host_platform
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig, Platform
+from pybuild.builder.plan.ops import PROXIES
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.platforms import parse_platform, platform_arguments, wanted_platform
 from pybuild.builder.request import Planning
@@ -24,7 +25,6 @@ from pybuild.grammar.words.expand import expand
 from pybuild.runtime.values import replace
 
 _ALWAYS_ACCEPTED = ("BUILDKIT_", "SOURCE_DATE_EPOCH")
-_PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
 
 def global_scope(dockerfile: nodes.Dockerfile, planning: Planning) -> dict[str, str]:
@@ -78,7 +78,7 @@ def _unused(body: Iterable[nodes.Instruction], planning: Planning, outline: Outl
     declared = {name for node in body if isinstance(node, nodes.Arg) for name, _ in node.items}
     declared |= set(outline.scope)
     names = [name for name, _ in planning.build_args if name not in declared]
-    unused = [n for n in names if not n.startswith(_ALWAYS_ACCEPTED) and n.lower() not in _PROXIES]
+    unused = [n for n in names if not n.startswith(_ALWAYS_ACCEPTED) and n.lower() not in PROXIES]
     if not unused:
         return ()
     return ((f"one or more build arguments were not consumed: {', '.join(unused)}", 0),)

@@ -5,7 +5,17 @@ from posixpath import normpath
 from typing import Any, assert_never
 
 from pybuild.builder.errors import ResolveError
-from pybuild.builder.plan.ops import BindMount, CacheMount, Run, RunMount, Script, SecretMount, SshMount, TmpfsMount
+from pybuild.builder.plan.ops import (
+    PROXIES,
+    BindMount,
+    CacheMount,
+    Run,
+    RunMount,
+    Script,
+    SecretMount,
+    SshMount,
+    TmpfsMount,
+)
 from pybuild.builder.request import Planning
 from pybuild.builder.stages.config import absolute, heredoc_file
 from pybuild.builder.stages.stages import Input, Step
@@ -16,7 +26,6 @@ from pybuild.grammar.dockerfile.mounts import settle
 from pybuild.grammar.parse_go import parse_size
 from pybuild.runtime.values import replace
 
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _PIPES = "/dev/pipes/"
 """The directory where BuildKit puts the script of a heredoc that starts with ``#!``."""
 
@@ -94,8 +103,8 @@ def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
     Users may write them in any case; when several name one proxy, the last one in byte order counts.
     """
-    given = {name.upper(): value for name, value in sorted(build_args.items())}
-    return tuple((name, given[proxy]) for proxy in _PROXIES if given.get(proxy) for name in (proxy, proxy.lower()))
+    given = {name.lower(): value for name, value in sorted(build_args.items())}
+    return tuple((name, given[proxy]) for proxy in PROXIES if given.get(proxy) for name in (proxy.upper(), proxy))
 
 
 def _mount(

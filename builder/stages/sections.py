@@ -95,7 +95,7 @@ class _Names:
         context = self.contexts.image(text, platform)
         if context is not None:
             return context
-        guess = closest(text.lower(), [s.head.name for s in self.earlier if s.head.name])
+        guess = similar_stage(self.earlier, text)
         # The platform of the build is the default, so it is left out.
         other = "" if platform == self.scope.get("TARGETPLATFORM") else platform
         return replace(image_called(text, head.image, guess), platform=other)
@@ -116,7 +116,12 @@ def heads_of(sections: Sequence[Section]) -> tuple[From, ...]:
 def last_named(heads: Sequence[From], name: str) -> int | None:
     """Return the index of the last of *heads* whose stage is called *name*, ignoring case."""
     wanted = name.lower()
-    return next((place for place in reversed(range(len(heads))) if heads[place].name == wanted), None)
+    return next((index for index in reversed(range(len(heads))) if heads[index].name == wanted), None)
+
+
+def similar_stage(sections: Sequence[Section], text: str) -> str | None:
+    """Return the name of a stage that *text* probably means, None when none is similar."""
+    return closest(text.lower(), [section.head.name for section in sections if section.head.name])
 
 
 def image_called(text: str, word: Word, guess: str | None) -> FromImage:
@@ -128,7 +133,7 @@ def image_called(text: str, word: Word, guess: str | None) -> FromImage:
     try:
         return FromImage(str(parse_reference(text)))
     except InvalidReference as error:
-        hint = f'did you mean the stage "{guess}"?' if guess else _way_out(text, word)
+        hint = f'did you mean the stage "{guess}"?' if guess else _image_hint(text, word)
         raise ResolveError(f'failed to parse stage name "{text}": {error}', span=word.span, hint=hint) from error
 
 
@@ -136,7 +141,7 @@ _ARCHIVES = frozenset({"oci", "oci-archive", "docker-archive", "dir"})
 """The prefixes by which other builders name archives and layouts of the host."""
 
 
-def _way_out(text: str, word: Word) -> str:
+def _image_hint(text: str, word: Word) -> str:
     if text.partition(":")[0] in _ARCHIVES:
         return "load it with pybuild load, or use a layout with --build-context NAME=oci-layout://DIR"
     if text != word.text:

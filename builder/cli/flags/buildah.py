@@ -8,12 +8,12 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import whole_number
+from pybuild.builder.plan.ops import PROXIES
 from pybuild.builder.request import Changes, changes
 from pybuild.builder.request.values import EPOCH, seconds_of
 from pybuild.runtime.values import frozen
 
 _FILE = FilePath()
-_PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"})
 
 
 @frozen
@@ -131,7 +131,7 @@ class BuildahFlags:
 
     def all_arguments(self, given: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
         """Return the build arguments, of which the last one of a name counts; *given* are those of ``--build-arg``."""
-        proxies = tuple(name for name in env if name.lower() in _PROXIES) if self.http_proxy else ()
+        proxies = tuple(name for name in env if name.lower() in PROXIES) if self.http_proxy else ()
         lines = (line.rstrip() for path in self.build_arg_files for line in lines_of("--build-arg-file", path))
         epoch = () if self.source_date_epoch is None else (_seconds("--source-date-epoch", self.source_date_epoch),)
         return (*proxies, *lines, *given, *(f"{EPOCH}={seconds}" for seconds in epoch))

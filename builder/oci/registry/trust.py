@@ -36,7 +36,7 @@ def check_reachable(target: Origin, registry: Standing, purpose: Purpose) -> Non
     """Raise RegistryError when *registry* must not make this host send a request to *target*."""
     if target.scheme == "http" and not _may_be_plain(target, registry, purpose):
         raise RegistryError(
-            f"{registry.origin} refers to {target}, which is not encrypted", hint=_way_out(target, registry, purpose)
+            f"{registry.origin} refers to {target}, which is not encrypted", hint=_hint(target, registry, purpose)
         )
     if target.host == registry.origin.host:
         return
@@ -84,7 +84,7 @@ def _may_be_plain(target: Origin, registry: Standing, purpose: Purpose) -> bool:
     return same or registry.insecure
 
 
-def _way_out(target: Origin, registry: Standing, purpose: Purpose) -> str:
+def _hint(target: Origin, registry: Standing, purpose: Purpose) -> str:
     """Return a hint for a *target* with plain http; "" when nothing would help."""
     origin = registry.origin
     if origin.scheme == "https" and target.host == origin.host:

@@ -1,7 +1,6 @@
 """``run`` without a container: a command in a sandbox with the files of an image, whose changes are discarded."""
 
 import os
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,13 +12,12 @@ from pybuild.builder.cli.flags.build import env_lines, hosts, variables
 from pybuild.builder.cli.flags.container.create import working_dir
 from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import option
-from pybuild.builder.cli.tools import store
+from pybuild.builder.cli.tools import pass_on, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import image_command
 from pybuild.builder.execute.rights import with_rights
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
-from pybuild.builder.store.room import writing
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.runtime.rootfs.roots import DirectoryRoot, Root
@@ -114,7 +112,7 @@ def _run(store: Store, send_event: SendEvent, image: Image | None, flags: RunFla
         send_event(os.getpid())
         what = spec(config, root, flags, os.environ)
         with _ending(flags.once.timeout, signals.killed):
-            return run(what, output=_pass_on, signals=signals).shell_code
+            return run(what, output=pass_on, signals=signals).shell_code
 
 
 @contextmanager
@@ -196,11 +194,3 @@ def _environment(config: ContainerConfig, flags: RunFlags, env: Mapping[str, str
     chosen |= {name: value for name, _, value in (line.partition("=") for line in config.env)}
     chosen |= variables((*given, *flags.variables), env, "environment variable")
     return tuple(chosen.items())
-
-
-def _pass_on(stream: int, data: bytes) -> None:
-    """Write the output of the command unchanged: the user runs it as in a shell, so nothing is sanitized."""
-    file = (sys.stdout if stream == 1 else sys.stderr).buffer
-    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
-        file.write(data)
-        file.flush()
