@@ -11,12 +11,10 @@ from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
 from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
 from pybuild.builder.image.requested_images import RequestedImage, check_images, requested_images
-from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.outputs.export import check_forms, export, export_together, timed
+from pybuild.builder.outputs.export import Outcome, check_forms, export, export_together, timed
 from pybuild.builder.plan.plan import Definition, Finished, Graph
 from pybuild.builder.progress import Progress, Warned, silent
-from pybuild.builder.reporter import Counted, Reporter, RunningStep
+from pybuild.builder.reporter import Reporter, ReporterState, RunningStep
 from pybuild.builder.request import Caches, Planning, Request, Result
 from pybuild.builder.request.values import EPOCH
 from pybuild.builder.solve.solver import Solved, solve
@@ -24,37 +22,7 @@ from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import TreesNeeded
-from pybuild.runtime.values import frozen, replace
-
-
-@frozen
-class Outcome:
-    """The result of a build: the images, and the names of the result in the store."""
-
-    images: tuple[PlatformImage, ...]
-    """One image, or with several platforms one for each."""
-    index: Descriptor | None = None
-    """The index that lists the images of several platforms."""
-    descriptor: Descriptor
-    """The index, or else the manifest of the one image, in the form in which the store has it."""
-    names: tuple[str, ...]
-    targets: tuple[tuple[str, "Outcome"], ...] = ()
-    """The stage and the outcome of each target of a build of several; the other fields are those of the last one."""
-
-    @property
-    def image_id(self) -> Digest:
-        """The image ID of the one image, or the digest of the index."""
-        return self.images[0].image_id if self.index is None else self.index.digest
-
-    @property
-    def created(self) -> str:
-        """The time of creation in RFC 3339; of several images, that of the newest."""
-        return max(image.created for image in self.images)
-
-    @property
-    def platforms(self) -> tuple[PlatformImage, ...]:
-        """The image for each platform of a multi-platform build, else none."""
-        return () if self.index is None else self.images
+from pybuild.runtime.values import replace
 
 
 def build(request: Request, store: Store, progress: Progress = silent) -> Outcome:
@@ -169,10 +137,9 @@ def _solved(graph: Graph, request: Request, store: Store, reporter: Reporter) ->
     from pybuild.builder.store.worker_calls import WorkerAccess
 
     held = held_descriptors(request)
-    solved, counted = WorkerAccess(store, reporter.progress, held).call(
-        _solved_inside, graph, request, reporter.counted()
-    )
-    reporter.resume(counted)
+    worker = WorkerAccess(store, reporter.progress, held)
+    solved, state = worker.call(_solved_inside, graph, request, reporter.state())
+    reporter.resume(state)
     return solved
 
 
@@ -181,14 +148,14 @@ def _solved_here(graph: Graph, request: Request, store: Store, reporter: Reporte
 
 
 def _solved_inside(
-    store: Store, send_event: Progress, graph: Graph, request: Request, counted: Counted
-) -> tuple[Solved, Counted]:
-    """Solve *graph* in the process that may unpack images; *counted* continues the numbers of the steps."""
-    reporter = Reporter(send_event, counted)
+    store: Store, send_event: Progress, graph: Graph, request: Request, state: ReporterState
+) -> tuple[Solved, ReporterState]:
+    """Solve *graph* in the process that may unpack images; *state* continues the numbers of the steps."""
+    reporter = Reporter(send_event, state)
     # The other process has reported the imported caches, so this one is silent about them.
     with store.in_use():
         consulting = _with_imported(request.caches, store, Reporter(silent))
-        return _solved_here(graph, request, consulting, reporter), reporter.counted()
+        return _solved_here(graph, request, consulting, reporter), reporter.state()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:

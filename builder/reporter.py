@@ -1,10 +1,15 @@
-"""The steps of a build as the user sees them: numbers, times, output, and how each one ends."""
+"""The steps of a build as the user sees them: numbers, times, output, and how each one ends.
+
+A `Progress` receives events. A `Reporter` numbers the steps of one build for it, and a `RunningStep` is one of them.
+`Steps` are those of a plan, each announced before as a `PlannedStep`. A `ReporterState` goes to another process.
+"""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from pybuild.builder.errors import BuildError, Cancelled, StepFailed, reason
 from pybuild.builder.oci.errors import OciError
@@ -23,37 +28,42 @@ from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
 
 _FAILURES = (BuildError, OciError, RuntimeHostError, OSError)
+# A broken pipe is that of the display or of an output, whose reader is gone.
 _NOT_OF_A_STEP = (StepFailed, Cancelled, BrokenPipeError)
-"""Not failures of a step: a broken pipe is that of the display or of an output, whose reader is gone."""
 _TAIL = 64 << 10
 _LAST_LINES = 10  # as in BuildKit
 
-Counted = tuple[int, int, tuple[tuple[int, int, float, bool], ...]]
-"""How far a reporter has come, for one in another process to go on from: how many steps have begun, how many were
-planned, and those of the plan that is solved (vertex, number, start, whether it has ended)."""
+
+class ReporterState(NamedTuple):
+    """How far a reporter has come, for one in another process that continues."""
+
+    begun: int = 0
+    planned: int = 0
+    steps: tuple[tuple[int, int, float, bool], ...] = ()
+    """The steps of the plan that is solved: (vertex, number, start, whether it has ended)."""
 
 
 class Reporter:
     """Numbers steps in the order in which they first appear. May be used by several threads at once."""
 
-    def __init__(self, progress: Progress, counted: Counted | None = None) -> None:
+    def __init__(self, progress: Progress, state: ReporterState = ReporterState()) -> None:  # noqa: B008 - immutable
         self.progress = progress
         self._lock = threading.Lock()
-        self._begun, self._planned, self._given = counted or (0, 0, ())
+        self._begun, self._planned, self._restored = state
         self._solved: dict[int, RunningStep] = {}
 
-    def counted(self) -> Counted:
+    def state(self) -> ReporterState:
         """Return how far it has come."""
         steps = tuple((index, step.number, step.started, step.ended) for index, step in self._solved.items())
-        return self._begun, self._planned, steps
+        return ReporterState(self._begun, self._planned, steps)
 
-    def resume(self, counted: Counted) -> None:
+    def resume(self, state: ReporterState) -> None:
         """Continue the numbers of steps from those of another reporter."""
-        self._begun, self._planned, _ = counted
+        self._begun, self._planned, _ = state
 
-    def steps_of_plan(self) -> "dict[int, RunningStep]":
-        """Return the steps of the plan that is solved next, by vertex: those that another reporter has begun."""
-        self._solved = {index: RunningStep(number, self.progress, at, end) for index, number, at, end in self._given}
+    def restore_steps(self) -> "dict[int, RunningStep]":
+        """Restore and return the steps of the plan that another reporter has begun, by vertex."""
+        self._solved = {index: RunningStep(number, self.progress, at, end) for index, number, at, end in self._restored}
         return self._solved
 
     def begin(self, name: str, planned: PlannedStep | None = None) -> "RunningStep":
@@ -62,8 +72,7 @@ class Reporter:
             self._begun += 1
             step = RunningStep(self._begun, self.progress)
             known = planned or PlannedStep(id=step_id(f"step {step.number}"), name=name)
-            started = StepStarted(step=step.number, name=name, at=step.started, id=known.id, inputs=known.inputs)
-            self.progress(started)
+            self.progress(StepStarted(step=step.number, name=name, at=step.started, id=known.id, inputs=known.inputs))
         return step
 
     def expect(self, plan: Plan, more: int) -> None:
@@ -144,8 +153,7 @@ class RunningStep:
         from pybuild.builder.display.overwriting import overwritten
 
         lines: deque[tuple[float, bytes]] = deque(maxlen=_LAST_LINES)
-        rest = b""
-        at = self.started
+        rest, at = b"", self.started
         for at, data in self._tail:
             *complete, rest = (rest + data).split(b"\n")
             lines.extend((at, line) for line in complete)
@@ -158,11 +166,9 @@ class Steps:
     """The vertices of one plan as steps; a vertex is announced once, one without a name never."""
 
     def __init__(self, plan: Plan, reporter: Reporter) -> None:
-        self._plan = plan
-        self._reporter = reporter
-        self._lock = threading.Lock()
+        self._plan, self._reporter, self._lock = plan, reporter, threading.Lock()
         self._planned = planned_steps(plan)
-        self._steps = reporter.steps_of_plan()
+        self._steps = reporter.restore_steps()
         self._unnamed = RunningStep(0, lambda _event: None)
 
     def cached(self, index: int, layer: BuiltLayer | None = None) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # typing is not imported: the sandbox's child and a cached bu
     from pybuild.builder.api.registries import push as push
     from pybuild.builder.api.run import Command as Command
     from pybuild.builder.api.run import run as run
-    from pybuild.builder.build import Outcome as Outcome
+    from pybuild.builder.outputs.export import Outcome as Outcome
     from pybuild.builder.request import Request as Request
     from pybuild.builder.store.registries import RegistryAccess as RegistryAccess
     from pybuild.builder.store.store import Store as Store
@@ -52,7 +52,7 @@ _MODULES = {
     "Container": "pybuild.builder.api.containers",
     "Image": "pybuild.builder.api.images",
     "Network": "pybuild.builder.api.networks",
-    "Outcome": "pybuild.builder.build",
+    "Outcome": "pybuild.builder.outputs.export",
     "Pruned": "pybuild.builder.api.images",
     "RegistryAccess": "pybuild.builder.store.registries",
     "Request": "pybuild.builder.request",

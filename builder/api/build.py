@@ -4,8 +4,8 @@ import os
 
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
-from pybuild.builder.build import Outcome
 from pybuild.builder.build import build as carry_out
+from pybuild.builder.outputs.export import Outcome
 from pybuild.builder.progress import Progress, silent
 from pybuild.builder.request import Request
 from pybuild.builder.store.directory import default_root

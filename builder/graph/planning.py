@@ -26,7 +26,7 @@ _PLAN_FORMAT = 15
 
 
 Plans = tuple[tuple[str, Plan], ...]
-"""(platform, plan) of each image; of an image that no index lists the platform is not named."""
+"""(platform, plan) of each image; the platform is "" when the build makes no index."""
 
 
 def make_plans(

@@ -7,12 +7,13 @@ from pybuild.runtime.values import frozen, replace
 
 @frozen
 class RequestedImage:
-    """An image, or an index of images, that is named and written at once, as the step called *step*."""
+    """What gets names and is exported as one: an image, or the index of several."""
 
     step: str = "exporting to image"
+    """The name of the step that exports it."""
     tags: tuple[str, ...]
     images: tuple[tuple[str, Planning], ...]
-    """(platform, how it is planned) of each image. Of an image that no index lists the platform is not named."""
+    """(platform, how it is planned) of each image. The platform is "" when the build makes no index."""
     is_index: bool = False
 
 

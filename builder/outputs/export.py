@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pybuild.builder.errors import RequestError
+from pybuild.builder.image.assemble import PlatformImage
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
@@ -20,6 +21,36 @@ class Exported:
 
     descriptor: Descriptor
     names: tuple[str, ...]
+
+
+@frozen
+class Outcome:
+    """The result of a build: the images, and the names of the result in the store."""
+
+    images: tuple[PlatformImage, ...]
+    """One image, or with several platforms one for each."""
+    index: Descriptor | None = None
+    """The index that lists the images of several platforms."""
+    descriptor: Descriptor
+    """The index, or else the manifest of the one image, in the form in which the store has it."""
+    names: tuple[str, ...]
+    targets: tuple[tuple[str, "Outcome"], ...] = ()
+    """The stage and the outcome of each target of a build of several; the other fields are those of the last one."""
+
+    @property
+    def image_id(self) -> Digest:
+        """The image ID of the one image, or the digest of the index."""
+        return self.images[0].image_id if self.index is None else self.index.digest
+
+    @property
+    def created(self) -> str:
+        """The time of creation in RFC 3339; of several images, that of the newest."""
+        return max(image.created for image in self.images)
+
+    @property
+    def platforms(self) -> tuple[PlatformImage, ...]:
+        """The image for each platform of a multi-platform build, else none."""
+        return () if self.index is None else self.images
 
 
 def check_forms(result: Result, cache_to: Sequence[CacheSpec], context: Path | str, compression: Compression) -> None:

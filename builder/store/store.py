@@ -249,7 +249,7 @@ def _nothing(_name: str) -> None:
 
 
 open_store = Store.open
-"""Opens a store; see there."""
+"""The same as a function, for modules that need no name of the class."""
 
 
 def _sweep(store: Store) -> None:
