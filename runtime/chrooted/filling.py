@@ -12,7 +12,7 @@ from pybuild.runtime.chrooted.copies import copy_into
 from pybuild.runtime.chrooted.inside.values import Hidden
 from pybuild.runtime.chrooted.places import Make, Places
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.paths.in_root import open_inside
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.hostfiles import host_files

@@ -12,7 +12,7 @@ from functools import cache
 
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.kernel import syscalls
-from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.paths.in_root import open_inside
 
 DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PATH_MAX = 4096

@@ -14,7 +14,7 @@ from io import BytesIO
 from stat import S_ISREG
 
 from pybuild.runtime.errors import UnknownUser
-from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.paths.in_root import open_inside
 from pybuild.runtime.wire import Operation
 
 FILE_LIMIT = 10 << 20

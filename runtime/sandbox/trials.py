@@ -17,7 +17,7 @@ from pybuild.runtime.kernel.syscalls import (
     sethostname,
     unshare,
 )
-from pybuild.runtime.paths.inside import make_directory
+from pybuild.runtime.paths.in_root import make_directory
 from pybuild.runtime.sandbox.inside.mounts import OverlayRoot
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
 

@@ -17,7 +17,7 @@ from pybuild.runtime.kernel.syscalls import (
     MOUNT_ATTR_RDONLY,
     mount_setattr,
 )
-from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.paths.in_root import open_inside
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 from pybuild.runtime.wire import Operation, Record

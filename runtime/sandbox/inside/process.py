@@ -23,7 +23,7 @@ from pybuild.runtime.kernel.syscalls import (
     setrlimit,
     take_terminal,
 )
-from pybuild.runtime.paths.inside import make_directory_inside, open_inside
+from pybuild.runtime.paths.in_root import make_directory_inside, open_inside
 from pybuild.runtime.rootfs.identity import Identity, resolve_identity
 from pybuild.runtime.sandbox.inside.mistakes import ENTERING
 from pybuild.runtime.wire import Operation, Record

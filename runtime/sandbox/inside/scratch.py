@@ -21,7 +21,7 @@ from pybuild.runtime.kernel.syscalls import (
     move_mount,
     open_tree,
 )
-from pybuild.runtime.paths.inside import make_directory
+from pybuild.runtime.paths.in_root import make_directory
 from pybuild.runtime.wire import Operation
 
 INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC

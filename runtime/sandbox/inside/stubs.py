@@ -16,7 +16,7 @@ from pybuild.runtime.kernel.syscalls import (
     RESOLVE_NO_SYMLINKS,
     openat2,
 )
-from pybuild.runtime.paths.inside import make_directory, open_inside, undo_umask
+from pybuild.runtime.paths.in_root import make_directory, open_inside, undo_umask
 from pybuild.runtime.wire import Operation
 
 _NO_STUB_ANY_MORE = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)

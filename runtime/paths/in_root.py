@@ -1,4 +1,4 @@
-"""Opens paths inside a root by openat2(2); without `walk`, because the sandbox child must import little."""
+"""Opens and makes paths inside a root, by openat2(2); without `walk`, because the sandbox child must import little."""
 
 import os
 from errno import EAGAIN

@@ -9,7 +9,7 @@ import pytest
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.kernel import syscalls
 from pybuild.runtime.paths import walk
-from pybuild.runtime.paths.inside import open_inside
+from pybuild.runtime.paths.in_root import open_inside
 from pybuild.runtime.paths.safepath import Root
 
 
