@@ -7,13 +7,13 @@ from pybuild.runtime.sandbox.relay import SignalRelay
 
 
 def run(
-    what: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
+    sandbox: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
 ) -> spec.ExitStatus:
-    """Run the process of *what* and return how it ended: see `runtime.sandbox.launcher.run`."""
+    """Run the process of *sandbox* and return how it ended: see `runtime.sandbox.launcher.run`."""
     if is_chroot():
         from pybuild.runtime.chrooted.run import run as run_chrooted
 
-        return run_chrooted(what, output=output, cancel=cancel, signals=signals)
+        return run_chrooted(sandbox, output=output, cancel=cancel, signals=signals)
     from pybuild.runtime.sandbox.launcher import run as run_sandbox
 
-    return run_sandbox(what, output=output, cancel=cancel, signals=signals)
+    return run_sandbox(sandbox, output=output, cancel=cancel, signals=signals)

@@ -34,15 +34,15 @@ class Filled:
     hidden: tuple[Hidden, ...]
 
 
-def fill(places: Places, what: Spec) -> Filled:
-    """Put /proc, /sys, /dev and all mounts of *what* into the tree, outer ones first."""
+def fill(places: Places, sandbox: Spec) -> Filled:
+    """Put /proc, /sys, /dev and all mounts of *sandbox* into the tree, outer ones first."""
     for target in SYSTEM_DIRECTORIES:
         with Operation("make", target):
             places.put(target, partial(_directory, _MODES[target], _SYSTEM[target]), directory=True)
     dev = open_inside(places.tree, b"/dev", os.O_PATH | os.O_DIRECTORY)
     hidden = []
     try:
-        for mount in sorted((*host_files(what), *what.mounts), key=_depth):
+        for mount in sorted((*host_files(sandbox), *sandbox.mounts), key=_depth):
             path = _place(places, mount, tuple(map(os.fsencode, os.listdir(f"/proc/self/fd/{dev}"))))
             if isinstance(mount, FileMount) and mount.secret:
                 hidden.append(_hidden(places, mount, path))

@@ -38,23 +38,23 @@ _tried: dict[int, SandboxUnavailable | None] = {}
 
 
 def run(
-    what: Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
+    sandbox: Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
 ) -> ExitStatus:
-    """Run the process of *what*, as `runtime.sandbox.launcher.run` does.
+    """Run the process of *sandbox*, as `runtime.sandbox.launcher.run` does.
 
     Raises:
-        SandboxUnavailable: this host does not permit what is needed, or *what* needs something that a chroot lacks.
+        SandboxUnavailable: this host does not permit what is needed, or *sandbox* needs something that a chroot lacks.
         SandboxError: as `launcher.run`.
     """
     isolation.check_commands()
-    directory = _snapshot(what)
-    _check(what, directory)
+    directory = _snapshot(sandbox)
+    _check(sandbox, directory)
     _announce(output)
     number = new_mark()
-    with limited_with_notes(what.limits, output) as groups, _placed(directory, number) as places:
-        _warn_of_sizes(what, output)
-        filled = filling.fill(places, what)
-        own = replace(what, capabilities=what.capabilities & _CAPABILITIES)
+    with limited_with_notes(sandbox.limits, output) as groups, _placed(directory, number) as places:
+        _warn_of_sizes(sandbox, output)
+        filled = filling.fill(places, sandbox)
+        own = replace(sandbox, capabilities=sandbox.capabilities & _CAPABILITIES)
         plan = ChrootPlan(
             root=os.fsencode(directory / "fs"),
             cgroups=tuple(os.fsencode(file) for file in groups.files),
@@ -89,27 +89,27 @@ def _placed(directory: Path, number: int) -> Iterator[Places]:
         places.restore()
 
 
-def _snapshot(what: Spec) -> Path:
-    """Return the directory of the active snapshot in which *what* runs. Raises SandboxUnavailable for another root.
+def _snapshot(sandbox: Spec) -> Path:
+    """Return the directory of the active snapshot in which *sandbox* runs. Raises SandboxUnavailable for another root.
 
     `COPIED` is beside the tree of a `CopyingSnapshotter` only.
     """
-    match what.root:
+    match sandbox.root:
         case DirectoryRoot(path=path, read_only=False) if (path.parent / COPIED).exists():
             return path.parent
     raise SandboxUnavailable("isolation chroot runs in copies of images alone", "leave out --rootfs and --read-only")
 
 
-def _check(what: Spec, directory: Path) -> None:
-    """Raise SandboxUnavailable if *what* asks for something that a chroot lacks, or the trial fails on this host."""
+def _check(sandbox: Spec, directory: Path) -> None:
+    """Raise SandboxUnavailable if *sandbox* asks for something that a chroot lacks, or the trial fails on this host."""
     asked = {
-        "--security=insecure": what.insecure,
-        "a network of its own": what.network is not Network.HOST,
-        "a terminal, or input": what.terminal or what.interactive,
-        "an init": what.init,
-        "a root that is read-only": what.read_only,
-        "other capabilities than the usual ones": bool(what.capabilities & ~DEFAULT),
-        "namespaces or their parameters": bool(what.shared or what.sysctls),
+        "--security=insecure": sandbox.insecure,
+        "a network of its own": sandbox.network is not Network.HOST,
+        "a terminal, or input": sandbox.terminal or sandbox.interactive,
+        "an init": sandbox.init,
+        "a root that is read-only": sandbox.read_only,
+        "other capabilities than the usual ones": bool(sandbox.capabilities & ~DEFAULT),
+        "namespaces or their parameters": bool(sandbox.shared or sandbox.sysctls),
     }
     for name, is_asked in asked.items():
         if is_asked:
@@ -125,10 +125,10 @@ def _check(what: Spec, directory: Path) -> None:
     raise isolation.not_permitted(f"{refusal}")
 
 
-def _warn_of_sizes(what: Spec, output: Output) -> None:
+def _warn_of_sizes(sandbox: Spec, output: Output) -> None:
     """Warn of sizes that are not limited, since a tmpfs is a directory here."""
-    sized = [f"the tmpfs at {mount.target}" for mount in what.mounts if isinstance(mount, Tmpfs) and mount.size]
-    if what.limits.shm_size is not None:
+    sized = [f"the tmpfs at {mount.target}" for mount in sandbox.mounts if isinstance(mount, Tmpfs) and mount.size]
+    if sandbox.limits.shm_size is not None:
         sized.append("/dev/shm")  # noqa: S108 - a name in a message
     for name in sized:
         output(2, f"WARNING: the size of {name} is not kept: isolation chroot has no tmpfs\n".encode())

@@ -36,7 +36,7 @@ class SandboxNeighbours:
 
     def __init__(self, run: ContainerRun, plan: SandboxPlan) -> None:
         self.joined = joined_by(run.joins, NETWORK, OWNERS)
-        self.killed = run.cgroups if PID in run.joins or PID in plan.world.namespaces.shared else ()
+        self.killed = run.cgroups if PID in run.joins or PID in plan.settings.namespaces.shared else ()
 
 
 class Attempt:

@@ -105,7 +105,7 @@ def _read(fd: int) -> InsideCommand:
 
 def _enter(plan: SandboxPlan, target: int, entry: InsideCommand, status: Status) -> None:
     # The control group first: a process that is forked before would not be counted, frozen or killed with the others.
-    for path in plan.world.cgroups:
+    for path in plan.settings.cgroups:
         with Operation("join cgroup", path), open(path, "wb", buffering=0) as file:
             file.write(b"0")
     bounded = _may_not_chroot(target)

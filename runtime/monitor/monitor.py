@@ -84,7 +84,7 @@ class Monitor:
         return None if self._health is None else self._health.milliseconds
 
     def _start(self) -> None:
-        self._streams = Streams(self._loop, self._plan.world.stdio, self._printed, self._drained)
+        self._streams = Streams(self._loop, self._plan.settings.stdio, self._printed, self._drained)
         self._restarts.begin()
         self._attempt = Attempt(
             self._loop,

@@ -43,7 +43,7 @@ def fork_child(descriptors: tuple[int, int, int, int, int], *, spare_fits: bool 
     """Fork a sandbox child with these as plan, status pipe and three streams; return a pidfd of it.
 
     With *spare_fits* the spare child takes the run, if there is one. That is for plans with the
-    `plan.World.prepared_settings` of `plan.DEFAULT_WORLD` only.
+    `plan.SandboxSettings.prepared_settings` of `plan.DEFAULT_SETTINGS` only.
 
     Raises:
         SandboxError: no process can be started.

@@ -32,9 +32,9 @@ _RLIMITS = (
 
 
 def run(
-    what: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
+    sandbox: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
 ) -> spec.ExitStatus:
-    """Run the process of *what* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
+    """Run the process of *sandbox* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
 
     *output* is called with (1 or 2, bytes) in the calling thread; what a terminal shows is stream 1. Setting *cancel*
     kills everything inside, and the status is that of SIGKILL. With *signals*, an entered `SignalRelay`, signals of
@@ -47,10 +47,10 @@ def run(
         SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
     """
     check_commands()
-    with limited_with_notes(what.limits, output) as groups, _networked(what) as (there, network):
-        made = make_plan(there, tuple(os.fsencode(file) for file in groups.files), network)
-        spare_fits = made.world.prepared_settings() == plan.DEFAULT_WORLD.prepared_settings()
-        child = _start(encode(made), what, spare_fits=spare_fits)
+    with limited_with_notes(sandbox.limits, output) as groups, _networked(sandbox) as (resolved, network):
+        made = make_plan(resolved, tuple(os.fsencode(file) for file in groups.files), network)
+        spare_fits = made.settings.prepared_settings() == plan.DEFAULT_SETTINGS.prepared_settings()
+        child = _start(encode(made), sandbox, spare_fits=spare_fits)
         reports = child.run_to_end(output, cancel, signals)
     for missing in (report.subject for report in reports if report.kind == "degraded"):
         _note_once(missing, output)
@@ -59,18 +59,18 @@ def run(
 
 
 @contextmanager
-def _networked(what: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
-    """Yield *what* with the resolv.conf of its network, and the path of the namespace of a private one, else b""."""
-    if what.network is not spec.Network.PRIVATE:
-        yield what, b""
+def _networked(sandbox: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
+    """Yield *sandbox* with the resolv.conf of its network, and the path of the namespace of a private one, else b""."""
+    if sandbox.network is not spec.Network.PRIVATE:
+        yield sandbox, b""
         return
     from pybuild.runtime.private_networks.ahead import take
 
     with take() as made:
         servers = spec.FileMount(target=RESOLV_CONF, content=made.resolv_conf)
         # What the caller mounts there counts more than the name server of the network.
-        own = any(mount.target == RESOLV_CONF for mount in what.mounts)
-        yield what if own else replace(what, mounts=(*what.mounts, servers)), made.path
+        own = any(mount.target == RESOLV_CONF for mount in sandbox.mounts)
+        yield sandbox if own else replace(sandbox, mounts=(*sandbox.mounts, servers)), made.path
 
 
 _MISSING = {
@@ -88,81 +88,81 @@ def _note_once(missing: str, output: Output) -> None:
         output(2, f"note: {_MISSING[missing]}\n".encode())
 
 
-def _start(data: bytes, what: spec.Spec, *, spare_fits: bool) -> Child:
-    if what.terminal:
+def _start(data: bytes, sandbox: spec.Spec, *, spare_fits: bool) -> Child:
+    if sandbox.terminal:
         from pybuild.runtime.sandbox.console import TerminalChild
 
-        return TerminalChild(data, typed=what.interactive)
-    if what.interactive:
+        return TerminalChild(data, typed=sandbox.interactive)
+    if sandbox.interactive:
         from pybuild.runtime.sandbox.feeding import FedChild
 
         return FedChild(data)
     return Child(data, fork=partial(fork_child, spare_fits=spare_fits))
 
 
-def make_plan(what: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: bytes = b"") -> plan.SandboxPlan:
-    """Return the plan by which the child runs *what*, in the network namespace at the path *network*, b"" for none.
+def make_plan(sandbox: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network: bytes = b"") -> plan.SandboxPlan:
+    """Return the plan by which the child runs *sandbox*, in the network namespace at the path *network*, b"" for none.
 
     Raises SandboxError for an unknown resource limit.
     """
-    world = plan.World(
+    settings = plan.SandboxSettings(
         cgroups=cgroup_files,
-        init=what.init,
+        init=sandbox.init,
         isolation=plan.Isolation(
-            insecure=what.insecure,
+            insecure=sandbox.insecure,
             # With added capabilities, a process could leave a root set by chroot(2), or use a /proc that is the host's.
-            strict=wanted() == STRICT or bool(what.capabilities & ~DEFAULT),
-            supervision=supervision_of(what) if is_single() else None,
+            strict=wanted() == STRICT or bool(sandbox.capabilities & ~DEFAULT),
+            supervision=supervision_of(sandbox) if is_single() else None,
         ),
         namespaces=plan.SandboxNamespaces(
-            hostname=os.fsencode(what.hostname),
+            hostname=os.fsencode(sandbox.hostname),
             network=network,
-            private_network=what.network is spec.Network.NONE,
-            shared=tuple(map(os.fsencode, what.shared)),
-            sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.sysctls),
+            private_network=sandbox.network is spec.Network.NONE,
+            shared=tuple(map(os.fsencode, sandbox.shared)),
+            sysctls=tuple((os.fsencode(name), os.fsencode(value)) for name, value in sandbox.sysctls),
         ),
-        read_only=what.read_only,
-        shm_size=spec.SHM_SIZE if what.limits.shm_size is None else what.limits.shm_size,
-        stdio=_stdio(what),
+        read_only=sandbox.read_only,
+        shm_size=spec.SHM_SIZE if sandbox.limits.shm_size is None else sandbox.limits.shm_size,
+        stdio=_stdio(sandbox),
     )
     return plan.SandboxPlan(
-        mounts=tuple(_mount(mount) for mount in (*host_files(what), *what.mounts)),
-        process=process_of(what),
-        root=_root(what.root),
-        world=world,
+        mounts=tuple(_mount(mount) for mount in (*host_files(sandbox), *sandbox.mounts)),
+        process=process_of(sandbox),
+        root=_root(sandbox.root),
+        settings=settings,
     )
 
 
-def _stdio(what: spec.Spec) -> bytes:
-    if what.terminal:
+def _stdio(sandbox: spec.Spec) -> bytes:
+    if sandbox.terminal:
         return plan.TERMINAL
-    return plan.PIPE if what.interactive else plan.NULL
+    return plan.PIPE if sandbox.interactive else plan.NULL
 
 
-def process_of(what: spec.Spec) -> process.Process:
-    """Return the process of *what* in the form that the child takes. Raises SandboxError for an unknown limit."""
+def process_of(sandbox: spec.Spec) -> process.Process:
+    """Return the process of *sandbox* in the form that the child takes. Raises SandboxError for an unknown limit."""
     confinement = process.Confinement(
-        capabilities=EVERY if what.insecure else what.capabilities,
-        insecure=what.insecure,
-        no_new_privileges=what.no_new_privileges,
-        rlimits=_rlimits(what.limits),
-        seccomp=_filter(what),
+        capabilities=EVERY if sandbox.insecure else sandbox.capabilities,
+        insecure=sandbox.insecure,
+        no_new_privileges=sandbox.no_new_privileges,
+        rlimits=_rlimits(sandbox.limits),
+        seccomp=_filter(sandbox),
     )
     return process.Process(
-        args=tuple(os.fsencode(arg) for arg in what.process.args),
+        args=tuple(os.fsencode(arg) for arg in sandbox.process.args),
         confinement=confinement,
-        cwd=os.fsencode(what.process.cwd),
-        env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in what.process.env),
-        user=os.fsencode(what.process.user),
-        user_groups=tuple(map(os.fsencode, what.process.groups)),
-        oom_score_adj=what.process.oom_score_adj,
+        cwd=os.fsencode(sandbox.process.cwd),
+        env=tuple((os.fsencode(name), os.fsencode(value)) for name, value in sandbox.process.env),
+        user=os.fsencode(sandbox.process.user),
+        user_groups=tuple(map(os.fsencode, sandbox.process.groups)),
+        oom_score_adj=sandbox.process.oom_score_adj,
     )
 
 
-def _filter(what: spec.Spec) -> bytes:
-    if what.insecure:
+def _filter(sandbox: spec.Spec) -> bytes:
+    if sandbox.insecure:
         return b""
-    return default_filter(what.capabilities) if what.seccomp is None else what.seccomp
+    return default_filter(sandbox.capabilities) if sandbox.seccomp is None else sandbox.seccomp
 
 
 def _rlimits(limits: spec.ResourceLimits) -> tuple[tuple[bytes, int, int, int], ...]:

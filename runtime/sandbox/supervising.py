@@ -15,8 +15,8 @@ from pybuild.runtime.supervisor.values import Supervision
 _MORE = "use a user with subordinate ids, or root"
 
 
-def supervision_of(what: Spec) -> Supervision:
-    """Return how the process of *what* is supervised.
+def supervision_of(sandbox: Spec) -> Supervision:
+    """Return how the process of *sandbox* is supervised.
 
     Raises:
         SandboxUnavailable: it has additional privileges, or there is no supervisor for this machine.
@@ -24,13 +24,13 @@ def supervision_of(what: Spec) -> Supervision:
     from pybuild.runtime.ownership.recording import table
     from pybuild.runtime.sandbox.inside.notification_filter import notifying
 
-    if what.insecure or what.capabilities & ~DEFAULT or what.seccomp is not None:
+    if sandbox.insecure or sandbox.capabilities & ~DEFAULT or sandbox.seccomp is not None:
         # With CAP_SYS_ADMIN, for one, the process could mount, so that a path leads the supervisor to other files.
         raise SandboxUnavailable("isolation single has no other capabilities and filters than the usual ones", _MORE)
     special = table().entries()
-    program, calls = notifying(os.uname().machine, keeping=bool(special), executing=not what.no_new_privileges)
-    upper = os.fsencode(what.root.upper) if isinstance(what.root, OverlayRoot) and what.root.upper else b""
-    return Supervision(calls, what.capabilities, default_filter(), program, special, upper)
+    program, calls = notifying(os.uname().machine, keeping=bool(special), executing=not sandbox.no_new_privileges)
+    upper = os.fsencode(sandbox.root.upper) if isinstance(sandbox.root, OverlayRoot) and sandbox.root.upper else b""
+    return Supervision(calls, sandbox.capabilities, default_filter(), program, special, upper)
 
 
 def record_owners(lines: list[str]) -> None:

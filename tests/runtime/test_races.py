@@ -12,7 +12,7 @@ from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
 
-WORLD = plan.World((), False, plan.Isolation(), plan.SandboxNamespaces(b"box"), False, 1 << 20, plan.NULL)
+SETTINGS = plan.SandboxSettings((), False, plan.Isolation(), plan.SandboxNamespaces(b"box"), False, 1 << 20, plan.NULL)
 PROCESS = Process((b"true",), Confinement(DEFAULT, False, False, (), b""), b"/", (), b"")
 
 
@@ -52,7 +52,7 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
     (victim / "in").mkdir(parents=True)
     (victim / "ptmx").write_text("keep")
     target = mounts.Tmpfs(True, mounts.Permissions(True, 0, 0o755, 0), False, 0, b"/cache/in/new")
-    wanted = plan.SandboxPlan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), WORLD)
+    wanted = plan.SandboxPlan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), SETTINGS)
     core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 
     def work() -> object:
@@ -62,7 +62,7 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
             for _ in range(250):
                 stubs = Stubs()
                 system = SystemMounts()
-                system.build(WORLD)
+                system.build(SETTINGS)
                 try:
                     DetachedRoot(wanted, stubs, system, {})
                     made += 1

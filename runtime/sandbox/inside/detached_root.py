@@ -15,7 +15,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
 from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Tmpfs
-from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, Status, World
+from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, SandboxSettings, Status
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone, is_directory
 from pybuild.runtime.sandbox.inside.stubs import Stubs
@@ -38,10 +38,10 @@ class SystemMounts:
         self.nodes = Nodes(self.scratch)
         self.dev = self.sys = -1
 
-    def build(self, world: World) -> None:
+    def build(self, settings: SandboxSettings) -> None:
         """Make the mounts in the scratch space; `DetachedRoot` moves them into the root."""
-        insecure = world.isolation.insecure
-        self.dev = make_dev(self.scratch.directory("dev"), self.nodes, shm_size=world.shm_size, insecure=insecure)
+        insecure = settings.isolation.insecure
+        self.dev = make_dev(self.scratch.directory("dev"), self.nodes, shm_size=settings.shm_size, insecure=insecure)
         self.sys = make_sys(self.scratch.directory("sys"), self.nodes, insecure=insecure)
 
 
@@ -56,7 +56,7 @@ class DetachedRoot:
         *made* are detached mounts, by their targets, that are there already.
         """
         scratch = system.scratch
-        self._insecure = plan.world.isolation.insecure
+        self._insecure = plan.settings.isolation.insecure
         self._stubs = stubs
         # Before any source is opened, so that the error is about the target.
         for mount in plan.mounts:
@@ -82,7 +82,7 @@ class DetachedRoot:
                 move_mount(tree, target)
         for mount, tree in trees:
             self._attach(mount, tree)
-        if plan.world.read_only:
+        if plan.settings.read_only:
             self._make_read_only(scratch)
 
     def _system_directory(self, path: bytes) -> int:
@@ -126,7 +126,7 @@ def _record_owner(fd: int, uid: int, gid: int) -> None:
     record_owner(fd, uid, gid)
 
 
-def enter_root(root: int, world: World, status: Status) -> None:
+def enter_root(root: int, settings: SandboxSettings, status: Status) -> None:
     """Make *root* the root of this process, which must be the first one inside, and unmount everything else.
 
     Where the host refuses pivot_root(2), the root is moved over the old one and entered by chroot(2), OWN_ROOT is
@@ -138,7 +138,7 @@ def enter_root(root: int, world: World, status: Status) -> None:
             # With "." for both, the old root ends up on top of the new one (pivot_root(2)), so it needs no directory.
             pivot_root(".", ".")
         except PermissionError:  # a container's filter. The mount namespace is this sandbox's all the same.
-            if not world.isolation.may_degrade:
+            if not settings.isolation.may_degrade:
                 raise
             status.degraded(OWN_ROOT)
             move_mount(root, AT_FDCWD, "/")

@@ -20,7 +20,7 @@ from pybuild.runtime.kernel.syscalls import (
     open_peer,
     openat2,
 )
-from pybuild.runtime.sandbox.inside.plan import World
+from pybuild.runtime.sandbox.inside.plan import SandboxSettings
 from pybuild.runtime.sandbox.inside.proc_files import mount_proc_files
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem, is_directory
 from pybuild.runtime.wire import Operation
@@ -249,10 +249,10 @@ def _mount_cgroup(sysfs: int, nodes: Nodes) -> None:
         os.close(tree)
 
 
-def make_proc(target: int, nodes: Nodes, world: World) -> tuple[int, bool]:
+def make_proc(target: int, nodes: Nodes, settings: SandboxSettings) -> tuple[int, bool]:
     """Mount /proc on *target*; return the mount, and whether it is that of this process's PID namespace.
 
-    The kernel refuses a new /proc when parts of the outer one are masked, as in a container. Where *world* may do
+    The kernel refuses a new /proc when parts of the outer one are masked, as in a container. Where *settings* may do
     without, the outer one is bound then, with its masks and ours; it shows the processes of the outer PID namespace. A
     process with a supervisor gets copies of a few files instead: it could name processes there that the supervisor,
     which may look into them, would open for it.
@@ -262,12 +262,12 @@ def make_proc(target: int, nodes: Nodes, world: World) -> tuple[int, bool]:
         try:
             proc = filesystem("proc", (), INERT)
         except PermissionError:
-            if (world.isolation.strict or world.isolation.insecure) and b"pid" not in world.namespaces.shared:
+            if (settings.isolation.strict or settings.isolation.insecure) and b"pid" not in settings.namespaces.shared:
                 raise
-            own, files = False, world.isolation.supervision is not None
+            own, files = False, settings.isolation.supervision is not None
             proc = mount_proc_files() if files else clone(AT_FDCWD, b"/proc", INERT, recursive=True)
         move_mount(proc, target)
-    if not (world.isolation.insecure or files):
+    if not (settings.isolation.insecure or files):
         _cover_proc(proc, nodes)
     return proc, own
 

@@ -25,7 +25,15 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts, enter_root
 from pybuild.runtime.sandbox.inside.devices import make_proc
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
-from pybuild.runtime.sandbox.inside.plan import NAMESPACES, OWN_PROC, PROC_FILES, SandboxPlan, Status, World, read_plan
+from pybuild.runtime.sandbox.inside.plan import (
+    NAMESPACES,
+    OWN_PROC,
+    PROC_FILES,
+    SandboxPlan,
+    SandboxSettings,
+    Status,
+    read_plan,
+)
 from pybuild.runtime.sandbox.inside.process import become
 from pybuild.runtime.supervisor.values import Supervision
 from pybuild.runtime.wire import Operation
@@ -57,11 +65,11 @@ class GuardSockets:
         self.alive, self.own, self.programs = alive, own, programs
 
 
-def guard(sockets: GuardSockets, system: SystemMounts, world: World, joined: JoinedNamespaces) -> None:
+def guard(sockets: GuardSockets, system: SystemMounts, settings: SandboxSettings, joined: JoinedNamespaces) -> None:
     """Fork the first process inside, wait for it, and report how it ended.
 
     It is pid 1 of an inner PID namespace, unless one is *joined* or that of the host is shared. Both return without a
-    message when the keeper has died. Of *world* only `World.prepared_settings` count.
+    message when the keeper has died. Of *settings* only `SandboxSettings.prepared_settings` count.
     """
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     try:
@@ -73,8 +81,8 @@ def guard(sockets: GuardSockets, system: SystemMounts, world: World, joined: Joi
     supervisor: Supervised | None = None
     failure: SandboxError | OSError | None = None
     try:
-        supervisor = _supervised(world, world.isolation.supervision) if world.isolation.supervision else None
-        process = _fork_program(sockets.programs, system, world, supervisor, joined)
+        supervisor = _supervised(settings, settings.isolation.supervision) if settings.isolation.supervision else None
+        process = _fork_program(sockets.programs, system, settings, supervisor, joined)
     except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
     if process and not wait_for_message(sockets.own, process):
@@ -95,16 +103,20 @@ def guard(sockets: GuardSockets, system: SystemMounts, world: World, joined: Joi
         status.ended(_reap_until_end(process))
 
 
-def _supervised(world: World, supervision: Supervision) -> "Supervised":
+def _supervised(settings: SandboxSettings, supervision: Supervision) -> "Supervised":
     from pybuild.runtime.sandbox.inside.supervision import Supervised
 
-    return Supervised(supervision, strict=world.isolation.strict)
+    return Supervised(supervision, strict=settings.isolation.strict)
 
 
 def _fork_program(
-    programs: int, system: SystemMounts, world: World, supervisor: "Supervised | None", joined: JoinedNamespaces
+    programs: int,
+    system: SystemMounts,
+    settings: SandboxSettings,
+    supervisor: "Supervised | None",
+    joined: JoinedNamespaces,
 ) -> int:
-    own = joined.pid < 0 and b"pid" not in world.namespaces.shared
+    own = joined.pid < 0 and b"pid" not in settings.namespaces.shared
     joined.enter_pid()
     with Operation(NAMESPACES):
         if own:
@@ -117,13 +129,13 @@ def _fork_program(
                 # The end of the guard does not end its PID namespace then. Where this is not enough, because a program
                 # changes its user or forks, the monitor kills what is left in the control group.
                 prctl(PR_SET_PDEATHSIG, SIGKILL)
-            _run_first_process(programs, system, world, -1 if supervisor is None else supervisor.channel)
+            _run_first_process(programs, system, settings, -1 if supervisor is None else supervisor.channel)
         finally:
             os._exit(0)
     return process
 
 
-def _run_first_process(own: int, system: SystemMounts, world: World, supervisor: int) -> None:
+def _run_first_process(own: int, system: SystemMounts, settings: SandboxSettings, supervisor: int) -> None:
     """Run as pid 1 inside: mount /proc in the scratch space, wait for the plan on *own*, become its program.
 
     /proc shows the PID namespace of whoever mounts it, so it must be this process.
@@ -131,7 +143,7 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
     proc, is_own_proc = -1, True
     failure: SandboxError | OSError | None = None
     try:
-        proc, is_own_proc = make_proc(system.scratch.directory("proc"), system.nodes, world)
+        proc, is_own_proc = make_proc(system.scratch.directory("proc"), system.nodes, settings)
     except (SandboxError, OSError) as error:  # reported below, as soon as the status pipe is here
         failure = error
     has, descriptors = receive(own, _MOST_DESCRIPTORS)
@@ -144,23 +156,23 @@ def _run_first_process(own: int, system: SystemMounts, world: World, supervisor:
             raise failure
         plan = read_plan(plan_fd)
         if not is_own_proc:
-            status.degraded(OWN_PROC if plan.world.isolation.supervision is None else PROC_FILES)
+            status.degraded(OWN_PROC if plan.settings.isolation.supervision is None else PROC_FILES)
         with Operation("mount proc", b"/proc"):
             move_mount(proc, target)
-        enter_root(root, plan.world, status)
+        enter_root(root, plan.settings, status)
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
         # After pivot_root(2), which moves the root of the supervisor, too: it must not answer by files of the host.
-        if plan.world.isolation.supervision:
+        if plan.settings.isolation.supervision:
             from pybuild.runtime.sandbox.inside.supervision import start_supervision
 
-            start_supervision(supervisor, plan.world.isolation.supervision)
+            start_supervision(supervisor, plan.settings.isolation.supervision)
         _become(plan, status, root, terminal)
 
 
 def _become(plan: SandboxPlan, status: Status, root: int, terminal: int) -> None:
     """Become the program, or an init that has it as its child."""
-    if plan.world.init:
+    if plan.settings.init:
         process = os.fork()
         if process:
             _drop_all_but_status(status)

@@ -25,14 +25,14 @@ from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
 from pybuild.runtime.sandbox.inside.mounts import Bind
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
 from pybuild.runtime.sandbox.inside.plan import (
-    DEFAULT_WORLD,
+    DEFAULT_SETTINGS,
     HOST_NAME,
     LOOPBACK,
     PIPE,
     TERMINAL,
     SandboxPlan,
+    SandboxSettings,
     Status,
-    World,
     read_plan,
 )
 from pybuild.runtime.sandbox.inside.preparation import Preparation
@@ -48,16 +48,16 @@ def keep(
         depend_on(parent)
         plan = read_plan(plan_fd)
         propagated = _made_on_the_host(plan)
-        _keep(plan, plan_fd, status, Preparation(plan.world, joined=joined), propagated)
+        _keep(plan, plan_fd, status, Preparation(plan.settings, joined=joined), propagated)
 
 
 def keep_spare(channel: int, parent: int) -> None:
-    """Run as a keeper that prepares a sandbox of `DEFAULT_WORLD` before there is a run for it.
+    """Run as a keeper that prepares a sandbox of `DEFAULT_SETTINGS` before there is a run for it.
 
     The run comes over *channel*: its plan, status pipe and three streams. Returns only when none will come.
     """
     depend_on(parent)
-    prepared = Preparation(DEFAULT_WORLD, channel)
+    prepared = Preparation(DEFAULT_SETTINGS, channel)
     if not prepared.wait(channel):
         return
     _, descriptors = receive(channel, 5)
@@ -108,8 +108,8 @@ def _keep(
     stubs = Stubs()
     try:
         try:
-            prepared.check(plan.world)
-            _set_up_namespaces(plan.world, status)
+            prepared.check(plan.settings)
+            _set_up_namespaces(plan.settings, status)
             _start(plan, plan_fd, status, prepared, DetachedRoot(plan, stubs, prepared.system, made or {}))
         finally:
             # rmdir(2) fails for a directory on which something is mounted in the caller's own mount namespace, so mount
@@ -122,7 +122,7 @@ def _keep(
 
 
 def _start(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparation, root: DetachedRoot) -> None:
-    terminal = _make_stdio(plan.world.stdio, root.dev)
+    terminal = _make_stdio(plan.settings.stdio, root.dev)
     reports = (status.fd, status.exec_channel) if status.exec_channel >= 0 else (status.fd,)
     run = (plan_fd, root.root, root.proc, 0, 1, 2)
     if terminal >= 0:
@@ -136,19 +136,19 @@ def _start(plan: SandboxPlan, plan_fd: int, status: Status, prepared: Preparatio
         os.close(fd)
 
 
-def _set_up_namespaces(world: World, status: Status) -> None:
+def _set_up_namespaces(settings: SandboxSettings, status: Status) -> None:
     """Set the host name, the sysctls and the loopback interface; report to *status* which of them the host refuses."""
-    if b"uts" not in world.namespaces.shared:
-        _name_host(world, status)
-    for name, value in world.namespaces.sysctls:
+    if b"uts" not in settings.namespaces.shared:
+        _name_host(settings, status)
+    for name, value in settings.namespaces.sysctls:
         with Operation("set sysctl", name):
             _set_parameter(name, value)
-    if world.namespaces.private_network:
+    if settings.namespaces.private_network:
         with Operation("bring up the loopback"):
             try:
                 bring_up_loopback()
             except PermissionError:  # root without CAP_NET_ADMIN: the network stays without a loopback interface
-                if world.isolation.strict:
+                if settings.isolation.strict:
                     raise
                 status.degraded(LOOPBACK)
 
@@ -162,12 +162,12 @@ def _set_parameter(name: bytes, value: bytes) -> None:
         file.write(value)
 
 
-def _name_host(world: World, status: Status) -> None:
-    with Operation("set host name", world.namespaces.hostname):
+def _name_host(settings: SandboxSettings, status: Status) -> None:
+    with Operation("set host name", settings.namespaces.hostname):
         try:
-            sethostname(world.namespaces.hostname)
+            sethostname(settings.namespaces.hostname)
         except PermissionError:  # a container's filter refuses the call. The step may know the host's name.
-            if world.isolation.strict:
+            if settings.isolation.strict:
                 raise
             status.degraded(HOST_NAME)
 

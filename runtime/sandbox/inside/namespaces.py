@@ -18,7 +18,7 @@ from pybuild.runtime.kernel.syscalls import (
     setns,
     unshare,
 )
-from pybuild.runtime.sandbox.inside.plan import NAMESPACES, World
+from pybuild.runtime.sandbox.inside.plan import NAMESPACES, SandboxSettings
 from pybuild.runtime.sandbox.inside.scratch import INERT, clone
 from pybuild.runtime.wire import Operation
 
@@ -59,7 +59,7 @@ def joined_by(names: tuple[bytes, ...], network: int, owners: int) -> JoinedName
     return JoinedNamespaces(network if NETWORK in names else -1, pid, ipc)
 
 
-def enter_namespaces(world: World, joined: JoinedNamespaces, mounts: SavedMounts) -> int:
+def enter_namespaces(settings: SandboxSettings, joined: JoinedNamespaces, mounts: SavedMounts) -> int:
     """Leave the host's namespaces, in a user namespace that the caller has entered already, if there is to be one.
 
     Return a detached mount of the shared memory of the container whose IPC namespace is joined, -1 for none. *mounts*
@@ -76,12 +76,12 @@ def enter_namespaces(world: World, joined: JoinedNamespaces, mounts: SavedMounts
         unshare(CLONE_NEWNS)
         # Before the first mount: with shared propagation it would appear on the host.
         make_private()
-        _make_own(world, joined)
+        _make_own(settings, joined)
     return memory
 
 
-def _make_own(world: World, joined: JoinedNamespaces) -> None:
-    wanted = world.namespaces
+def _make_own(settings: SandboxSettings, joined: JoinedNamespaces) -> None:
+    wanted = settings.namespaces
     own = CLONE_NEWNET if wanted.private_network else 0
     for name, flag, given in (
         # This process stays in its PID namespace; its next child, the guard, is the first process of the new one.

@@ -20,7 +20,7 @@ PROC_FILES = "files of proc"
 """What a sandbox lacks on a host that does not permit it; `Status.degraded` reports it by these names."""
 
 RUN, DEFAULT_RUN, EXPECT = b"run", b"default", b"expect"
-"""Messages to the fork server: run a plan; run one with the `DEFAULT_WORLD` by the spare child; expect N runs."""
+"""Messages to the fork server: run a plan; run one with the `DEFAULT_SETTINGS` by the spare child; expect N runs."""
 
 END = 64
 """The signal on which the keeper ends everything inside. It forwards all others to the program.
@@ -74,7 +74,7 @@ class SandboxNamespaces(Record):
         self.shared, self.sysctls = shared, sysctls
 
 
-class World(Record):
+class SandboxSettings(Record):
     """The environment of the process, apart from its root and its mounts.
 
     *cgroups* are the ``cgroup.procs`` files to join. *read_only* makes the root read-only, but not what is mounted in
@@ -107,23 +107,23 @@ class World(Record):
         return own if strictness.supervision is None else (*own, strictness.supervision)
 
 
-DEFAULT_WORLD = World((), False, Isolation(), SandboxNamespaces(), False, 64 << 20, NULL)
+DEFAULT_SETTINGS = SandboxSettings((), False, Isolation(), SandboxNamespaces(), False, 64 << 20, NULL)
 """What a spare keeper prepares: the environment of a RUN without flags."""
 
 
 class SandboxPlan(Record):
     """All that the child needs."""
 
-    __slots__ = ("mounts", "process", "root", "world")
+    __slots__ = ("mounts", "process", "root", "settings")
 
     def __init__(
         self,
         mounts: tuple[Mount, ...],
         process: Process,
         root: OverlayRoot | DirectoryRoot,
-        world: World,
+        settings: SandboxSettings,
     ) -> None:
-        self.root, self.mounts, self.world, self.process = root, mounts, world, process
+        self.root, self.mounts, self.settings, self.process = root, mounts, settings, process
 
 
 def read_record(fd: int) -> Record:

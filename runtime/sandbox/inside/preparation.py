@@ -8,7 +8,7 @@ from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, move_mount, wait_s
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts
 from pybuild.runtime.sandbox.inside.guard import GuardSockets, guard
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces, enter_namespaces
-from pybuild.runtime.sandbox.inside.plan import END, World
+from pybuild.runtime.sandbox.inside.plan import END, SandboxSettings
 from pybuild.runtime.wire import Operation
 
 
@@ -17,27 +17,27 @@ class Preparation:
 
     __slots__ = ("_guard", "_host_mounts", "_settings", "_to_guard", "_to_program", "system")
 
-    def __init__(self, world: World, *kept: int, joined: JoinedNamespaces | None = None) -> None:
-        """Prepare a sandbox with the `World.prepared_settings` of *world*. The guard closes the descriptors *kept*.
+    def __init__(self, settings: SandboxSettings, *kept: int, joined: JoinedNamespaces | None = None) -> None:
+        """Prepare a sandbox with the `prepared_settings` of *settings*. The guard closes the descriptors *kept*.
 
-        Without a network among those *joined*, it is the one that *world* names.
+        Without a network among those *joined*, it is the one that *settings* names.
         """
         joined = JoinedNamespaces() if joined is None else joined
-        self._settings = world.prepared_settings()
+        self._settings = settings.prepared_settings()
         os.setsid()  # Ctrl-C is for the builder, which decides what becomes of the sandbox
         # Before the namespaces are made: a cgroup namespace shows the group of its maker as the root.
-        _join_cgroups(world.cgroups)
+        _join_cgroups(settings.cgroups)
         self._host_mounts = SavedMounts()
-        memory = enter_namespaces(world, joined, self._host_mounts)
-        self.system = SystemMounts(records=world.isolation.supervision is not None)
+        memory = enter_namespaces(settings, joined, self._host_mounts)
+        self.system = SystemMounts(records=settings.isolation.supervision is not None)
         # A socket for each: on a common one, either could receive the message for the other.
         self._to_guard, guards = socket_pair()
         self._to_program, programs = socket_pair()
         # Forked before /dev and /sys are mounted, so that the guard and its child start up in the meantime.
         kept = *kept, self._to_guard, self._to_program, *((memory,) if memory >= 0 else ())
-        self._guard = self._fork_guard((guards, programs), kept, world, joined)
+        self._guard = self._fork_guard((guards, programs), kept, settings, joined)
         try:
-            self.system.build(world)
+            self.system.build(settings)
             if memory >= 0:
                 with Operation("mount", b"/dev/shm"):
                     move_mount(memory, self.system.dev, "shm")
@@ -46,7 +46,7 @@ class Preparation:
             raise
 
     def _fork_guard(
-        self, sockets: tuple[int, int], kept: tuple[int, ...], world: World, joined: JoinedNamespaces
+        self, sockets: tuple[int, int], kept: tuple[int, ...], settings: SandboxSettings, joined: JoinedNamespaces
     ) -> int:
         # The guard reads from it once, without waiting: the end of the pipe means that this process has died.
         alive, lifeline = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -55,7 +55,7 @@ class Preparation:
             try:
                 for fd in (lifeline, *kept):
                     os.close(fd)
-                guard(GuardSockets(alive, *sockets), self.system, world, joined)
+                guard(GuardSockets(alive, *sockets), self.system, settings, joined)
             finally:
                 os._exit(0)
         for fd in (alive, *sockets, *((joined.pid,) if joined.pid >= 0 else ())):
@@ -67,9 +67,9 @@ class Preparation:
         send(channel, b"ready")
         return wait_for_message(channel, self._guard)
 
-    def check(self, world: World) -> None:
+    def check(self, settings: SandboxSettings) -> None:
         """Raise ValueError for a plan whose environment is not the prepared one."""
-        if world.prepared_settings() != self._settings:
+        if settings.prepared_settings() != self._settings:
             raise ValueError("this keeper is prepared for something else")
 
     def leave(self) -> None:

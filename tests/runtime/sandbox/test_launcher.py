@@ -203,4 +203,4 @@ def test_forty_kills_of_the_builder_leave_no_process_and_no_mount(image: Image) 
 def test_who_has_more_capabilities_than_usual_does_without_nothing(tmp_path: Path) -> None:
     for capabilities, degrades in ((0, True), (DEFAULT, True), (DEFAULT | mask("SYS_ADMIN"), False)):
         spec = Spec(root=DirectoryRoot(path=tmp_path), process=Process(args=("true",)), capabilities=capabilities)
-        assert launcher.make_plan(spec).world.isolation.may_degrade is degrades
+        assert launcher.make_plan(spec).settings.isolation.may_degrade is degrades

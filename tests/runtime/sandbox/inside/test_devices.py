@@ -8,7 +8,7 @@ import pytest
 from pybuild.runtime.kernel.syscalls import AT_FDCWD
 from pybuild.runtime.sandbox.inside import devices
 from pybuild.runtime.sandbox.inside.devices import Nodes, host_node
-from pybuild.runtime.sandbox.inside.plan import DEFAULT_WORLD, Isolation, SandboxNamespaces, World
+from pybuild.runtime.sandbox.inside.plan import DEFAULT_SETTINGS, Isolation, SandboxNamespaces, SandboxSettings
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone
 from tests.runtime.namespaces import in_mount_namespace
 from tests.runtime.supervisor.supervised import supervision
@@ -115,7 +115,7 @@ def test_everything_that_docker_covers_is_covered(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(devices, "filesystem", show)
         monkeypatch.setattr(os.path, "exists", lambda _path: False)  # a host without the unified hierarchy
         nodes = Nodes(ScratchSpace())
-        devices.make_proc(os.open(tmp_path / "at-proc", os.O_PATH), nodes, DEFAULT_WORLD)
+        devices.make_proc(os.open(tmp_path / "at-proc", os.O_PATH), nodes, DEFAULT_SETTINGS)
         devices.make_sys(os.open(tmp_path / "at-sys", os.O_PATH), nodes, insecure=False)
         seen = ["sys/fs/cgroup", *(f"{top}/{name}" for top in COVERED for name in COVERED[top].split())]
         writable = [name for name in READ_ONLY if not os.statvfs(tmp_path / "at-proc" / name).f_flag & os.ST_RDONLY]
@@ -140,8 +140,10 @@ def test_where_a_new_proc_is_refused_a_supervised_process_gets_a_few_files(
         for how in (None, supervision()):
             (tmp_path / str(how is None)).mkdir()
             place = os.open(tmp_path / str(how is None), os.O_PATH)
-            world = World((), False, Isolation(supervision=how), SandboxNamespaces(), False, 1 << 20, b"null")
-            _, own = devices.make_proc(place, nodes, world)
+            settings = SandboxSettings(
+                (), False, Isolation(supervision=how), SandboxNamespaces(), False, 1 << 20, b"null"
+            )
+            _, own = devices.make_proc(place, nodes, settings)
             names = os.listdir(tmp_path / str(how is None))
             found.append((own, "version" in names, any(map(str.isdigit, names))))
         return found, bool(os.statvfs(tmp_path / "False").f_flag & os.ST_RDONLY)

@@ -11,7 +11,7 @@ import pytest
 from pybuild.runtime.sandbox.inside import keeper as sandbox
 from pybuild.runtime.sandbox.inside.guard import GuardSockets, guard
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
-from pybuild.runtime.sandbox.inside.plan import DEFAULT_WORLD
+from pybuild.runtime.sandbox.inside.plan import DEFAULT_SETTINGS
 from pybuild.runtime.sandbox.spec import ExitStatus
 from tests.helpers.hosts import need_root
 from tests.runtime.processes import ends, running
@@ -69,7 +69,7 @@ def test_a_guard_whose_keeper_is_dead_starts_nothing() -> None:
     os.close(lifeline)
     child = os.fork()
     if child == 0:
-        guard(GuardSockets(alive, -1, -1), None, DEFAULT_WORLD, JoinedNamespaces())  # type: ignore[arg-type]
+        guard(GuardSockets(alive, -1, -1), None, DEFAULT_SETTINGS, JoinedNamespaces())  # type: ignore[arg-type]
         os._exit(7)
     os.close(alive)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -207,4 +207,4 @@ def memory_of(pid: int) -> bytes:
 
 def test_the_usual_ground_is_that_of_a_run_without_flags(image: Image) -> None:
     spec = Spec(root=image.root, process=Process(args=("true",)))
-    assert launcher.make_plan(spec).world.prepared_settings() == plan.DEFAULT_WORLD.prepared_settings()
+    assert launcher.make_plan(spec).settings.prepared_settings() == plan.DEFAULT_SETTINGS.prepared_settings()
