@@ -71,8 +71,9 @@ def test_no_variable_of_the_builder_reaches_the_child(monkeypatch: pytest.Monkey
     before = set(children.read_text().split())
     forking.start()
     [child] = set(children.read_text().split()) - before
-    # Until the exec it shows our own variables.
-    while (environment := Path(f"/proc/{child}/environ").read_bytes()) == Path("/proc/self/environ").read_bytes():
+    # Before the exec it shows our own variables, and in the middle of it none.
+    before_exec = (Path("/proc/self/environ").read_bytes(), b"")
+    while (environment := Path(f"/proc/{child}/environ").read_bytes()) in before_exec:
         pass
     assert {line.partition(b"=")[0] for line in environment.split(b"\0") if line} <= {b"LC_ALL", b"LD_LIBRARY_PATH"}
     (server,) = forking._SERVERS.values()

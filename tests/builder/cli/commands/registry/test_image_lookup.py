@@ -36,7 +36,7 @@ def test_an_image_is_pulled_as_the_policy_says(
     server.add(source, "team/app", "1", tiny_image(source, {"other": b"x"}).descriptor)
     assert created("missing")[1] == created("never")[1] == created("")[1] == first
     assert created("always")[1] not in {"", first}
-    assert shop.run("create", "--pull", "newer", name, "true").code == 2
+    assert shop.run("create", "--pull", "newer", name, "true").code == 125
 
 
 def test_run_without_a_container_pulls_as_well(shop: Shop, server: FakeRegistry, tmp_path: Path) -> None:
