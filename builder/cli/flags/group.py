@@ -87,3 +87,13 @@ def _value(each: Any, flags: dict[str, Any]) -> Any:
         return _made(each.metadata["part"], flags)
     value = flags.pop(each.name)
     return value if each.metadata["empty"] else given(value)
+
+
+def flags_given(group: Any) -> Iterator[str]:
+    """Yield the name of each field, also in the groups of *group*, whose value is not that of a flag left out."""
+    for each in fields(group):
+        value = getattr(group, each.name)
+        if "part" in each.metadata:
+            yield from flags_given(value)
+        elif value != each.default:
+            yield each.name

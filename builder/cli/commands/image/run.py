@@ -7,12 +7,10 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.image.run_once import OnceFlags, RunFlags, run_once
 from pybuild.builder.cli.failures import Described, Failure, describe
-from pybuild.builder.cli.flags.container.create import AroundFlags, ContainerFlags, ProgramFlags
-from pybuild.builder.cli.flags.container.health import HealthFlags
-from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
-from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags, foreign_container_flags
-from pybuild.builder.cli.flags.container.network import NetworkFlags
-from pybuild.builder.cli.flags.group import option, part, takes
+from pybuild.builder.cli.flags.container.create import ContainerFlags
+from pybuild.builder.cli.flags.container.namespaces import foreign_container_flags
+from pybuild.builder.cli.flags.container.rights import RightsFlags
+from pybuild.builder.cli.flags.group import flags_given, option, part, takes
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.flags.values import OneOf
 from pybuild.builder.cli.flags.words import IMAGE
@@ -22,13 +20,16 @@ from pybuild.builder.containers.volume_options import PROPAGATED
 from pybuild.builder.errors import PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.values import frozen, replace
+from pybuild.runtime.values import fields, frozen
 
 OUR_FAULT = 125
 _NOT_FOUND = 127
 _OF_PROGRAM = ("variables", "env_files", "workdir", "user", "entrypoint", "interactive", "tty")
 _OF_HOST = ("volumes", "tmpfs", "init")
-_OURS = ("hostname", "stop_timeout")
+_WITHOUT_CONTAINER = frozenset(
+    {*_OF_PROGRAM, *_OF_HOST, "hostname", "stop_timeout", "rm", "pull", "quiet", "network", "add_hosts"}
+) | {each.name for each in fields(RightsFlags)}
+"""The flags that a command in a sandbox has, too. A container is made for any other, so that no flag is lost."""
 _EPILOG = """\b
 Differences from docker run:
   - Without a flag that needs a container (-d, --name, --label, --restart, a limit,
@@ -94,9 +95,9 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, own: R
     try:
         _check(flags, own.detaching)
         choose_isolation(own.isolation)
-        passing = _passing(image, words, flags, own) if own.detaching == DetachFlags() else None
-        if passing is not None:
-            return _hinted(run_once(passing), words)
+        once = _without_container(image, words, flags, own) if own.detaching == DetachFlags() else None
+        if once is not None:
+            return _hinted(run_once(once), words)
         _check_once(own.once)
         from pybuild.builder.cli.commands.container.lifecycle.run import run_container
 
@@ -125,12 +126,14 @@ def _check_once(once: OnceFlags) -> None:
             raise RequestError(f"{name} is for a command without a container", hint=hint)
 
 
-def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, own: RunOwnFlags) -> RunFlags | None:
+def _without_container(image: str, words: tuple[str, ...], flags: ContainerFlags, own: RunOwnFlags) -> RunFlags | None:
     """Return what to run without a container; None when a flag needs one."""
-    given, host, networks = flags.program, flags.host, flags.network
+    program, host, networks = flags.program, flags.host, flags.network
+    if not _WITHOUT_CONTAINER.issuperset(flags_given(flags)) or any(map(_is_managed, host.volumes)):
+        return None
     if networks.network not in {(), ("host",), ("none",), ("private",)}:
         return None
-    ours = RunFlags(
+    return RunFlags(
         image=image,
         words=words,
         platform=own.platform,
@@ -138,26 +141,13 @@ def _passing(image: str, words: tuple[str, ...], flags: ContainerFlags, own: Run
         quiet=flags.quiet,
         network=networks.network[0] if networks.network else "host",
         add_hosts=networks.add_hosts,
-        hostname=given.hostname or "pybuild",
+        hostname=program.hostname or "pybuild",
         rights=flags.rights,
         once=own.once,
-        stop_timeout=10 if given.stop_timeout is None else given.stop_timeout,
-        **{name: getattr(given, name) for name in _OF_PROGRAM},
+        stop_timeout=10 if program.stop_timeout is None else program.stop_timeout,
+        **{name: getattr(program, name) for name in _OF_PROGRAM},
         **{name: getattr(host, name) for name in _OF_HOST},
     )
-    usual = ContainerFlags(
-        pull=flags.pull,
-        quiet=flags.quiet,
-        program=replace(
-            ProgramFlags(health=HealthFlags()), **{name: getattr(given, name) for name in (*_OF_PROGRAM, *_OURS)}
-        ),
-        host=replace(AroundFlags(), rm=host.rm, **{name: getattr(host, name) for name in _OF_HOST}),
-        network=NetworkFlags(network=networks.network, add_hosts=networks.add_hosts),
-        limits=ContainerLimitFlags(changeable=ChangeableLimitFlags()),
-        namespaces=NamespaceFlags(),
-        rights=flags.rights,
-    )
-    return ours if flags == usual and not any(map(_is_managed, host.volumes)) else None
 
 
 def _is_managed(text: str) -> bool:

@@ -1,7 +1,7 @@
 import click
 from click.testing import CliRunner
 
-from pybuild.builder.cli.flags.group import argument, option, part, takes
+from pybuild.builder.cli.flags.group import argument, flags_given, option, part, takes
 from pybuild.runtime.values import frozen
 
 
@@ -60,3 +60,10 @@ def test_help_has_the_flags_in_their_order() -> None:
     help_text = output("--help")
     found = [help_text.index(word) for word in ("PLACE", "--other", "--size", "--name", "--label", "--deep")]
     assert found == sorted(found)
+
+
+def test_the_flags_that_are_given_are_those_with_another_value() -> None:
+    nothing = {"size": None, "names": (), "label": None, "deep": False, "speed": 3}
+    assert list(flags_given(MakeFlags(place="x", sizes=SizeFlags(**nothing)))) == ["place"]
+    given = SizeFlags(size=None, names=("a",), label="", deep=True, speed=4)
+    assert list(flags_given(given)) == ["names", "label", "deep", "speed"]

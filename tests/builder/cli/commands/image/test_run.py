@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.commands.image.run import command
+from pybuild.builder.cli.commands.image.run import _WITHOUT_CONTAINER, command
+from pybuild.builder.cli.flags.container.create import ContainerFlags
+from pybuild.runtime.values import fields
 from tests.builder.cli.conftest import Shop
 from tests.helpers.hosts import need_root, need_small_base
 
@@ -103,3 +105,12 @@ def test_volumes_are_shown_and_what_is_written_elsewhere_is_gone(box: Shop, tmp_
     assert (tmp_path / "v" / "f").read_text() == "hi\n"
     assert run(box, "box", "ls", "/new").returncode == 1
     assert len(box.store.snapshots.names()) == 1
+
+
+def _names(kind: type) -> set[str]:
+    parts = [each.metadata["part"] for each in fields(kind) if "part" in each.metadata]
+    return {each.name for each in fields(kind) if "part" not in each.metadata}.union(*map(_names, parts))
+
+
+def test_what_needs_no_container_are_flags_of_containers() -> None:
+    assert _names(ContainerFlags) > _WITHOUT_CONTAINER
