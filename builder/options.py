@@ -6,20 +6,20 @@ A boolean is what Go's ``strconv.ParseBool`` takes, as in Docker, whose flags, o
 from pybuild.builder.errors import RequestError
 
 
-def record(given: str, flag: str) -> dict[str, str]:
-    """Return the fields of *given*, one record of CSV, by key in lower case. Raises RequestError that names *flag*."""
+def record(text: str, flag: str) -> dict[str, str]:
+    """Return the fields of *text*, one record of CSV, by key in lower case. Raises RequestError that names *flag*."""
     # Imported here: a build without such an option need not pay for it.
     import csv
 
     found: dict[str, str] = {}
     try:
-        fields = next(csv.reader([given], strict=True), [])
+        fields = next(csv.reader([text], strict=True), [])
     except csv.Error as error:
-        raise RequestError(f"invalid {flag} {given!r}: {error}") from error
+        raise RequestError(f"invalid {flag} {text!r}: {error}") from error
     for field in fields:
         key, equals, value = field.partition("=")
         if not equals:
-            raise RequestError(f"invalid {flag} {given!r}: invalid field '{field}' must be a key=value pair")
+            raise RequestError(f"invalid {flag} {text!r}: invalid field '{field}' must be a key=value pair")
         found[key.strip().lower()] = value
     return found
 

@@ -103,11 +103,11 @@ def _run(
         return running.run(spec, output=lambda *piece: send_event(piece), cancel=cancel).shell_code
 
 
-def command_of(given: Command | Iterable[str]) -> Command:
-    """Return *given*, which may be the words alone."""
-    if isinstance(given, Command):
-        return given
-    return Command(words=(given,) if isinstance(given, str) else tuple(given))
+def command_of(command: Command | Iterable[str]) -> Command:
+    """Return *command* as a `Command`; it may be the words alone."""
+    if isinstance(command, Command):
+        return command
+    return Command(words=(command,) if isinstance(command, str) else tuple(command))
 
 
 def _in_image(command: Command, image: "Image") -> "ImageCommand":

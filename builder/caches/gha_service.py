@@ -222,10 +222,10 @@ class ServiceV1:
 
 
 def _failure(reply: Reply, raw: bytes) -> OciError:
-    told = _object(raw) if raw.lstrip()[:1] == b"{" else {}
-    text = next((str(told[key]) for key in ("msg", "message", "code") if told.get(key)), "")
+    answer = _object(raw) if raw.lstrip()[:1] == b"{" else {}
+    text = next((str(answer[key]) for key in ("msg", "message", "code") if answer.get(key)), "")
     message = f"{origin_of(reply.url)}: status {reply.status}" + (f": {text[:300]}" if text else "")
-    exists = "AlreadyExists" in str(told.get("typeKey")) or told.get("code") == "already_exists"
+    exists = "AlreadyExists" in str(answer.get("typeKey")) or answer.get("code") == "already_exists"
     if exists or reply.status == 409:
         return AlreadyThere(message)
     if reply.status in RETRIED_STATUS:

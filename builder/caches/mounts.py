@@ -26,8 +26,8 @@ from pybuild.runtime.snapshots.changes import tree_changes
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return the names of the cache mounts of a plan whose ids are *wanted*, each once.
+def mount_names(finished: Finished, store: Store, is_wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the names of the cache mounts of a plan whose ids satisfy *is_wanted*, each once.
 
     The name of a mount that starts with files of an image or a stage (``from``) contains their layers; it is left out
     when they are unknown, because no step of this build needed them.
@@ -38,7 +38,7 @@ def mount_names(finished: Finished, store: Store, wanted: Callable[[str], bool])
     for vertex in finished.plan.vertices:
         mounts = vertex.op.mounts if isinstance(vertex.op, Run) else ()
         for mount in mounts:
-            if not isinstance(mount, CacheMount) or not wanted(mount.id or mount.target):
+            if not isinstance(mount, CacheMount) or not is_wanted(mount.id or mount.target):
                 continue
             layers = Layers() if mount.input < 0 else _layers(finished, vertex.inputs[mount.input], store)
             if layers is not None:

@@ -172,7 +172,7 @@ def _text(mount: MountFlag, key: str) -> str:
     return word.text if word is not None else ""
 
 
-def document(found: Parameters, source: Source) -> dict[str, Any]:
+def document(parameters: Parameters, source: Source) -> dict[str, Any]:
     """Return the parameters with BuildKit's field names; like there, empty fields are left out."""
     arguments = [
         {
@@ -181,14 +181,14 @@ def document(found: Parameters, source: Source) -> dict[str, Any]:
             **({"value": argument.value} if argument.value else {}),
             "location": location(argument.span, source),
         }
-        for argument in found.arguments
+        for argument in parameters.arguments
     ]
     whole = {
-        "name": found.target,
-        "description": found.description,
+        "name": parameters.target,
+        "description": parameters.description,
         "args": arguments,
-        "secrets": [_shown(secret, source) for secret in found.secrets],
-        "ssh": [_shown(agent, source) for agent in found.agents],
+        "secrets": [_shown(secret, source) for secret in parameters.secrets],
+        "ssh": [_shown(agent, source) for agent in parameters.agents],
         "sources": [encoded(source)],
     }
     return {name: value for name, value in whole.items() if value}

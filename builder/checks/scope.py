@@ -38,10 +38,12 @@ class StageScope:
     workdir_is_set: bool = False
 
     @classmethod
-    def start(cls, around: Globals, base: ImageConfig | None) -> "StageScope":
+    def start(cls, arguments: Globals, base: ImageConfig | None) -> "StageScope":
         """Return the scope at the top of a stage on *base*; None: an image that could not be looked up."""
         config = with_default_path(base.config if base is not None else ContainerConfig())
-        return cls(around=around, known=base is not None, variables=split_env(config.env), has_shell=bool(config.shell))
+        return cls(
+            around=arguments, known=base is not None, variables=split_env(config.env), has_shell=bool(config.shell)
+        )
 
     def copy(self) -> "StageScope":
         """Return the scope at the top of a stage on this one."""

@@ -48,7 +48,7 @@ def description(comment: str, name: str) -> str:
     return next((line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")), "")
 
 
-def document(found: Sequence[ListedTarget], source: Source) -> dict[str, Any]:
+def document(targets: Sequence[ListedTarget], source: Source) -> dict[str, Any]:
     """Return the stages with BuildKit's field names."""
     stages = [
         {
@@ -59,6 +59,6 @@ def document(found: Sequence[ListedTarget], source: Source) -> dict[str, Any]:
             **({"platform": target.platform} if target.platform else {}),
             "location": location(target.span, source),
         }
-        for target in found
+        for target in targets
     ]
     return {"targets": stages, "sources": [encoded(source)]}

@@ -117,9 +117,9 @@ def planned_warnings(
     return lines, refusal(found) if options_of(dockerfile, planning).error else ""
 
 
-def refusal(found: Iterable[Violation]) -> str:
-    """Return the error that ``error=true`` makes of *found*, "" when nothing was found."""
-    names = ", ".join(dict.fromkeys(violation.rule.name for violation in found))
+def refusal(violations: Iterable[Violation]) -> str:
+    """Return the error that ``error=true`` makes of *violations*, "" when nothing was found."""
+    names = ", ".join(dict.fromkeys(violation.rule.name for violation in violations))
     return f"lint violation found for rules: {names}" if names else ""
 
 

@@ -41,25 +41,25 @@ def _evict(store: Store, wanted: Policy) -> None:
     freed = evict(store, wanted)
     if freed.records:
         freed.add(gc.collect(store))
-    told = store.root / "locks" / "limits-told"
-    if (freed.records or freed.mounts) and not told.exists():
+    marker = store.root / "locks" / "limits-told"
+    if (freed.records or freed.mounts) and not marker.exists():
         # Reported only once, because earlier versions kept everything and users may not expect it.
         gone = f"{freed.records} step results and {len(freed.mounts)} cache mounts ({human_size(freed.size)})"
         warn(
             f"the build cache is limited: removed {gone}, least recently used first, but no images; "
             f"{shown(wanted)}; other limits can be set in {store.root / 'config.toml'}, [gc]"
         )
-        told.touch(mode=0o600)
+        marker.touch(mode=0o600)
 
 
-def shown(wanted: Policy) -> str:
+def shown(policy: Policy) -> str:
     """Return limits in words."""
     from pybuild.builder.display.units import human_size
 
     parts = (
-        ("at most {}", wanted.max_used_space),
-        ("{} left free on the disk", wanted.min_free_space),
-        ("{} always kept", wanted.reserved_space),
+        ("at most {}", policy.max_used_space),
+        ("{} left free on the disk", policy.min_free_space),
+        ("{} always kept", policy.reserved_space),
     )
     found = ", ".join(text.format(human_size(size)) for text, size in parts if size is not None)
     return f"limits: {found or 'none'}"

@@ -115,9 +115,9 @@ def _run_to_its_end() -> int:
         return INTERRUPTED  # interrupted while another failure was being reported
 
 
-def run(arguments: Sequence[str], given: Tools | None = None) -> int:
-    """Run the command line *arguments* and return the exit code. Tests pass replacements in *given*."""
-    current = begin(given or Tools())
+def run(arguments: Sequence[str], tools: Tools | None = None) -> int:
+    """Run the command line *arguments* and return the exit code. Tests pass replacements in *tools*."""
+    current = begin(tools or Tools())
     try:
         return _carried_out(arguments, current)
     except SystemExit as end:

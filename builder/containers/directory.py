@@ -62,8 +62,8 @@ class StoredContainer:
 
     def log_event(self, action: str, **attributes: str) -> None:
         """Write an event to the log of the store: *action* happened to this container now."""
-        told = {**events.actor(self.config, self.name), **attributes}
-        events.log_event(self.directory.parents[1], events.CONTAINER, action, self.id, told)
+        details = {**events.actor(self.config, self.name), **attributes}
+        events.log_event(self.directory.parents[1], events.CONTAINER, action, self.id, details)
 
 
 class Containers:

@@ -126,6 +126,6 @@ def stack_of(names: Sequence[str], number: Callable[[int], int], database: Datab
             stack = stack.lowest(len(names) - 1)
             stack.grow(names, lambda: number(len(names) - 1), database)
     if stack is None:
-        stack = LayerStack(names, [number(place) for place in range(len(names))])
+        stack = LayerStack(names, [number(index) for index in range(len(names))])
     known[LayerStack, names[0], names[-1]] = stack
     return stack

@@ -15,10 +15,10 @@ from pybuild.builder.oci.streams.verified import pieces
 from pybuild.builder.request import Compression
 
 
-def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, what: str) -> Layer:
+def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, shown_name: str) -> Layer:
     """Store the archive as a layer: unchanged, but compressed again. The diff ID is computed on the way.
 
-    *what* names the expected content, for the error about an archive without entries.
+    *shown_name* names the expected content, for the error about an archive without entries.
 
     Raises:
         LayerError: it is not an archive, or cannot be unpacked.
@@ -30,7 +30,7 @@ def store_archive(blobs: BlobStore, stream: BinaryIO, compression: Compression, 
     media_type = media.oci_layer(compression.algorithm)
     layer = Descriptor(media_type=media_type, digest=name, size=size)
     # The stored blob is read, because a stream can be read only once. A blob that is refused is left to the next prune.
-    _check(blobs, layer, what)
+    _check(blobs, layer, shown_name)
     return Layer(descriptor=layer, diff_id=Digest("sha256", diff_id))
 
 

@@ -99,10 +99,10 @@ def _names(tree: int) -> list[str]:
 def with_difference(documents: ImageDocuments, layer: Layer | None, entry: Mapping[str, str]) -> ImageDocuments:
     """Return the documents with *layer* on top, if there is one, and *entry*, whose time becomes that of the image."""
     layers, diff_ids = documents.layers, documents.diff_ids
-    told: dict[str, object] = {**entry, "empty_layer": True}
+    history_entry: dict[str, object] = {**entry, "empty_layer": True}
     if layer is not None:
-        layers, diff_ids, told = [*layers, layer_members(layer)], [*diff_ids, str(layer.diff_id)], dict(entry)
-    made = documents.with_layers(layers, diff_ids, (*documents.history, told))
+        layers, diff_ids, history_entry = [*layers, layer_members(layer)], [*diff_ids, str(layer.diff_id)], dict(entry)
+    made = documents.with_layers(layers, diff_ids, (*documents.history, history_entry))
     author = {"author": entry["author"]} if entry.get("author") else {}
     return replace(made, config={**made.config, "created": entry["created"], **author})
 

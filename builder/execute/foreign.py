@@ -76,10 +76,10 @@ def _installed(architecture: str) -> str:
     return next((path for each in (f"{name}-static", name) if (path := shutil.which(each))), "")
 
 
-def remedy(architecture: str, found: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
+def remedy(architecture: str, emulation: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
     """Return a hint for the administrator of this host, given what is missing."""
     installed = _installed(architecture)
-    if installed and found is Emulation.UNKNOWN:
+    if installed and emulation is Emulation.UNKNOWN:
         return _with_module(_REGISTER.format(installed.rpartition("/")[2]), file_systems)
     return _with_module(_INSTALL.format(architecture), file_systems)
 

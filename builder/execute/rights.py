@@ -10,24 +10,24 @@ from pybuild.runtime.sandbox.spec import Bind, DeviceNode, Spec
 from pybuild.runtime.values import replace
 
 
-def with_rights(spec: Spec, given: Rights) -> Spec:
-    """Return *spec* with the capabilities, devices, groups, volumes and seccomp profile of *given*.
+def with_rights(spec: Spec, rights: Rights) -> Spec:
+    """Return *spec* with the capabilities, devices, groups, volumes and seccomp profile of *rights*.
 
     Raises:
         RequestError: a capability that this process does not have, or an invalid seccomp profile.
     """
-    if given == Rights():
+    if rights == Rights():
         return spec
-    held = capabilities(given.cap_add, given.cap_drop, capget()[1])
-    nodes = tuple(DeviceNode(host_path=each.host_path, target=each.target) for each in given.devices)
-    process = replace(spec.process, groups=(*spec.process.groups, *given.groups), env=(*given.env, *spec.process.env))
+    held = capabilities(rights.cap_add, rights.cap_drop, capget()[1])
+    nodes = tuple(DeviceNode(host_path=each.host_path, target=each.target) for each in rights.devices)
+    process = replace(spec.process, groups=(*spec.process.groups, *rights.groups), env=(*rights.env, *spec.process.env))
     return replace(
         spec,
         process=process,
-        mounts=(*spec.mounts, *binds(given.volumes), *nodes),
+        mounts=(*spec.mounts, *binds(rights.volumes), *nodes),
         capabilities=held,
-        seccomp=program_of(given.seccomp, held),
-        no_new_privileges=given.no_new_privileges,
+        seccomp=program_of(rights.seccomp, held),
+        no_new_privileges=rights.no_new_privileges,
     )
 
 

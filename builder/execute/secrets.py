@@ -127,7 +127,7 @@ def _in_base64(value: bytes, ahead: int) -> Iterator[bytes]:
     yield from (form, form.translate(bytes.maketrans(b"+/", b"-_")))
     if not ahead:
         # base64(1) breaks lines. Only for a value at the start of the text it is known where.
-        yield from (form[place : place + _LINE] for place in range(0, len(form) - _SHORTEST_LINE, _LINE))
+        yield from (form[start : start + _LINE] for start in range(0, len(form) - _SHORTEST_LINE, _LINE))
 
 
 def _overlap(text: bytes, value: bytes) -> int:

@@ -59,11 +59,11 @@ class _Planner:
                 op = Base(diff_ids=pin.diff_ids, manifest=pin.manifest, reference=reference)
                 return self.add(op, (), name or f"FROM {reference}", lines)
 
-    def remote(self, wanted: FromRemote, lines: tuple[int, int]) -> str:
+    def remote(self, source: FromRemote, lines: tuple[int, int]) -> str:
         """Return the vertex of a remote source, unpacked if it is used as a tree."""
-        op = self.remotes[wanted.source]
-        name = wanted.source.label if isinstance(op, Http) else f"[internal] load git source {wanted.source.label}"
-        if not wanted.as_tree:
+        op = self.remotes[source.source]
+        name = source.source.label if isinstance(op, Http) else f"[internal] load git source {source.source.label}"
+        if not source.as_tree:
             return self.add(op, (), name, lines)
         added: list[str] = []
         for vertex in tree_vertices(op, name, lines):

@@ -24,18 +24,18 @@ _CONFIG_DEFAULTS: dict[str, Any] = {
 
 
 def image_document(
-    store: Store, found: Listed, entries: Iterable[Listed], platform: Platform | None = None
+    store: Store, listed: Listed, entries: Iterable[Listed], platform: Platform | None = None
 ) -> dict[str, Any]:
-    """Return the document of ``docker inspect`` for *found*; its names are searched in *entries*.
+    """Return the document of ``docker inspect`` for *listed*; its names are searched in *entries*.
 
     Of a multi-platform image it is the image for *platform*, else for this host, else the first one in the store.
     Raises OciError when that is missing.
     """
-    chosen = found.descriptor if platform else choose_present(store.blobs, found.descriptor)
+    chosen = listed.descriptor if platform else choose_present(store.blobs, listed.descriptor)
     image = read_image(store.blobs, chosen, platform)
-    same = [entry for entry in entries if entry.name and entry.descriptor.digest == found.descriptor.digest]
+    same = [entry for entry in entries if entry.name and entry.descriptor.digest == listed.descriptor.digest]
     names = [familiar(entry.name) for entry in same]
-    digest = found.descriptor.digest
+    digest = listed.descriptor.digest
     repositories = dict.fromkeys(name.rpartition(":")[0] for name in names)
     return {
         "Id": str(image.id),
@@ -48,9 +48,9 @@ def image_document(
         "Author": image.config.author,
         **_shape(image),
         "Descriptor": {
-            "mediaType": found.descriptor.media_type,
+            "mediaType": listed.descriptor.media_type,
             "digest": str(digest),
-            "size": found.descriptor.size,
+            "size": listed.descriptor.size,
         },
     }
 

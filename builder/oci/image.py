@@ -139,15 +139,15 @@ def children(blobs: BlobStore, descriptor: Descriptor) -> tuple[Descriptor, ...]
     return found
 
 
-def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
-    """Return the entry of *index* that matches *wanted* best; *name* is for the error.
+def select(index: Index, platform: Platform, name: Digest) -> Descriptor:
+    """Return the entry of *index* that matches *platform* best; *name* is for the error.
 
     Entries are tried in their order. An entry without a platform is used when there is no other.
 
     Raises:
         OtherPlatform: none matches; the hint lists the platforms.
     """
-    for candidate in _acceptable(wanted):
+    for candidate in _acceptable(platform):
         for entry in index.manifests:
             if entry.platform and normal_platform(entry.platform) == candidate:
                 return entry
@@ -155,25 +155,25 @@ def select(index: Index, wanted: Platform, name: Digest) -> Descriptor:
         return index.manifests[0]
     present = sorted({str(entry.platform) for entry in index.manifests if entry.platform})[:20]
     hint = f"available: {', '.join(present)}" if present else ""
-    raise OtherPlatform(f"no image for {wanted} in index {name}", hint=hint, present=tuple(present))
+    raise OtherPlatform(f"no image for {platform} in index {name}", hint=hint, present=tuple(present))
 
 
-def check_platform(image: Image, wanted: Platform) -> None:
-    """Raise OtherPlatform for an image that is not for *wanted*. Variants may differ: who runs it decides.
+def check_platform(image: Image, platform: Platform) -> None:
+    """Raise OtherPlatform for an image that is not for *platform*. Variants may differ: who runs it decides.
 
     An image without layers, or whose config names no platform, is for every platform.
     """
     config = image.config
-    if config.diff_ids and _differs(config, wanted):
+    if config.diff_ids and _differs(config, platform):
         own = str(Platform(os=config.os, architecture=config.architecture, variant=config.variant))
-        raise OtherPlatform(f"image {image.descriptor.digest} is for {own}, not for {wanted}", present=(own,))
+        raise OtherPlatform(f"image {image.descriptor.digest} is for {own}, not for {platform}", present=(own,))
 
 
-def check_media_type(descriptor: Descriptor, found: str) -> None:
+def check_media_type(descriptor: Descriptor, media_type: str) -> None:
     """Refuse a document with another media type than the descriptor that led to it (CVE-2021-41190)."""
-    if descriptor.media_type != found:
+    if descriptor.media_type != media_type:
         raise InvalidImage(
-            f"{descriptor.digest}: the descriptor says {descriptor.media_type!r}, the document {found!r}"
+            f"{descriptor.digest}: the descriptor says {descriptor.media_type!r}, the document {media_type!r}"
         )
 
 

@@ -76,27 +76,27 @@ class OutputOptions:
             raise RequestError("--output tar=false is for type=oci with dest=DIR")
 
 
-def read(given: str) -> OutputOptions:
+def read(text: str) -> OutputOptions:
     """Return the options of one ``-o``.
 
     The grammar is Docker's: one record of CSV with ``key=value`` fields, or a path alone for ``type=local``, or ``-``
     for ``type=tar`` on standard output.
     """
     try:
-        fields = next(csv.reader([given], strict=True), []) if given else []
+        fields = next(csv.reader([text], strict=True), []) if text else []
     except csv.Error as error:
-        raise RequestError(f"invalid --output {given!r}: {error}") from error
-    if fields == [given] and not given.startswith("type="):
-        return OutputOptions(type="tar" if given == "-" else "local", values={"dest": given})
+        raise RequestError(f"invalid --output {text!r}: {error}") from error
+    if fields == [text] and not text.startswith("type="):
+        return OutputOptions(type="tar" if text == "-" else "local", values={"dest": text})
     values: dict[str, str] = {}
     for field in fields:
         key, equals, value = field.partition("=")
         if not equals:
-            raise RequestError(f"invalid --output {given!r}: invalid value {field!r}")
+            raise RequestError(f"invalid --output {text!r}: invalid value {field!r}")
         values[key.strip().lower()] = value
     kind = values.pop("type", "")
     if not kind:
-        raise RequestError(f"invalid --output {given!r}: type is required")
+        raise RequestError(f"invalid --output {text!r}: type is required")
     _check(values)
     found = OutputOptions(type=kind, values=values)
     found.check_flags()

@@ -127,9 +127,9 @@ def epoch(flag: str, seconds: int | None) -> None:
         raise RequestError(f"invalid {flag} '{seconds}'", hint="write it as seconds since 1970")
 
 
-def platforms(given: Iterable[str]) -> None:
+def platforms(names: Iterable[str]) -> None:
     """Check names of platforms, in any spelling."""
-    for text in given:
+    for text in names:
         from pybuild.builder.errors import ResolveError
         from pybuild.builder.platforms import parse_platform
 
@@ -139,9 +139,9 @@ def platforms(given: Iterable[str]) -> None:
             raise RequestError(f"--platform: {error.message}", hint=error.hint) from error
 
 
-def tags(given: Iterable[str]) -> None:
+def tags(names: Iterable[str]) -> None:
     """Check names of images."""
-    for tag in given:
+    for tag in names:
         full_name(tag)
 
 
@@ -180,9 +180,9 @@ def secret(name: str, file: PurePath | None, variable: str) -> None:
         raise RequestError(f"invalid --secret {name!r}: it has {what}")
 
 
-def targets(given: "Collection[Target]") -> None:
+def targets(targets: "Collection[Target]") -> None:
     """Check that each target is there once."""
-    if len({target.stage for target in given}) < len(given):
+    if len({target.stage for target in targets}) < len(targets):
         raise RequestError("duplicate target", hint="give it all names at once: --target STAGE=NAME,NAME")
 
 

@@ -16,20 +16,20 @@ UNLIMITED = 2**64 - 1
 _MAX_SIZE, _MAX_NUMBER = 2**63 - 1, 10**12 - 1
 
 
-def check(given: "Resources") -> None:
+def check(resources: "Resources") -> None:
     """Check all limits."""
-    _size("--shm-size", given.shm_size)
-    _size("memory", given.memory)
-    _size("memory-swap", None if given.memory_swap == -1 else given.memory_swap)
+    _size("--shm-size", resources.shm_size)
+    _size("memory", resources.memory)
+    _size("memory-swap", None if resources.memory_swap == -1 else resources.memory_swap)
     for name in ("cpu_shares", "cpu_period", "cpu_quota", "pids"):
-        _number(name.replace("_", "-"), getattr(given, name))
+        _number(name.replace("_", "-"), getattr(resources, name))
     for name in ("cpuset_cpus", "cpuset_mems"):
-        if listed := getattr(given, name):
+        if listed := getattr(resources, name):
             numbers(name.replace("_", "-"), listed)
-    _group(given.cgroup_parent)
-    for name, soft, hard in given.ulimits:
+    _group(resources.cgroup_parent)
+    for name, soft, hard in resources.ulimits:
         _ulimit(name, soft, hard)
-    _swap(given.memory_swap, given.memory)
+    _swap(resources.memory_swap, resources.memory)
 
 
 def _size(name: str, size: int | None) -> None:

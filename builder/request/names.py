@@ -57,8 +57,8 @@ def check_hosts(pairs: Iterable[tuple[str, str]]) -> None:
             raise RequestError(f'invalid IP address in add-host: "{address}"', hint=hint) from error
 
 
-def check_entitlements(given: Iterable[str]) -> None:
+def check_entitlements(names: Iterable[str]) -> None:
     """Check names of entitlements."""
-    for name in given:
+    for name in names:
         if name not in ENTITLEMENTS:
             raise RequestError(f"invalid --allow {name!r}", hint=f"use {' or '.join(ENTITLEMENTS)}")

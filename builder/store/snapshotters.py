@@ -10,34 +10,34 @@ from pybuild.runtime.snapshots.id_map import id_map, is_of_user, tree_suffix
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
-def choose(root: Path, wanted: str) -> tuple[Snapshotter, str]:
+def choose(root: Path, name: str) -> tuple[Snapshotter, str]:
     """Return the snapshotter for the store at *root*, and why it is not overlayfs, "" when it is.
 
-    *wanted* is ``overlay``, ``copying``, or "" for the best that works. A read-only store keeps the one that it has.
+    *name* is ``overlay``, ``copying``, or "" for the best that works. A read-only store keeps the one that it has.
 
     Raises:
-        SnapshotError: *wanted* is something else.
+        SnapshotError: *name* is something else.
         OSError: the disk of the store failed.
     """
     from pybuild.runtime.snapshots.copying import CopyingSnapshotter
     from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
 
-    if wanted not in {"", "overlay", "copying"}:
-        raise SnapshotError(f"unknown snapshotter {wanted!r} in $PYBUILD_SNAPSHOTTER: overlay or copying")
+    if name not in {"", "overlay", "copying"}:
+        raise SnapshotError(f"unknown snapshotter {name!r} in $PYBUILD_SNAPSHOTTER: overlay or copying")
     overlays, trees = places(root)
     if is_single():
         from pybuild.runtime.ownership.recording import use_table
 
         use_table(root / OWNERS)
     # After a chroot alone nothing can be mounted, so there is nothing to try.
-    if wanted == "copying" or (not wanted and is_chroot()):
+    if name == "copying" or (not name and is_chroot()):
         return CopyingSnapshotter(trees), ""
     if os.statvfs(root).f_flag & os.ST_RDONLY:
         copies = trees.exists() and not overlays.exists()
         return (CopyingSnapshotter(trees) if copies else OverlaySnapshotter(overlays)), ""
     overlay = OverlaySnapshotter(overlays)
     # Whoever asks for overlayfs gets the error of the mount instead of copies.
-    refusal = _refusal(overlays) if not wanted else None
+    refusal = _refusal(overlays) if not name else None
     if refusal is None:
         return overlay, ""
     return CopyingSnapshotter(trees), kernel_reason(refusal)

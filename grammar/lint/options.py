@@ -109,8 +109,8 @@ def check_of(line: str) -> str | None:
     return found.value.split(" ", 1)[0] if found is not None and found.key == "check" else None
 
 
-def counted(found: Iterable[Violation], dockerfile: Dockerfile, options: CheckOptions) -> tuple[Violation, ...]:
-    """Return those of *found* that are reported, each once, in the order of the file."""
+def counted(violations: Iterable[Violation], dockerfile: Dockerfile, options: CheckOptions) -> tuple[Violation, ...]:
+    """Return those of *violations* that are reported, each once, in the order of the file."""
     nodes = dockerfile.instructions
     if not nodes:
         return ()
@@ -120,4 +120,4 @@ def counted(found: Iterable[Violation], dockerfile: Dockerfile, options: CheckOp
         node = nodes[max(0, bisect_right(starts, violation.span.start) - 1)]
         return options.merged(comment_options(node.comment)).counts(violation.rule)
 
-    return tuple(sorted(dict.fromkeys(filter(counts, found)), key=lambda violation: violation.span.start))
+    return tuple(sorted(dict.fromkeys(filter(counts, violations)), key=lambda violation: violation.span.start))

@@ -121,9 +121,9 @@ def _side(common: Access, creds: str | None, verify: bool | None) -> Access:
     return replace(common, credentials=who, verify=common.verify if verify is None else verify)
 
 
-def credentials(given: str) -> Credentials:
+def credentials(text: str) -> Credentials:
     """Parse ``NAME:PASSWORD``; the password may have colons. Raises RequestError."""
-    name, colon, password = given.partition(":")
+    name, colon, password = text.partition(":")
     if not name or not colon or not password:
         # The text itself is not shown: it may be the password.
         raise RequestError(

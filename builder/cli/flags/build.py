@@ -11,13 +11,13 @@ from pybuild.builder.request.values import EPOCH, seconds_of
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
 
 
-def build_arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def build_arguments(items: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return ``NAME=value`` pairs; a NAME alone takes its value from *env* and is left out when it has none there.
 
     SOURCE_DATE_EPOCH of *env* is passed on unless it is given, and so are the proxies of Docker's ``config.json``.
     """
     own = {name: env[name] for name in (EPOCH,) if name in env}
-    named = variables(given, env, "--build-arg")
+    named = variables(items, env, "--build-arg")
     return tuple({**_proxies(named, env), **own, **named}.items())
 
 
@@ -30,10 +30,10 @@ def _proxies(given: Mapping[str, str], env: Mapping[str, str]) -> Mapping[str, s
     return proxy_arguments(given, env)
 
 
-def variables(given: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:
+def variables(items: Iterable[str], env: Mapping[str, str], what: str) -> dict[str, str]:
     """Return the values of ``NAME=value``; a NAME alone has that of *env*, or none. *what* is the flag, for errors."""
     found: dict[str, str] = {}
-    for item in given:
+    for item in items:
         name, equals, value = item.partition("=")
         if not name:
             raise RequestError(f"invalid {what} {item!r}: no name before the equals sign")
@@ -78,33 +78,33 @@ def source_date_epoch(arguments: Mapping[str, str]) -> int | None:
     return seconds_of(arguments.get(EPOCH, ""))
 
 
-def dockerfile_address(given: str | None) -> str:
+def dockerfile_address(file: str | None) -> str:
     """Return the URL that ``-f`` names; "" when it names a path."""
-    return given if given and given.lower().startswith(("http://", "https://")) else ""
+    return file if file and file.lower().startswith(("http://", "https://")) else ""
 
 
-def dockerfile(given: str | None) -> Path | None:
+def dockerfile(file: str | None) -> Path | None:
     """Return the path that ``-f`` names; None for a URL, which is fetched first."""
-    return Path(given) if given and not dockerfile_address(given) else None
+    return Path(file) if file and not dockerfile_address(file) else None
 
 
-def context(given: str) -> Path | str:
+def context(text: str) -> Path | str:
     """Return the build context: a directory, or the address of a remote one."""
-    if Path(given).is_dir():
-        return Path(given)
+    if Path(text).is_dir():
+        return Path(text)
     from pybuild.builder.errors import ResolveError
     from pybuild.builder.sources.address import parse_context
 
     try:
-        return Path(given) if parse_context(given) is None else given
+        return Path(text) if parse_context(text) is None else text
     except ResolveError as error:
         raise RequestError(f"invalid build context: {error.message}", hint=error.hint) from error
 
 
-def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def contexts(items: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (name, value) of named contexts, directories as absolute paths; the last one of a name counts."""
     found: dict[str, str] = {}
-    for item in given:
+    for item in items:
         # Inside the loop: few builds have one.
         from pybuild.builder.request.names import context_name
         from pybuild.builder.stages.contexts import is_directory
@@ -120,15 +120,15 @@ def contexts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def labels(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def labels(items: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return ``NAME=value`` pairs; a name alone has an empty value."""
-    pairs = (item.partition("=") for item in given)
+    pairs = (item.partition("=") for item in items)
     return tuple({name: value for name, _, value in pairs}.items())
 
 
-def hosts(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def hosts(items: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return (name, address) pairs of ``name:address`` or ``name=address``; IPv6 may stand in brackets."""
-    found = tuple(_host(item) for item in given)
+    found = tuple(_host(item) for item in items)
     if found:
         from pybuild.builder.request.names import check_hosts
 
@@ -143,9 +143,9 @@ def _host(item: str) -> tuple[str, str]:
     return name, "127.0.0.1" if address == "host-gateway" else address
 
 
-def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
+def platforms(names: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the platforms to build for, in normal form, each once; an empty tuple means that of this host."""
-    texts = [part.strip() for item in given for part in item.split(",")]
+    texts = [part.strip() for item in names for part in item.split(",")]
     found: dict[str, None] = {}
     for text in texts or filter(None, [env.get("DOCKER_DEFAULT_PLATFORM")]):
         from pybuild.builder.errors import ResolveError
@@ -158,20 +158,20 @@ def platforms(given: Iterable[str], env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def platform_fields(wanted: tuple[str, ...], arguments: Mapping[str, str]) -> Changes:
+def platform_fields(names: tuple[str, ...], arguments: Mapping[str, str]) -> Changes:
     """Return the fields of a request for platforms; BUILDKIT_MULTI_PLATFORM=1 asks for an index even of one."""
     text = arguments.get(_MULTI, "")
     try:
-        index = _boolean(text) if text else len(wanted) > 1
+        index = _boolean(text) if text else len(names) > 1
     except ValueError as error:
         raise RequestError(f"invalid boolean value for {_MULTI}: {text}", hint="use true or false") from error
-    if len(wanted) > 1 and not index:
+    if len(names) > 1 and not index:
         raise RequestError("conflicting config: returning multiple target platforms is not allowed", hint=f"{_MULTI}=1")
     if not index:
-        return changes(platform=wanted[0] if wanted else None)
+        return changes(platform=names[0] if names else None)
     from pybuild.builder.platforms import wanted_platform
 
-    return changes(platforms=wanted or (str(wanted_platform(None)),))
+    return changes(platforms=names or (str(wanted_platform(None)),))
 
 
 def _boolean(text: str) -> bool:
@@ -180,9 +180,9 @@ def _boolean(text: str) -> bool:
     return parse_bool(text)
 
 
-def compression(given: str) -> Compression:
+def compression(text: str) -> Compression:
     """Parse ``TYPE[,LEVEL]``. Raises RequestError."""
-    algorithm, comma, level = given.partition(",")
+    algorithm, comma, level = text.partition(",")
     return checked_compression(algorithm, level if comma else None)
 
 

@@ -129,19 +129,19 @@ class BuildahFlags:
             jobs=_number("--jobs", self.jobs),
         )
 
-    def all_arguments(self, given: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the build arguments, of which the last one of a name counts; *given* are those of ``--build-arg``."""
+    def all_arguments(self, items: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the build arguments, of which the last one of a name counts; *items* are those of ``--build-arg``."""
         proxies = tuple(name for name in env if name.lower() in PROXIES) if self.http_proxy else ()
         lines = (line.rstrip() for path in self.build_arg_files for line in lines_of("--build-arg-file", path))
         epoch = () if self.source_date_epoch is None else (_seconds("--source-date-epoch", self.source_date_epoch),)
-        return (*proxies, *lines, *given, *(f"{EPOCH}={seconds}" for seconds in epoch))
+        return (*proxies, *lines, *items, *(f"{EPOCH}={seconds}" for seconds in epoch))
 
-    def all_platforms(self, given: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the platforms; *given* are those of ``--platform``. Raises RequestError when there are both."""
+    def all_platforms(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the platforms; *names* are those of ``--platform``. Raises RequestError when there are both."""
         platform = _platform(self.os, self.arch, self.variant)
-        if platform and given:
+        if platform and names:
             raise RequestError("--platform and --os, --arch or --variant exclude each other")
-        return given or tuple(filter(None, (platform,)))
+        return names or tuple(filter(None, (platform,)))
 
     def compression(self) -> str:
         """Return the compression, as ``--compression`` has it."""

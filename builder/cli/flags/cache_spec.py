@@ -31,14 +31,14 @@ _ONLY_TRUE = frozenset({"image-manifest", "oci-mediatypes"})
 _VALUES = {"mode": ("min", "max"), "version": ("1", "2")}
 
 
-def read_from(given: Iterable[str]) -> tuple[CacheSpec, ...]:
+def read_from(texts: Iterable[str]) -> tuple[CacheSpec, ...]:
     """Return the caches that ``--cache-from`` names."""
-    return _specs(given, "--cache-from", _FROM)
+    return _specs(texts, "--cache-from", _FROM)
 
 
-def read_to(given: Iterable[str]) -> tuple[CacheSpec, ...]:
+def read_to(texts: Iterable[str]) -> tuple[CacheSpec, ...]:
     """Return the caches that ``--cache-to`` names."""
-    found = _specs(given, "--cache-to", _TO)
+    found = _specs(texts, "--cache-to", _TO)
     checks.written(found)
     return found
 

@@ -145,9 +145,9 @@ def _is_device(mode: int) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
-def gpu_names(given: Iterable[str]) -> tuple[str, ...]:
-    """Return the CDI names behind *given*: ``all``, a number, or ``device=0`` and the like."""
-    return tuple(f"{_GPU}={name}" for text in given for name in _gpus(text))
+def gpu_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the CDI names behind *texts*: ``all``, a number, or ``device=0`` and the like."""
+    return tuple(f"{_GPU}={name}" for text in texts for name in _gpus(text))
 
 
 _DIGITS = 4

@@ -20,19 +20,19 @@ ISOLATION_HELP = (
 )
 
 
-def choose_isolation(given: str | None) -> None:
+def choose_isolation(name: str | None) -> None:
     """Let this process, and those that it starts, have the isolation that ``--isolation`` asks for.
 
     Raises:
         RequestError: there is no such isolation.
     """
-    if given is not None:
+    if name is not None:
         import os
 
         from pybuild.runtime.sandbox.isolation import VARIABLE, UnknownIsolation, parse
 
         try:
-            os.environ[VARIABLE] = parse(given)
+            os.environ[VARIABLE] = parse(name)
         except UnknownIsolation as error:
             raise RequestError(f"--isolation: {error}") from None
 
@@ -120,18 +120,18 @@ class HostFlags:
         )
 
 
-def volume(given: str) -> Volume:
+def volume(text: str) -> Volume:
     """Return what ``HOST:TARGET[:ro]`` shows."""
-    host, _, rest = given.partition(":")
+    host, _, rest = text.partition(":")
     target, _, mode = rest.partition(":")
     modes = frozenset(mode.split(",")) - {""}
     if not host or not target or modes - _MODES:
-        raise RequestError(f"invalid --volume {given!r}", hint="write it as HOST:TARGET or HOST:TARGET:ro")
+        raise RequestError(f"invalid --volume {text!r}", hint="write it as HOST:TARGET or HOST:TARGET:ro")
     path = Path(host)
     if "/" not in host and not path.exists():
-        raise RequestError(f"--volume {given!r}: named volumes are not supported", hint="give a path of the host")
+        raise RequestError(f"--volume {text!r}: named volumes are not supported", hint="give a path of the host")
     if not path.exists():
-        raise RequestError(f"--volume {given!r}: {host} does not exist")
+        raise RequestError(f"--volume {text!r}: {host} does not exist")
     return Volume(host_path=path.absolute(), target=mount_target(target), read_only="ro" in modes)
 
 

@@ -150,13 +150,13 @@ class ImageFlags:
         )
 
 
-def targets(given: Sequence[str], tags: tuple[str, ...]) -> tuple[Target, ...]:
+def targets(texts: Sequence[str], tags: tuple[str, ...]) -> tuple[Target, ...]:
     """Return the targets of ``STAGE`` and ``STAGE=NAME[:TAG][,NAME...]``; *tags* are those of the one without names.
 
     Raises:
         RequestError: a target without a stage, a stage twice, or tags that could belong to several targets.
     """
-    found = [_target(item) for item in given]
+    found = [_target(item) for item in texts]
     checks.targets(found)
     nameless = [target for target in found if not target.tags]
     if len(found) > 1 and tags and len(nameless) != 1:

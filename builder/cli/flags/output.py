@@ -154,13 +154,13 @@ def _seconds(text: str) -> int:
     return seconds
 
 
-def annotations(given: Iterable[str]) -> tuple[Annotation, ...]:
+def annotations(texts: Iterable[str]) -> tuple[Annotation, ...]:
     """Return the annotations of ``[KIND[PLATFORM],...:]KEY=VALUE``; without a kind they are for the manifest.
 
     Raises:
         RequestError: an unknown kind, no key, or no equals sign.
     """
-    return tuple(annotation for item in given for annotation in _annotations_of(item))
+    return tuple(annotation for item in texts for annotation in _annotations_of(item))
 
 
 def _annotations_of(item: str) -> list[Annotation]:

@@ -16,8 +16,8 @@ _MEMBERS = {
 }
 
 
-def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    """Return the arguments of ``proxies.default``, without those that are *given* in lower or upper case.
+def proxy_arguments(arguments: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments of ``proxies.default``, without those that are *arguments* in lower or upper case.
 
     A file that cannot be read gives a warning and no proxies.
     """
@@ -37,5 +37,5 @@ def proxy_arguments(given: Mapping[str, str], env: Mapping[str, str]) -> dict[st
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         warn(f"{path}: cannot be read, its proxies are not used")
         return {}
-    known = {name.upper() for name in given}
+    known = {name.upper() for name in arguments}
     return {name: value for name, value in found.items() if name not in known}

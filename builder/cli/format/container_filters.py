@@ -33,19 +33,19 @@ _KEYS = (
 )
 
 
-def container_filter(containers: Containers, given: Iterable[str]) -> tuple[Passes, bool]:
-    """Return the test for the filters *given*, and whether they select states, so that all containers are tested.
+def container_filter(containers: Containers, filters: Iterable[str]) -> tuple[Passes, bool]:
+    """Return the test for *filters*, and whether they select states, so that all containers are tested.
 
     Raises:
         RequestError: there is no such filter, or no such container.
     """
-    wanted = by_key(given, _KEYS)
+    wanted = by_key(filters, _KEYS)
     tells_state = bool({"status", "exited", "since", "before"} & wanted.keys())
     return passing(wanted, lambda key, value: _test(containers, key, value)), tells_state
 
 
-def prune_filter(given: Iterable[str]) -> Passes:
-    """Return the test for the filters *given*: ``until``, ``label`` and ``label!``. Raises RequestError."""
+def prune_filter(filters: Iterable[str]) -> Passes:
+    """Return the test for *filters*: ``until``, ``label`` and ``label!``. Raises RequestError."""
     now = time.time()
 
     def test(key: str, value: str) -> Passes:
@@ -54,7 +54,7 @@ def prune_filter(given: Iterable[str]) -> Passes:
             return lambda container: moment_of(container.config.created) < limit
         return lambda container: has_label(container.config.program.labels, value) is (key == "label")
 
-    return passing(by_key(given, ("until", "label", "label!")), test)
+    return passing(by_key(filters, ("until", "label", "label!")), test)
 
 
 def _test(containers: Containers, key: str, value: str) -> Passes:

@@ -9,9 +9,9 @@ Passes = Callable[[Event], bool]
 _KEYS = ("container", "daemon", "event", "image", "label", "network", "scope", "type", "volume")
 
 
-def event_filter(given: Iterable[str]) -> Passes:
-    """Return the test for the filters *given*. Raises RequestError."""
-    wanted = by_key(given, _KEYS)
+def event_filter(filters: Iterable[str]) -> Passes:
+    """Return the test for *filters*. Raises RequestError."""
+    wanted = by_key(filters, _KEYS)
     return lambda event: all(_fits(event, key, values) for key, values in wanted.items())
 
 

@@ -9,10 +9,10 @@ _ALL = frozenset({"label", "label!", "until"})
 _Item = TypeVar("_Item")
 
 
-def by_key(given: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
+def by_key(filters: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
     """Return the values of each key. Raises RequestError for a key that is not *known*."""
     found: dict[str, list[str]] = {}
-    for text in given:
+    for text in filters:
         key, mark, value = text.partition("=")
         if not mark:
             raise RequestError(
@@ -25,15 +25,15 @@ def by_key(given: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
 
 
 def passing(
-    wanted: Mapping[str, Iterable[str]], test: Callable[[str, str], Callable[[_Item], bool]]
+    filters: Mapping[str, Iterable[str]], test: Callable[[str, str], Callable[[_Item], bool]]
 ) -> Callable[[_Item], bool]:
-    """Return the test for all filters in *wanted*; *test* returns that for one key and value."""
-    tests = [(all if key in _ALL else any, [test(key, each) for each in values]) for key, values in wanted.items()]
+    """Return the test for all filters in *filters*; *test* returns that for one key and value."""
+    tests = [(all if key in _ALL else any, [test(key, each) for each in values]) for key, values in filters.items()]
     return lambda item: all(enough(fits(item) for fits in some) for enough, some in tests)
 
 
-def has_label(labels: Iterable[tuple[str, str]], wanted: str) -> bool:
-    """Return whether *labels* have the name *wanted*, or the name and value ``NAME=VALUE``."""
-    name, mark, value = wanted.partition("=")
+def has_label(labels: Iterable[tuple[str, str]], label: str) -> bool:
+    """Return whether *labels* have the name *label*, or the name and value ``NAME=VALUE``."""
+    name, mark, value = label.partition("=")
     found = dict(labels)
     return name in found and (not mark or found[name] == value)

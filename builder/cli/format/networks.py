@@ -24,23 +24,23 @@ HEADERS = {
 }
 
 
-def network_row(each: NetworkConfig, *, whole: bool) -> Row:
+def network_row(network: NetworkConfig, *, whole: bool) -> Row:
     """Return the fields of a network. With *whole* its id is not shortened."""
     return {
-        "ID": each.id if whole else each.id[:_SHORT],
-        "Name": each.name,
-        "Driver": each.driver,
+        "ID": network.id if whole else network.id[:_SHORT],
+        "Name": network.name,
+        "Driver": network.driver,
         "Scope": "local",
-        "CreatedAt": each.created,
-        "Internal": str(each.internal).lower(),
+        "CreatedAt": network.created,
+        "Internal": str(network.internal).lower(),
         "IPv6": "false",
-        "Labels": LabelText(sorted(each.labels)),
+        "Labels": LabelText(sorted(network.labels)),
     }
 
 
-def network_filter(given: Iterable[str], networks: Networks) -> _Test:
-    """Return the test for the filters *given*. Raises RequestError."""
-    return passing(by_key(given, _KEYS), lambda key, value: _test(key, value, networks))
+def network_filter(filters: Iterable[str], networks: Networks) -> _Test:
+    """Return the test for *filters*. Raises RequestError."""
+    return passing(by_key(filters, _KEYS), lambda key, value: _test(key, value, networks))
 
 
 def _test(key: str, value: str, networks: Networks) -> _Test:

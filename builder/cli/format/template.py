@@ -165,7 +165,7 @@ class _Titles(_Run):
 
 def _assigned(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
     """Split ``$a, $b := value``: the names, the operator, the rest."""
-    at = next((place for place, word in enumerate(words) if word in {":=", "="}), None)
+    at = next((index for index, word in enumerate(words) if word in {":=", "="}), None)
     if at is None:
         return (), "", words
     names = [word for word in words[:at] if word != ","]
@@ -190,10 +190,10 @@ def _pairs(value: Any) -> list[tuple[Any, Any]]:
 
 def _closing(words: Sequence[str], at: int) -> int:
     depth = 0
-    for place in range(at, len(words)):
-        depth += (words[place] == "(") - words[place].startswith(")")
+    for index in range(at, len(words)):
+        depth += (words[index] == "(") - words[index].startswith(")")
         if depth == 0:
-            return place
+            return index
     raise TemplateError("template: unclosed left parenthesis")
 
 

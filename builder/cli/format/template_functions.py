@@ -123,8 +123,8 @@ def _verb(flags: str, verb: str, values: Iterator[Any]) -> str:
 def _printed(*values: Any) -> str:
     """Return what fmt.Sprint does: a space stands between two values of which neither is a string."""
     text = ""
-    for place, value in enumerate(values):
-        spaced = place and not isinstance(value, str) and not isinstance(values[place - 1], str)
+    for index, value in enumerate(values):
+        spaced = index and not isinstance(value, str) and not isinstance(values[index - 1], str)
         text += f" {shown(value)}" if spaced else shown(value)
     return text
 

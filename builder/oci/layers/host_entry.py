@@ -52,6 +52,6 @@ def image_xattrs(fd: int) -> Xattrs:
     return portable_xattrs(found.items()) if found else ()
 
 
-def portable_xattrs(found: Iterable[tuple[str, bytes]]) -> Xattrs:
-    """Return those of *found* that belong to an image, in the form that they have in an archive."""
-    return tuple((name, portable_xattr(name, value)) for name, value in found if kept_xattr(name))
+def portable_xattrs(xattrs: Iterable[tuple[str, bytes]]) -> Xattrs:
+    """Return those of *xattrs* that belong to an image, in the form that they have in an archive."""
+    return tuple((name, portable_xattr(name, value)) for name, value in xattrs if kept_xattr(name))

@@ -60,12 +60,12 @@ def clear_xattrs(fd: int) -> None:
             os.removexattr(fd, name)
 
 
-def copy_status(fd: int, found: os.stat_result, xattrs: Iterable[tuple[str, bytes]]) -> None:
+def copy_status(fd: int, status: os.stat_result, xattrs: Iterable[tuple[str, bytes]]) -> None:
     """Give the open file or directory the status of another one, its time included."""
-    os.fchown(fd, found.st_uid, found.st_gid)
+    os.fchown(fd, status.st_uid, status.st_gid)
     _set_xattrs(fd, xattrs)
-    os.fchmod(fd, found.st_mode & 0o7777)
-    os.utime(fd, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    os.fchmod(fd, status.st_mode & 0o7777)
+    os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
 def set_default_status(fd: int) -> None:
@@ -96,8 +96,8 @@ def set_status_of_hard_link(dir_fd: int, name: str, entry: Entry) -> tuple[str, 
     A file has one status, and as in Docker that of the last header counts. In nearly all archives they agree.
     """
     found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    told = (entry.uid, entry.gid, time_pair(entry)[1])
-    if stat.S_ISLNK(found.st_mode) or (*told, entry.mode) == (
+    expected = (entry.uid, entry.gid, time_pair(entry)[1])
+    if stat.S_ISLNK(found.st_mode) or (*expected, entry.mode) == (
         found.st_uid,
         found.st_gid,
         found.st_mtime_ns,

@@ -54,9 +54,9 @@ def words_of(body: bytes) -> tuple[str, str]:
     except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict):
-        told = [entry for entry in _entries(document) if any(entry)]
-        code = next((code for code, _ in told if code), "")
-        lines = dict.fromkeys(_joined(entry) for entry in told)
+        entries = [entry for entry in _entries(document) if any(entry)]
+        code = next((code for code, _ in entries if code), "")
+        lines = dict.fromkeys(_joined(entry) for entry in entries)
         more = [f"and {len(lines) - _ERRORS} more"] if len(lines) > _ERRORS else []
         return printable(code), "; ".join([*list(lines)[:_ERRORS], *more])
     if document is not None:

@@ -55,20 +55,20 @@ class Downloaded:
 
 
 def download(
-    wanted: WebRequest,
+    request: WebRequest,
     blobs: BlobStore,
     progress: Callable[[int, int], None] = lambda _current, _total: None,
     retry: Retry | None = None,
     stop: threading.Event | None = None,
 ) -> Downloaded | None:
-    """Store the file and return it; None when the copy that *wanted* describes is still current.
+    """Store the file and return it; None when the copy that *request* describes is still current.
 
     Raises:
         RegistryUnavailable: the server still failed after all retries.
         RegistryError: it refused, or redirects to a forbidden place.
         SizeMismatch, DigestMismatch: it is too large, or not the expected content; nothing was stored.
     """
-    return (retry or Retry()).run(lambda: _once(wanted, blobs, progress, stop or threading.Event()), stop)
+    return (retry or Retry()).run(lambda: _once(request, blobs, progress, stop or threading.Event()), stop)
 
 
 def _once(

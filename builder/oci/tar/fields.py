@@ -79,11 +79,11 @@ def _verify_checksum(block: bytes) -> None:
 
 
 @lru_cache(_REMEMBERED)
-def number(field: bytes, what: str, limit: int) -> int:
+def number(field: bytes, name: str, limit: int) -> int:
     """Return the number in *field*, 0 for an empty one; from 0 to *limit*."""
-    value = _signed_number(field, what)
+    value = _signed_number(field, name)
     if not 0 <= value <= limit:
-        raise LayerError(f"invalid {what}: {value}")
+        raise LayerError(f"invalid {name}: {value}")
     return value
 
 
@@ -119,16 +119,16 @@ def clamp_time(seconds: int) -> int:
     return max(-_MAX_TIME, min(seconds, _MAX_TIME))
 
 
-def decimal(value: bytes, what: str, limit: int = _MAX_SIZE) -> int:
+def decimal(value: bytes, name: str, limit: int = _MAX_SIZE) -> int:
     """Return the number of a PAX record."""
     if not _DECIMAL.match(value) or int(value) > limit:
-        raise LayerError(f"invalid {what}: {shown(value)}")
+        raise LayerError(f"invalid {name}: {shown(value)}")
     return int(value)
 
 
-def pax_id(value: bytes, what: str) -> int:
+def pax_id(value: bytes, name: str) -> int:
     """Return the user or group id of a PAX record."""
-    return decimal(value, what, MAX_ID)
+    return decimal(value, name, MAX_ID)
 
 
 def pax_time(value: bytes) -> int:

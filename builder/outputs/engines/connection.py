@@ -142,8 +142,8 @@ def _answer(connection: http.client.HTTPConnection) -> bytes:
     if response.status < 300:
         return body
     document = _document(body, default={})
-    told = document.get("message") if isinstance(document, dict) else None
-    raise LoadFailed(f"the Docker daemon refused: {told or f'{response.status} {response.reason}'}")
+    message = document.get("message") if isinstance(document, dict) else None
+    raise LoadFailed(f"the Docker daemon refused: {message or f'{response.status} {response.reason}'}")
 
 
 def _document(body: bytes, **default: Any) -> Any:

@@ -22,9 +22,9 @@ def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -
 
     ref = "".join(secrets.choice(_ALPHABET) for _ in range(_REF))
     about: dict[str, Any] = {"buildx.build.ref": f"pybuild/pybuild/{ref}"}
-    told = [_warning(warning) for warning in warnings]
+    documents = [_warning(warning) for warning in warnings]
     if is_true(env.get("BUILDX_METADATA_WARNINGS", "")):
-        document: dict[str, Any] = {"buildx.build.warnings": told}
+        document: dict[str, Any] = {"buildx.build.warnings": documents}
     else:
         document = {}
     document |= {stage: {**about, **_image(each)} for stage, each in outcome.targets} or {**about, **_image(outcome)}

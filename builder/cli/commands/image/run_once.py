@@ -84,7 +84,7 @@ def run_once(flags: RunFlags) -> int:
     try:
         with opened.in_use(), ExitStack() as stack:
 
-            def told(process: int) -> None:
+            def connect_signals(process: int) -> None:
                 # Until here a signal ends this command. From here on it is passed to the process that runs the other
                 # one.
                 if process != os.getpid():
@@ -92,7 +92,7 @@ def run_once(flags: RunFlags) -> int:
                     signals.connect(partial(os.kill, process))
 
             image = None if flags.once.rootfs else _image(opened, flags)
-            return WorkerAccess(opened, told, (stdin,)).call(_run, image, flags, stdin)
+            return WorkerAccess(opened, connect_signals, (stdin,)).call(_run, image, flags, stdin)
     finally:
         os.close(stdin)
         opened.close()

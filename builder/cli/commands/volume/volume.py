@@ -104,15 +104,15 @@ def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
     return code
 
 
-def volume_document(volumes: Volumes, each: VolumeConfig) -> dict[str, Any]:
+def volume_document(volumes: Volumes, volume: VolumeConfig) -> dict[str, Any]:
     """Return the details of a volume with the fields of docker volume inspect."""
     return {
-        "CreatedAt": each.created,
+        "CreatedAt": volume.created,
         "Driver": "local",
-        "Labels": dict(sorted(each.labels)) or ({"com.docker.volume.anonymous": ""} if each.anonymous else None),
-        "Mountpoint": str(volumes.data(each.name)),
-        "Name": each.name,
-        "Options": dict(sorted(each.options)) or None,
+        "Labels": dict(sorted(volume.labels)) or ({"com.docker.volume.anonymous": ""} if volume.anonymous else None),
+        "Mountpoint": str(volumes.data(volume.name)),
+        "Name": volume.name,
+        "Options": dict(sorted(volume.options)) or None,
         "Scope": "local",
     }
 

@@ -220,13 +220,13 @@ def restart_policy(text: str) -> tuple[str, int]:
     return name, count
 
 
-def working_dir(given: str | None) -> str:
+def working_dir(path: str | None) -> str:
     """Return the value of ``--workdir``, "" for none. Raises RequestError for a relative one."""
-    if given and not given.startswith("/"):
+    if path and not path.startswith("/"):
         raise RequestError(
-            f"the working directory '{given}' is invalid, it needs to be an absolute path", hint="begin it with /"
+            f"the working directory '{path}' is invalid, it needs to be an absolute path", hint="begin it with /"
         )
-    return given or ""
+    return path or ""
 
 
 def _variables(given: ProgramFlags, env: Mapping[str, str]) -> tuple[str, ...]:

@@ -15,12 +15,12 @@ _WITHOUT_EFFECT = {
 _DEFAULTS = frozenset({("compress", "false"), ("mode", "blocking")})
 
 
-def log_options(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def log_options(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return what ``--log-opt`` gives, by name. Raises RequestError for an unknown option or a wrong value.
 
     Options of docker that have no effect here are returned as well, with a warning on standard error.
     """
-    found = [(name, value) for name, _, value in (item.partition("=") for item in given)]
+    found = [(name, value) for name, _, value in (item.partition("=") for item in texts)]
     for name, value in found:
         if name in _WITHOUT_EFFECT:
             if (name, value) not in _DEFAULTS:

@@ -149,8 +149,8 @@ class Helper:
         while until in open_:
             ended = _take(open_, max(0.0, deadline - time.monotonic()))
             if ended is None:
-                told = "".join(f": {line}" for raw in pieces.values() if (line := _line(_text(raw))))
-                raise self._error(f"did not answer within {self.timeout:g} seconds{told}")
+                output = "".join(f": {line}" for raw in pieces.values() if (line := _line(_text(raw))))
+                raise self._error(f"did not answer within {self.timeout:g} seconds{output}")
             if any(len(found) > _LIMIT for found in pieces.values()):
                 raise self._error(f"printed more than {_LIMIT} bytes")
             for fd in ended:

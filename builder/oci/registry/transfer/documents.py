@@ -43,13 +43,13 @@ class Documents:
                 return describe(raw, digest)
         return self._fetch(target, digest)
 
-    def select(self, descriptor: Descriptor, wanted: Platform) -> Descriptor:
-        """Descend from an index to the manifest for *wanted*, fetching the documents on the way."""
+    def select(self, descriptor: Descriptor, platform: Platform) -> Descriptor:
+        """Descend from an index to the manifest for *platform*, fetching the documents on the way."""
         for _ in range(INDEX_DEPTH):
             if descriptor.media_type in media.MANIFESTS:
                 return descriptor
             index = Index.from_json(self._blobs.read(descriptor), f"index {descriptor.digest}")
-            descriptor = select(index, wanted, descriptor.digest)
+            descriptor = select(index, platform, descriptor.digest)
             self._fetch_listed(descriptor)
         if descriptor.media_type not in media.MANIFESTS:
             raise _too_deep(descriptor)
