@@ -1,16 +1,19 @@
 import io
 import json
 import os
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from pybuild.builder.cli.flags.image import ImageFlags
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.archive.load import load
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.layout import Layout
+from pybuild.builder.outputs import kinds
 from pybuild.builder.outputs.docker import DockerOutput
 from pybuild.builder.outputs.image import ImageOutput
 from pybuild.builder.outputs.kinds import Kind, parse, with_shape, write
@@ -22,6 +25,7 @@ from pybuild.builder.outputs.registry import RegistryOutput
 from pybuild.builder.outputs.tar import TarOutput
 from pybuild.builder.request import Output, Shape
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import fields
 from tests.helpers.images import tiny_image
 
 NAMES = ("docker.io/library/tiny:1",)
@@ -36,6 +40,12 @@ def image(store: Store) -> Image:
 def test_an_output_that_writes_the_image_has_a_shape(text: str) -> None:
     output, shape = parse(read(f"type={text},dest=x,name=a")), Shape(docker=True)
     assert output.writes_image == (with_shape(output, shape).shape == shape)
+
+
+def test_the_help_names_each_type_but_the_default() -> None:
+    texts = [each.metadata["with"].get("help", "") for each in fields(ImageFlags) if each.name == "outputs"]
+    listed = set(re.findall(r"[a-z]+", texts[0].partition("type=")[2]))
+    assert listed >= {name for name in kinds._PARSERS if name not in {"image", "cacheonly"}}
 
 
 @pytest.mark.parametrize("kind", [OciOutput, DockerOutput])
