@@ -6,12 +6,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.ownership import record
 from pybuild.runtime.ownership.record import FileOwner
+from pybuild.runtime.supervisor import files
 from tests.runtime.supervisor.supervised import Supervised, supervised, supervision
 
 
@@ -221,6 +223,27 @@ def test_a_path_that_changes_in_memory_is_read_once(tmp_path: Path) -> None:
 
     assert 0 < supervised(attack) < _RACES
     assert record.read(str(other)) is None
+
+
+def test_the_file_that_is_changed_is_the_one_that_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, other, name = tmp_path / "mine", tmp_path / "root", tmp_path / "name"
+    for path in (mine, other):
+        path.touch()
+    name.symlink_to(mine)
+    check = files._check_chown
+
+    def check_and_exchange(*arguments: Any, **options: Any) -> None:
+        check(*arguments, **options)
+        name.unlink()
+        name.symlink_to(other)
+
+    def attack() -> int:
+        os.chown(name, 1000, 1000)
+        return 1
+
+    monkeypatch.setattr(files, "_check_chown", check_and_exchange)
+    assert supervised(attack) == 1
+    assert (record.read(str(mine)) is not None, record.read(str(other))) == (True, None)
 
 
 def test_a_path_that_is_exchanged_leads_to_one_file(tmp_path: Path) -> None:
