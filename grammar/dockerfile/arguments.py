@@ -130,7 +130,8 @@ class Arguments:
         try:
             return parse(word.text) if word else 0
         except ValueError as error:
-            raise self.error(str(error), self._flag_span(name)) from None
+            hint = "write a number and its unit, such as 30s or 1m30s" if parse is parse_duration else ""
+            raise self.error(str(error), self._flag_span(name), hint) from None
 
     def _flag_span(self, name: str) -> Span | None:
         word = self.flags.text(name)
