@@ -1,26 +1,35 @@
-"""The files that vertices select from their inputs, and their digests, kept until the vertex copies them."""
+"""The files that COPY, ADD and bind mounts read, and their digests.
 
+`select` finds the files of one pick in a source tree. `Selections` keeps those of a plan until a vertex copies them.
+"""
+
+import os
+import stat
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import chain
+from itertools import chain, takewhile
+from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybuild.builder.content.context import Sources
-from pybuild.builder.content.selection import select
 from pybuild.builder.content.selection_digest import Memory, Stretch, content_digest, divide, listing_digest
-from pybuild.builder.content.source_tree import Group, SourceTree
+from pybuild.builder.content.source_tree import Group, Item, SourceTree, group_at, hides_directory
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key
-from pybuild.builder.plan.ops import Copy, Local, Op, Pick
+from pybuild.builder.plan.ops import Copy, Inline, Local, Op, Pick
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
+from pybuild.runtime.errors import UnsafePathError
 
 if TYPE_CHECKING:
     from pybuild.grammar.ignorefile import IgnoreFile
+
+_WILDCARDS = frozenset("*?[")
 
 
 class Selected(NamedTuple):
@@ -145,3 +154,86 @@ def _exclusions(patterns: tuple[str, ...]) -> "IgnoreFile | None":
         return IgnoreFile.of(patterns)
     except DockerfileError as error:
         raise BuildError(f"invalid --exclude: {error.message}", hint=error.hint) from error
+
+
+def select(
+    source: SourceTree, pick: Pick, exclude: "IgnoreFile | None" = None, *, parents: bool = False
+) -> list[Group]:
+    """Return the groups that *pick* selects. A pattern without a match selects none.
+
+    With *parents* a group keeps the directories above what is selected (COPY --parents).
+
+    Raises:
+        BuildError: a path without wildcards is missing or ignored, or a pattern is malformed.
+    """
+    try:
+        if parents:
+            from pybuild.builder.content.parents import with_parents
+
+            return with_parents(source, pick.path, exclude)
+        return _selected(source, pick.path, exclude)
+    except (UnsafePathError, BuildError) as error:
+        from pybuild.builder.content.missing import explained
+
+        found = explained(error, source, pick.path)
+        raise found from found.__cause__
+
+
+def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> list[Group]:
+    path = normpath("/" + pick).lstrip("/")
+    groups = []
+    pattern = _has_wildcard(path)
+    for found in _matches(source, path) if pattern else (path,):
+        group = group_at(source, found, exclude)
+        if group is None and (not pattern or _leads_nowhere(source, found)):
+            raise _missing(source, found, exclude)
+        if group is not None:
+            groups.append(group)
+    if not groups:
+        _need_directory_of(source, path)
+    return groups
+
+
+def _need_directory_of(source: SourceTree, pattern: str) -> None:
+    """Refuse a pattern that matches nothing when the directory before its first wildcard does not exist."""
+    directory = "/".join(takewhile(lambda element: not _has_wildcard(element), pattern.split("/")))
+    if source.root.stat(directory) is None or hides_directory(source, directory):
+        raise _missing(source, directory)
+
+
+def _leads_nowhere(source: SourceTree, path: str) -> bool:
+    """Return whether *path* is a visible symlink to something that is missing or ignored."""
+    status = source.root.stat(path, follow=False)
+    if status is None or not stat.S_ISLNK(status.st_mode) or source.hides(path):
+        return False
+    return source.root.stat(path) is None or source.excluded(*source.way(path)) is not None
+
+
+def _missing(source: SourceTree, path: str, exclude: "IgnoreFile | None" = None) -> BuildError:
+    # Imported here, because only a failure needs it.
+    from pybuild.builder.content.missing import missing
+
+    return missing(source, path, exclude)
+
+
+def _has_wildcard(text: str) -> bool:
+    """Return whether *text* is a pattern and not a name. The module of patterns is loaded only if it may be one."""
+    if _WILDCARDS.isdisjoint(text):
+        return False
+    from pybuild.grammar.patterns import has_wildcard
+
+    return has_wildcard(text)
+
+
+def _matches(source: SourceTree, pattern: str) -> Iterator[str]:
+    # Imported here, because most builds have no patterns.
+    from pybuild.builder.content.wildcards import matches
+
+    return matches(source, pattern)
+
+
+def inline_group(inline: Inline) -> Group:
+    """Return the group of a file whose content is in the Dockerfile: mode 0644, owned by root, no time."""
+    data = os.fsencode(inline.content)
+    status = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(data), 0, 0, 0), {"st_mtime_ns": 0})
+    return Group(inline.name, False, [Item(inline.name, "", status, data, ())])

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.builder.content.file_digests import changed, open_selected, read_small, state_of
-from pybuild.builder.content.selection import inline_group
-from pybuild.builder.content.selections import Selected
+from pybuild.builder.content.selections import Selected, inline_group
 from pybuild.builder.content.source_tree import Group, Item, SourceTree
 from pybuild.builder.content.trees import EmptyTree, NodeKind
 from pybuild.builder.errors import BuildError

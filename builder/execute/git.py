@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from pybuild.builder.content.selection import select
+from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import Item, SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work

@@ -43,6 +43,21 @@ class SlowFiles:
             self._status(f"packing /{path}", done, size)
 
 
+class FirstTimes:
+    """The names of the cache mounts that a build without a cache has used. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
+
+    def is_first(self, name: str) -> bool:
+        """Return True for the first call with *name*, False for later ones."""
+        with self._lock:
+            known = len(self._names)
+            self._names.add(name)
+            return len(self._names) > known
+
+
 @frozen
 class Job:
     """One op to execute, as plain data: nothing in it belongs to the process or to the host that planned it.

@@ -14,7 +14,7 @@ the other waits for the lock and then finds the record.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pybuild.builder.content.context import Sources
 from pybuild.builder.content.selections import Selected, Selections, read_again
@@ -24,14 +24,17 @@ from pybuild.builder.plan.ops import Base, Copy, Local, Run
 from pybuild.builder.plan.plan import Finished, Graph, Plan
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Caches, Execution, Files
-from pybuild.builder.solve.freshness import FirstTimes, Freshness
 from pybuild.builder.solve.keys import VertexKeys
-from pybuild.builder.solve.lookup import Lookup
+from pybuild.builder.solve.lookup import Freshness, Lookup
 from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.locks import computed_once
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
 from pybuild.runtime.values import frozen
+
+if TYPE_CHECKING:
+    from pybuild.builder.execute.job import FirstTimes
 
 _WAITING = "waiting for another build that is at the same step"
 Executor = Callable[[Any], BuiltLayer]
@@ -96,7 +99,6 @@ class _Solver:
         self.keys = VertexKeys(plan, self.selections, steps, execution.source_date_epoch)
         self.freshness = Freshness(plan, caches)
         self.lookup = Lookup(plan, store, self.keys, self.freshness)
-        self.first_times = FirstTimes()
         self.independent: set[int] = set()
         """Vertices whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""
         self.execute: Executor | None = None
@@ -104,6 +106,13 @@ class _Solver:
         """A lock for each base image, by its index: held while the image is unpacked."""
         self.unpack_while_pulling: set[int] = set()
         """Base images whose trees vertices need that are not cached: these are unpacked while they are pulled."""
+
+    @computed_once
+    def first_times(self) -> "FirstTimes":
+        # Imported here: a build in which nothing is executed has no jobs.
+        from pybuild.builder.execute.job import FirstTimes
+
+        return FirstTimes()
 
     def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self.keys.compute()

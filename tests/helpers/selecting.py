@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pybuild.builder.content.selection import select
+from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.plan.ops import Pick
 from pybuild.grammar.ignorefile import IgnoreFile

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pybuild.builder.content.file_digests import FileDigests, Memory
-from pybuild.builder.content.selection import select
+from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Pick

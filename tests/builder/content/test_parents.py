@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.content.selection import select
+from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Pick

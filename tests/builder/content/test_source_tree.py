@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pybuild.builder.content.selection import select
+from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.plan.ops import Pick
 from pybuild.runtime.paths.safepath import Root

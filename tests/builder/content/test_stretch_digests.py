@@ -5,8 +5,8 @@ import pytest
 
 from pybuild.builder.content import stretch_digests
 from pybuild.builder.content.file_digests import FileDigests, Memory
-from pybuild.builder.content.selection import select
 from pybuild.builder.content.selection_digest import content_digest, divide
+from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.content.stretch_digests import StretchDigests
 from pybuild.builder.plan.ops import Pick

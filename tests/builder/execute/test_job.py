@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 
-from pybuild.builder.execute.job import Job, SlowFiles
+from pybuild.builder.execute.job import FirstTimes, Job, SlowFiles
 from pybuild.builder.store.store import Store
 from tests.helpers.fake_execute import FakeExecute, Site
 
@@ -63,3 +63,8 @@ def test_files_that_are_packed_in_a_moment_are_not_shown() -> None:
 def test_a_slow_file_is_shown_now_and_then_and_at_its_end() -> None:
     calls = [(0, "a", 0, 9), (2, "a", 3, 9), (2.1, "a", 4, 9), (2.4, "a", 6, 9), (2.5, "a", 9, 9), (2.6, "b", 1, 2)]
     assert shown(*calls) == [("packing /a", 3, 9), ("packing /a", 6, 9), ("packing /a", 9, 9)]
+
+
+def test_the_first_who_asks_for_a_name_is_told_so() -> None:
+    times = FirstTimes()
+    assert [times.is_first(name) for name in ("a", "b", "a", "b")] == [True, True, False, False]

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from pybuild.builder.content.selection import inline_group, select
 from pybuild.builder.content.selection_digest import content_digest, divide, listing_digest, stretch_content
+from pybuild.builder.content.selections import inline_group, select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Inline, Pick
