@@ -52,11 +52,11 @@ class Network:
             Networks(self._store.root).remove(self._made)
 
 
-def create_network(name: str, store: Store, *, subnet: str = "", internal: bool = False) -> Network:
+def create_network(name: str, store: Store, *, subnet: str = "", internal: bool = False, ipv6: bool = False) -> Network:
     """Create a network, and return it. It outlives this program.
 
     Without a *subnet*, such as ``10.1.2.0/24``, it gets a free one. Containers on an *internal* network reach nothing
-    outside of it.
+    outside of it. With *ipv6* they have addresses of IPv6, too.
 
     Raises:
         errors.RequestError: the name or the subnet is invalid.
@@ -68,9 +68,18 @@ def create_network(name: str, store: Store, *, subnet: str = "", internal: bool 
 
     with door():
         store.database.refuse_ended()
-        addresses, gateway, _ = checked(subnet, "", "")
-        wanted = NetworkConfig(id="", created="", name=name, subnet=addresses, gateway=gateway, internal=internal)
-        return Network(Networks(store.root).create(wanted), store)
+        pool, pool6 = checked((subnet,) if subnet else (), (), (), ipv6=ipv6)
+        wanted = NetworkConfig(
+            id="",
+            created="",
+            name=name,
+            subnet=pool.subnet,
+            gateway=pool.gateway,
+            subnet6=pool6.subnet,
+            gateway6=pool6.gateway,
+            internal=internal,
+        )
+        return Network(Networks(store.root).create(wanted, ipv6=ipv6), store)
 
 
 def networks(store: Store) -> list[Network]:

@@ -15,6 +15,7 @@ from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
+from pybuild.builder.networks.shared import forward_ports6
 from pybuild.builder.networks.values import HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.sandbox.isolation import is_direct
@@ -52,32 +53,40 @@ def files_at_first(containers: Containers, config: Config) -> dict[str, str]:
     }
 
 
-def _extra(around: HostConfig, gateway: str) -> list[tuple[str, str]]:
-    return [(gateway if address == HOST_GATEWAY else address, name) for name, address in around.networking.hosts]
+def _extra(around: HostConfig, *gateways: str) -> list[tuple[str, str]]:
+    found = []
+    for name, address in around.networking.hosts:
+        found += [(each, name) for each in (gateways if address == HOST_GATEWAY else (address,))]
+    return found
 
 
-def join(containers: Containers, container: StoredContainer) -> int:
-    """Set up the networks of a container that starts, and return a descriptor of its network namespace.
+@contextmanager
+def join(containers: Containers, container: StoredContainer) -> Iterator[tuple[int | None, int | None]]:
+    """Set up the networks of a container that starts; yield descriptors of its network namespace and what keeps it.
 
-    It is -1 for the modes that need none prepared, and for those that `own_network` prepares. The caller holds
-    the lock of the container.
+    They are open during the block. The first is None for the modes that need none prepared, and for those that
+    `own_network` prepares, the second when nothing has to keep it. The caller holds the lock of the container.
 
     Raises:
         ContainerError: the container whose network it shares does not run. Also what `connect_all` raises.
     """
     around = container.config.host
     if around.network in {HOST, NONE, PRIVATE} or (_is_bridged(container) and not is_direct()):
-        return -1
-    owner = around.shares_with
-    if owner:
-        return open_network(containers, owner)
-    live, space = connect_all(Networks(containers.store.root), joining(container), read_attached(container.directory))
-    try:
-        _write_files(containers, container, live, host_resolv())
-    except BaseException:
-        os.close(space)
-        raise
-    return space
+        yield None, None
+        return
+    with ExitStack() as opened:
+        if around.shares_with:
+            space, lifeline = open_network(containers, around.shares_with), -1
+            opened.callback(os.close, space)
+        else:
+            networks = Networks(containers.store.root)
+            live, space = connect_all(networks, joining(container), read_attached(container.directory))
+            opened.callback(os.close, space)
+            _write_files(containers, container, live, host_resolv())
+            lifeline = forward_ports6(live)
+        if lifeline >= 0:
+            opened.callback(os.close, lifeline)
+        yield space, lifeline if lifeline >= 0 else None
 
 
 def _is_bridged(container: StoredContainer) -> bool:
@@ -168,13 +177,16 @@ def _write_files(containers: Containers, container: StoredContainer, live: Live,
     """Write the hosts and resolv.conf of a container, which depend on its addresses, and on that of its host's side."""
     around, hostname = container.config.host, container.config.program.hostname
     gateway = next((each.gateway for each in live.endpoints if each.gateway), "127.0.0.1")
-    own = [(each.ip, hostname) for each in live.endpoints]
+    gateway6 = next((each.gateway6 for each in live.endpoints if each.gateway6), "")
+    own = [(ip, hostname) for each in live.endpoints for ip in (each.ip, each.ip6) if ip]
     linked = [
-        (endpoint.ip, " ".join(dict.fromkeys((alias, *endpoint.aliases[1:], endpoint.aliases[0]))))
+        (ip, " ".join(dict.fromkeys((alias, *endpoint.aliases[1:], endpoint.aliases[0]))))
         for name, alias in around.networking.links
         for endpoint in (_linked(containers, name, live),)
+        for ip in (endpoint.ip, endpoint.ip6)
+        if ip
     ]
-    extra = [*linked, *_extra(around, gateway)]
+    extra = [*linked, *_extra(around, gateway, *filter(None, (gateway6,)))]
     rewrite(container.directory, "hosts", hosts_text(own, extra))
     rewrite(container.directory, "resolv.conf", resolv_text(live, around.networking, resolv_conf))
 

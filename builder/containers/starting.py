@@ -110,7 +110,7 @@ def _started(
 def _watched(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
     """Start a monitor for *container* in the user namespace *namespace*, and return the connection to it."""
     # The monitor gets a copy of this descriptor: flock(2) belongs to the open file, so it is held without a gap.
-    lock, network = take_over(container.directory), -1
+    lock = take_over(container.directory)
     ours, theirs = channel_pair()
     process: socket.socket | None = None
     unless_left = ExitStack()
@@ -119,10 +119,15 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
         if is_direct():  # otherwise it has to be started in the user namespace
             process = spawn_monitor_process()
         leave_networks(container)  # after the last run, in case that its command for this was killed
-        network = join(containers, container)
-        joined = network if network >= 0 else None
-        spawned = None if process is None else process.fileno()
-        fds = MonitorDescriptors(process=spawned, channel=theirs.fileno(), lock=lock, network=joined, owners=owners)
+        network, lifeline = unless_left.enter_context(join(containers, container))
+        fds = MonitorDescriptors(
+            process=None if process is None else process.fileno(),
+            channel=theirs.fileno(),
+            lock=lock,
+            network=network,
+            lifeline=lifeline,
+            owners=owners,
+        )
         access = WorkerAccess(containers.store, silent, fds.open, namespace)
         access.call(_watch, container, state.finished, fds)
     except BaseException:
@@ -135,8 +140,6 @@ def _watched(containers: Containers, container: StoredContainer, state: State, n
         os.close(lock)
         if process is not None:
             process.close()
-        if network >= 0:
-            os.close(network)
     return ours
 
 

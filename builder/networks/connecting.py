@@ -15,7 +15,7 @@ from pybuild.builder.networks.directory import Networks, log_endpoint
 from pybuild.builder.networks.endpoints import Allocation, Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import all_live, forget_live, read_live, write_live
-from pybuild.builder.networks.shared import call_at
+from pybuild.builder.networks.shared import call_at, is_publisher
 from pybuild.builder.networks.values import Endpoint, Live, Membership, NetworkConfig
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import boot_id
@@ -90,7 +90,7 @@ def _reserve(networks: Networks, joining: Joining, memberships: Iterable[Members
     with networks.locked():
         allocation = Allocation(joining, all_live(networks.root))
         publisher = _publisher(network for network, _ in wanted)
-        ports = allocation.ports() if publisher is not None else ()
+        ports = allocation.ports(ipv6=bool(publisher.subnet6)) if publisher is not None else ()
         endpoints = []
         for number, (network, membership) in enumerate(wanted):
             networks.check_free(network)
@@ -137,6 +137,7 @@ def _connection(live: Live, endpoint: Endpoint, neighbours: Counter[str]) -> net
         bridges=((endpoint.bridge, neighbours[endpoint.network]),) if endpoint.bridge else (),
         closed=(endpoint.bridge,) if endpoint.closed else (),
         published=(endpoint.bridge,) if document["port_mappings"] else (),
+        published6=tuple((each.protocol, each.host_port) for each in live.ports if each.is_ipv6),
     )
 
 
@@ -194,6 +195,6 @@ def disconnect(networks: Networks, directory: Path, network: NetworkConfig) -> N
 def _forget_one(networks: Networks, directory: Path, live: Live, endpoint: Endpoint) -> None:
     with suppress(NetworkEnded):
         call_at(networks.root, live.holder, _take_down_one, networks.root, live, endpoint)
-    published = bool(json.loads(endpoint.document)["port_mappings"])
+    published = is_publisher(endpoint)
     rest = tuple(each for each in live.endpoints if each is not endpoint)
     write_live(directory, replace(live, endpoints=rest, ports=() if published else live.ports))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -22,12 +22,12 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
 from pybuild.builder.networks.etc import name_servers
 from pybuild.builder.networks.membership import all_live, plain
-from pybuild.builder.networks.subnets import free_subnet, overlapping
+from pybuild.builder.networks.subnets import Subnet, free_subnet, free_subnet6, overlapping
 from pybuild.builder.networks.values import BRIDGE, DRIVERS, HOST, NONE, PRIVATE, Endpoint, Live, NetworkConfig
 from pybuild.builder.store.room import storing
 from pybuild.runtime.monitor.events import append
 from pybuild.runtime.monitor.state import timestamp
-from pybuild.runtime.networks.links import exists, routes
+from pybuild.runtime.networks.links import exists, routes, routes6
 from pybuild.runtime.paths.filelock import exclusive
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.sandbox.hostfiles import host_resolvers
@@ -54,8 +54,10 @@ class Networks:
         with exclusive(self.directory / "lock"):
             yield
 
-    def create(self, wanted: NetworkConfig) -> NetworkConfig:
+    def create(self, wanted: NetworkConfig, *, ipv6: bool = False) -> NetworkConfig:
         """Create a network like *wanted*, with a new id, and with a free subnet when it has none; return it.
+
+        With *ipv6* it has one of IPv6, too.
 
         Raises:
             RequestError: the name is not valid.
@@ -71,33 +73,39 @@ class Networks:
         with self.locked():
             if any(each.name == wanted.name for each in self.made()):
                 raise NetworkError(f"network with name {wanted.name} already exists")
-            return self._add(replace(wanted, id=token_hex(32), created=timestamp(time.time_ns())))
+            network = replace(wanted, id=token_hex(32), created=timestamp(time.time_ns()))
+            if ipv6 and not network.subnet6:
+                pool = free_subnet6(network.id, self._taken())
+                network = replace(network, subnet6=pool.subnet, gateway6=pool.gateway)
+            return self._add(network)
 
     def _add(self, network: NetworkConfig) -> NetworkConfig:
         taken = self._taken()
-        if not network.subnet:
-            subnet, gateway = free_subnet(int(network.id[:6], 16), taken)
-            network = replace(network, subnet=subnet, gateway=gateway)
         # macvlan and ipvlan join the network of an interface of the host, so they overlap with its routes on purpose.
-        elif network.driver == BRIDGE and (other := overlapping(network.subnet, taken)) is not None:
-            raise NetworkError(
-                f"invalid pool request: Pool overlaps with other one on this address space: {other}",
-                hint="an interface of the host, or another network, has these addresses",
-            )
+        for subnet in filter(None, (network.subnet, network.subnet6)) if network.driver == BRIDGE else ():
+            if (other := overlapping(subnet, taken)) is not None:
+                raise NetworkError(
+                    f"invalid pool request: Pool overlaps with other one on this address space: {other}",
+                    hint="an interface of the host, or another network, has these addresses",
+                )
+        if not network.subnet:
+            pool = free_subnet(int(network.id[:6], 16), taken)
+            network = replace(network, subnet=pool.subnet, gateway=pool.gateway)
         with storing(self.root):
             replace_file(self.directory / f"{network.id}.json", json.dumps(plain(network)))
         _log(self.root, "create", network.id, name=network.name, type=network.driver)
         return network
 
-    def _taken(self, ignored: str = "") -> list[IPv4Network]:
+    def _taken(self, ignored: str = "") -> list[Subnet]:
         """Return the subnets in use: those of networks, of the host's interfaces, and the host's name servers.
 
         The network with the id *ignored*, and its bridge, do not count.
         """
         made = self.made()
-        own = [IPv4Network(each.subnet) for each in made if each.id != ignored]
+        own = [subnet for each in made if each.id != ignored for subnet in _subnets(each)]
         bridges = {each.interface for each in made if each.id == ignored}
-        return own + [network for network, interface in routes() if interface not in bridges] + _resolvers()
+        there = [network for network, interface in _routes() if interface not in bridges]
+        return [*own, *there, *_resolvers()]
 
     def default(self) -> NetworkConfig:
         """Return the default network, created if it is missing.
@@ -119,13 +127,14 @@ class Networks:
         """Raise NetworkError when *network* is not set up yet and an interface of the host has its addresses."""
         if network.driver != BRIDGE or exists(network.interface):
             return
-        for other, interface in routes():
-            if other.overlaps(IPv4Network(network.subnet)):
-                raise NetworkError(
-                    f"network {network.name} cannot be used: its subnet {network.subnet} overlaps with {other} of"
-                    f" the interface {interface}",
-                    hint="remove the network and make it again, with another --subnet",
-                )
+        for subnet in _subnets(network):
+            for other, interface in _routes():
+                if overlapping(str(subnet), (other,)) is not None:
+                    raise NetworkError(
+                        f"network {network.name} cannot be used: its subnet {subnet} overlaps with {other} of"
+                        f" the interface {interface}",
+                        hint="remove the network and make it again, with another --subnet",
+                    )
 
     def made(self) -> list[NetworkConfig]:
         """Return the networks that have a file, the oldest first. A file that cannot be read is left out."""
@@ -201,11 +210,19 @@ def _without_file(name: str) -> NetworkConfig:
     )
 
 
-def _resolvers() -> list[IPv4Network]:
-    found = []
+def _subnets(network: NetworkConfig) -> list[Subnet]:
+    return [ip_network(each) for each in (network.subnet, network.subnet6) if each]
+
+
+def _routes() -> list[tuple[Subnet, str]]:
+    return [*routes(), *routes6()]
+
+
+def _resolvers() -> list[Subnet]:
+    found: list[Subnet] = []
     for address in name_servers(host_resolvers().decode(errors="replace")):
         with suppress(ValueError):
-            found.append(IPv4Network(IPv4Address(address)))
+            found.append(ip_network(address.partition("%")[0]))
     return found
 
 

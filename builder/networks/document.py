@@ -29,7 +29,7 @@ def network_document(network: NetworkConfig, running: Iterable[tuple[str, Live]]
         "Scope": "local",
         "Driver": network.driver,
         "EnableIPv4": True,
-        "EnableIPv6": False,
+        "EnableIPv6": bool(network.subnet6),
         "IPAM": {"Driver": "default", "Options": {}, "Config": _pools(network)},
         "Internal": network.internal,
         "Attachable": network.attachable,
@@ -43,10 +43,12 @@ def network_document(network: NetworkConfig, running: Iterable[tuple[str, Live]]
 
 
 def _pools(network: NetworkConfig) -> list[dict[str, str]]:
-    if not network.subnet:
-        return []
-    pool = {"Subnet": network.subnet, "IPRange": network.ip_range, "Gateway": network.gateway}
-    return [{key: value for key, value in pool.items() if value}]
+    pools = (
+        {"Subnet": pool.subnet, "IPRange": pool.ip_range, "Gateway": pool.gateway}
+        for pool in (network.pool, network.pool6)
+        if pool.subnet
+    )
+    return [{key: value for key, value in pool.items() if value} for pool in pools]
 
 
 def _member(name: str, endpoint: Endpoint) -> dict[str, str]:
@@ -55,7 +57,7 @@ def _member(name: str, endpoint: Endpoint) -> dict[str, str]:
         "EndpointID": endpoint.id,
         "MacAddress": endpoint.mac,
         "IPv4Address": f"{endpoint.ip}/{endpoint.prefix}",
-        "IPv6Address": "",
+        "IPv6Address": f"{endpoint.ip6}/{endpoint.prefix6}" if endpoint.ip6 else "",
     }
 
 
@@ -77,11 +79,11 @@ def settings_document(
         "SecondaryIPv6Addresses": None,
         "EndpointID": first.id if first else "",
         "Gateway": first.gateway if first else "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
+        "GlobalIPv6Address": first.ip6 if first else "",
+        "GlobalIPv6PrefixLen": first.prefix6 if first else 0,
         "IPAddress": first.ip if first else "",
         "IPPrefixLen": first.prefix if first else 0,
-        "IPv6Gateway": "",
+        "IPv6Gateway": first.gateway6 if first else "",
         "MacAddress": first.mac if first else "",
         "Networks": networks,
     }
@@ -97,8 +99,9 @@ def _networks(mode: str, attachments: Iterable[Membership], live: Live | None) -
 
 
 def _endpoint(wanted: Membership, endpoint: Endpoint | None) -> dict[str, Any]:
+    fixed = {"IPv4Address": wanted.ip, "IPv6Address": wanted.ip6}
     return {
-        "IPAMConfig": {"IPv4Address": wanted.ip} if wanted.ip else None,
+        "IPAMConfig": {key: ip for key, ip in fixed.items() if ip} or None,
         "Links": None,
         "Aliases": list(wanted.aliases) or None,
         "MacAddress": endpoint.mac if endpoint else wanted.mac,
@@ -109,9 +112,9 @@ def _endpoint(wanted: Membership, endpoint: Endpoint | None) -> dict[str, Any]:
         "Gateway": endpoint.gateway if endpoint else "",
         "IPAddress": endpoint.ip if endpoint else "",
         "IPPrefixLen": endpoint.prefix if endpoint else 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
+        "IPv6Gateway": endpoint.gateway6 if endpoint else "",
+        "GlobalIPv6Address": endpoint.ip6 if endpoint else "",
+        "GlobalIPv6PrefixLen": endpoint.prefix6 if endpoint else 0,
         "DNSNames": list(endpoint.aliases) if endpoint and endpoint.resolves else None,
     }
 
@@ -146,7 +149,7 @@ def ports_text(live: Live | None, exposes: Iterable[str]) -> str:
     elsewhere: list[str] = []
     for each in sorted((*published, *closed), key=lambda port: (port.container_port, port.host_ip, port.host_port)):
         inside = each.container_port
-        ip = each.address if each.host_port else ""
+        ip = each.place.rpartition(":")[0] if each.host_port else ""
         if each.host_port not in {0, inside}:
             elsewhere.append(f"{ip}:{each.host_port}->{inside}/{each.protocol}")
             continue

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
 
+from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.ports import allocated, exposed, mappings
 from pybuild.builder.networks.subnets import free_address
 from pybuild.builder.networks.values import BRIDGE, Endpoint, Live, Membership, NetworkConfig, Networking, PublishedPort
@@ -32,22 +33,25 @@ class Allocation:
         self._joining = joining
         self._others = [each for each in others if each.container != joining.id]
 
-    def ports(self) -> tuple[PublishedPort, ...]:
-        """Return the ports to publish, each with a port of the host. Raises NetworkError when one is in use."""
+    def ports(self, *, ipv6: bool = False) -> tuple[PublishedPort, ...]:
+        """Return the ports to publish, each with a port of the host. Raises NetworkError when one is in use.
+
+        With *ipv6* those for all addresses of the host are published at its addresses of IPv6, too.
+        """
         wanted = self._joining.networking.ports
         if self._joining.networking.publish_all:
             named = {each.name for each in wanted}
             wanted = (*wanted, *(each for each in exposed(self._joining.exposed) if each.name not in named))
         # Another network namespace has ports of its own.
         here = namespaces.own_name()
-        return allocated(wanted, [port for live in self._others if live.space == here for port in live.ports])
+        taken = [port for live in self._others if live.space == here for port in live.ports]
+        return allocated(wanted, taken, ipv6=ipv6)
 
     def endpoint(
         self, network: NetworkConfig, membership: Membership, interface: str, ports: Sequence[PublishedPort] = ()
     ) -> Endpoint:
-        """Return the connection to *network*, with an address. Raises NetworkError when none is free."""
-        taken = {each.ip for live in self._others for each in live.endpoints if each.network == network.id}
-        ip = free_address(network.subnet, network.ip_range, {*taken, network.gateway}, membership.ip)
+        """Return the connection to *network*, with addresses. Raises NetworkError when none is free."""
+        ip, ip6 = self._addresses(network, membership)
         chosen = Endpoint(
             id=sha256(f"{self._joining.id} {network.id}".encode()).hexdigest(),
             network=network.id,
@@ -55,14 +59,29 @@ class Allocation:
             interface=interface,
             bridge=network.interface if network.driver == BRIDGE else "",
             ip=ip,
-            prefix=IPv4Network(network.subnet).prefixlen,
+            prefix=ip_network(network.subnet).prefixlen,
             gateway="" if network.internal else network.gateway,
+            ip6=ip6,
+            prefix6=ip_network(network.subnet6).prefixlen if ip6 else 0,
+            gateway6="" if network.internal else network.gateway6,
             mac=membership.mac or _mac(ip),
             aliases=tuple(dict.fromkeys((self._joining.name, *membership.aliases, self._joining.id[:12]))),
             resolves=network.resolves,
             closed=network.internal and network.driver == BRIDGE,
+            publishes=bool(ports),
         )
         return replace(chosen, document=json.dumps(_document(network, chosen, self._joining, ports)))
+
+    def _addresses(self, network: NetworkConfig, membership: Membership) -> tuple[str, str]:
+        there = [each for live in self._others for each in live.endpoints if each.network == network.id]
+        taken = {network.gateway, network.gateway6, *(ip for each in there for ip in (each.ip, each.ip6))}
+        if membership.ip6 and not network.subnet6:
+            raise NetworkError(
+                f"invalid endpoint settings: no configured subnet contains IP address {membership.ip6}",
+                hint=f"the network {network.name} has no addresses of IPv6: network create --ipv6",
+            )
+        ip6 = free_address(network.pool6, taken, membership.ip6) if network.subnet6 else ""
+        return free_address(network.pool, taken, membership.ip), ip6
 
 
 def _mac(ip: str) -> str:
@@ -87,11 +106,11 @@ def _document(
     return {
         "container_id": joining.id,
         "container_name": joining.name,
-        "port_mappings": mappings(ports),
+        "port_mappings": mappings(ports, ipv6=bool(endpoint.ip6)),
         "dns_servers": list(joining.networking.dns) or None,
         "networks": {
             network.id: {
-                "static_ips": [endpoint.ip],
+                "static_ips": [ip for ip in (endpoint.ip, endpoint.ip6) if ip],
                 "interface_name": endpoint.interface,
                 "static_mac": endpoint.mac,
                 # netavark adds the name of the container: twice in the list, it would be twice in each answer.
@@ -104,8 +123,12 @@ def _document(
                 "id": network.id,
                 "driver": network.driver,
                 "network_interface": network.interface,
-                "subnets": [{"subnet": network.subnet, "gateway": network.gateway}],
-                "ipv6_enabled": False,
+                "subnets": [
+                    {"subnet": pool.subnet, "gateway": pool.gateway}
+                    for pool in (network.pool, network.pool6)
+                    if pool.subnet
+                ],
+                "ipv6_enabled": bool(network.subnet6),
                 "internal": network.internal,
                 "dns_enabled": network.resolves,
                 "options": options,

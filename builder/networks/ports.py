@@ -2,9 +2,9 @@
 
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError
@@ -12,6 +12,9 @@ from pybuild.builder.networks.values import PublishedPort
 from pybuild.runtime.values import replace
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+IPV4_ANY, IPV6_ANY = "0.0.0.0", "::"  # noqa: S104 - what a user may write
+"""All addresses of the host, of one version of IP."""
+_LOOPBACK = "::1"
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 _MOST, _TRIES = 65535, 100
 
@@ -19,7 +22,7 @@ _MOST, _TRIES = 65535, 100
 def parse_publish(text: str) -> tuple[PublishedPort, ...]:
     """Return what ``[[IP:][HOSTPORT]:]PORT[/PROTOCOL]`` publishes; ports may be ranges. Raises RequestError."""
     words, slash, protocol = text.partition("/")
-    address, host, inside = _split(words, text)
+    address, host, inside = _split(words)
     protocol = protocol.lower() if slash else PROTOCOLS[0]
     if protocol not in PROTOCOLS:
         raise RequestError(f"Invalid proto: {protocol}", hint=f"use one of {', '.join(PROTOCOLS)}")
@@ -38,21 +41,25 @@ def parse_publish(text: str) -> tuple[PublishedPort, ...]:
     return tuple(found)
 
 
-def _split(words: str, text: str) -> tuple[str, str, str]:
-    if words.startswith("["):
-        address = words[1:].partition("]")[0]
-        raise RequestError(f"-p {text}: {address} is no IPv4 address", hint="published ports have IPv4 addresses only")
-    parts = words.split(":")
+def _split(words: str) -> tuple[str, str, str]:
+    address, bracket, rest = words.removeprefix("[").rpartition("]") if words.startswith("[") else ("", "", words)
+    if bracket and (not rest.startswith(":") or rest.count(":") != 2):
+        raise RequestError(f"Invalid ip address [{address}]{rest}", hint="write it as [IP]:HOSTPORT:PORT")
+    parts = [address, *rest[1:].split(":")] if bracket else words.split(":")
     if len(parts) > 3 or not parts[-1]:
-        raise RequestError(f"Invalid containerPort: {parts[-1]}", hint="write it as [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
+        hint = "write it as [[IP:]HOSTPORT:]PORT[/PROTOCOL], with brackets around an address of IPv6"
+        raise RequestError(f"Invalid containerPort: {parts[-1]}", hint=hint)
     inside, host = parts[-1], parts[-2] if len(parts) > 1 else ""
-    address = parts[0] if len(parts) == 3 else ""
-    if address:
-        try:
-            address = str(IPv4Address(address))
-        except ValueError as error:
-            raise RequestError(f"Invalid ip address: {address}", hint="give an IPv4 address of the host") from error
-    return ("" if address == "0.0.0.0" else address), host, inside  # noqa: S104 - what a user may write
+    return _address(parts[0]) if len(parts) == 3 else "", host, inside
+
+
+def _address(text: str) -> str:
+    """Return an address of the host as it is usually written, "" for none."""
+    try:
+        # After % is the name of an interface, which no rule for a port takes.
+        return str(ip_address(text.replace("%", "/"))) if text else ""
+    except ValueError as error:
+        raise RequestError(f"Invalid ip address: {text}", hint="give an address of the host") from error
 
 
 def _range(text: str, what: str, whole: str) -> tuple[int, int]:
@@ -87,27 +94,33 @@ def _exposed_by_image(text: str) -> tuple[str, ...]:
     return ()
 
 
-def allocated(wanted: Iterable[PublishedPort], taken: Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
+def allocated(
+    wanted: Iterable[PublishedPort], taken: Iterable[PublishedPort], *, ipv6: bool = False
+) -> tuple[PublishedPort, ...]:
     """Return *wanted* with a port of the host chosen for each. *taken* are the ports of other containers.
+
+    With *ipv6* a port for all addresses of the host is two: one at those of IPv4, and one at those of IPv6.
 
     Raises:
         NetworkError: a port is in use.
     """
     used = {(each.protocol, each.host_port, each.host_ip) for each in taken}
-    found = []
+    found: list[PublishedPort] = []
     for each in wanted:
-        chosen = _chosen(each, used)
-        used.add((chosen.protocol, chosen.host_port, chosen.host_ip))
-        found.append(chosen)
+        places = (IPV4_ANY, IPV6_ANY) if ipv6 and not each.host_ip else (each.host_ip,)
+        for chosen in _chosen([replace(each, host_ip="" if place == IPV4_ANY else place) for place in places], used):
+            used.add((chosen.protocol, chosen.host_port, chosen.host_ip))
+            found.append(chosen)
     return tuple(found)
 
 
-def _chosen(port: PublishedPort, used: set[tuple[str, int, str]]) -> PublishedPort:
-    for number in _candidates(port):
-        if _is_free(number, port, used):
-            return replace(port, host_port=number, host_last=number)
+def _chosen(places: Sequence[PublishedPort], used: set[tuple[str, int, str]]) -> list[PublishedPort]:
+    """Return *places*, which are one port at several addresses, with a port of the host that is free at all of them."""
+    for number in _candidates(places[0]):
+        if all(_is_free(number, each, used) for each in places):
+            return [replace(each, host_port=number, host_last=number) for each in places]
     raise NetworkError(
-        f"Bind for {port.address}:{port.host_port} failed: port is already allocated",
+        f"Bind for {places[0].place} failed: port is already allocated",
         hint="another container or program has the port",
     )
 
@@ -117,38 +130,61 @@ def _candidates(port: PublishedPort) -> Iterator[int]:
         yield from range(port.host_port, port.host_last + 1)
         return
     for _ in range(_TRIES):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM) as one:
-            one.bind((port.host_ip, 0))
+        with _socket(port) as one:
+            try:
+                one.bind((port.host_ip, 0))
+            except OSError as error:
+                reason = (error.strerror or "refused").lower()
+                raise NetworkError(f"Bind for {port.place} failed: {reason}", hint="is it one of the host?") from error
             number = one.getsockname()[1]
         yield number
 
 
+def _socket(port: PublishedPort) -> socket.socket:
+    kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
+    made = socket.socket(socket.AF_INET6 if port.is_ipv6 else socket.AF_INET, kind)
+    if port.is_ipv6:
+        # Otherwise it would use the port of the IPv4 addresses as well.
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return made
+
+
 def _is_free(number: int, port: PublishedPort, used: set[tuple[str, int, str]]) -> bool:
     """Return whether neither a container nor a program of the host uses the port."""
-    for protocol, other, address in used:
-        if (protocol, other) == (port.protocol, number) and (
-            not address or not port.host_ip or address == port.host_ip
-        ):
-            return False
-    kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as one:
-        if kind == socket.SOCK_STREAM:
-            # With this option connections in TIME_WAIT do not count as use of the port, and a listening program does.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    if any((protocol, other) == (port.protocol, number) and _meet(ip, port.host_ip) for protocol, other, ip in used):
+        return False
+    try:
+        with _socket(port) as one:
+            if one.type == socket.SOCK_STREAM:
+                # With it connections in TIME_WAIT do not count as use of the port, and a listening program does.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind((port.host_ip, number))
-        except OSError:  # it is in use, or not permitted
-            return False
+    except OSError:  # it is in use, or not permitted
+        return False
     return True
 
 
-def mappings(ports: Iterable[PublishedPort]) -> list[dict[str, object]]:
-    """Return *ports* in the format of netavark, with consecutive ports as one range."""
+def _meet(one: str, other: str) -> bool:
+    """Return whether a port at the address *one* of the host is also a port at *other*."""
+    if (":" in one) is not (":" in other):
+        return False
+    return one == other or not {"", IPV4_ANY, IPV6_ANY}.isdisjoint({one, other})
+
+
+def mappings(ports: Iterable[PublishedPort], *, ipv6: bool = False) -> list[dict[str, object]]:
+    """Return *ports* in the format of netavark, with consecutive ports as one range.
+
+    With *ipv6* the container has an address of IPv6. netavark takes a port without an address for one of all addresses
+    of both versions (see `rules.narrow`). It knows no way to those of IPv6 alone, and the kernel none from its loopback
+    address: these are forwarded by a process (`forwarding`).
+    """
     found: list[dict[str, object]] = []
     last: PublishedPort | None = None
-    for each in sorted(ports, key=lambda port: (port.protocol, port.host_ip, port.host_port)):
-        follows = last is not None and (each.protocol, each.host_ip) == (last.protocol, last.host_ip)
-        if follows and last and (each.host_port - last.host_port, each.container_port - last.container_port) == (1, 1):
+    given = tuple(ports)
+    both = {_number(each) for each in given if each.host_ip == IPV6_ANY}
+    chosen = [each for each in given if not each.is_ipv6 or (ipv6 and each.host_ip not in {IPV6_ANY, _LOOPBACK})]
+    for each in sorted(chosen, key=lambda port: (port.protocol, port.host_ip, port.host_port)):
+        if last is not None and _follows(each, last) and (_number(each) in both) is (_number(last) in both):
             found[-1]["range"] = int(str(found[-1]["range"])) + 1
         else:
             found.append(
@@ -164,6 +200,16 @@ def mappings(ports: Iterable[PublishedPort]) -> list[dict[str, object]]:
     return found
 
 
+def _number(port: PublishedPort) -> tuple[str, int]:
+    return port.protocol, port.host_port
+
+
+def _follows(port: PublishedPort, other: PublishedPort) -> bool:
+    """Return whether *port* can be in one range with *other*, as the next one."""
+    steps = port.host_port - other.host_port, port.container_port - other.container_port
+    return (port.protocol, port.host_ip, *steps) == (other.protocol, other.host_ip, 1, 1)
+
+
 def shown(ports: Iterable[PublishedPort]) -> list[str]:
     """Return the address and port of the host for each published port, as ``ps`` and ``port`` show them."""
-    return [f"{each.address}:{each.host_port}" for each in ports]
+    return [each.place for each in ports]

@@ -4,15 +4,16 @@ Root needs none: bridges are in the network of the host.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pybuild.builder.networks.errors import NetworkError
-from pybuild.builder.networks.values import BRIDGE, Live, NetworkConfig, PublishedPort
+from pybuild.builder.networks.values import BRIDGE, Endpoint, Live, NetworkConfig, PublishedPort
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.private_networks.private import may_listen
-from pybuild.runtime.shared_networks.sharing import NetworkEnded, Use, call_inside, in_use, user_namespace
+from pybuild.runtime.shared_networks.sharing import NetworkEnded, Use, call_inside, in_use, network_of, user_namespace
 
 _T = TypeVar("_T")
 
@@ -89,22 +90,46 @@ def forward_ports(use: Use, live: Live) -> int:
     """
     if not live.ports:
         return -1
+    with network_of(use) as space:
+        return _forward(space, (use.users,), live, live.ports)
+
+
+def forward_ports6(live: Live) -> int:
+    """Forward as `forward_ports`, on the network of this host, the ports that are published at addresses of IPv6.
+
+    The kernel has no way from its own ``::1`` to another interface, and none from IPv6 to IPv4.
+    """
+    ports = [each for each in live.ports if each.is_ipv6]
+    if not ports:
+        return -1
+    space = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _forward(space, (), live, ports)
+    finally:
+        os.close(space)
+
+
+def _forward(space: int, kept: tuple[int, ...], live: Live, ports: Iterable[PublishedPort]) -> int:
     from pybuild.runtime.shared_networks.forwarding import Forwarded, forward
 
-    inner = next(each.ip for each in live.endpoints if json.loads(each.document)["port_mappings"])
-    try:
-        return forward(
-            use,
-            [
-                Forwarded(
-                    protocol=each.protocol,
-                    host_ip=each.host_ip,
-                    host_port=each.host_port,
-                    ip=inner,
-                    port=each.container_port,
-                )
-                for each in live.ports
-            ],
+    inner = next(each for each in live.endpoints if is_publisher(each))
+    wanted = [
+        Forwarded(
+            protocol=each.protocol,
+            host_ip=each.host_ip,
+            host_port=each.host_port,
+            ip=(each.is_ipv6 and inner.ip6) or inner.ip,
+            port=each.container_port,
         )
+        for each in ports
+    ]
+    try:
+        return forward(space, kept, wanted)
     except RuntimeHostError as error:
         raise NetworkError(str(error)) from error
+
+
+def is_publisher(endpoint: Endpoint) -> bool:
+    """Return whether published ports lead to the container by this connection."""
+    # An earlier version, which may have started the container, did not record it apart.
+    return endpoint.publishes or bool(json.loads(endpoint.document)["port_mappings"])

@@ -15,8 +15,20 @@ HOST_GATEWAY = "host-gateway"
 
 
 @frozen
+class AddressPool:
+    """Addresses of one version of IP: a subnet, the address of the host in it, and the part to take addresses from."""
+
+    subnet: str = ""
+    gateway: str = ""
+    ip_range: str = ""
+
+
+@frozen
 class NetworkConfig:
-    """The configuration of a network; it never changes. *options* belong to the driver."""
+    """The configuration of a network; it never changes. *options* belong to the driver.
+
+    *subnet6* and its like are those of IPv6, "" for a network without.
+    """
 
     id: str
     name: str
@@ -25,10 +37,23 @@ class NetworkConfig:
     subnet: str = ""
     gateway: str = ""
     ip_range: str = ""
+    subnet6: str = ""
+    gateway6: str = ""
+    ip_range6: str = ""
     internal: bool = False
     attachable: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def pool(self) -> AddressPool:
+        """Its addresses of IPv4."""
+        return AddressPool(subnet=self.subnet, gateway=self.gateway, ip_range=self.ip_range)
+
+    @property
+    def pool6(self) -> AddressPool:
+        """Its addresses of IPv6; it is empty for a network without."""
+        return AddressPool(subnet=self.subnet6, gateway=self.gateway6, ip_range=self.ip_range6)
 
     @property
     def interface(self) -> str:
@@ -52,6 +77,7 @@ class PublishedPort:
     """A port of a container that is reached through a port of the host.
 
     *host_port* 0 stands for any free port. With *host_last* it is the first free one from *host_port* to *host_last*.
+    *host_ip* "" stands for all addresses: of both versions of IP when it is wanted, of IPv4 when it is set up.
     """
 
     container_port: int
@@ -70,6 +96,16 @@ class PublishedPort:
         """The address of the host on which the port is published."""
         return self.host_ip or "0.0.0.0"  # noqa: S104 - as Docker shows it
 
+    @property
+    def place(self) -> str:
+        """The address and the port of the host, such as ``0.0.0.0:80`` and ``[::]:80``."""
+        return f"[{self.host_ip}]:{self.host_port}" if self.is_ipv6 else f"{self.address}:{self.host_port}"
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the address of the host is one of IPv6."""
+        return ":" in self.host_ip
+
 
 @frozen
 class Membership:
@@ -79,6 +115,7 @@ class Membership:
     name: str = ""
     aliases: tuple[str, ...] = ()
     ip: str = ""
+    ip6: str = ""
     mac: str = ""
 
 
@@ -111,10 +148,15 @@ class Endpoint:
     ip: str = ""
     prefix: int = 0
     gateway: str = ""
+    ip6: str = ""
+    prefix6: int = 0
+    gateway6: str = ""
     mac: str = ""
     aliases: tuple[str, ...] = ()
     resolves: bool = False
     closed: bool = False
+    publishes: bool = False
+    """Whether the published ports of the container lead to its address here."""
     document: str = ""
     """The input of netavark as JSON: the same document takes down what it set up."""
 

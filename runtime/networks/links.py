@@ -4,7 +4,8 @@ import fcntl
 import socket
 import struct
 import sys
-from ipaddress import IPv4Network
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from pybuild.runtime.values import frozen
@@ -109,4 +110,20 @@ def routes(table: Path = Path("/proc/net/route")) -> list[tuple[IPv4Network, str
             # The four bytes of an address, read as a number of the processor: in reverse order on a little-endian one.
             network, bits = (int.from_bytes(bytes.fromhex(word), "little") for word in (destination, mask))
             found.append((IPv4Network((network, bits.bit_count())), interface))
+    return found
+
+
+def routes6(table: Path = Path("/proc/net/ipv6_route")) -> list[tuple[IPv6Network, str]]:
+    """Return the IPv6 routes as pairs of network and interface: those of addresses that routers pass on.
+
+    Default routes, and those of multicast, of link-local addresses and of the loopback interface are left out. There is
+    no route where the kernel has no IPv6.
+    """
+    found = []
+    with suppress(FileNotFoundError):
+        for line in table.read_text(encoding="ascii", errors="replace").splitlines():
+            destination, length, *_, interface = line.split()
+            network = IPv6Network((int(destination, 16), int(length, 16)))
+            if network.prefixlen and interface != "lo" and not (network.is_multicast or network.is_link_local):
+                found.append((network, interface))
     return found

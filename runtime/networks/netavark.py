@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -19,6 +20,7 @@ from pybuild.runtime.networks.programs import DNS, NETAVARK, executable_of, find
 from pybuild.runtime.paths.filelock import exclusive
 from pybuild.runtime.values import frozen
 
+_IPV6_OFF = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
 _PATIENCE, _PAUSE = 5.0, 0.01  # seconds to wait for the kernel or the name server, and between two looks
 
 
@@ -36,7 +38,8 @@ class Connection:
 
     *interfaces* are those in the namespace. *bridges* are on the host, each with the number of other namespaces that
     are connected to it. *closed* are the bridges of internal networks, which no packet may enter or leave; *published*
-    are those to which ports of the host are forwarded.
+    are those to which ports of the host are forwarded. *published6* are the ports of the host's addresses of IPv6,
+    with their protocols.
     """
 
     pin: str
@@ -45,21 +48,47 @@ class Connection:
     bridges: tuple[tuple[str, int], ...] = ()
     closed: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
+    published6: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether the namespace gets an address of IPv6."""
+        return any(each.get("ipv6_enabled") for each in self.document["network_info"].values())
 
 
 def set_up(connection: Connection) -> dict[str, Any]:
     """Connect an existing namespace; return the output of netavark. Raises NetworkFailure and SandboxUnavailable."""
     need()
+    if connection.ipv6 and _is_off(_IPV6_OFF):
+        raise NetworkFailure(
+            "cannot connect the container to its network: this host has turned IPv6 off",
+            "sysctl net.ipv6.conf.all.disable_ipv6=0, or a network without --ipv6",
+        )
     _forget_dead_server()
     # Before there is a bridge, so that no packet passes meanwhile.
     for bridge in connection.closed:
-        rules.close_off(bridge)
+        rules.close_off(bridge, ipv6=connection.ipv6)
     printed = _run("setup", connection)
     if "error" in printed:
         raise _failure(str(printed["error"]))
     for bridge in connection.published:
-        rules.let_in(bridge)
+        rules.let_in(bridge, ipv6=connection.ipv6)
+        for address in _addresses6(connection):
+            rules.narrow(address, connection.published6)
     return printed
+
+
+def _is_off(setting: Path) -> bool:
+    """Return whether new interfaces get no address of IPv6, because of a setting or because the kernel has none."""
+    try:
+        return setting.read_text(encoding="ascii").strip() != "0"
+    except FileNotFoundError:
+        return True
+
+
+def _addresses6(connection: Connection) -> list[str]:
+    found = [each["static_ips"] for each in connection.document["networks"].values()]
+    return [address for each in found for address in each if ":" in address]
 
 
 def take_down(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from pybuild.runtime.kernel.capabilities import mask
 from pybuild.runtime.kernel.syscalls import capget
 from pybuild.runtime.values import frozen
 
-NETAVARK, DNS, RULES = "netavark", "aardvark-dns", "iptables"
+NETAVARK, DNS, RULES, RULES6 = "netavark", "aardvark-dns", "iptables", "ip6tables"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PLACES = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman", "/usr/local/libexec/podman")
 _PACKAGES = {NETAVARK: "netavark", DNS: "aardvark-dns", RULES: "iptables"}

@@ -29,6 +29,12 @@ _SILENCE = 90.0  # seconds after which a client of a UDP port is forgotten when 
 _RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 """The struct linger with which close(2) resets a connection: the client sees that nobody is there."""
 Address = tuple[str, int]
+"""An address and a port. Two more numbers follow in those that the kernel returns for IPv6, which it gets back."""
+
+
+def _inner(address: Address, kind: socket.SocketKind) -> socket.socket:
+    """Return a new socket for *address*, which is of IPv4 or of IPv6, in the network of the containers."""
+    return socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, kind)
 
 
 class _Flow:
@@ -59,7 +65,7 @@ class _Relay:
 
     def __init__(self, loop: Loop, client: socket.socket, address: Address) -> None:
         self._loop = loop
-        self._client, self._inner = client, socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._client, self._inner = client, _inner(address, socket.SOCK_STREAM)
         self._flows = (_Flow(client, self._inner), _Flow(self._inner, client))
         self._connected = False
         for each in (client, self._inner):
@@ -127,7 +133,7 @@ class _Datagrams:
         inner, _ = self._clients.pop(client, (None, 0.0))
         if inner is None:
             self._forget_some()
-            inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            inner = _inner(self._address, socket.SOCK_DGRAM)
             inner.setblocking(False)
             inner.connect(self._address)
             self._loop.watch(inner.fileno(), IN, lambda _fd, _events: self._from_container(client))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.passing import send, socket_pair
-from pybuild.runtime.kernel.pidfd import has_ended, leave
+from pybuild.runtime.kernel.pidfd import leave
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
-from pybuild.runtime.shared_networks.sharing import NetworkEnded, Use
 from pybuild.runtime.values import frozen
 
 _FORWARDER = Path(__file__).with_name("forwarder.py")
@@ -28,23 +27,22 @@ class Forwarded:
     port: int
 
 
-def forward(use: Use, ports: Iterable[Forwarded]) -> int:
-    """Forward *ports* until the last copy of the returned descriptor is closed, which also keeps the network in use.
+def forward(space: int, kept: Iterable[int], ports: Iterable[Forwarded]) -> int:
+    """Forward *ports* into the network namespace *space* until the last copy of the returned descriptor is closed.
+
+    Copies of the descriptors *kept*, such as that of a use of the namespace, are open as long.
 
     Raises:
         RuntimeHostError: a port is in use, or may not be listened at, or is one of SCTP.
     """
     with ExitStack() as opened:
         listening = [(opened.enter_context(_listen(each)), each) for each in ports]
-        space = os.open(f"/proc/{use.holder.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        opened.callback(os.close, space)
-        if has_ended(use.process):  # the number may have been that of another process
-            raise NetworkEnded
         ours, theirs = socket_pair()
         try:
             _spawn(theirs)
             # What is on its way in a socket is open as long as the socket is.
-            send(theirs, b"use", use.users)
+            for fd in kept:
+                send(theirs, b"use", fd)
         finally:
             os.close(theirs)
         try:
@@ -61,8 +59,13 @@ def forward(use: Use, ports: Iterable[Forwarded]) -> int:
 def _listen(each: Forwarded) -> socket.socket:
     if each.protocol not in {"tcp", "udp"}:
         raise RuntimeHostError(f"ports of {each.protocol} are published by root only")
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if each.protocol == "udp" else socket.SOCK_STREAM)
+    is_ipv6 = ":" in each.host_ip
+    kind = socket.SOCK_DGRAM if each.protocol == "udp" else socket.SOCK_STREAM
+    made = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, kind)
     try:
+        if is_ipv6:
+            # Otherwise it would use the port of the IPv4 addresses as well.
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if each.protocol == "tcp":
             # Connections of an earlier container that have just ended keep the port in use otherwise (TIME_WAIT).
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,7 +74,8 @@ def _listen(each: Forwarded) -> socket.socket:
             made.listen(_QUEUE)
     except OSError as error:
         made.close()
-        address = f"{each.host_ip or '0.0.0.0'}:{each.host_port}"  # noqa: S104 - as Docker shows it
+        host = f"[{each.host_ip}]" if is_ipv6 else each.host_ip or "0.0.0.0"  # noqa: S104 - as Docker shows it
+        address = f"{host}:{each.host_port}"
         reason = (error.strerror or "refused").lower()
         raise RuntimeHostError(f"Bind for {address} failed: {reason}") from error
     return made

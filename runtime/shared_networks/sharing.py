@@ -116,6 +116,18 @@ def user_namespace(directory: Path) -> int:
         os.close(process)
 
 
+@contextmanager
+def network_of(use: Use) -> Iterator[int]:
+    """Yield a descriptor of the network namespace, open during the block. Raises NetworkEnded."""
+    space = os.open(f"/proc/{use.holder.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if has_ended(use.process):  # the number may have been that of another process
+            raise NetworkEnded
+        yield space
+    finally:
+        os.close(space)
+
+
 def call_inside(use: Use, function: Callable[_P, Any], *arguments: _P.args, **options: _P.kwargs) -> Any:
     """Return the result of *function*, called in a new process in the namespaces of the network.
 

@@ -74,6 +74,39 @@ def test_containers_find_each_other_and_the_world_and_are_reached_by_their_ports
     ]
 
 
+def test_addresses_of_ipv6_are_in_reach_inside_and_by_ports(user: OrdinaryUser) -> None:
+    script = """
+        p network create --ipv6 six >/dev/null
+        p network create --ipv6 --internal closed >/dev/null
+        p run -d --name web --network six -p 18080:80 -p [::1]:18081:80 small httpd -f -h /etc >/dev/null
+        p run -d --name four --network bridge -p [::1]:18082:80 small httpd -f -h /etc >/dev/null
+        p port web
+        for place in "::1 18080" "127.0.0.1 18080" "::1 18081" "::1 18082"; do
+            until_it_is welcome python3 -c '
+import http.client, sys
+connection = http.client.HTTPConnection(*sys.argv[1:], timeout=5)
+connection.request("GET", "/motd")
+print(connection.getresponse().read().decode(), end="")' $place
+            echo $place
+        done
+        address=$(p inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' web)
+        p run --rm --network six small sh -c "ping -6 -c 1 -W 5 $address >/dev/null && echo near"
+        p run --rm --network closed small sh -c "nc -w 1 $address 80 </dev/null 2>/dev/null || echo apart"
+        p rm -f web four >/dev/null
+    """
+    assert printed(user, script).splitlines() == [
+        "80/tcp -> 0.0.0.0:18080",
+        "80/tcp -> [::1]:18081",
+        "80/tcp -> [::]:18080",
+        "::1 18080",
+        "127.0.0.1 18080",
+        "::1 18081",
+        "::1 18082",
+        "near",
+        "apart",
+    ]
+
+
 def test_networks_are_apart_and_a_running_container_joins_and_leaves_them(user: OrdinaryUser) -> None:
     script = f"""
         p network create one >/dev/null

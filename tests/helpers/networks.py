@@ -66,7 +66,11 @@ class Seen:
 
 def seen() -> Seen:
     """Return what is there now in the network namespace of this thread."""
-    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
+    saved = [
+        line
+        for program in ("iptables-save", "ip6tables-save")
+        for line in subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+    ]
     directory = networks_directory()
     processes = _processes(directory)
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]

@@ -1,7 +1,7 @@
 """The same command lines about networks and ports for docker and for pybuild, each in a network namespace of its own.
 
 `tests/interop/test_containers.py` says how they are compared. Addresses are masked: each chooses its own. A line that
-begins with ``fetch`` asks a server from the side of the host.
+begins with ``fetch`` asks a server from the side of the host, and one with ``ipv6 1`` turns IPv6 off there.
 """
 
 import http.client
@@ -31,6 +31,7 @@ _MASKS = (
     (r"\b10\.77\.", "FIXED."),
     (r"\b(?!127\.|0\.0\.0\.0)\d{1,3}(\.\d{1,3}){3}(/\d+)?", "ADDRESS"),
     (r"FIXED\.", "10.77."),
+    (r"\bfd(?!00:)[0-9a-f]{2}(:[0-9a-f]{0,4}){2,7}(/\d+)?", "ADDRESS6"),
     (r"\b(3[2-9]|[45]\d|6[0-5])\d{3}\b", "RANDOM"),
 )
 UNTIL = "sleep 0.4"
@@ -220,6 +221,67 @@ inspect -f '{{json .HostConfig.Dns}} {{json .HostConfig.DnsSearch}} {{json .Host
 rm c1
 """,
 }
+SCENARIOS["IPv6"] = f"""
+ipv6 0
+network create --ipv6 --subnet 10.77.6.0/24 --gateway 10.77.6.1 --subnet fd00:77:6::/64 --gateway fd00:77:6::9 --ip-range fd00:77:6::100/120 six
+network inspect -f '{{{{json .IPAM.Config}}}} {{{{.EnableIPv4}}}} {{{{.EnableIPv6}}}}' six
+network create --ipv6 other
+network inspect -f '{{{{.EnableIPv6}}}} {{{{range .IPAM.Config}}}}{{{{.Subnet}}}} {{{{.Gateway}}}} {{{{end}}}}' other
+network ls --format '{{{{.Name}}}} {{{{.IPv6}}}}'
+network create --ipv6 --subnet fd00:77:6::/64 third
+network create --ipv6 --subnet 10.77.7.0/24 --gateway fd00:77:7::9 third
+network create --ipv6 --subnet fd00:77:7::/64 --subnet fd00:77:8::/64 third
+network create --subnet 10.77.7.0/24 --subnet 10.77.8.0/24 third
+network create --ipv6 --subnet ::ffff:10.77.7.0/120 third
+network create --ipv6 --subnet fd00:zz::/64 third
+run -d --name c1 --network six --ip6 fd00:77:6::50 -p 8080:80 -p 0.0.0.0:8081:80 -p '[::]:8082:80' -p '[::1]:8083:80' web
+{UNTIL}
+fetch [::1]:8080/motd
+fetch [::1]:8081/motd
+fetch [::1]:8082/motd
+fetch [::1]:8083/motd
+fetch [fd00:77:6::9]:8080/motd
+fetch [fd00:77:6::9]:8081/motd
+fetch [fd00:77:6::9]:8082/motd
+fetch [fd00:77:6::9]:8083/motd
+fetch 127.0.0.1:8080/motd
+fetch 127.0.0.1:8081/motd
+fetch 127.0.0.1:8082/motd
+fetch [fd00:77:6::50]:80/motd
+port c1
+ps --format '{{{{.Ports}}}}'
+inspect -f '{{{{json .HostConfig.PortBindings}}}} {{{{json .NetworkSettings.Ports}}}}' c1
+inspect -f '{{{{with .NetworkSettings.Networks.six}}}}{{{{.GlobalIPv6Address}}}} {{{{.GlobalIPv6PrefixLen}}}} {{{{.IPv6Gateway}}}} {{{{json .IPAMConfig}}}}{{{{end}}}}' c1
+network inspect -f '{{{{range .Containers}}}}{{{{.Name}}}} {{{{.IPv6Address}}}}{{{{end}}}}' six
+exec c1 sh -c 'grep fd00: /etc/hosts | cut -f1; ip -6 addr show eth0 | grep -o "fd00[^ ]*"; ip -6 route | grep -o "default via [^ ]*"'
+run --rm --network six box sh -c 'nslookup -type=aaaa c1 | grep -c fd00:77:6::50; wget -q -O- http://c1/motd; ip -6 addr show eth0 | grep -o "fd00[^ ]*"'
+run --rm --name c2 --network six --ip6 fd00:77:6::50 box true
+run --rm --name c2 --network six --ip6 fd00:99::50 box true
+run --rm --name c2 --network six --ip6 nonsense box true
+run --rm --name c2 --network six --ip6 10.77.6.5 box true
+run --rm --name c2 --network six --ip fd00:77:6::51 box true
+run --rm --name c2 --ip6 fd00:77:6::51 box true
+run --rm --name c2 -p '[fd00::zz]:80:80' box true
+run --rm --name c2 -p '[::1]:80' box true
+run --rm --name c2 -p '[::1:80:80' box true
+run --rm --name c2 -p '::1:80:80' box true
+run -d --name c2 -p '[::1]:8080:80' web
+rm -f c2
+run -d --name c2 -p '[::1]:8084:80' web
+{UNTIL}
+fetch [::1]:8084/motd
+port c2
+network connect --ip6 fd00:77:6::77 six c2
+network connect --ip6 fd00:77:6::77 six c1
+inspect -f '{{{{.NetworkSettings.Networks.six.GlobalIPv6Address}}}}' c2
+exec c1 sh -c 'ping -6 -c 1 -W 2 fd00:77:6::77 >/dev/null && echo reached'
+network create --ipv6 --internal closed
+run --rm --network closed box sh -c 'ip -6 route | grep -c default'
+network rm six
+rm -f c1 c2
+network rm six other closed
+ipv6 1
+"""
 SCENARIOS["addresses"] = SCENARIOS["addresses"].replace("exec-free c1\n", "")
 _NAMES = "names of networks are those of containers here: no blanks"
 DIFFERENT = {"network create 'a b'": _NAMES, "network rm 'a b'": _NAMES}
@@ -258,6 +320,10 @@ def carried_out(words: list[str], script: str, space: int, environment: dict[str
         if line.startswith("fetch "):
             with inside(space):
                 found.append(Ran(line, *fetched(line.split()[1]), ""))
+            continue
+        if line.startswith("ipv6 "):
+            with inside(space):
+                Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text(line.split()[1], encoding="ascii")
             continue
         command = shlex.split(line) if line.startswith("sleep ") else [*words, *shlex.split(line)]
         done = subprocess.run(

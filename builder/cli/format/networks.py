@@ -33,7 +33,7 @@ def network_row(network: NetworkConfig, *, whole: bool) -> Row:
         "Scope": "local",
         "CreatedAt": network.created,
         "Internal": str(network.internal).lower(),
-        "IPv6": "false",
+        "IPv6": str(bool(network.subnet6)).lower(),
         "Labels": LabelText(sorted(network.labels)),
     }
 

@@ -62,8 +62,3 @@ def test_a_group_without_a_command_shows_its_help(shop: Shop) -> None:
 def test_a_relative_working_directory_is_refused(shop: Shop) -> None:
     done = shop.run("create", "-w", "relative", "box")
     assert (done.code, "needs to be an absolute path" in done.err) == (1, True), done.err
-
-
-def test_what_networks_do_not_have_yet(shop: Shop) -> None:
-    done = shop.run("network", "create", "--ipv6", "x")
-    assert (done.code, "IPv4 addresses only" in done.err) == (1, True), done.err

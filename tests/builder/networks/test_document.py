@@ -1,6 +1,7 @@
 from pybuild.builder.networks.document import bindings_document, network_document, ports_text, settings_document
 from pybuild.builder.networks.ports import parse_publish
 from pybuild.builder.networks.values import Endpoint, Live, Membership, NetworkConfig, Networking
+from pybuild.runtime.values import replace
 
 ENDPOINT = Endpoint(id="e", network="n", name="one", interface="eth0", ip="10.1.2.3", prefix=24, mac="m", gateway="g")
 
@@ -37,6 +38,27 @@ def test_what_was_asked_for() -> None:
     found = bindings_document(Networking(ports=ports))
     assert found["80/tcp"] == [{"HostIp": "", "HostPort": ""}]
     assert found["90/tcp"] == [{"HostIp": "", "HostPort": "1-3"}]
+
+
+def test_addresses_of_ipv6() -> None:
+    endpoint = replace(ENDPOINT, ip6="fd00::3", prefix6=64, gateway6="fd00::1")
+    attached = (Membership(network="n", name="one", ip6="fd00::3"),)
+    ports = tuple(port for text in ("8080:80", "[::]:8080:80", "[::1]:81:82") for port in parse_publish(text))
+    up = replace(live(), endpoints=(endpoint,), ports=ports)
+    found = settings_document("one", attached, up, (), runs=True)["Networks"]["one"]
+    assert (found["GlobalIPv6Address"], found["GlobalIPv6PrefixLen"], found["IPv6Gateway"]) == (
+        "fd00::3",
+        64,
+        "fd00::1",
+    )
+    assert found["IPAMConfig"] == {"IPv6Address": "fd00::3"}
+    assert ports_text(up, ()) == "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, [::1]:81->82/tcp"
+    config = NetworkConfig(
+        id="n", name="one", created="", subnet6="fd00::/64", gateway6="fd00::1", ip_range6="fd00::/80"
+    )
+    document = network_document(config, [("web", up)])
+    assert (document["EnableIPv6"], document["Containers"]["c"]["IPv6Address"]) == (True, "fd00::3/64")
+    assert document["IPAM"]["Config"] == [{"Subnet": "fd00::/64", "IPRange": "fd00::/80", "Gateway": "fd00::1"}]
 
 
 def test_what_inspect_says_of_a_network() -> None:

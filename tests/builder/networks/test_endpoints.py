@@ -9,6 +9,7 @@ from pybuild.builder.networks.endpoints import Allocation, Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.values import Endpoint, Live, Membership, NetworkConfig, Networking, PublishedPort
 from pybuild.runtime.networks import namespaces
+from pybuild.runtime.values import replace
 
 _NETWORK = NetworkConfig(id="9" * 64, name="mine", created="", subnet="10.200.1.0/29", gateway="10.200.1.1")
 _ON_IT = Membership(network=_NETWORK.id, aliases=("alias", "web"))
@@ -63,6 +64,26 @@ def test_a_name_is_listed_once_and_netavark_gets_it_from_the_container() -> None
     assert document["networks"][_NETWORK.id]["aliases"] == ["alias", "1" * 12]
     assert document["container_name"] == "web"
     assert document["network_info"][_NETWORK.id]["name"] == _NETWORK.id, "names of users stay out of rules"
+
+
+def test_an_endpoint_has_an_address_of_each_version() -> None:
+    network = replace(_NETWORK, subnet6="fd00:7::/64", gateway6="fd00:7::1", ip_range6="fd00:7::2/127")
+    taken = replace(other("10.200.1.2"), endpoints=(replace(other("10.200.1.2").endpoints[0], ip6="fd00:7::2"),))
+    found = Allocation(joining(), [taken]).endpoint(network, _ON_IT, "eth0")
+    assert (found.ip, found.ip6, found.prefix6, found.gateway6) == ("10.200.1.3", "fd00:7::3", 64, "fd00:7::1")
+    document = json.loads(found.document)
+    assert document["networks"][network.id]["static_ips"] == ["10.200.1.3", "fd00:7::3"]
+    info = document["network_info"][network.id]
+    assert (info["ipv6_enabled"], [each["subnet"] for each in info["subnets"]]) == (
+        True,
+        ["10.200.1.0/29", "fd00:7::/64"],
+    )
+    fixed = Allocation(joining(), [taken]).endpoint(network, replace(_ON_IT, ip6="fd00:7::99"), "eth0")
+    assert fixed.ip6 == "fd00:7::99"
+    with pytest.raises(NetworkError, match="no configured subnet contains IP address fd00:7::99"):
+        Allocation(joining(), []).endpoint(_NETWORK, replace(_ON_IT, ip6="fd00:7::99"), "eth0")
+    internal = Allocation(joining(), []).endpoint(replace(network, internal=True), _ON_IT, "eth0")
+    assert (internal.ip6, internal.gateway6) == ("fd00:7::2", "")
 
 
 def test_an_internal_network_has_no_gateway_and_is_closed() -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,28 @@ import pytest
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.shared_networks.forwarding import Forwarded, forward
-from pybuild.runtime.shared_networks.sharing import Holder, Use
+from pybuild.runtime.values import replace
 from tests.helpers.hosts import need_root
 
 LOCAL = "127.0.0.1"
 PATIENCE = 20
 
 
+@dataclass(frozen=True)
+class Use:
+    """A use of a network: what keeps it, and its namespace."""
+
+    users: int
+    space: int
+
+
 @pytest.fixture
 def use(tmp_path: Path) -> Iterator[Use]:
     need_root()
-    users, process = os.open(tmp_path, os.O_RDONLY), os.pidfd_open(os.getpid())
-    yield Use(holder=Holder(pid=os.getpid()), users=users, process=process)
-    os.close(users)
-    os.close(process)
+    made = Use(users=os.open(tmp_path, os.O_RDONLY), space=os.open("/proc/self/ns/net", os.O_RDONLY))
+    yield made
+    os.close(made.users)
+    os.close(made.space)
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -47,7 +56,8 @@ def listener(kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
 def forwarded(use: Use, protocol: str, inner: int) -> Iterator[int]:
     """Forward a free port to *inner*; yield it."""
     outer = free_port(socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)
-    lifeline = forward(use, [Forwarded(protocol=protocol, host_ip=LOCAL, host_port=outer, ip=LOCAL, port=inner)])
+    each = Forwarded(protocol=protocol, host_ip=LOCAL, host_port=outer, ip=LOCAL, port=inner)
+    lifeline = forward(use.space, (use.users,), [each])
     try:
         yield outer
     finally:
@@ -148,7 +158,7 @@ def connected_refused(port: int) -> Iterator[None]:
 
 
 def test_the_lifeline_keeps_the_use_of_the_network(use: Use) -> None:
-    lifeline = forward(use, [])
+    lifeline = forward(use.space, (use.users,), [])
     message, (kept,) = receive(lifeline, 1)
     assert message == b"use"
     assert os.path.sameopenfile(kept, use.users)
@@ -177,11 +187,49 @@ def status_of_forwarder() -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+@pytest.mark.parametrize("inner", ["127.0.0.1", "::1"])
+def test_a_port_of_ipv6_leads_to_an_address_of_either_version(use: Use, inner: str) -> None:
+    family = socket.AF_INET6 if ":" in inner else socket.AF_INET
+    with socket.create_server((inner, 0), family=family) as server, socket.socket(family, socket.SOCK_DGRAM) as taker:
+        taker.bind((inner, 0))
+        wanted = [
+            Forwarded(protocol=protocol, host_ip="::1", host_port=0, ip=inner, port=one.getsockname()[1])
+            for protocol, one in (("tcp", server), ("udp", taker))
+        ]
+        wanted = [replace(each, host_port=free_port6(each.protocol)) for each in wanted]
+        lifeline = forward(use.space, (), wanted)
+        with socket.create_connection(("::1", wanted[0].host_port), PATIENCE) as client:
+            client.sendall(b"to the container")
+            with server.accept()[0] as accepted:
+                assert accepted.recv(100) == b"to the container"
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            client.settimeout(PATIENCE)
+            client.sendto(b"question", ("::1", wanted[1].host_port))
+            question, whence = taker.recvfrom(100)
+            taker.sendto(question + b" answered", whence)
+            assert client.recv(100) == b"question answered"
+        os.close(lifeline)
+
+
+def free_port6(protocol: str) -> int:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM) as one:
+        one.bind(("::1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_a_port_of_ipv6_leaves_that_of_ipv4_to_others(use: Use) -> None:
+    port = free_port6("tcp")
+    lifeline = forward(use.space, (), [Forwarded(protocol="tcp", host_ip="::", host_port=port, ip="::1", port=1)])
+    with socket.create_server((LOCAL, port)):
+        pass
+    os.close(lifeline)
+
+
 def test_what_cannot_be_forwarded_is_named(use: Use) -> None:
     with closing(listener()) as taken:
         port = taken.getsockname()[1]
         each = Forwarded(protocol="tcp", host_ip=LOCAL, host_port=port, ip=LOCAL, port=1)
         with pytest.raises(RuntimeHostError, match=f"Bind for 127.0.0.1:{port} failed: address already in use"):
-            forward(use, [each])
+            forward(use.space, (), [each])
     with pytest.raises(RuntimeHostError, match="ports of sctp are published by root only"):
-        forward(use, [Forwarded(protocol="sctp", host_ip="", host_port=9, ip=LOCAL, port=1)])
+        forward(use.space, (), [Forwarded(protocol="sctp", host_ip="", host_port=9, ip=LOCAL, port=1)])

@@ -1,6 +1,5 @@
 """``network connect`` and ``network disconnect``: changing the networks of a container, which may run."""
 
-from pybuild.builder.cli.flags.container.network import checked_address, checked_alias
 from pybuild.builder.containers.directory import Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.networking import joining
@@ -9,27 +8,21 @@ from pybuild.builder.networks.connecting import connect, disconnect
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.membership import is_live, read_attached, write_attached
 from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVATE, Membership
+from pybuild.runtime.values import replace
 
 
-def connect_to(
-    containers: Containers, container: StoredContainer, name: str, aliases: tuple[str, ...], ip: str
-) -> None:
-    """Connect *container* to the network *name*, now if it runs, and at each start.
+def connect_to(containers: Containers, container: StoredContainer, wanted: Membership) -> None:
+    """Connect *container* to the network that *wanted* names, now if it runs, and at each start.
 
     Raises:
         ContainerError, NetworkError, RequestError: it cannot be connected.
     """
     networks = Networks(containers.store.root)
-    network = networks.find(name)
+    network = networks.find(wanted.network)
     _check(container, network.name)
-    if network.name == BRIDGE and (aliases or ip):
+    if network.name == BRIDGE and (wanted.aliases or wanted.ip or wanted.ip6):
         raise RequestError("user specified IP address and aliases are supported on user defined networks only")
-    attachment = Membership(
-        network=network.id,
-        name=network.name,
-        aliases=tuple(map(checked_alias, aliases)),
-        ip=checked_address(ip),
-    )
+    attachment = replace(wanted, network=network.id, name=network.name)
     with locked(container):
         there = read_attached(container.directory)
         if any(each.network == network.id for each in there):

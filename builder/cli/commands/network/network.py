@@ -8,6 +8,7 @@ import click
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import every, opened_containers
 from pybuild.builder.cli.commands.network.connections import connect_to, disconnect_from
+from pybuild.builder.cli.flags.container.network import checked_address, checked_alias
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row
@@ -18,7 +19,7 @@ from pybuild.builder.networks.directory import Networks, check_driver
 from pybuild.builder.networks.document import network_document
 from pybuild.builder.networks.membership import all_live
 from pybuild.builder.networks.subnets import checked
-from pybuild.builder.networks.values import BRIDGE, NetworkConfig
+from pybuild.builder.networks.values import BRIDGE, Membership, NetworkConfig
 from pybuild.runtime.values import frozen
 
 _OPTIONS = {
@@ -44,13 +45,17 @@ class CreateFlags:
         "-d", "--driver", empty=True, default=BRIDGE, metavar="DRIVER", help="bridge (default), macvlan or ipvlan."
     )
     subnets: tuple[str, ...] = option(
-        "--subnet", empty=True, multiple=True, metavar="CIDR", help="Subnet (default: one that is free)."
+        "--subnet",
+        empty=True,
+        multiple=True,
+        metavar="CIDR",
+        help="Subnet (default: one that is free). One of IPv4, and one of IPv6 with --ipv6.",
     )
-    gateway: str | None = option(
-        "--gateway", metavar="ADDRESS", help="Address of the host in it (default: the first one)."
+    gateways: tuple[str, ...] = option(
+        "--gateway", multiple=True, metavar="ADDRESS", help="Address of the host in it (default: the first one)."
     )
-    ip_range: str | None = option(
-        "--ip-range", metavar="CIDR", help="Part of the subnet that addresses are taken from."
+    ip_ranges: tuple[str, ...] = option(
+        "--ip-range", multiple=True, metavar="CIDR", help="Part of the subnet that addresses are taken from."
     )
     internal: bool = option(
         "--internal", is_flag=True, help="Let nothing in or out but between its containers, and publish no port."
@@ -59,7 +64,7 @@ class CreateFlags:
     labels: tuple[str, ...] = option(
         "--label", empty=True, multiple=True, metavar="KEY[=VALUE]", help="Set a label of the network; repeatable."
     )
-    ipv6: bool = option("--ipv6", is_flag=True, hidden=True)
+    ipv6: bool = option("--ipv6", is_flag=True, help="Addresses of IPv6 as well as of IPv4.")
     options: tuple[str, ...] = option(
         "-o",
         "--opt",
@@ -71,20 +76,18 @@ class CreateFlags:
 
     def wanted(self, name: str) -> NetworkConfig:
         """Return the configuration, without an id, of a network called *name*. Raises RequestError, NetworkError."""
-        if self.ipv6:
-            raise RequestError("--ipv6 is not supported: networks have IPv4 addresses only", hint="leave out --ipv6")
-        if len(self.subnets) > 1:
-            raise RequestError("a network has one subnet", hint="IPv6 is not supported yet")
-        subnet = self.subnets[0] if self.subnets else ""
-        subnet, gateway, ip_range = checked(subnet, self.gateway or "", self.ip_range or "")
+        pool, pool6 = checked(self.subnets, self.gateways, self.ip_ranges, ipv6=self.ipv6)
         return NetworkConfig(
             id="",
             created="",
             name=name,
             driver=check_driver(self.driver),
-            subnet=subnet,
-            gateway=gateway,
-            ip_range=ip_range,
+            subnet=pool.subnet,
+            gateway=pool.gateway,
+            ip_range=pool.ip_range,
+            subnet6=pool6.subnet,
+            gateway6=pool6.gateway,
+            ip_range6=pool6.ip_range,
             internal=self.internal,
             attachable=self.attachable,
             labels=tuple((key, value) for key, _, value in (label.partition("=") for label in self.labels)),
@@ -97,9 +100,9 @@ class CreateFlags:
 @takes(CreateFlags, "flags")
 @root_option
 def _create(name: str, *, flags: CreateFlags) -> None:
-    """Create the network NAME, and print its ID. Addresses are IPv4 only."""
+    """Create the network NAME, and print its ID."""
     with opened_containers() as containers:
-        say(Networks(containers.store.root).create(flags.wanted(name)).id)
+        say(Networks(containers.store.root).create(flags.wanted(name), ipv6=flags.ipv6).id)
 
 
 def _options(driver: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -170,14 +173,21 @@ def shown_network(containers: Containers, network: NetworkConfig) -> dict[str, A
 @click.argument("container")
 @click.option("--alias", "aliases", multiple=True, metavar="NAME", help="Name in the network; repeatable.")
 @click.option("--ip", metavar="ADDRESS", help="IPv4 address in the network.")
+@click.option("--ip6", metavar="ADDRESS", help="IPv6 address in the network.")
 @click.option("--link", "links", multiple=True, metavar="CONTAINER[:ALIAS]", help="Not supported.")
 @root_option
-def _connect(network: str, container: str, *, aliases: tuple[str, ...], ip: str | None, links: tuple[str, ...]) -> None:
+def _connect(network: str, container: str, **flags: Any) -> None:
     """Connect a container to a network, at once if it runs, and whenever it is started."""
-    if links:
+    if flags["links"]:
         raise RequestError("network connect --link is not supported", hint="use --alias of the other container")
+    wanted = Membership(
+        network=network,
+        aliases=tuple(map(checked_alias, flags["aliases"])),
+        ip=checked_address(flags["ip"], 4),
+        ip6=checked_address(flags["ip6"], 6),
+    )
     with opened_containers() as containers:
-        connect_to(containers, containers.find(container), network, aliases, ip or "")
+        connect_to(containers, containers.find(container), wanted)
 
 
 @command.command("disconnect", cls=Command)

@@ -122,7 +122,6 @@ _WITHOUT_EFFECT = {
     "--io-maxiops": "it is about Windows",
 }
 _REFUSED = {
-    "--ip6": "networks have IPv4 addresses only",
     "--link-local-ip": "networks have one address for each container",
     "--device-cgroup-rule": "devices are given by --device; no devices cgroup is used",
     "--storage-opt": "what a container writes has no limit of its own",

@@ -38,6 +38,7 @@ class NetworkFlags:
         help="Additional name of the container in its networks; repeatable.",
     )
     ip: str | None = option("--ip", metavar="ADDRESS", help="IPv4 address of the container in its network.")
+    ip6: str | None = option("--ip6", metavar="ADDRESS", help="IPv6 address of the container in its network.")
     mac: str | None = option("--mac-address", metavar="ADDRESS", help="Hardware address, such as 92:d0:c6:0a:29:33.")
     dns: tuple[str, ...] = option("--dns", multiple=True, metavar="ADDRESS", help="Name server; repeatable.")
     dns_search: tuple[str, ...] = option(
@@ -105,7 +106,7 @@ class NetworkFlags:
         return f"the container is on the host's network: one of its own needs {' ('.join(obstacle())})"
 
     def _needs_network(self) -> bool:
-        return bool(self.publish or self.publish_all or self.ip or self.mac or self.aliases or self.links)
+        return bool(self.publish or self.publish_all or self.ip or self.ip6 or self.mac or self.aliases or self.links)
 
     def networking(self) -> Networking:
         """Return what is wanted beside the names of networks."""
@@ -123,7 +124,13 @@ class NetworkFlags:
         if modes[0] in _ALONE or modes[0].startswith(CONTAINER):
             return names
         links = tuple(_link(text) for text in self.links)
-        first = Membership(network=modes[0], aliases=self._aliases(), ip=checked_address(self.ip), mac=_mac(self.mac))
+        first = Membership(
+            network=modes[0],
+            aliases=self._aliases(),
+            ip=checked_address(self.ip, 4),
+            ip6=checked_address(self.ip6, 6),
+            mac=_mac(self.mac),
+        )
         rest = tuple(Membership(network=name, aliases=self._aliases()) for name in dict.fromkeys(modes[1:]))
         return replace(
             names,
@@ -157,7 +164,7 @@ class NetworkFlags:
             raise RequestError(f"conflicting options: {mode} type networking can't be used with links")
         if mode in _ALONE and self.mac:
             raise RequestError("conflicting options: mac-address and the network mode")
-        if self.ip and (mode in _ALONE or mode == BRIDGE or mode.startswith(CONTAINER)):
+        if (self.ip or self.ip6) and (mode in _ALONE or mode == BRIDGE or mode.startswith(CONTAINER)):
             raise RequestError(
                 "user specified IP address is supported on user defined networks only",
                 hint="pybuild network create --subnet 10.1.2.0/24 NAME",
@@ -221,14 +228,15 @@ def checked_alias(name: str) -> str:
     return name
 
 
-def checked_address(text: str | None) -> str:
-    """Return an IPv4 address as it is usually written, "" for none."""
+def checked_address(text: str | None, version: int) -> str:
+    """Return an address of this version of IP as it is usually written, "" for none."""
     if not text:
         return ""
     try:
-        return str(ipaddress.IPv4Address(text))
+        return str(ipaddress.IPv4Address(text) if version == 4 else ipaddress.IPv6Address(text))
     except ValueError as error:
-        raise RequestError(f"invalid IPv4 address: {text}", hint="write --ip as 10.1.2.3") from error
+        hint = "write --ip as 10.1.2.3" if version == 4 else "write --ip6 as fd00:1:2::3"
+        raise RequestError(f"invalid IPv{version} address: {text}", hint=hint) from error
 
 
 def _mac(text: str | None) -> str:

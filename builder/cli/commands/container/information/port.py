@@ -8,7 +8,7 @@ from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.networks.membership import read_live
 from pybuild.builder.networks.ports import parse_exposed, shown
-from pybuild.builder.networks.values import Live
+from pybuild.builder.networks.values import Live, PublishedPort
 
 
 @click.command("port", cls=Command)
@@ -28,7 +28,10 @@ def command(name: str, *, port: str | None) -> None:
 
 
 def _lines(live: Live | None, port: str | None) -> list[str]:
-    ports = sorted(live.ports if live else (), key=lambda each: (each.name, each.host_ip, each.host_port))
+    def order(port: PublishedPort) -> tuple[str, str, int]:
+        return port.name, port.place.rpartition(":")[0], port.host_port
+
+    ports = sorted(live.ports if live else (), key=order)
     if port is None:
         return [f"{each.name} -> {where}" for each, where in zip(ports, shown(ports), strict=True)]
     wanted = parse_exposed(port)[0]

@@ -67,6 +67,56 @@ def test_a_published_port_is_reached_from_the_host(net: Shop) -> None:
     assert net.run("port", "two", "81").code == 1
 
 
+def test_ports_of_ipv6_are_those_that_were_asked_for(net: Shop) -> None:
+    before = seen()
+    net.run("network", "create", "--ipv6", "--subnet", "fd00:77::/64", "--gateway", "fd00:77::9", "six")
+    ports = ("-p", "8080:80", "-p", "0.0.0.0:8081:80", "-p", "[::]:8082:80", "-p", "[::1]:8083:80")
+    assert net.run("run", "-d", "--name", "web", "--network", "six", "--ip6", "fd00:77::5", *ports, *SERVER).code == 0
+    served("127.0.0.1:8080/motd")
+    reached = {
+        address: [fetched(f"{address}:{port}/motd") == "welcome\n" for port in range(8080, 8084)]
+        for address in ("127.0.0.1", "[::1]", "[fd00:77::9]")
+    }
+    assert reached == {
+        "127.0.0.1": [True, True, False, False],
+        "[::1]": [True, False, True, True],
+        "[fd00:77::9]": [True, False, True, False],
+    }
+    assert net.run("port", "web", "80").lines == [
+        "0.0.0.0:8080",
+        "0.0.0.0:8081",
+        "[::1]:8083",
+        "[::]:8080",
+        "[::]:8082",
+    ]
+    # A network without IPv6 has them, too.
+    assert net.run("run", "-d", "--name", "four", "-p", "[::1]:8084:80", *SERVER).code == 0
+    assert served("[::1]:8084/motd") == "welcome\n"
+    assert fetched("127.0.0.1:8084/motd") == "refused"
+    net.run("rm", "-f", "web", "four")
+    assert seen_once(before) == before
+    assert fetched("[::1]:8083/motd") == "refused"
+
+
+def test_addresses_of_ipv6_are_in_reach_by_name(net: Shop) -> None:
+    net.run("network", "create", "--ipv6", "--subnet", "10.77.6.0/24", "--subnet", "fd00:77::/64", "six")
+    net.run("run", "-d", "--name", "web", "--network", "six", "--ip6", "fd00:77::5", *SERVER)
+    script = """
+        nslookup -type=aaaa web | grep -o "fd00:77::5"
+        ping -6 -c 1 -W 5 web >/dev/null && echo reached
+        grep -c fd00:77::2 /etc/hosts; grep up /etc/hosts; grep nameserver /etc/resolv.conf
+    """
+    words = ("--network", "six", "--add-host", "up:host-gateway")
+    found = net.run("run", "--rm", *words, "box", "sh", "-c", script)
+    assert found.lines == ["fd00:77::5", "reached", "1", "10.77.6.1\tup", "fd00:77::1\tup", "nameserver 10.77.6.1"]
+    net.run("run", "-d", "--name", "late", *SLEEP)
+    assert net.run("network", "connect", "--ip6", "fd00:77::5", "six", "late").code == 1
+    assert net.run("network", "connect", "--ip6", "fd00:77::77", "six", "late").code == 0
+    assert "fd00:77::77/64" in net.run("exec", "late", "ip", "-6", "addr").out
+    listed = net.run("network", "ls", "-f", "name=six", "--format", "{{.Name}} {{.IPv6}}").out
+    assert listed == "six true\n"
+
+
 def test_all_exposed_ports(net: Shop) -> None:
     net.run("run", "-d", "--name", "web", "-P", "--expose", "80", "--expose", "53/udp", *SERVER)
     ports = settings(net, "web")["Ports"]
@@ -92,24 +142,26 @@ def test_containers_of_a_network_find_each_other_by_name(net: Shop) -> None:
 
 def test_networks_are_kept_apart(net: Shop) -> None:
     for words in (("one",), ("two",), ("--internal", "closed")):
-        assert net.run("network", "create", *words).code == 0
+        assert net.run("network", "create", "--ipv6", *words).code == 0
     places = {}
     for name in ("one", "two", "closed"):
         net.run("run", "-d", "--name", f"web-{name}", "--network", name, *SERVER)
         networks = settings(net, f"web-{name}")["Networks"]
         assert isinstance(networks, dict)
-        places[name] = networks[name]["IPAddress"]
-    for name, address in places.items():
-        until(
-            lambda name=name, address=address: net.run("exec", f"web-{name}", "nc", "-w", "1", address, "80").code == 0
-        )
+        places[name] = [networks[name][version] for version in ("IPAddress", "GlobalIPv6Address")]
+    for name, addresses in places.items():
+        for address in addresses:
+            words = ("exec", f"web-{name}", "nc", "-w", "1", address, "80")
+            until(lambda words=words: net.run(*words).code == 0)
     for source, target in (("one", "two"), ("two", "one"), ("one", "closed"), ("closed", "one")):
-        tried = net.run("exec", f"web-{source}", "nc", "-w", "1", places[target], "80")
-        assert tried.code == 1, (source, target)
-    # Not even a packet that nobody answers.
+        for address in places[target]:
+            tried = net.run("exec", f"web-{source}", "nc", "-w", "1", address, "80")
+            assert tried.code == 1, (source, target, address)
+    # Not even a packet that nobody answers: two rules for each version of IP.
     rules = seen().rules
-    assert sum("DROP" in rule and "NETAVARK" not in rule for rule in rules) == 2
-    assert "default" not in net.run("exec", "web-closed", "ip", "route").out
+    assert sum("DROP" in rule and "NETAVARK" not in rule for rule in rules) == 4
+    for version in ("-4", "-6"):
+        assert "default" not in net.run("exec", "web-closed", "ip", version, "route").out
 
 
 def test_a_fixed_address_and_name_servers(net: Shop) -> None:

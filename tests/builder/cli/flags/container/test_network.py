@@ -96,9 +96,15 @@ def test_an_alias_is_one_name(name: str) -> None:
 
 
 def test_addresses() -> None:
-    assert checked_address(None) == checked_address("") == ""
-    with pytest.raises(RequestError):
-        checked_address("10.1.2")
+    assert checked_address(None, 4) == checked_address("", 6) == ""
+    assert checked_address("FD00:0:0::1", 6) == "fd00::1"
+    for text, version in (("10.1.2", 4), ("fd00::1", 4), ("10.1.2.3", 6), ("fd00::zz", 6)):
+        with pytest.raises(RequestError, match=f"invalid IPv{version} address: {text}"):
+            checked_address(text, version)
+    flags = NetworkFlags(network=("one",), ip="10.1.2.3", ip6="fd00::1")
+    assert flags.networking().attachments == (Membership(network="one", ip="10.1.2.3", ip6="fd00::1"),)
+    with pytest.raises(RequestError, match="supported on user defined networks only"):
+        NetworkFlags(network=("bridge",), ip6="fd00::1").networking()
 
 
 def test_a_private_network_publishes_ports() -> None:
