@@ -106,3 +106,17 @@ def test_what_a_mutant_lets_through_cannot_reach_the_disk_of_the_host(copy: Copy
     )
     assert never_passing(copy, [mutant()], 1) == {}
     assert not canary.exists()
+
+
+def test_what_a_test_leaves_to_itself_is_reaped(copy: Copy) -> None:
+    need_root()
+    (copy.root / "tests/test_safe.py").write_text(
+        "import os, subprocess, time\n"
+        "def test_it():\n"
+        "    left = subprocess.check_output(['sh', '-c', 'sleep 0.1 > /dev/null & echo $!'], text=True).strip()\n"
+        "    deadline = time.monotonic() + 20\n"
+        "    while os.path.exists(f'/proc/{left}'):\n"
+        "        assert time.monotonic() < deadline\n"
+        "        time.sleep(0.02)\n"
+    )
+    assert never_passing(copy, [mutant()], 1) == {}
