@@ -136,7 +136,7 @@ def _imports_at_once(importer: Module, name: str) -> bool:
 def _libraries(module: Module) -> set[str]:
     """Return the packages outside of the standard library that *module* imports."""
     names: set[str] = set()
-    for node in ast.walk(module.tree):
+    for node in module.statements:
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -30,12 +30,13 @@ LARGE = 10
 
 @dataclass(frozen=True)
 class Module:
-    """A file: its name with dots, without the package `pybuild`, and its parsed text."""
+    """A file: its name with dots, without the package `pybuild`, its parsed text and all statements in it."""
 
     name: str
     path: Path
     lines: int
     tree: ast.Module
+    statements: tuple[ast.AST, ...]
 
     @property
     def directory(self) -> str:
@@ -72,7 +73,7 @@ class Structure:
 
     def _names(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield (module, name in it) for each name that is imported; an empty name is the module itself."""
-        for node in ast.walk(self.modules[name].tree):
+        for node in self.modules[name].statements:
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 source = node.module.removeprefix("pybuild.")
                 for alias in node.names:
@@ -98,7 +99,7 @@ class Structure:
         return {
             f"{module.name}.{node.name}:{node.lineno}": (node.end_lineno or node.lineno) - node.lineno + 1
             for module in self.modules.values()
-            for node in ast.walk(module.tree)
+            for node in module.statements
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
 
@@ -108,7 +109,7 @@ class Structure:
             f"{module.name}.{node.name}:{node.lineno}": sum(map(len, (each.posonlyargs, each.args, each.kwonlyargs)))
             - bool(each.args and each.args[0].arg in {"self", "cls"})
             for module in self.modules.values()
-            for node in ast.walk(module.tree)
+            for node in module.statements
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             for each in (node.args,)
         }
@@ -118,7 +119,7 @@ class Structure:
         return {
             (module.name, node.name): sum(isinstance(line, ast.AnnAssign) for line in node.body)
             for module in self.modules.values()
-            for node in ast.walk(module.tree)
+            for node in module.statements
             if isinstance(node, ast.ClassDef) and any(_maker(each) in _MAKERS for each in node.decorator_list)
         }
 
@@ -181,7 +182,19 @@ def _read(repository: Path, path: Path) -> Module:
     text = path.read_text("utf-8")
     inside = path.relative_to(repository)
     parts = inside.parent.parts if path.name == "__init__.py" else inside.with_suffix("").parts
-    return Module(".".join(parts), inside, len(text.splitlines()), ast.parse(text))
+    tree = ast.parse(text)
+    return Module(".".join(parts), inside, len(text.splitlines()), tree, tuple(statements(tree)))
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements at any depth of *node*, with clauses such as `except`.
+
+    Expressions, which `ast.walk` would visit as well, are most of a text, and hold none.
+    """
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, name, ()):
+            yield child
+            yield from statements(child)
 
 
 def _maker(node: ast.expr) -> str:

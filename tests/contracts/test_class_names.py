@@ -3,9 +3,10 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-from tests.contracts.structure import REPOSITORY, ROOTS
+from tests.contracts.structure import REPOSITORY, ROOTS, statements
 
 _DOOR = "what the public door shows of it, under the name that its users know"
 _CHILD = "both sides of the border of the sandbox: what the builder asks for, and what the child does about it"
@@ -32,6 +33,7 @@ PERMITTED = {
 }
 
 
+@cache
 def doubled(repository: Path) -> dict[str, list[str]]:
     """The files of each name of a class that is defined more than once. Private ones are seen by their module alone."""
     found = defaultdict(list)
@@ -43,7 +45,7 @@ def doubled(repository: Path) -> dict[str, list[str]]:
 def _classes(repository: Path) -> Iterator[tuple[str, str]]:
     for root in ROOTS:
         for path in sorted((repository / root).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for node in statements(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.ClassDef):
                     yield path.relative_to(repository).as_posix(), node.name
 
