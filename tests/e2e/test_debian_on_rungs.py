@@ -17,6 +17,7 @@ from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
 from tests.helpers.ordinary import HOME, OrdinaryUser, ordinary_user
 from tests.helpers.program import Program
+from tests.helpers.thorough import BEFORE_A_RELEASE
 
 pytestmark = pytest.mark.xdist_group("cases")
 
@@ -24,7 +25,14 @@ pytestmark = pytest.mark.xdist_group("cases")
 OTHERWISE = {("chroot", "run-walks-through-everything")}
 RUNGS = ("single", "chroot")
 CASES = [name for name in cases.names() if cases.load(name).base == "bookworm" and not cases.load(name).fails]
-PAIRS = [(rung, name) for rung in RUNGS for name in CASES if (rung, name) not in OTHERWISE]
+# They install packages, half a minute of processor time and more for each. The tests below install some on each rung, too.
+LONG = ("c-program", "python-app", "python-app-base", "web-site")
+PAIRS = [
+    pytest.param(rung, name, marks=BEFORE_A_RELEASE if name in LONG else ())
+    for rung in RUNGS
+    for name in CASES
+    if (rung, name) not in OTHERWISE
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Tests that repeat what a quicker one shows, with more of it: what `make test` leaves out, and what CI leaves out, too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,14 @@ def first_is_quick(values: Iterable[Any]) -> list[Any]:
     """Parameters for ``parametrize``: the first is for every run, the others are for `make release`."""
     first, *rest = values
     return [first, *(pytest.param(value, marks=BEFORE_A_RELEASE) for value in rest)]
+
+
+def some_in_ci(values: Sequence[Any], step: int) -> list[Any]:
+    """Parameters that repeat one rule: each *step*-th is for CI, the others are for `make release`."""
+    return [
+        value if number % step == 0 else pytest.param(value, marks=BEFORE_A_RELEASE)
+        for number, value in enumerate(values)
+    ]
 
 
 def first_in_ci(*sets: Any) -> list[Any]:
