@@ -19,7 +19,7 @@ from pybuild.builder.content.source_tree import Group, Item, SourceTree, group_a
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key
-from pybuild.builder.plan.ops import Copy, Inline, Local, Op, Pick
+from pybuild.builder.plan.ops import Copy, Exact, Inline, Local, Op, Pick
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
@@ -171,7 +171,7 @@ def select(
             from pybuild.builder.content.parents import with_parents
 
             return with_parents(source, pick.path, exclude)
-        return _selected(source, pick.path, exclude)
+        return _selected(source, pick, exclude)
     except (UnsafePathError, BuildError) as error:
         from pybuild.builder.content.missing import explained
 
@@ -179,10 +179,10 @@ def select(
         raise found from found.__cause__
 
 
-def _selected(source: SourceTree, pick: str, exclude: "IgnoreFile | None") -> list[Group]:
-    path = normpath("/" + pick).lstrip("/")
+def _selected(source: SourceTree, pick: Pick, exclude: "IgnoreFile | None") -> list[Group]:
+    path = normpath("/" + pick.path).lstrip("/")
     groups = []
-    pattern = _has_wildcard(path)
+    pattern = not isinstance(pick, Exact) and _has_wildcard(path)
     for found in _matches(source, path) if pattern else (path,):
         group = group_at(source, found, exclude)
         if group is None and (not pattern or _leads_nowhere(source, found)):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import networkx as nx
 
 from pybuild.builder.plan import codec
+from pybuild.builder.plan.keys import mounted
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Op, Pick, Run, Scratch
 from pybuild.builder.plan.plan import BasePin, Plan, Vertex
 from pybuild.builder.platforms import platform_of
@@ -85,7 +86,7 @@ class _Planner:
         context = self.input(source)
         top = self.input(FromScratch())
         for path in sorted({mount.source or "/" for mount in op.mounts if mount.input == number}):
-            copied = Copy(sources=(Pick(path=path, input=1),), destination=absolute("/", path))
+            copied = Copy(sources=(mounted(path, 1),), destination=absolute("/", path))
             top = self.add(copied, (top, context), "", (0, 0))
         return top
 

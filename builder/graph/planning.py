@@ -22,7 +22,7 @@ from pybuild.builder.store.store import Store
 from pybuild.runtime.values import replace
 
 # Raised whenever the same Dockerfile and request give another plan than before.
-_PLAN_FORMAT = 15
+_PLAN_FORMAT = 16
 
 
 Plans = tuple[tuple[str, Plan], ...]

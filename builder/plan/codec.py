@@ -24,6 +24,7 @@ _STORED: Mapping[type, str] = {
     ops.Git: "Git commit subdir keep_git_dir submodules tag url ref",
     ops.Inline: "Inline name content",
     ops.Pick: "Pick path input unpack",
+    ops.Exact: "Exact path input unpack",
     ops.Copy: "Copy sources destination chown chmod link parents exclude",
     ops.Mkdir: "Mkdir path user",
     ops.BindMount: "RunMount target source input read_only id env",

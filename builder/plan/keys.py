@@ -18,6 +18,7 @@ from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import (
     Base,
     Copy,
+    Exact,
     Git,
     Http,
     Mkdir,
@@ -37,6 +38,7 @@ MEANING: Mapping[type, int] = {Scratch: 1, Base: 1, Http: 1, Git: 1, Copy: 3, Mk
 `Pick` is the entry for the digest of selected content. The version of the package is not part of any key.
 """
 
+_WILDCARDS = frozenset("*?[")
 _NUMBERS = frozenset("0123456789:")
 _COPIED_BITS = re.compile(r"=[ugo]|-[rwxXst]*X")
 
@@ -48,9 +50,15 @@ def picks(op: Op) -> tuple[Pick, ...]:
             return tuple(source for source in op.sources if isinstance(source, Pick))
         case Run():
             # Input 0 is the rootfs, whose key is part of the key anyway, and -1 means no input.
-            return tuple(Pick(path=mount.source, input=mount.input) for mount in op.mounts if mount.input > 0)
+            return tuple(mounted(mount.source, mount.input) for mount in op.mounts if mount.input > 0)
         case _:
             return ()
+
+
+def mounted(path: str, number: int) -> Pick:
+    """Return the pick of what a mount shows of input *number*. A path without wildcards is stored as it always was."""
+    kind = Pick if _WILDCARDS.isdisjoint(path) else Exact
+    return kind(path=path, input=number)
 
 
 def excluded(op: Op) -> tuple[str, ...]:
@@ -106,7 +114,8 @@ def is_independent(op: Op) -> bool:
 def selection_key(op: Op, pick: Pick, source: Digest) -> Digest:
     """Return the definition of the selection of *op* by *pick* from an input with the key *source*."""
     parents = isinstance(op, Copy) and op.parents
-    return codec.digest("selection", MEANING[Pick], pick.path, excluded(op), parents, str(source))
+    path = ("exact", pick.path) if isinstance(pick, Exact) else pick.path
+    return codec.digest("selection", MEANING[Pick], path, excluded(op), parents, str(source))
 
 
 def listing_key(listing: Digest) -> Digest:

@@ -88,6 +88,11 @@ class Pick:
 
 
 @frozen
+class Exact(Pick):
+    """What is at *path*, a name even where it looks like a pattern: ``app/[slug]`` as the source of a bind mount."""
+
+
+@frozen
 class Copy:
     """COPY and ADD of files: *sources* go to *destination* of input 0, as one layer.
 

@@ -6,7 +6,7 @@ from pybuild.builder.content.selection_digest import content_digest, divide, lis
 from pybuild.builder.content.selections import inline_group, select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
-from pybuild.builder.plan.ops import Inline, Pick
+from pybuild.builder.plan.ops import Exact, Inline, Pick
 from pybuild.runtime.paths.safepath import Root
 from tests.helpers.selecting import files_of, picked, write
 
@@ -25,6 +25,21 @@ def digest_of(directory, path, **about):
 def test_a_file_is_one_group_under_its_own_name(directory):
     write(directory, "a/f")
     assert picked(directory, "a/f") == [("f", False, ["f"])]
+
+
+def test_an_exact_path_is_a_name_even_where_it_looks_like_a_pattern(directory):
+    write(directory, "app/[slug]/here", "app/s/elsewhere", "other/linked")
+    (directory / "app/[slug]/link").symlink_to("../../other")
+    with Root.open_host(directory) as root:
+        source = SourceTree(root=root)
+        found = [[item.name for item in group.items] for group in select(source, Exact(path="app/[slug]", input=1))]
+        behind = [
+            [item.name for item in group.items] for group in select(source, Exact(path="app/[slug]/link", input=1))
+        ]
+        with pytest.raises(BuildError, match=r'"/app/\[ab\]": not found'):
+            select(source, Exact(path="app/[ab]", input=1))
+    assert found == [["", "here", "link"]]
+    assert behind == [["", "linked"]]
 
 
 @pytest.mark.parametrize("path", ["a", "a/", "a/.", "/a", "../../a", "./x/../a"])

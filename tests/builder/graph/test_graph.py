@@ -2,7 +2,7 @@ import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybuild.builder.plan.ops import Base, Copy, Local, Pick, Run, Scratch
+from pybuild.builder.plan.ops import Base, Copy, Exact, Local, Pick, Run, Scratch
 from tests.helpers.resolving import BASE, DIFF_ID, base_config, plan_of
 
 
@@ -71,6 +71,12 @@ def test_a_run_sees_a_copy_of_what_it_mounts_from_the_context():
         Copy(sources=(Pick(path="s", input=1),), destination="/s"),
         Copy(sources=(Pick(path="t", input=1),), destination="/t"),
     ]
+
+
+def test_what_a_run_mounts_from_the_context_has_a_name_even_where_it_looks_like_a_pattern():
+    plan = plan_of("FROM base\nRUN --mount=source=app/[slug],target=/a x\n")
+    [copied] = [vertex.op for vertex in plan.vertices if isinstance(vertex.op, Copy)]
+    assert copied == Copy(sources=(Exact(path="app/[slug]", input=1),), destination="/app/[slug]")
 
 
 def test_the_same_text_gives_the_same_plan():

@@ -10,6 +10,7 @@ from pybuild.builder.plan.ops import (
     BindMount,
     CacheMount,
     Copy,
+    Exact,
     Inline,
     Local,
     Mkdir,
@@ -39,6 +40,13 @@ def test_the_picks_of_an_op_are_what_it_reads_beside_its_root():
     assert picks(COPY) == (PICK,)
     assert picks(RUN) == (Pick(path="s", input=1), Pick(path="", input=2))
     assert picks(Mkdir(path="/x")) == ()
+
+
+def test_the_source_of_a_mount_is_a_name_even_where_it_looks_like_a_pattern():
+    slug = replace(RUN, mounts=(BindMount(target="/m", source="app/[slug]", input=1),))
+    assert picks(slug) == (Exact(path="app/[slug]", input=1),)
+    pattern = Pick(path="app/[slug]", input=1)
+    assert selection_key(slug, picks(slug)[0], ROOT) != selection_key(slug, pattern, ROOT)
 
 
 def test_only_a_copy_leaves_something_out():

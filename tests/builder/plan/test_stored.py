@@ -15,6 +15,7 @@ from pybuild.builder.plan.keys import MEANING, key, listing_key, own_key, select
 from pybuild.builder.plan.ops import (
     Base,
     Copy,
+    Exact,
     Git,
     Http,
     Inline,
@@ -215,6 +216,16 @@ def test_keys_of_layers_and_selections():
     assert str(selection_key(COPY, pick, ROOT)) == of_copy
     assert str(selection_key(RUN, Pick(path="a", input=1), ROOT)) == of_run
     assert str(listing_key(CONTENT)) == of_listing
+
+
+def test_the_stored_form_of_an_exact_path():
+    exact = Exact(path="a/[b]", input=1)
+    assert codec.canonical(exact) == b'{"$":"Exact","input":1,"path":"a/[b]","unpack":false}'
+    assert codec.decode(codec.encode(exact)) == exact
+    assert (
+        str(selection_key(RUN, exact, ROOT))
+        == "sha256:37eb6a015ef9f7c24976ddd99b634fd88c508389289d1540dacb9ed7006cb987"
+    )
 
 
 def test_the_document_of_a_plan():
