@@ -4,7 +4,8 @@ Metadata instructions change config, scope and history; RUN, COPY, ADD and WORKD
 history are BuildKit's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import assert_never
 
 from pybuild.builder.errors import ResolveError
@@ -96,7 +97,8 @@ def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> 
         case nodes.Volume():
             _volume(node, state)
         case nodes.StopSignal():
-            signal = rules.check_signal(state.expand(node.signal))
+            with _at(node.signal):
+                signal = rules.check_signal(state.expand(node.signal))
             state.configure(replace(state.config, stop_signal=signal))
             state.record(f"STOPSIGNAL {signal}")
         case nodes.Healthcheck():
@@ -111,6 +113,16 @@ def _apply(node: nodes.Instruction, state: StageState, around: Surroundings) -> 
             raise ResolveError("FROM isn't allowed as an ONBUILD trigger", span=node.span)
         case _:
             assert_never(node)
+
+
+@contextmanager
+def _at(word: nodes.Word) -> Iterator[None]:
+    """Add the place of *word* to an error of the block that has none."""
+    try:
+        yield
+    except ResolveError as error:
+        error.span = error.span or word.span
+        raise
 
 
 def _add(state: StageState, step: Step, node: nodes.Instruction, around: Surroundings) -> None:
@@ -191,16 +203,20 @@ def _entrypoint(node: nodes.Entrypoint, state: StageState) -> None:
 
 
 def _expose(node: nodes.Expose, state: StageState) -> None:
-    words = [text for word in node.ports for text in expand_all(word, state.scope, escape=state.escape)]
-    ports = rules.ports(words)
+    found: set[str] = set()
+    for word in node.ports:
+        with _at(word):
+            found.update(rules.ports(expand_all(word, state.scope, escape=state.escape)))
+    ports = tuple(sorted(found))
     state.configure(replace(state.config, exposed_ports=rules.with_names(state.config.exposed_ports, ports)))
     state.record(f"EXPOSE {format_go.plain_list(ports)}")
 
 
 def _volume(node: nodes.Volume, state: StageState) -> None:
     paths = [state.expand(word) for word in node.paths]
-    if not all(path.strip() for path in paths):
-        raise ResolveError("VOLUME specified can not be an empty string")
+    for word, path in zip(node.paths, paths, strict=True):
+        if not path.strip():
+            raise ResolveError("VOLUME specified can not be an empty string", span=word.span)
     state.configure(replace(state.config, volumes=rules.with_names(state.config.volumes, paths)))
     state.record(f"VOLUME {format_go.plain_list(paths)}")
 
