@@ -70,19 +70,19 @@ def rootfs_of(image: Image, store: Store) -> Iterator[Root]:
     with storing(store.root):
         active = store.trees.prepare(image_layers(image))
     try:
-        with blaming():
+        with blaming(lambda: SafeRoot(store.trees.open(image_layers(image)))):
             yield store.snapshots.root(active)
     finally:
         store.snapshots.discard(active)
 
 
 @contextmanager
-def blaming() -> Iterator[None]:
-    """Turn a SandboxError of the block into a BuildError when its cause is in the image or the command."""
+def blaming(open_root: Callable[[], SafeRoot] | None = None) -> Iterator[None]:
+    """Turn a SandboxError of the block into a BuildError when its cause is in the image or the command (`mistake`)."""
     try:
         yield
     except SandboxError as error:
-        if (found := mistake(error)) is not None:
+        if (found := mistake(error, open_root)) is not None:
             raise found from error
         raise
 

@@ -73,6 +73,10 @@ def test_a_user_writes_to_its_streams_by_name(box: Shop) -> None:
     assert (done.stdout, done.stderr) == ("1\n", "2\n")
 
 
+def test_a_user_that_is_misspelt_has_a_hint(box: Shop) -> None:
+    assert run(box, "-u", "rot", "box", "true").stderr.endswith('hint: did you mean "root"?\n')
+
+
 @pytest.mark.parametrize(("word", "code"), [("nosuch", 127), ("/etc/passwd", 126)])
 def test_a_command_that_cannot_start_has_dockers_exit_code(box: Shop, word: str, code: int) -> None:
     assert run(box, "box", word).returncode == code
