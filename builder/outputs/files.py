@@ -110,7 +110,12 @@ def standard_output() -> Iterator[BinaryIO]:
 
 @contextmanager
 def destination(path: Path | None) -> Iterator[BinaryIO]:
-    """Open the destination of an archive: the file *path*, or standard output when it is None."""
+    """Open the destination of an archive: the file *path*, or standard output when it is None.
+
+    Raises:
+        RequestError: the directory of the file is missing, or it is a directory.
+    """
+    check_destination(path)
     with standard_output() if path is None else replaced(path) as file:
         yield file
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.archive.blobs import take_blobs
@@ -15,6 +16,7 @@ from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.places import InArchive, InDirectory
 from pybuild.grammar.reference import InvalidReference, parse_reference
+from pybuild.runtime.errors import kernel_reason
 
 
 def copying_directory(store: Store) -> Path:
@@ -34,6 +36,14 @@ def archive_blobs(store: Store, into: BlobStore | None) -> Iterator[BlobStore]:
         yield BlobStore(Path(directory))
 
 
+def open_source(path: Path) -> BinaryIO:
+    """Open the file that a user named. Raises RequestError when there is none, or a directory."""
+    try:
+        return path.open("rb")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise RequestError(f"open {path}: {kernel_reason(error)}") from error
+
+
 def in_directory(place: InDirectory) -> Descriptor:
     """Return the descriptor that the place names. Raises RequestError, or InvalidImage when it is not a layout."""
     raw = read_index(place.path)
@@ -50,7 +60,7 @@ def in_archive(place: InArchive, blobs: BlobStore) -> Descriptor:
         RequestError: it has no such image.
         OciError: it is not an image archive, or is damaged.
     """
-    with place.path.open("rb") as stream:
+    with open_source(place.path) as stream:
         if not place.docker:
             return pick(take_blobs(blobs, stream).manifests, place.name, str(place.path))
         return _pick_loaded(load(blobs, stream), place)

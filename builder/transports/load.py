@@ -11,6 +11,7 @@ from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.present import choose_present
 from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.store.store import Store
+from pybuild.builder.transports.files import open_source
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 
@@ -21,6 +22,7 @@ def load_images(store: Store, source: Path | Readable, platform: Platform | None
     archive has no name for it. The caller must exhaust the iterator.
 
     Raises:
+        RequestError: there is no such file.
         OciError: see `builder.oci.archive.load.load`.
     """
     images = _loaded(store, source)
@@ -40,7 +42,7 @@ def _loaded(store: Store, source: Path | Readable) -> tuple[Loaded, ...]:
 
         with Root.open_host(source) as root:
             return load_files(store.blobs, take_entries(store.blobs, directory_entries(root.fd)))
-    with source.open("rb") as stream:
+    with open_source(source) as stream:
         return load(store.blobs, stream)
 
 

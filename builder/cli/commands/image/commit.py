@@ -31,6 +31,7 @@ from pybuild.builder.request.checks import full_names
 from pybuild.builder.request.values import Compression
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
+from pybuild.builder.transports.files import open_source
 from pybuild.runtime.values import frozen
 
 
@@ -132,7 +133,7 @@ def _stream(place: str) -> Iterator[int]:
         finally:
             os.close(fd)
         return
-    with binary_stdin() if place == "-" else Path(place).open("rb") as stream:
+    with binary_stdin() if place == "-" else open_source(Path(place)) as stream:
         yield stream.fileno()
 
 

@@ -25,6 +25,7 @@ from pybuild.builder.platforms import wanted_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.store.store import Store
+from pybuild.builder.transports.files import open_source
 from pybuild.runtime.values import frozen
 
 
@@ -73,7 +74,7 @@ def _opened(opened: Store, source: str) -> BinaryIO:
     if source == "-":
         return binary_stdin()
     if not source.lower().startswith(("http://", "https://")):
-        return Path(source).open("rb")
+        return open_source(Path(source))
     from pybuild.builder.sources.address import HttpSource
     from pybuild.builder.sources.http import Fetching, ask
 

@@ -25,6 +25,7 @@ from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.platforms import given_platform, parse_platform
 from pybuild.builder.request.checks import full_names
 from pybuild.builder.store.store import Store
+from pybuild.builder.transports.files import open_source
 from pybuild.runtime.values import frozen
 
 _EPILOG = """\b
@@ -169,7 +170,7 @@ def _appended(opened: Store, documents: ImageDocuments, append: tuple[str, ...],
 
 
 def _archive(source: str) -> AbstractContextManager[BinaryIO]:
-    return binary_stdin() if source == "-" else Path(source).open("rb")
+    return binary_stdin() if source == "-" else open_source(Path(source))
 
 
 def _with_layer(documents: ImageDocuments, layer: Layer, source: str) -> ImageDocuments:

@@ -84,6 +84,12 @@ def test_without_a_name_the_image_is_listed_by_its_id(shop: Shop, archive: Path)
     assert shop.names() == [""]
 
 
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_what_is_no_file_is_a_wrong_argument(shop: Shop, tmp_path: Path, name: str) -> None:
+    result = shop.run("import", str(tmp_path / name), "x")
+    assert (result.code, result.err.startswith(f"ERROR: open {tmp_path / name}: ")) == (2, True)
+
+
 def test_an_archive_that_is_broken_is_named(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(bytes(range(1, 256)) * 9)
     refused = shop.run("import", str(tmp_path / "noise"))

@@ -148,7 +148,7 @@ def test_triggers_can_be_added(shop: Shop) -> None:
         (["tiny:1", "--user", "a\nb"], 1),
         (["tiny:1", "--cmd", "[1]"], 2),
         (["tiny:1", "-c", "RUN x"], 2),
-        (["tiny:1", "--append", "not/there"], 3),
+        (["tiny:1", "--append", "not/there"], 2),
         (["tiny:1", "--set-platform", "?"], 2),
         (["tiny:1", "-t", "UPPER"], 2),
     ],

@@ -58,7 +58,10 @@ def test_a_name_without_a_tag_means_all_images_of_it(shop: Shop, tmp_path: Path)
 def test_a_directory_that_is_not_there_is_told_by_the_name_that_was_given(shop: Shop, tmp_path: Path) -> None:
     shop.image("tiny:1")
     result = shop.run("save", "-o", str(tmp_path / "none/x.tar"), "tiny:1")
-    assert (result.code, result.err) == (3, f"ERROR: {tmp_path}/none/x.tar: no such file or directory\n")
+    problem = (
+        f"ERROR: open {tmp_path}/none/x.tar: no such file or directory\nhint: there is no directory {tmp_path}/none\n"
+    )
+    assert (result.code, result.err) == (2, problem)
 
 
 def test_a_failed_save_leaves_no_file(shop: Shop, tmp_path: Path) -> None:
