@@ -4,13 +4,13 @@ import gc
 import os
 import signal
 import subprocess
-import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.helpers import cases
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.lab import Lab
 from tests.helpers.leftovers import mark_descendants, now, wait_until_no_server
@@ -76,10 +76,9 @@ def _uses_lab(item: pytest.Item) -> bool:
 def _group(item: pytest.Item) -> str:
     """Tests of this name run in the same process of a parallel run. The others, which have none, take long each."""
     if _uses_lab(item):
-        # All tests of a case, which is built once for them. Halves are enough for two processes to share the work.
+        # All tests of a case, which is built once for them.
         call = getattr(item, "callspec", None)
-        name = call.params.get("name", "") if call else ""
-        return f"cases {zlib.crc32(name.encode()) % 2}"
+        return cases.group(call.params.get("name", "") if call else "")
     return "" if _directory(item) in MARKED_DIRECTORIES else str(item.path)
 
 

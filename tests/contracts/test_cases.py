@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from pybuild.grammar.nodes import Instruction
+from tests.helpers import cases
 
 REPOSITORY = Path(__file__).parents[2]
 DIRECTORIES = [REPOSITORY / "testdata" / name for name in ("dockerfiles", "builds", "checks")]
@@ -41,3 +42,12 @@ def _there(name: str) -> bool:
 def test_every_instruction_has_a_parsed_case(kind: str) -> None:
     trees = (REPOSITORY / "testdata" / "dockerfiles").glob("*/ast.txt")
     assert any(re.search(rf"^{kind}  @", tree.read_text(), re.MULTILINE) for tree in trees)
+
+
+def test_cases_are_in_two_groups_which_share_nothing() -> None:
+    loaded = [cases.load(name) for name in cases.names()]
+    assert {cases.group(case.name) for case in loaded} == {"cases 0", "cases 1"}
+    assert {
+        (case.name, base) for case in loaded for base in case.bases if cases.group(case.name) != cases.group(base)
+    } == set()
+    assert {cases.group(case.name) for case in loaded if case.base == "bookworm"} == {cases.WITH_DEBIAN}

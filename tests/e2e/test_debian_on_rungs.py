@@ -19,7 +19,7 @@ from tests.helpers.ordinary import HOME, OrdinaryUser, ordinary_user
 from tests.helpers.program import Program
 from tests.helpers.thorough import BEFORE_A_RELEASE
 
-pytestmark = pytest.mark.xdist_group("cases")
+pytestmark = pytest.mark.xdist_group(cases.WITH_DEBIAN)
 
 # It reads /proc/1, and a step after a chroot finds no processes in /proc.
 OTHERWISE = {("chroot", "run-walks-through-everything")}

@@ -26,6 +26,7 @@ import tomllib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,24 @@ def load(name: str) -> Case:
 def names() -> list[str]:
     """All cases, in order."""
     return sorted(path.parent.name for path in BUILDS.glob("*/expect.toml"))
+
+
+WITH_DEBIAN = "cases 0"
+"""The group of the cases on Debian, which takes seconds to import, into Docker as well: one process of a run does it."""
+
+
+@cache
+def group(name: str) -> str:
+    """One of two groups of cases, for two processes to share the work. A case is in that of the case it builds on.
+
+    Where *name* is no case, the first.
+    """
+    if not (BUILDS / name / "expect.toml").is_file():
+        return WITH_DEBIAN
+    case = load(name)
+    if case.bases:
+        return group(case.bases[0])
+    return WITH_DEBIAN if case.base == "bookworm" else f"cases {zlib.crc32(name.encode()) % 2}"
 
 
 def _age(context: Path, moment: int) -> None:
