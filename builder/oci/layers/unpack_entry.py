@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack_directory import Directory, added, join
-from pybuild.builder.oci.layers.unpack_holes import written_parts
+from pybuild.builder.oci.layers.unpack_holes import written_parts_of
 from pybuild.builder.oci.layers.unpack_status import (
     clear_xattrs,
     copy_status,
@@ -153,7 +153,7 @@ class Unpacker:
     def _write(self, fd: int, size: int, data: EntryData) -> None:
         """Write the pieces at their offsets. What is between them stays a hole."""
         at = 0
-        for offset, piece in written_parts(data.pieces()):
+        for offset, piece in written_parts_of(data):
             check()
             if offset != at:
                 os.lseek(fd, offset, os.SEEK_SET)

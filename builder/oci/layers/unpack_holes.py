@@ -1,12 +1,19 @@
 """Zeros of an archive that become holes of the files that are unpacked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pybuild.builder.oci.streams.blocks import ZEROS
+from pybuild.builder.oci.tar.reader import EntryData
 from pybuild.runtime.stopping import check
 
 _CHUNK = 64 << 10
 _ZERO_CHUNK = ZEROS[:_CHUNK]
+
+
+def written_parts_of(data: EntryData) -> Iterable[tuple[int, memoryview]]:
+    """Return of *data* what `written_parts` yields: a small file without holes as a whole, in less time."""
+    small = data.whole(_CHUNK - 1)
+    return written_parts(data.pieces()) if small is None else ((0, memoryview(small)),)
 
 
 def written_parts(parts: Iterator[tuple[int, memoryview]]) -> Iterator[tuple[int, memoryview]]:

@@ -57,6 +57,15 @@ class BufferedSource:
         self._at = at + len(part)
         return part
 
+    def skip(self, count: int) -> bool:
+        """Pass over *count* bytes; return whether there were so many."""
+        while count > len(self._buffer) - self._at:
+            count -= len(self._buffer) - self._at
+            if not self._fill():
+                return False
+        self._at += count
+        return True
+
     def back(self, count: int) -> None:
         """Return the last *count* bytes of the latest `view` to the buffer."""
         self._at -= count

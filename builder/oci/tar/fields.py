@@ -22,6 +22,7 @@ _TIME = re.compile(rb"(-?[0-9]{1,19})(?:\.([0-9]*))?\Z")
 
 # Of the fields of one layer most are the same in all headers.
 _REMEMBERED = 1024
+_REMEMBERED_TAILS = 64
 
 Records = list[tuple[bytes, bytes]]
 
@@ -43,39 +44,61 @@ class RawHeader(NamedTuple):
 
 def parse_header(block: bytes) -> RawHeader:
     """Parse a header block in the v7, ustar or GNU format. Raises LayerError when it or a field of it is malformed."""
-    _verify_checksum(block)
-    magic = block[257:263]
-    known = magic in {b"ustar\0", b"ustar "}
+    tail = block[156:]
+    _verify_checksum(block, tail)
+    flag, link, prefix, devices = _parsed_tail(tail)
     name = text(block[:100])
-    # GNU's own format (a space in the magic) keeps times where ustar has the prefix.
-    prefix = text(block[345:500]) if magic == b"ustar\0" else b""
+    # By position, which takes half the time.
     return RawHeader(
-        flag=block[156:157],
-        name=prefix + b"/" + name if prefix else name,
-        link=text(block[157:257]),
-        mode=number(block[100:108], "mode", _MAX_SIZE) & 0o7777,
-        uid=number(block[108:116], "user id", MAX_ID),
-        gid=number(block[116:124], "group id", MAX_ID),
-        size=number(block[124:136], "size", _MAX_SIZE),
-        mtime=clamp_time(_signed_number(block[136:148], "time")),
-        dev_major=number(block[329:337], "device number", _MAX_MAJOR) if known else 0,
-        dev_minor=number(block[337:345], "device number", _MAX_MINOR) if known else 0,
+        flag,
+        prefix + b"/" + name if prefix else name,
+        link,
+        number(block[100:108], "mode", _MAX_SIZE) & 0o7777,
+        number(block[108:116], "user id", MAX_ID),
+        number(block[116:124], "group id", MAX_ID),
+        number(block[124:136], "size", _MAX_SIZE),
+        clamp_time(_signed_number(block[136:148], "time")),
+        *devices,
     )
 
 
-def _verify_checksum(block: bytes) -> None:
+@lru_cache(_REMEMBERED_TAILS)
+def _parsed_tail(tail: bytes) -> tuple[bytes, bytes, bytes, tuple[int, int]]:
+    """Return flag, link, prefix and device numbers: what a header has behind its checksum."""
+    magic = tail[101:107]
+    devices = 0, 0
+    if magic in {b"ustar\0", b"ustar "}:
+        devices = number(tail[173:181], "device number", _MAX_MAJOR), number(tail[181:189], "device number", _MAX_MINOR)
+    # GNU's own format (a space in the magic) keeps times where ustar has the prefix.
+    return tail[:1], text(tail[1:101]), text(tail[189:344]) if magic == b"ustar\0" else b"", devices
+
+
+def _verify_checksum(block: bytes, tail: bytes) -> None:
+    total = _sum(block[:148]) + _sum_of_tail(tail)
+    if block[148:156] == b"%06o\0 " % total:  # as nearly all programs write it
+        return
     try:
         claimed = number(block[148:156], "checksum", _MAX_SIZE)
     except LayerError as error:
         raise LayerError("this is not a tar archive, or it is damaged") from error
-    # The lower half of Adler-32, begun with 0, is the sum of the bytes modulo 65521, which 256 bytes cannot reach. It
-    # takes a tenth of the time of sum().
-    total = sum(adler32(part, 0) & 0xFFFF for part in (block[:148], block[156:256], block[256:])) + 8 * ord(" ")
     if claimed == total:
         return
     # Some old programs added signed characters.
-    if claimed != total - 256 * sum(byte > 0x7F for byte in block[:148] + block[156:]):
+    if claimed != total - 256 * sum(byte > 0x7F for byte in block[:148] + tail):
         raise LayerError("this is not a tar archive, or it is damaged: the checksum of a header is wrong")
+
+
+@lru_cache(_REMEMBERED_TAILS)
+def _sum_of_tail(tail: bytes) -> int:
+    """Return the sum of the bytes from the checksum on, which itself counts as spaces."""
+    return _sum(tail[:100]) + _sum(tail[100:]) + 8 * ord(" ")
+
+
+def _sum(part: bytes) -> int:
+    """Return the sum of at most 256 bytes."""
+    # The lower half of Adler-32, begun with 0, is the sum of the bytes modulo 65521, which 256 bytes cannot reach. It
+    # takes a tenth of the time of sum().
+    return adler32(part, 0) & 0xFFFF
 
 
 @lru_cache(_REMEMBERED)

@@ -32,6 +32,7 @@ _KINDS = {kind.value: kind for kind in EntryKind} | {
     b"7": EntryKind.FILE,  # contiguous: means nothing today
     b"S": EntryKind.FILE,
 }
+_PLAIN = frozenset(_KINDS) - {b"S"}
 _XATTR = b"SCHILY.xattr."
 _ZEROS = memoryview(bytes(PIECE))
 
@@ -56,6 +57,19 @@ class EntryData:
                 self._left -= len(part)
                 yield offset, part
                 offset += len(part)
+
+    def whole(self, limit: int) -> bytes | None:
+        """Return all data of a file of at most *limit* bytes that has no holes; None for others.
+
+        Not to be mixed with `pieces`.
+        """
+        if self._size > limit or self._segments != ((0, self._size),):
+            return None
+        data = self._source.take(self._size)
+        if len(data) < self._size:
+            raise LayerError("the archive ends in the middle of a file")
+        self._left = 0
+        return data
 
     def read(self, size: int = -1) -> bytes:
         """Return *size* bytes of the file, holes filled; fewer only at its end; all the rest when *size* is negative.
@@ -84,11 +98,8 @@ class EntryData:
         """Pass over what was not read, and the padding."""
         rest = self._left + self._padding
         self._left = self._padding = 0
-        while rest:
-            part = self._source.view(rest)
-            if not part:
-                raise LayerError("the archive ends in the middle of a file")
-            rest -= len(part)
+        if rest and not self._source.skip(rest):
+            raise LayerError("the archive ends in the middle of a file")
 
 
 def _holes(size: int) -> Iterator[memoryview]:
@@ -175,6 +186,8 @@ class TarReader:
     def _member(
         self, header: RawHeader, block: bytes, local: Records, long: tuple[bytes | None, bytes | None]
     ) -> tuple[Entry, EntryData]:
+        if not local and not self._global and header.flag in _PLAIN and long == (None, None):
+            return self._plain_member(header)
         # An empty value takes a record back (POSIX.1-2001, pax, "Extended Header"); attributes may be empty.
         given = (self._global | dict(local)).items() if local or self._global else ()
         records = {key: value for key, value in given if value or key.startswith(_XATTR)}
@@ -182,14 +195,26 @@ class TarReader:
         sparse = SparseMap(0, 0, ())
         if kind is EntryKind.FILE:
             sparse = self._sparse_map(header, block, records, local)
-        self._total += sparse.size
-        if self._total > self._limits.total:
-            raise LayerError(f"files of more than {self._limits.total} bytes", hint="a bomb of sparse files?")
+        self._count(sparse.size)
         # GNU tar puts a made-up name, GNUSparseFile.PID/NAME, into the other places for the name of a sparse file.
         name = records.get(b"GNU.sparse.name") or long[0] or records.get(b"path") or header.name
         link = long[1] or records.get(b"linkpath") or header.link
         entry = _entry(header, kind, records, (_path(name), _link(link, kind), sparse.size))
         return entry, EntryData(self._source, sparse.stored, sparse.segments, sparse.size)
+
+    def _plain_member(self, header: RawHeader) -> tuple[Entry, EntryData]:
+        """Return the member whose header says everything, as those of nearly all entries do."""
+        kind = _kind(header)
+        size = header.size if kind is EntryKind.FILE else 0
+        self._count(size)
+        entry = _entry(header, kind, {}, (_path(header.name), _link(header.link, kind), size))
+        return entry, EntryData(self._source, size, ((0, size),) if size else (), size)
+
+    def _count(self, size: int) -> None:
+        """Count the bytes of a file. Raises LayerError when they are too many."""
+        self._total += size
+        if self._total > self._limits.total:
+            raise LayerError(f"files of more than {self._limits.total} bytes", hint="a bomb of sparse files?")
 
     def _sparse_map(self, header: RawHeader, block: bytes, records: dict[bytes, bytes], local: Records) -> SparseMap:
         """Return where the data of a file belongs; an ordinary file has one piece."""

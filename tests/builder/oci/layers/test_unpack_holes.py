@@ -1,6 +1,12 @@
 """Zeros of at least 64 KiB become holes, and every other byte is written where it belongs."""
 
-from pybuild.builder.oci.layers.unpack_holes import written_parts
+import io
+
+import pytest
+
+from pybuild.builder.oci.layers.unpack_holes import written_parts, written_parts_of
+from pybuild.builder.oci.tar.reader import TarReader
+from tests.helpers.rawtar import archive, file
 
 K = 64 << 10
 
@@ -35,3 +41,9 @@ def test_one_byte_among_zeros_is_kept_wherever_it_is() -> None:
         data = bytearray(K)
         data[position] = 1
         assert written((K, bytes(data))) == [(K, K)]
+
+
+@pytest.mark.parametrize(("size", "count"), [(0, 0), (1, 1), (K - 1, K - 1), (K, 0), (K + 1, 1)])
+def test_zeros_of_files_up_to_64_kib_are_data(size: int, count: int) -> None:
+    for _, data in TarReader(io.BytesIO(archive(file("f", bytes(size))))):
+        assert sum(len(part) for _, part in written_parts_of(data)) == count

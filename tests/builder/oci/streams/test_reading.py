@@ -25,6 +25,17 @@ def test_a_source_gives_exact_counts_whatever_the_stream_does(piece: int) -> Non
     assert source.read_total == 10
 
 
+@pytest.mark.parametrize("piece", [1, 2, 5, 100])
+def test_bytes_are_passed_over_up_to_the_end(piece: int) -> None:
+    source = BufferedSource(Dribble(b"abcdefghij"), piece)
+    assert source.skip(0)
+    assert source.skip(4)
+    assert source.take(1) == b"e"
+    assert source.skip(5)
+    assert source.at_end()
+    assert not source.skip(1)
+
+
 def test_what_was_viewed_can_be_given_back() -> None:
     source = BufferedSource(io.BytesIO(b"abcdef"))
     assert bytes(source.view(4)) == b"abcd"

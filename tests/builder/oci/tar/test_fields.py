@@ -47,6 +47,28 @@ def test_a_wrong_checksum_is_an_error_and_one_of_signed_characters_is_not() -> N
         parse_header(b"x" * 512)
 
 
+@pytest.mark.parametrize("shown", [b"%06o\0 ", b"%06o \0", b"%07o\0", b"%6o\0 ", b"%8o"])
+def test_a_checksum_may_be_written_in_any_way_and_must_be_right(shown: bytes) -> None:
+    data = block()
+    right = int(data[148:154], 8)
+    assert parse_header(data[:148] + shown % right + data[156:]) == parse_header(data)
+    with pytest.raises(LayerError, match="checksum of a header is wrong"):
+        parse_header(data[:148] + shown % (right + 1) + data[156:])
+
+
+def test_a_header_whose_end_was_seen_before_is_checked_as_the_first_one() -> None:
+    data = block()
+    parse_header(data)
+    with pytest.raises(LayerError, match="checksum of a header is wrong"):
+        parse_header(b"b" + data[1:])
+    device = data[:329] + b"9999999\0" + data[337:]
+    for _ in range(2):
+        with pytest.raises(LayerError, match="checksum of a header is wrong"):
+            parse_header(device)
+        with pytest.raises(LayerError, match="device number"):
+            parse_header(with_checksum(device, int(data[148:154], 8) + sum(device) - sum(data)))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
