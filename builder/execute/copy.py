@@ -8,7 +8,6 @@ import os
 import stat
 import time
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pybuild.builder.content.file_digests import changed, open_selected, read_small, state_of
@@ -22,7 +21,7 @@ from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.layers.host_entry import entry_of
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
-from pybuild.builder.plan.modes import Mode, mode_of_made, parse_mode
+from pybuild.builder.plan.modes import mode_of_made, parse_mode
 from pybuild.builder.plan.ops import Copy, Inline
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.paths.safepath import Root
@@ -49,11 +48,10 @@ def copy(op: Copy, work: Work) -> BuiltLayer:
 
 def _copied(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
     owner = owner_of(op.chown, work) if op.chown else None
-    mode = parse_mode(op.chmod) if op.chmod else None
     # With --link the layer must fit any rootfs, so this one is not read.
     with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
-        copier = _Copier(op=op, writer=writer, owner=owner, mode=mode, made=mode_of_made(op.chmod), earlier=earlier)
+        copier = _Copier(op, writer, owner, earlier)
         with closing(copier):
             copier.all(work.selected)
         if writer.repeated:
@@ -77,19 +75,18 @@ def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
         return again.commit()
 
 
-@dataclass(slots=True)
 class _Copier:
-    op: Copy
-    writer: TreeWriter
-    owner: tuple[int, int] | None
-    mode: Mode | None
-    made: int
-    """The mode of directories that the copy creates: its destination and its parents."""
-    earlier: "EarlierLayer | None" = None
-    _links: dict[tuple[int, int], str] = field(default_factory=dict)
-    _directory: tuple[str, int] = ("", -1)
-    _time: int | None = None
-    """The final time of the destination, in nanoseconds: that of the last directory that is copied to it."""
+    def __init__(
+        self, op: Copy, writer: TreeWriter, owner: tuple[int, int] | None, earlier: "EarlierLayer | None"
+    ) -> None:
+        self.op, self.writer, self.owner, self.earlier = op, writer, owner, earlier
+        self.mode = parse_mode(op.chmod) if op.chmod else None
+        self.made = mode_of_made(op.chmod)
+        """The mode of directories that the copy creates: its destination and its parents."""
+        self._links: dict[tuple[int, int], str] = {}
+        self._directory: tuple[str, int] = ("", -1)
+        self._time: int | None = None
+        """The final time of the destination, in nanoseconds: that of the last directory that is copied to it."""
 
     def close(self) -> None:
         if self._directory[1] >= 0:

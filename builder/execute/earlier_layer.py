@@ -16,9 +16,8 @@ import stat
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from pybuild.builder.content.file_digests import TICK_NS
 from pybuild.builder.content.selection_digest import Stretch
@@ -40,8 +39,7 @@ _LARGEST_MEAN = 16 << 10
 _FORMAT = f"2 {sys.version_info.major}.{sys.version_info.minor}"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A stretch of the archive.
 
     *key* is a digest of everything that determines its bytes, b"" when change times cannot be trusted.
@@ -59,7 +57,7 @@ def earlier_layer(op: Copy, work: Work) -> "EarlierLayer | None":
     if selected.stretches is None or len(selected.groups) != 1 or not selected.groups[0].is_directory:
         return None
     items = selected.groups[0].items
-    if sum(item.stat.st_size for item in items) > _LARGEST_MEAN * len(items):
+    if sum([item.stat.st_size for item in items]) > _LARGEST_MEAN * len(items):
         return None
     return EarlierLayer(f"{op.destination}\0{op.sources[0].path}", selected, work)
 

@@ -6,7 +6,6 @@ own, like Docker's overlay2 driver, would otherwise create them with defaults, a
 
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from pybuild.builder.content.trees import NodeKind, Tree, TreeNode, resolve
 from pybuild.builder.errors import BuildError
@@ -25,7 +24,6 @@ _KINDS = {
 _FILE = TreeNode(NodeKind.FILE)
 
 
-@dataclass(slots=True, kw_only=True)
 class TreeWriter:
     """Adds entries to *layer*; *tree* is the rootfs below it.
 
@@ -33,18 +31,24 @@ class TreeWriter:
     inherit the set-group-ID bit of the directory above.
     """
 
-    layer: LayerWriter
-    tree: Tree
-    owner: tuple[int, int] | None = None
-    now_ns: int = 0
-    passes_bit: bool = True
-    repeated: bool = False
-    """Whether a path was added a second time."""
-    _written: dict[str, TreeNode] = field(default_factory=dict)
-    _last: TreeNode = _FILE
-    """The node of the last entry that is not a file."""
-    _new: set[str] = field(default_factory=set)
-    """Directories that this layer created or replaced: the tree has nothing below them."""
+    def __init__(
+        self,
+        *,
+        layer: LayerWriter,
+        tree: Tree,
+        owner: tuple[int, int] | None = None,
+        now_ns: int = 0,
+        passes_bit: bool = True,
+    ) -> None:
+        self.layer, self.tree = layer, tree
+        self.owner, self.now_ns, self.passes_bit = owner, now_ns, passes_bit
+        self.repeated = False
+        """Whether a path was added a second time."""
+        self._written: dict[str, TreeNode] = {}
+        self._last = _FILE
+        """The node of the last entry that is not a file."""
+        self._new: set[str] = set()
+        """Directories that this layer created or replaced: the tree has nothing below them."""
 
     def lstat(self, path: str) -> TreeNode | None:
         """Return the entry at *path* in the layer, or else in the rootfs; None when there is none."""

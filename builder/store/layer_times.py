@@ -12,7 +12,6 @@ layers that were pulled, loaded or imported have whole seconds, as in BuildKit.
 import hashlib
 import os
 import re
-import secrets
 from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -59,7 +58,7 @@ class LayerTimes:
     def _link(self, path: Path, data: bytes) -> None:
         """Write *path* atomically; a builder that was faster wins."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        new = self._scratch / f"times-{os.getpid()}-{secrets.token_hex(4)}"
+        new = self._scratch / f"times-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             new.write_bytes(data)
             with suppress(FileExistsError):

@@ -166,8 +166,9 @@ class Store:
         from pybuild.builder.store.unpacking import Trees
 
         snapshots, reason = self.snapshots, self._drawback
-        drawback = reason and f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole tree"
-        return Trees(self.root, snapshots, self.blobs, self.times, self.locks, self.tell, drawback)
+        drawback = f"overlayfs cannot be used in {self.root} ({reason}): every snapshot is a whole tree"
+        untold = [drawback] if reason else []
+        return Trees(self.root, snapshots, self.blobs, self.times, self.locks, self.tell, untold)
 
     @computed_once
     def times(self) -> "LayerTimes":

@@ -3,14 +3,12 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.layer_times import LayerTimes
@@ -19,6 +17,7 @@ from pybuild.builder.store.room import storing
 from pybuild.runtime.errors import NoSuchSnapshot
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, Snapshotter, never
+from pybuild.runtime.values import positional
 
 _Used = TypeVar("_Used")
 _Turn = Callable[[], AbstractContextManager[None]]
@@ -35,6 +34,9 @@ class Unpacking:
 
     def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
         """Unpack one layer. Raises like `builder.oci.layers.unpack.unpack`."""
+        # Imported here: a COPY opens trees, and unpacks none.
+        from pybuild.builder.oci.layers.unpack import unpack
+
         overlay = self.active.format is DiskFormat.OVERLAY
         directory_fd = os.open(self.active.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # In a whole tree the parent is not looked at; it may be gone.
@@ -43,7 +45,7 @@ class Unpacking:
             unpack(stream, directory.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
 
 
-@dataclass(slots=True)
+@positional
 class Trees:
     """The snapshots of layers, made where they are missing.
 
@@ -58,8 +60,8 @@ class Trees:
     times: LayerTimes
     locks: Locks
     tell: Callable[[str], None]
-    drawback: str = ""
-    """A message for the user when the first snapshot is made; "" for none."""
+    untold: list[str]
+    """A message for the user when the first snapshot is made, if there is one."""
 
     def unpack(
         self,
@@ -144,10 +146,9 @@ class Trees:
 
     @contextmanager
     def _unpacking(self, active: Active) -> Iterator[Unpacking]:
-        drawback, self.drawback = self.drawback, ""
         try:
-            if drawback:
-                self.tell(drawback)
+            with suppress(IndexError):
+                self.tell(self.untold.pop())
             yield Unpacking(self.snapshots, active)
         finally:
             self.snapshots.discard(active)

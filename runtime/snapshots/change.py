@@ -1,7 +1,7 @@
 """One path that differs between a snapshot and its parent."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class ChangeKind(Enum):
@@ -14,8 +14,7 @@ class ChangeKind(Enum):
     """The directory at this path hides all that the parent snapshot has in it. Follows the directory's own change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One path that differs. *path* is relative to the root, without a leading slash, surrogate-escaped."""
 
     kind: ChangeKind

@@ -15,7 +15,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
@@ -97,7 +96,7 @@ class _Comparison:
             old = open_beneath(self._old, place.path)
             try:
                 if place.merged and opaque == b"y":
-                    place = replace(place, merged=False, moved=True)
+                    place = place._replace(merged=False, moved=True)
                 return self._steps_paired(place, entries, (old, new))
             finally:
                 os.close(old)
@@ -127,7 +126,7 @@ class _Comparison:
         if stat.S_ISDIR(entry.stat.st_mode):
             paired = before is not None and stat.S_ISDIR(before.st_mode)
             moved = place.moved or entry.stat.st_ctime_ns >= self._copied_ns
-            inner = replace(place, path=place.below(entry.name), paired=paired, moved=moved)
+            inner = place._replace(path=place.below(entry.name), paired=paired, moved=moved)
         return step_of(place, entry.name, inner, is_new=before is None, is_same=same)
 
     def _is_same(

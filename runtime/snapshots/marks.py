@@ -5,7 +5,6 @@ of their run: the value of RLIMIT_LOCKS, which has no effect, is inherited, and 
 """
 
 import os
-import secrets
 import select
 import signal
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ _LINE = b"Max file locks"  # of RLIMIT_LOCKS in /proc/PID/limits (proc(5))
 
 def new_mark() -> int:
     """Return a random mark. Its highest bit is set, so it is larger than any limit that somebody would choose."""
-    return secrets.randbits(_BITS) | 1 << (_BITS - 1)
+    return int.from_bytes(os.urandom(8), "big") >> (64 - _BITS) | 1 << (_BITS - 1)
 
 
 def end_marked(mark: int) -> None:

@@ -17,13 +17,13 @@ survives the loss of any of them, and those of an earlier boot are removed, sinc
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.snapshots.change import Change
+from pybuild.runtime.values import frozen
 
 
 def never() -> bool:
@@ -40,7 +40,7 @@ class DiskFormat(Enum):
     """The whole tree: what a whiteout names is removed when it is unpacked."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Active:
     """A writable snapshot; a layer is unpacked into *directory* in the given *format*."""
 

@@ -3,15 +3,13 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pybuild.runtime.paths.safepath import DirectoryEntry
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A directory to compare, by its path, with what is known of it."""
 
     path: str = ""
@@ -64,7 +62,7 @@ def steps_added(place: Place, entries: list[tuple[DirectoryEntry, bool]]) -> lis
     for entry, there in entries:
         if there:
             path = place.below(entry.name)
-            directory = replace(place, path=path, paired=False) if stat.S_ISDIR(entry.stat.st_mode) else None
+            directory = place._replace(path=path, paired=False) if stat.S_ISDIR(entry.stat.st_mode) else None
             steps.append(TreeStep(entry.name, Change(ChangeKind.ADD, path), directory))
     return steps
 

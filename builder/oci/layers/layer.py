@@ -113,8 +113,10 @@ class LayerWriter:
     def splice(self, parts: Iterable[bytes | memoryview], times_ns: Iterable[int]) -> None:
         """Write entries copied from another layer with the same ``latest``; *times_ns* are their unlimited times."""
         self._tar.splice(parts)
-        limit_ns = None if self.latest is None else self.latest * 1_000_000_000
-        self.nanoseconds.extend(0 if limit_ns is not None and at > limit_ns else at % 1_000_000_000 for at in times_ns)
+        if self.latest is not None:
+            limit_ns = self.latest * 1_000_000_000
+            times_ns = [min(at, limit_ns) for at in times_ns]
+        self.nanoseconds.extend([at % 1_000_000_000 for at in times_ns])
 
     def whiteout(self, path: str) -> None:
         """Hide what lower layers have at *path* (image-spec, layer.md, "Whiteouts")."""

@@ -2,6 +2,8 @@ import gzip
 import io
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 import time
 
@@ -46,6 +48,21 @@ def text_of(site, instruction, path, base="scratch"):
 
 def owner(entry):
     return entry.uid, entry.gid
+
+
+def test_a_copy_loads_neither_what_unpacks_layers_nor_inspect(tmp_path):
+    context = tmp_path / "context"
+    context.mkdir()
+    context.joinpath("Dockerfile").write_text("FROM scratch\nCOPY . /in/\n")
+    for number in range(500):  # so many that their places in the layer are remembered
+        context.joinpath(f"file-{number}").touch()
+    words = ("-X", "importtime", "-m", "pybuild", "build", "--root", tmp_path / "store", context)
+    for content in ("as it was", "touched"):  # the second build has the plan of the first
+        context.joinpath("file-0").write_text(content)
+        done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "pybuild.builder.execute.earlier_layer" in loaded
+    assert loaded.isdisjoint({"dataclasses", "inspect", "secrets", "random", "pybuild.builder.oci.layers.unpack"})
 
 
 def test_a_file_keeps_mode_time_and_content_and_belongs_to_root(site):
