@@ -100,7 +100,7 @@ def ignore_text(root: Root, files: Files) -> Named | None:
     if dockerfile is not None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
-            return beside.name, beside.read_text("utf-8", "surrogateescape")
+            return _named_ignore_file(beside)
     return (_read(root, "Dockerfile.dockerignore") if dockerfile is None else None) or _of_context(root)
 
 
@@ -108,9 +108,13 @@ def _named_ignore_file(path: Path) -> Named:
     try:
         # One that came through a pipe is a file in memory, whose name means nothing to the user.
         name = "the ignore file" if path.is_relative_to("/proc") else path.name
-        return name, path.read_text("utf-8", "surrogateescape")
+        with path.open("rb") as file:
+            content = file.read(IGNORE_LIMIT + 1)
     except OSError as error:
         raise RequestError(f"failed to read ignore file: open {path}: {kernel_reason(error)}") from error
+    if len(content) > IGNORE_LIMIT:
+        raise RequestError(f"failed to read ignore file: {path}: longer than {IGNORE_LIMIT} bytes")
+    return name, content.decode("utf-8", "surrogateescape")
 
 
 def _of_context(root: Root) -> Named | None:

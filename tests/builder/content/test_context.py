@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from pybuild.builder.content.context import Sources, open_context
+from pybuild.builder.content.context import IGNORE_LIMIT, Sources, open_context
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Files
 from tests.helpers.contexts import write_context
@@ -119,6 +119,17 @@ def test_an_ignore_file_that_is_named_comes_before_all_others(store, tmp_path):
         assert {name for name in "abc" if sources.context().hides(name)} == {"c"}
     missing = Files(context=context, ignore_file=tmp_path / "none")
     with Sources(missing, store, lambda: False) as sources, pytest.raises(RequestError, match="none: no such file"):
+        sources.context()
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_ignore_file_has_a_limit_wherever_it_is(store, tmp_path, own):
+    context = write_context(tmp_path / "context", {"a": ""})
+    with (tmp_path / "mine.dockerignore").open("wb") as file:
+        file.truncate(IGNORE_LIMIT + 1)
+    files = {"ignore_file": tmp_path / "mine.dockerignore"} if own else {"dockerfile": tmp_path / "mine"}
+    too_long = pytest.raises(RequestError, match=r"mine\.dockerignore: longer than 4194304 bytes")
+    with Sources(Files(context=context, **files), store, lambda: False) as sources, too_long:
         sources.context()
 
 
