@@ -41,7 +41,9 @@ def _secret(name: str, inputs: HostInputs) -> str | None:
     if found is None:
         return None
     value = read_secret(found).decode("utf-8", "replace").strip()
+    if not value:
+        return None  # the variable of an optional token is empty, or not set
     # A line break would start another header.
-    if not value or not value.isascii() or not value.isprintable():
+    if not value.isascii() or not value.isprintable():
         raise BuildError(f"secret {name}: not valid in a header")
     return value

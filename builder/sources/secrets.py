@@ -11,12 +11,12 @@ SECRET_LIMIT = 500 << 10
 
 
 def read_secret(secret: Secret) -> bytes:
-    """Return the value of a secret. Raises BuildError when its file or variable cannot be read."""
+    """Return the value of a secret. Raises BuildError when its file cannot be read.
+
+    A variable that is not set is an empty secret, as in BuildKit: scripts of CI systems name tokens that are optional.
+    """
     if secret.file is None:
-        value = os.environb.get(os.fsencode(secret.variable))
-        if value is None:
-            raise BuildError(f"secret {secret.id}: the variable {secret.variable} is not set")
-        return value
+        return os.environb.get(os.fsencode(secret.variable), b"")
     try:
         with secret.file.open("rb") as file:
             value = file.read(SECRET_LIMIT + 1)

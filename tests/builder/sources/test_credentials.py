@@ -52,7 +52,13 @@ def test_a_git_secret_with_a_host_goes_there_and_wins(request_):
     assert git_authorization("k", request, own=False) == "Basic z"
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "", "ä"])
+def test_an_empty_token_is_none(request_):
+    request = request_(GIT_AUTH_TOKEN__h="", GIT_AUTH_TOKEN="t", HTTP_AUTH_TOKEN_h="")
+    assert git_authorization("h", request, own=True) == basic("t")
+    assert http_authorization("h", request) is None
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "ä"])
 def test_a_secret_that_is_no_header_line_is_refused_without_repeating_it(request_, value):
     with pytest.raises(BuildError, match="HTTP_AUTH_TOKEN_h: not valid in a header") as caught:
         http_authorization("h", request_(HTTP_AUTH_TOKEN_h=value))

@@ -1,9 +1,10 @@
 """Preflight checks: mistakes that would make a build fail at its end are found before it starts."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pybuild.builder.cli.tools import is_terminal
+from pybuild.builder.cli.tools import is_terminal, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import check_destination
 from pybuild.builder.request import Output, Request, Secret
@@ -30,8 +31,10 @@ def streams(request: Request) -> list[Output]:
 
 
 def check_secrets(secrets: Iterable[Secret]) -> None:
-    """Raise RequestError for a secret whose file is not there."""
+    """Raise RequestError for a secret whose file is not there, and warn of one whose variable is not set."""
     for secret in secrets:
+        if secret.file is None and secret.variable not in os.environ:
+            warn(f"secret {secret.id} is empty: the variable {secret.variable} is not set")
         if secret.file is not None and not secret.file.exists():
             hint = f"--secret id={secret.id},src=FILE or id={secret.id},env=NAME"
             raise RequestError(f"failed to stat {secret.file}: no such file or directory", hint=hint)
