@@ -11,7 +11,7 @@ from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
 from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
 from pybuild.builder.image.requested_images import RequestedImage, check_images, requested_images
-from pybuild.builder.outputs.export import Outcome, check_forms, export, export_together, timed
+from pybuild.builder.outputs.export import Outcome, check_forms, epoch_of, export, export_together
 from pybuild.builder.plan.plan import Definition, Finished, Graph
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter, ReporterState, RunningStep
@@ -37,14 +37,14 @@ def build(request: Request, store: Store, progress: Progress = silent) -> Outcom
         OciError, RuntimeHostError: the store or the host failed.
     """
     if (timeout := request.execution.timeout) is None:
-        return _built(request, store, progress)
+        return _build(request, store, progress)
     from pybuild.builder.deadline import in_time
 
     with in_time(timeout) as deadline:
-        return _built(request, store, deadline.watched(progress))
+        return _build(request, store, deadline.watched(progress))
 
 
-def _built(request: Request, store: Store, progress: Progress) -> Outcome:
+def _build(request: Request, store: Store, progress: Progress) -> Outcome:
     """Do as `build` does, without a time limit: each line is a phase, and takes its part of *request*."""
     check_images(request.result)
     check_forms(request.result, request.caches.cache_to, request.files.context, request.execution.compression)
@@ -57,7 +57,7 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
         dockerfile = load_definition(files, request.planning, remotes, caches)
         with dockerfile.located(), _early_warnings(dockerfile, request.planning, progress):
             definition = with_surroundings(dockerfile, files, read_ignore_text(files))
-            request = _timed(definition, request, remotes)
+            request = _with_epoch(definition, request, remotes)
             requested = requested_images(request.result, request.planning)
             plans = make_plans(definition, requested, remotes, pull=caches.pull, preload=True)
         _warn(plans, useless_ignore_files(files), progress)
@@ -65,9 +65,9 @@ def _built(request: Request, store: Store, progress: Progress) -> Outcome:
             consulting = _with_imported(caches, store, reporter)
             graph = merge(plans)
             reporter.expect(graph.plan, _last_steps(request.result, caches))
-            solved = _solved(graph, request, consulting, reporter)
-            images = _assembled(plans, solved, request, consulting, reporter)
-            outcome = _exported(requested, images, request, consulting, reporter)
+            solved = _solve(graph, request, consulting, reporter)
+            images = _assemble(plans, solved, request, consulting, reporter)
+            outcome = _export_all(requested, images, request, consulting, reporter)
             _export_caches(solved.finished, caches, consulting, reporter)
     return outcome
 
@@ -81,14 +81,14 @@ def _with_pipes(request: Request) -> AbstractContextManager[Request]:
     return read_pipes(request)
 
 
-def _timed(definition: Definition, request: Request, remotes: Remotes) -> Request:
+def _with_epoch(definition: Definition, request: Request, remotes: Remotes) -> Request:
     """Return *request* with the time of SOURCE_DATE_EPOCH, which the Dockerfile or an output may set, too."""
     planning, epoch = request.planning, request.execution.source_date_epoch
     if EPOCH in definition.text or EPOCH in dict(planning.build_args):
         from pybuild.builder.definition.epoch import with_epoch
 
         planning, epoch = with_epoch(definition, planning, epoch, remotes, request.caches)
-    epoch = timed(request.result.stored, epoch)
+    epoch = epoch_of(request.result.stored, epoch)
     if planning is request.planning and epoch == request.execution.source_date_epoch:
         return request
     return replace(request, planning=planning, execution=replace(request.execution, source_date_epoch=epoch))
@@ -129,25 +129,25 @@ def _with_imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
     return imported(caches, store, reporter)
 
 
-def _solved(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
+def _solve(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
     """Solve *graph*: in this process, or in one that may unpack images if a step needs them unpacked."""
     with suppress(TreesNeeded):
-        return _solved_here(graph, request, store, reporter)
+        return _solve_here(graph, request, store, reporter)
     from pybuild.builder.definition.pipes import held_descriptors
     from pybuild.builder.store.worker_calls import WorkerAccess
 
     held = held_descriptors(request)
     worker = WorkerAccess(store, reporter.progress, held)
-    solved, state = worker.call(_solved_inside, graph, request, reporter.state())
+    solved, state = worker.call(_solve_in_worker, graph, request, reporter.state())
     reporter.resume(state)
     return solved
 
 
-def _solved_here(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
+def _solve_here(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
     return solve(graph, store, reporter, files=request.files, execution=request.execution, caches=request.caches)
 
 
-def _solved_inside(
+def _solve_in_worker(
     store: Store, send_event: Progress, graph: Graph, request: Request, state: ReporterState
 ) -> tuple[Solved, ReporterState]:
     """Solve *graph* in the process that may unpack images; *state* continues the numbers of the steps."""
@@ -155,7 +155,7 @@ def _solved_inside(
     # The other process has reported the imported caches, so this one is silent about them.
     with store.in_use():
         consulting = _with_imported(request.caches, store, Reporter(silent))
-        return _solved_here(graph, request, consulting, reporter), reporter.state()
+        return _solve_here(graph, request, consulting, reporter), reporter.state()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:
@@ -169,7 +169,7 @@ def _last_steps(result: Result, caches: Caches) -> int:
     )
 
 
-def _assembled(
+def _assemble(
     plans: Plans, solved: Solved, request: Request, store: Store, reporter: Reporter
 ) -> tuple[PlatformImage, ...]:
     """Write the image of each plan to the store. None of them has a name yet, so that a failure leaves no names."""
@@ -193,7 +193,7 @@ def _inline_cache(finished: Finished, caches: Caches, store: Store) -> str:
     return inline(finished, caches, store)
 
 
-def _exported(
+def _export_all(
     requested: tuple[RequestedImage, ...],
     images: tuple[PlatformImage, ...],
     request: Request,
@@ -204,7 +204,7 @@ def _exported(
     outcomes, remaining = [], iter(images)
     for each in requested:
         with reporter.step(each.step) as step:
-            outcomes.append(_named(each, tuple(islice(remaining, len(each.images))), request, store, step))
+            outcomes.append(_export_one(each, tuple(islice(remaining, len(each.images))), request, store, step))
     if not request.result.targets:
         return outcomes[0]
     export_together([image.descriptor for image in images], request.result, store, reporter)
@@ -212,7 +212,7 @@ def _exported(
     return replace(outcomes[-1], targets=tuple(zip(stages, outcomes, strict=True)))
 
 
-def _named(
+def _export_one(
     requested: RequestedImage, images: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep
 ) -> Outcome:
     """Give an image, or the index of several, its names in the store, and write it to the outputs."""

@@ -42,14 +42,14 @@ def door(cancel: Cancel | None = None) -> Iterator[None]:
     except PybuildError:
         raise
     except Exception as error:
-        found = _translated(error)
+        found = _translate(error)
         if found is None:
             raise
         # An interrupted transfer has a message of its own.
         raise (Cancelled("cancelled") if token.cancelled else found) from error
 
 
-def _translated(error: Exception) -> PybuildError | None:
+def _translate(error: Exception) -> PybuildError | None:
     """Return *error* as a PybuildError, None when it is a bug."""
     from pybuild.builder.oci import errors as oci
     from pybuild.grammar.errors import DockerfileError as GrammarError

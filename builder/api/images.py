@@ -110,11 +110,11 @@ def load(
     from pybuild.builder.transports.load import load_images
 
     with door(cancel), store.in_use(), Reporter(progress).step("loading images") as step, ExitStack() as stack:
-        given = _watched(source, step, stack)
+        given = _watch(source, step, stack)
         return tuple(name for names in load_images(store, given, given_platform(platform)) for name in names)
 
 
-def _watched(source: Path | BinaryIO, step: RunningStep, stack: ExitStack) -> Path | Readable:
+def _watch(source: Path | BinaryIO, step: RunningStep, stack: ExitStack) -> Path | Readable:
     """Return *source* so that *step* reports what is read of it; *stack* closes a file. A directory stays as it is."""
     if not isinstance(source, Path):
         return _Watched(source, step.status, "archive", 0)
@@ -203,10 +203,10 @@ def prune(store: Store, *, everything: bool = False, images: bool = True, cancel
         errors.Cancelled: *cancel* was used while waiting for others.
     """
     with door(cancel):
-        return call_in_worker_if_unpacked(_pruned, store, silent, everything=everything, images=images)
+        return call_in_worker_if_unpacked(_prune, store, silent, everything=everything, images=images)
 
 
-def _pruned(store: Store, _send_event: SendEvent, *, everything: bool, images: bool) -> Pruned:
+def _prune(store: Store, _send_event: SendEvent, *, everything: bool, images: bool) -> Pruned:
     from pybuild.builder.prune import gc
     from pybuild.builder.prune.eviction import evict
     from pybuild.builder.prune.policy import Policy, limits

@@ -76,7 +76,7 @@ def _remembered(writing: Writing, finished: Finished, caches: Caches, store: Sto
 
         names = mount_names(finished, store, lambda name: writing.all_mounts or name in writing.mounts)
         with reporter.step(f"packing {len(names)} cache mounts"):
-            mounts = call_in_worker(_packed, store, reporter.progress, names, caches)
+            mounts = call_in_worker(_pack, store, reporter.progress, names, caches)
     return _gather(finished, store, everything=writing.everything, mounts=mounts)
 
 
@@ -132,7 +132,7 @@ def _selections(plan: Plan, keys: Mapping[int, Digest], store: Store) -> dict[Di
     return found
 
 
-def _packed(store: Store, progress: Progress, names: tuple[str, ...], caches: Caches) -> tuple[Mount, ...]:
+def _pack(store: Store, progress: Progress, names: tuple[str, ...], caches: Caches) -> tuple[Mount, ...]:
     from pybuild.builder.caches.imported import imported
     from pybuild.builder.caches.mounts import packed
 
@@ -146,7 +146,7 @@ def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Repor
     place = place_of(spec)
     step = reporter.begin(f"exporting cache to {place.name}")
     try:
-        place.keep(_compressed(remembered, spec.writing, store.blobs), store, step.status)
+        place.keep(_compress(remembered, spec.writing, store.blobs), store, step.status)
     except (OciError, OSError) as error:
         step.fail(error)
         why = reason(error).removeprefix(f"{place.name}: ")
@@ -159,7 +159,7 @@ def _keep(spec: KeptCache, remembered: Remembered, store: Store, reporter: Repor
     step.finish()
 
 
-def _compressed(remembered: Remembered, writing: Writing, blobs: BlobStore) -> Remembered:
+def _compress(remembered: Remembered, writing: Writing, blobs: BlobStore) -> Remembered:
     """Return *remembered* with its layers compressed as *writing* asks; new ones are put into *blobs*.
 
     Layers that are compressed in this way already stay as they are, unless ``force-compression=true``.

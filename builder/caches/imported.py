@@ -52,7 +52,7 @@ class Imported:
         """Return the layers under *key*, after those of steps were fetched; None when no cache has them."""
         for place, remembered in self._caches:
             layers = remembered.records.get(key)
-            if layers is not None and self._fetched(place, [layer for layer in layers if layer.created]):
+            if layers is not None and self._fetch_missing(place, [layer for layer in layers if layer.created]):
                 return layers
         return None
 
@@ -64,11 +64,11 @@ class Imported:
         """Create *directory* with the content of the cache mount in another store; return whether any cache has it."""
         for place, remembered in self._caches:
             for mount in remembered.mounts:
-                if mount.name == name and self._fetched(place, [mount.layer]):
-                    return self._unpacked(place, mount, directory)
+                if mount.name == name and self._fetch_missing(place, [mount.layer]):
+                    return self._unpack(place, mount, directory)
         return False
 
-    def _unpacked(self, place: CachePlace, mount: Mount, directory: Path) -> bool:
+    def _unpack(self, place: CachePlace, mount: Mount, directory: Path) -> bool:
         from pybuild.builder.caches.mounts import unpack_mount
 
         try:
@@ -92,7 +92,7 @@ class Imported:
         step.finish()
         return place, found
 
-    def _fetched(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
+    def _fetch_missing(self, place: CachePlace, layers: list[BuiltLayer]) -> bool:
         """Fetch the missing ones of *layers*; return whether all are in the store now and were verified."""
         with self._lock:
             # Under the lock: steps of one stage have most layers in common, and each is fetched and verified once.

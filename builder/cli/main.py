@@ -119,21 +119,21 @@ def run(arguments: Sequence[str], tools: Tools | None = None) -> int:
     """Run the command line *arguments* and return the exit code. Tests pass replacements in *tools*."""
     current = begin(tools or Tools())
     try:
-        return _carried_out(arguments, current)
+        return _carry_out(arguments, current)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except BaseException as error:  # noqa: BLE001 - users get a message, never a traceback
-        return _failed(error, current, debug=not _DEBUG.isdisjoint(arguments))
+        return _report_failure(error, current, debug=not _DEBUG.isdisjoint(arguments))
 
 
-def _carried_out(arguments: Sequence[str], current: Session) -> int:
+def _carry_out(arguments: Sequence[str], current: Session) -> int:
     usual = usual_build(arguments, os.environ)
     if usual is not None:
-        from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out
+        from pybuild.builder.cli.commands.build.carry_out import ReportSettings, carry_out
 
         current.root, mode, request = usual
         try:
-            return carry_out(request, Reported(mode=mode))
+            return carry_out(request, ReportSettings(mode=mode))
         except KeyboardInterrupt:
             sys.stderr.write("\n")  # after the ^C that a terminal shows, as click does
             raise
@@ -177,7 +177,7 @@ def _usual(name: str, words: Sequence[str]) -> int | None:
     return ps.command(words)
 
 
-def _failed(error: BaseException, current: Session, *, debug: bool) -> int:
+def _report_failure(error: BaseException, current: Session, *, debug: bool) -> int:
     from pybuild.builder.cli.failures import describe
     from pybuild.builder.store.room import store_failure
 

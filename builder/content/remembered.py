@@ -20,7 +20,7 @@ _FORMAT = f"5 {sys.version_info.major}.{sys.version_info.minor}"
 def load_row(database: Database, name: str) -> dict[Any, Any]:
     """Return the row called *name*; it is empty when there is none, or one that cannot be read."""
     row = database.one("SELECT digests FROM file_digests WHERE folder = ?", (name,))
-    return _loaded(row and row[0])
+    return _load(row and row[0])
 
 
 def store_row(database: Database, name: str, known: dict[Any, Any]) -> None:
@@ -28,7 +28,7 @@ def store_row(database: Database, name: str, known: dict[Any, Any]) -> None:
     database.run("REPLACE INTO file_digests VALUES (?, ?)", (name, marshal.dumps(known)))
 
 
-def _loaded(text: object) -> dict[Any, Any]:
+def _load(text: object) -> dict[Any, Any]:
     known: object = None
     if isinstance(text, bytes):
         with suppress(ValueError, EOFError, TypeError):
@@ -54,7 +54,7 @@ class RememberedFiles:
         self._directory, self._files = directory, self._files_of(directory)
 
     def _files_of(self, directory: str) -> dict[str, bytes]:
-        return _loaded(self._known.get(directory)) | _loaded(self._later.get(directory))
+        return _load(self._known.get(directory)) | _load(self._later.get(directory))
 
     def get(self, path: str) -> bytes | None:
         """Return what is remembered of the file at *path*. It is fastest for files of one directory after another."""
@@ -73,7 +73,7 @@ class RememberedFiles:
     def _keep(self) -> None:
         """Make one text of what was learnt: a source may have a million files."""
         if self._learnt:
-            earlier = _loaded(self._later.get(self._directory))
+            earlier = _load(self._later.get(self._directory))
             self._later[self._directory] = marshal.dumps(earlier | self._learnt)
             self._learnt = {}
             self._has_learnt = True

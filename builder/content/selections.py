@@ -108,10 +108,10 @@ class Selections:
         listing = None if listed is None else listing_key(listed)
         content = None if listing is None else self._store.cache.selection(listing)
         if content is None:
-            content = self._found(source, groups, divided, listing)
+            content = self._compute_digest(source, groups, divided, listing)
         return Selected(source, groups, content, began_ns, divided if source.id else None)
 
-    def _found(
+    def _compute_digest(
         self, source: SourceTree, groups: list[Group], divided: list[list[Stretch]], listing: Digest | None
     ) -> Digest:
         """Return the digest of the content of *groups*, and remember it by *listing*, unless a file is too young."""
@@ -171,7 +171,7 @@ def select(
             from pybuild.builder.content.parents import with_parents
 
             return with_parents(source, pick.path, exclude)
-        return _selected(source, pick, exclude)
+        return _select_visible(source, pick, exclude)
     except (UnsafePathError, BuildError) as error:
         from pybuild.builder.content.missing import explained
 
@@ -179,7 +179,7 @@ def select(
         raise found from found.__cause__
 
 
-def _selected(source: SourceTree, pick: Pick, exclude: "IgnoreFile | None") -> list[Group]:
+def _select_visible(source: SourceTree, pick: Pick, exclude: "IgnoreFile | None") -> list[Group]:
     path = normpath("/" + pick.path).lstrip("/")
     groups = []
     pattern = not isinstance(pick, Exact) and _has_wildcard(path)

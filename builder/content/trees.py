@@ -101,12 +101,12 @@ class IndexTree:
     def lstat(self, path: str) -> TreeNode | None:
         """Search the layers from the top, until one has the path or hides it, or the rest is remembered."""
         layer, there = self._stack.found(path, self._top + 1)
-        found: TreeNode | None = self._searched(path, layer, there) if layer < self._top else there
+        found: TreeNode | None = self._search(path, layer, there) if layer < self._top else there
         if layer < self._top:
             self._stack.note(path, self._top, found)
         return found
 
-    def _searched(self, path: str, known: int, there: TreeNode | None) -> TreeNode | None:
+    def _search(self, path: str, known: int, there: TreeNode | None) -> TreeNode | None:
         """Search the layers above *known*, up to which the path is *there*; all and what is below them for -1."""
         above = list(_parents(path))
         opaque = [f"{directory}/{_OPAQUE_NAME}".lstrip("/") for directory in above]
@@ -177,20 +177,19 @@ def _layer_number(
     diff_id = str(layer.diff_id)
     if diff_id not in known:
         row = database.one("SELECT number FROM layers WHERE diff_id = ?", (diff_id,))
-        known[diff_id] = _indexed(layer, database, blobs) if row is None else int(row[0])
+        known[diff_id] = _index(layer, database, blobs) if row is None else int(row[0])
     return int(known[diff_id])
 
 
-def _indexed(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
+def _index(layer: BuiltLayer, database: Database, blobs: BlobStore) -> int:
     """Create the index of a layer and return its number."""
     # 60 bits of the digest fit into SQLite's signed 64, and no two processes need to agree on a counter.
     number = int(layer.diff_id.hex[-15:], 16)
     database.run_all(
-        "REPLACE INTO layers VALUES (?, ?)",
-        (str(layer.diff_id), number),
         "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         # Read first: other processes must not wait for the database while a large layer is decompressed.
         list(_rows(layer, number, blobs)),
+        first=("REPLACE INTO layers VALUES (?, ?)", (str(layer.diff_id), number)),
     )
     return number
 

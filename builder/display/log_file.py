@@ -20,7 +20,7 @@ def log_file(path: Path, describe: Callable[[BaseException], str]) -> Iterator[L
     Raises:
         OSError: the file cannot be written.
     """
-    with _opened(path) as stream:
+    with _open(path) as stream:
         log = PlainDisplay(stream)
         try:
             yield lambda shown: _both(log, path, shown)
@@ -33,7 +33,7 @@ def log_file(path: Path, describe: Callable[[BaseException], str]) -> Iterator[L
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def _open(path: Path) -> Iterator[TextIO]:
     with writing(path):
         stream = path.open("w", encoding="utf-8", errors="backslashreplace")
     try:

@@ -58,7 +58,7 @@ class ImageDocuments:
     def with_config(self, before: ImageConfig, after: ImageConfig) -> "ImageDocuments":
         """Return the documents with the fields changed in which two configs differ."""
         old, new = json.loads(before.to_json()), json.loads(after.to_json())
-        return replace(self, config=_merged(self.config, old, new))
+        return replace(self, config=_merge(self.config, old, new))
 
     def with_annotations(self, annotations: Mapping[str, str]) -> "ImageDocuments":
         """Return the documents with these annotations of the manifest and no others."""
@@ -100,7 +100,7 @@ def _read(blobs: BlobStore, descriptor: Descriptor) -> Members:
     return found if isinstance(found, dict) else {}
 
 
-def _merged(raw: Members, before: Members, after: Members) -> Members:
+def _merge(raw: Members, before: Members, after: Members) -> Members:
     result = dict(raw)
     for key in {**before, **after}:
         if key not in after:
@@ -108,7 +108,7 @@ def _merged(raw: Members, before: Members, after: Members) -> Members:
         elif before.get(key) != after[key]:
             mine, old, new = result.get(key), before.get(key), after[key]
             nested = isinstance(mine, dict) and isinstance(new, dict)
-            result[key] = _merged(mine or {}, old or {}, new) if nested else new
+            result[key] = _merge(mine or {}, old or {}, new) if nested else new
     return result
 
 

@@ -38,10 +38,10 @@ def write_tree(store: Store, image: Image, compression: Compression) -> Layer:
     Names are in byte order; the first of several hard links is the file. The root directory gets no time, because an
     image need not have one, and that of the snapshot would depend on this store.
     """
-    return call_in_worker(_written, store, silent, image, compression)
+    return call_in_worker(_write, store, silent, image, compression)
 
 
-def _written(store: Store, _send_event: SendEvent, image: Image, compression: Compression) -> Layer:
+def _write(store: Store, _send_event: SendEvent, image: Image, compression: Compression) -> Layer:
     tree = store.trees.open(image_layers(image))
     try:
         with LayerWriter(store.blobs, compression.algorithm, compression.level) as writer:

@@ -55,9 +55,9 @@ def cache_directory(mount: CacheMount, work: Work, stack: ExitStack) -> Path:
         check_map(name, work.store)
         if work.job.ignore_cache and work.is_first(name):
             _set_aside(name, work.store)
-            directory = _made(name, mount, work)
+            directory = _make(name, mount, work)
         else:
-            directory = present_mount(name, work.store) or _made(name, mount, work)
+            directory = present_mount(name, work.store) or _make(name, mount, work)
         # After a chroot alone, `reserve` has taken this lock, for this step only.
         if not is_chroot():
             stack.enter_context(work.store.locks.shared(f"use {name}", work.cancel.is_set))
@@ -124,7 +124,7 @@ def origin(mount: CacheMount, layers: Layers) -> str:
     return f" from {names[-1] if names else 'nothing'} /{mount.source.strip('/')}"
 
 
-def _made(name: str, mount: CacheMount, work: Work) -> Path:
+def _make(name: str, mount: CacheMount, work: Work) -> Path:
     """Create the directory of a cache mount with its initial content, atomically. The caller holds its lock."""
     directory = mount_directory(name, work.store)
     new = directory.with_name(f"new-{directory.name}")
@@ -132,14 +132,14 @@ def _made(name: str, mount: CacheMount, work: Work) -> Path:
     try:
         remove_tree(directories, new.name)  # left by a builder that was killed
         new.mkdir(mode=0o755)
-        _filled(new, mount, work)
+        _fill(new, mount, work)
         new.rename(directory)
     finally:
         os.close(directories)
     return directory
 
 
-def _filled(directory: Path, mount: CacheMount, work: Work) -> None:
+def _fill(directory: Path, mount: CacheMount, work: Work) -> None:
     if mount.input >= 0:
         _copy(mount, work, directory)
     if mount.input < 0 or mount.mode is not None:

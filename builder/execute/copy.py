@@ -38,15 +38,15 @@ _SMALL = 64 << 10
 def copy(op: Copy, work: Work) -> BuiltLayer:
     """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not fit."""
     if sum(len(group.items) for chosen in work.selected for group in chosen.groups) < _MANY:
-        return _copied(op, work, None)
+        return _copy(op, work, None)
     # Imported here because most copies have fewer entries.
     from pybuild.builder.execute.earlier_layer import earlier_layer
 
     with earlier_layer(op, work) or nullcontext() as earlier:
-        return _copied(op, work, earlier)
+        return _copy(op, work, earlier)
 
 
-def _copied(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
+def _copy(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
     owner = owner_of(op.chown, work) if op.chown else None
     # With --link the layer must fit any rootfs, so this one is not read.
     with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
@@ -117,7 +117,7 @@ class _Copier:
         if group.is_directory:
             self._tree(group, source, destination)
             return
-        if unpack and source is not None and self._unpacked(group.items[0], source, destination):
+        if unpack and source is not None and self._unpack(group.items[0], source, destination):
             return
         if is_directory or self.op.destination.endswith("/"):
             destination = f"{destination}/{group.base}".lstrip("/")
@@ -158,7 +158,7 @@ class _Copier:
                     self._item(item, source, top + item.name)
             earlier.note(part, start, layer.position)
 
-    def _unpacked(self, item: Item, source: SourceTree, destination: str) -> bool:
+    def _unpack(self, item: Item, source: SourceTree, destination: str) -> bool:
         """Unpack *item* when it is an archive; return whether it was one."""
         if not stat.S_ISREG(item.stat.st_mode) or not item.stat.st_size:
             return False

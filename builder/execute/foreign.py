@@ -44,7 +44,7 @@ def need_emulator(text: str, directory: Path) -> None:
     if is_native(platform):
         return
     found = emulation(platform.architecture, directory)
-    if found is Emulation.UNKNOWN and _registered(platform.architecture, directory):
+    if found is Emulation.UNKNOWN and _register(platform.architecture, directory):
         emulation.cache_clear()
         found = emulation(platform.architecture, directory)
     if found is not Emulation.RUNS:
@@ -52,7 +52,7 @@ def need_emulator(text: str, directory: Path) -> None:
         raise SandboxUnavailable(reason, remedy(platform.architecture, found))
 
 
-def _registered(architecture: str, directory: Path) -> bool:
+def _register(architecture: str, directory: Path) -> bool:
     """Register an installed emulator for this builder only; return whether that worked.
 
     It is not done where another emulator is registered already: the own registrations would hide it.
@@ -60,7 +60,7 @@ def _registered(architecture: str, directory: Path) -> bool:
     programs = {
         name: path
         for name in _EMULATORS
-        if not is_native(Platform(os="linux", architecture=name)) and (path := _installed(name))
+        if not is_native(Platform(os="linux", architecture=name)) and (path := _installed_emulator(name))
     }
     if architecture not in programs:
         return False
@@ -70,7 +70,7 @@ def _registered(architecture: str, directory: Path) -> bool:
     return register_own(programs)
 
 
-def _installed(architecture: str) -> str:
+def _installed_emulator(architecture: str) -> str:
     """Return the path of QEMU for an architecture, "" when it is not installed; a static one is preferred."""
     name = f"qemu-{_EMULATORS.get(architecture, architecture)}"
     return next((path for each in (f"{name}-static", name) if (path := shutil.which(each))), "")
@@ -78,7 +78,7 @@ def _installed(architecture: str) -> str:
 
 def remedy(architecture: str, emulation: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
     """Return a hint for the administrator of this host, given what is missing."""
-    installed = _installed(architecture)
+    installed = _installed_emulator(architecture)
     if installed and emulation is Emulation.UNKNOWN:
         return _with_module(_REGISTER.format(installed.rpartition("/")[2]), file_systems)
     return _with_module(_INSTALL.format(architecture), file_systems)

@@ -50,12 +50,12 @@ def execute(work: Work) -> BuiltLayer:
         SandboxError, SandboxUnavailable: the host cannot run a command.
     """
     try:
-        return _executed(work.job.op, work)
+        return _execute(work.job.op, work)
     except LayerError as error:
         raise BuildError(str(error), hint=error.hint) from error
 
 
-def _executed(op: Op, work: Work) -> BuiltLayer:
+def _execute(op: Op, work: Work) -> BuiltLayer:
     match op:
         case Run():
             from pybuild.builder.execute.run import run

@@ -20,7 +20,7 @@ from pybuild.builder.plan.ops import Run
 from pybuild.builder.platforms import is_native, wanted_platform
 from pybuild.builder.request.step_settings import HostInputs, StepSettings, rights_of
 from pybuild.builder.store.cache import BuiltLayer
-from pybuild.builder.store.news import tell_once
+from pybuild.builder.store.notices import tell_once
 from pybuild.grammar.parse_go import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
@@ -97,7 +97,7 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
                 hosts=op.hosts,
                 insecure=op.security == "insecure",
             )
-            status = _sandboxed(with_rights(spec, rights_of(settings, host)), work, secrets.values)
+            status = _run_in_sandbox(with_rights(spec, rights_of(settings, host)), work, secrets.values)
         # Before the status, which then is only that of the kill.
         if work.cancel.is_set():
             raise Cancelled("interrupted")
@@ -114,7 +114,7 @@ def _limits(settings: StepSettings, host: HostInputs) -> ResourceLimits:
     return ResourceLimits(**{each.name: getattr(resources, each.name) for each in fields(resources)})
 
 
-def _sandboxed(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:
+def _run_in_sandbox(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:
     output = Redactor(secrets, work.output) if secrets else None
     seconds = work.job.settings.step_timeout
     watch = _Watch(work.cancel, seconds)

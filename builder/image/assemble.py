@@ -123,9 +123,9 @@ def write_planned(
     if build_cache:
         config = replace(config, build_cache=build_cache)
     if result.squash:
-        from pybuild.builder.image.squash import squashed
+        from pybuild.builder.image.squash import squash
 
-        config, layers = squashed(config, layers, result.squash, execution, store)
+        config, layers = squash(config, layers, result.squash, execution, store)
     image = assemble(
         config,
         layers,

@@ -19,7 +19,7 @@ _COMMENT = "squashed by pybuild"
 _WAITING = "waiting for another build that squashes the same layers"
 
 
-def squashed(
+def squash(
     config: ImageConfig, layers: Layers, mode: str, execution: Execution, store: Store
 ) -> tuple[ImageConfig, Layers]:
     """Return the image with one layer for those above its base, or with ``all`` for every one.
@@ -35,7 +35,7 @@ def squashed(
     with store.locks.exclusive(str(key), waiting=lambda: store.tell(_WAITING)):
         found = store.cache.record(key)
         if found is None or not all(store.blobs.has(layer.descriptor) for layer in found):
-            found = Layers([call_in_worker(_merged, store, silent, layers, first, execution)])
+            found = Layers([call_in_worker(_merge, store, silent, layers, first, execution)])
             store.cache.put_record(key, found)
         store.cache.touch(key)
     return replace(config, history=_history(config.history, len(merged))), Layers((*layers[:first], *found))
@@ -47,7 +47,7 @@ def _key(layers: Layers, first: int, execution: Execution) -> Digest:
     return Digest.of("\n".join(["squash", *map(str, parts), *map(str, layers.diff_ids)]).encode())
 
 
-def _merged(store: Store, _progress: Progress, layers: Layers, first: int, execution: Execution) -> BuiltLayer:
+def _merge(store: Store, _progress: Progress, layers: Layers, first: int, execution: Execution) -> BuiltLayer:
     with ExitStack() as stack:
         stack.enter_context(store.in_use())
         old = stack.enter_context(Root(store.trees.open(layers[:first]))) if first else None

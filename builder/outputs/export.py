@@ -82,7 +82,7 @@ def _check_emptied(directory: Path | None, context: Path | str) -> None:
         raise RequestError(f"mode=delete would remove the build context in {dest}", hint="use another directory")
 
 
-def timed(stored: Stored, epoch: int | None) -> int | None:
+def epoch_of(stored: Stored, epoch: int | None) -> int | None:
     """Return the time that an output names, else *epoch*. Raises RequestError when a time is needed but not given."""
     if stored.epoch is not None:
         return stored.epoch

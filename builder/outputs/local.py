@@ -195,7 +195,7 @@ class _Copy:
         """Create the file or symlink under a temporary name, then rename it into place."""
         new = f".pybuild-{secrets.token_hex(8)}"
         try:
-            if not self._linked(entry, into, path, new):
+            if not self._link(entry, into, path, new):
                 self._space.take(_room_for(entry))
                 _make(directory.fd, entry, into, new, self._time_of(entry.stat))
             os.rename(new, entry.name, src_dir_fd=into, dst_dir_fd=into)
@@ -205,7 +205,7 @@ class _Copy:
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=into)
 
-    def _linked(self, entry: DirectoryEntry, into: int, path: str, new: str) -> bool:
+    def _link(self, entry: DirectoryEntry, into: int, path: str, new: str) -> bool:
         if entry.stat.st_nlink < 2:
             return False
         first = self._links.setdefault((entry.stat.st_dev, entry.stat.st_ino), path)

@@ -216,7 +216,7 @@ def _sweep_snapshots(store: Store, freed: Freed) -> None:
     with removing(store.root / "locks") as claimed:
         needed = _mark_all(store).snapshots | claimed
         old = [(keeper, name) for keeper in unused for name in keeper.names()]
-        retired = list(_retired([*old, *((keeper, name) for keeper, name in found if name not in needed)]))
+        retired = list(_retire_in_order([*old, *((keeper, name) for keeper, name in found if name not in needed)]))
     # After the lock was released: claims of running builds wait for it, and to remove many files takes seconds.
     for name, bury in retired:
         bury()
@@ -224,7 +224,7 @@ def _sweep_snapshots(store: Store, freed: Freed) -> None:
         freed.size += sizes.pop(name, 0)
 
 
-def _retired(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Callable[[], None]]]:
+def _retire_in_order(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Callable[[], None]]]:
     """Rename snapshots away, children before their parents; yield a function that removes each."""
     while unused:
         left = []

@@ -95,7 +95,7 @@ class Lookup:
                 return layers if self._has_blobs(layers) else None
             case _:
                 found = self._recorded(index)
-                return self._relinked(index) if found is None else found
+                return self._relink(index) if found is None else found
 
     def _recorded(self, index: int) -> Layers | None:
         """Return the layers that the record of a vertex names, on the current layers of its base.
@@ -112,7 +112,7 @@ class Lookup:
         below = self.base(op) if isinstance(op, Base) else Layers()
         return Layers((*below, *layers[len(below) :]))
 
-    def _relinked(self, index: int) -> Layers | None:
+    def _relink(self, index: int) -> Layers | None:
         """Return the independent layer of a vertex on top of its rootfs, once that is solved, and record the result."""
         rootfs = self.rootfs(index)
         layers = None if rootfs is None else self.independent_layer(index)

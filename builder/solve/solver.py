@@ -193,10 +193,10 @@ class _Solver:
             self._pull(index, vertex.op)
             return
         # No lock, because nothing is executed: its layer was found under its own key.
-        if index in self.independent and self._cached(index):
+        if index in self.independent and self._take_from_cache(index):
             return
         with ExitStack() as stack:
-            selected = self._selected(index, stack)
+            selected = self._select(index, stack)
             self.keys.settle(index, tuple(item.digest for item in selected))
             # Builds on different bases make the same independent layer, so they wait for each other by its own key.
             lock = str(self.keys.own(index) or self.keys.by_index[index])
@@ -205,10 +205,10 @@ class _Solver:
             )
             # The first lookup used what earlier builds remembered of the inputs. Now the key comes from the inputs
             # themselves, and another build may have recorded the vertex while this one waited for the lock.
-            if not self._cached(index):
-                self.lookup.record(index, self._executed(index, selected))
+            if not self._take_from_cache(index):
+                self.lookup.record(index, self._execute(index, selected))
 
-    def _selected(self, index: int, stack: ExitStack) -> tuple[Selected, ...]:
+    def _select(self, index: int, stack: ExitStack) -> tuple[Selected, ...]:
         vertex = self.plan.vertices[index]
         for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
             self._unpack_base(index, source)
@@ -220,7 +220,7 @@ class _Solver:
         except (BuildError, OciError, RuntimeHostError, OSError) as error:
             raise self.steps.failed(index, error) from error
 
-    def _executed(self, index: int, selected: tuple[Selected, ...]) -> BuiltLayer:
+    def _execute(self, index: int, selected: tuple[Selected, ...]) -> BuiltLayer:
         from pybuild.builder.execute.job import Job, Work
         from pybuild.builder.execute.ops import execute
         from pybuild.builder.request.step_settings import host_inputs, step_settings
@@ -272,7 +272,7 @@ class _Solver:
                 with self.steps.aside(f"unpacking {op.reference}", index), storing(self.store.root):
                     self.store.unpack(layers, self.cancel.is_set, PACKING.one)
 
-    def _cached(self, index: int) -> bool:
+    def _take_from_cache(self, index: int) -> bool:
         """Return whether a vertex is cached; report it when it is."""
         if self.lookup.find(index) is None:
             return False

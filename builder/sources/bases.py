@@ -68,7 +68,7 @@ def pin(
         with reporter.step(
             f"[{f'context {context}' if context else 'internal'}] load metadata for {reference}"
         ) as step:
-            return _asked(reference, platform, store, step)
+            return _ask(reference, platform, store, step)
 
     return Pinned(reference=reference, image=_found(reference, platform, store, pulled, pull))
 
@@ -168,7 +168,7 @@ def _descriptor(reference: str, store: Store) -> Descriptor | None:
     return descriptor
 
 
-def _asked(reference: str, platform: Platform, store: Store, step: RunningStep) -> Image:
+def _ask(reference: str, platform: Platform, store: Store, step: RunningStep) -> Image:
     from pybuild.builder.oci.registry.registry import open_registry
     from pybuild.builder.store.registries import access_of
     from pybuild.grammar.reference import parse_reference

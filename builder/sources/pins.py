@@ -49,7 +49,7 @@ class Remotes:
         with self._lock:
             answer = self._answers.get(question)
         if answer is None:
-            answer = self._asked(source)
+            answer = self._ask(source)
             with self._lock:
                 self._answers[question] = answer
         match source, answer:
@@ -94,7 +94,7 @@ class Remotes:
         except BuildError:
             return False
 
-    def _asked(self, source: "RemoteSource") -> "KnownFile | ResolvedName | BuildError":
+    def _ask(self, source: "RemoteSource") -> "KnownFile | ResolvedName | BuildError":
         from pybuild.builder.sources.address import HttpSource
 
         try:

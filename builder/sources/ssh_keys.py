@@ -34,14 +34,14 @@ def key_agents(keys: Mapping[str, tuple[Path, ...]]) -> Iterator[tuple[tuple[str
 def _agent(paths: tuple[Path, ...]) -> Iterator[Path]:
     with temporary() as directory:
         socket = directory / "agent"
-        with _started(socket):
+        with _start(socket):
             for path in paths:
                 _add(path, socket)
             yield socket
 
 
 @contextmanager
-def _started(socket: Path) -> Iterator[None]:
+def _start(socket: Path) -> Iterator[None]:
     """Run an agent at *socket*, started by a shell that ends it when its standard input is closed."""
     script = 'echo started; read -r end; kill "$SSH_AGENT_PID"'
     try:

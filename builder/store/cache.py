@@ -156,7 +156,7 @@ class Cache:
         # In batches: one transaction each would sync the disk each time, one for all would need a large log.
         waiting = iter(keys)
         while some := [(key,) for key in islice(waiting, _FORGOTTEN_AT_ONCE)]:
-            self._database.run_all("", (), "DELETE FROM records WHERE key = ?", some)
+            self._database.run_all("DELETE FROM records WHERE key = ?", some)
         self._lists.drop_unused()
 
     def selection(self, key: Digest) -> Digest | None:

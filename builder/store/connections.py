@@ -88,7 +88,7 @@ def connect(path: Path, *settings: str) -> sqlite3.Connection:
     if not os.access(path.parent, os.W_OK):
         return _read_only(path)
     try:
-        return _prepared(path, "PRAGMA journal_mode=WAL", *settings)
+        return _open_prepared(path, "PRAGMA journal_mode=WAL", *settings)
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
             raise
@@ -100,9 +100,9 @@ def _with_less(path: Path) -> sqlite3.Connection:
     if not is_short(path.parent):
         # A database in WAL mode cannot be opened without shared memory, not even to leave that mode, unless the lock
         # is exclusive from the first access on (sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
-        return _prepared(path, _ALONE, "PRAGMA journal_mode=TRUNCATE")
+        return _open_prepared(path, _ALONE, "PRAGMA journal_mode=TRUNCATE")
     try:
-        return _prepared(path, _ALONE)
+        return _open_prepared(path, _ALONE)
     except sqlite3.OperationalError:
         # The disk has not even an inode left for the log.
         return _read_only(path)
@@ -115,7 +115,7 @@ def in_memory() -> sqlite3.Connection:
     return connection
 
 
-def _prepared(path: Path, *settings: str) -> sqlite3.Connection:
+def _open_prepared(path: Path, *settings: str) -> sqlite3.Connection:
     # None: the module would begin transactions by itself. Threads share the connection under the lock of `Database`.
     connection = sqlite3.connect(path, timeout=SAY_AFTER, isolation_level=None, check_same_thread=False)
     try:
@@ -145,7 +145,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size:
         # The log of a builder that was killed has the rest of the file.
-        return _copied(path, log)
+        return _copy_to_memory(path, log)
     # Otherwise SQLite creates the files of the log even for reading (sqlite.org/wal.html, "Read-Only Databases").
     address = f"file:{quote(os.fspath(path))}?immutable=1"
     found = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
@@ -154,14 +154,14 @@ def _read_only(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         # An older schema cannot be migrated in a read-only store, so it is migrated in memory.
         found.close()
-        return _copied(path)
+        return _copy_to_memory(path)
     except BaseException:
         found.close()
         raise
     return found
 
 
-def _copied(*files: Path) -> sqlite3.Connection:
+def _copy_to_memory(*files: Path) -> sqlite3.Connection:
     """Return a database in memory with the content of *files*, a database and its log."""
     import shutil
 
@@ -170,6 +170,6 @@ def _copied(*files: Path) -> sqlite3.Connection:
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with temporary() as directory:
         copies = [Path(shutil.copyfile(file, directory / file.name)) for file in files]
-        with closing(_prepared(copies[0])) as found:
+        with closing(_open_prepared(copies[0])) as found:
             found.backup(memory)
     return memory

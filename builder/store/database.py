@@ -74,14 +74,16 @@ class Database:
         """Execute one statement; returns the number of changed rows."""
         return self._do(lambda connection: connection.execute(statement, values).rowcount)
 
-    def run_all(self, first: str, values: Sequence[object], statement: str, rows: Iterable[Sequence[object]]) -> None:
-        """Execute *first*, then *statement* for each of *rows*, in one transaction."""
+    def run_all(
+        self, statement: str, rows: Iterable[Sequence[object]], *, first: tuple[str, Sequence[object]] | None = None
+    ) -> None:
+        """Execute *first*, a statement with its values, then *statement* for each of *rows*, in one transaction."""
         # A retry reads them again, and they may come from a generator.
         kept = list(rows)
 
         def both(connection: sqlite3.Connection) -> None:
-            if first:
-                connection.execute(first, values)
+            if first is not None:
+                connection.execute(*first)
             connection.executemany(statement, kept)
 
         self._do(lambda connection: _all_or_nothing(connection, both))
@@ -118,7 +120,7 @@ class Database:
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             # A new file would need the space that is only about to be freed.
             with self._lock:
-                self._go_on_in_memory()
+                self._continue_in_memory()
 
     def close(self) -> None:
         """Close the connection; the next statement opens another one."""
@@ -192,7 +194,7 @@ class Database:
     def _replace(self, what: str) -> None:
         """Continue without the file, and mark it to be set aside."""
         self._drop_connection()
-        self._go_on_in_memory()
+        self._continue_in_memory()
         try:
             _mark(self._path).touch(mode=0o600)
         except OSError:
@@ -200,7 +202,7 @@ class Database:
             return
         self.notice(f"{self._path} {what}: this command continues without it, and the next one moves it away")
 
-    def _go_on_in_memory(self) -> None:
+    def _continue_in_memory(self) -> None:
         self._connection = CountedConnection(None, in_memory)
         self._is_made_anew = True
 

@@ -83,12 +83,12 @@ def prepare(root: Path) -> bool:
         StoreError: it cannot be created, or is not private and cannot be made so.
     """
     try:
-        return _prepared(root)
+        return _prepare(root)
     except OSError as error:
         raise _cannot_make(root, error) from error
 
 
-def _prepared(root: Path) -> bool:
+def _prepare(root: Path) -> bool:
     known = _is_store(root)
     _check_database(root / _DATABASE)
     if not known:

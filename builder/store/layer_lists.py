@@ -54,7 +54,7 @@ class LayerLists:
         text = f'{_BELOW}{self._below(layers[:full], row, parts)}","layers":{above}}}' if full > 0 else above
         record = "REPLACE INTO records VALUES (?, ?, ?)", (key, text, time.time())
         if parts:
-            self._database.run_all(*record, "INSERT OR IGNORE INTO layer_lists VALUES (?, ?, ?)", parts)
+            self._database.run_all("INSERT OR IGNORE INTO layer_lists VALUES (?, ?, ?)", parts, first=record)
         else:
             self._database.run(*record)
 

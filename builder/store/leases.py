@@ -50,13 +50,13 @@ class Lease:
             if not self._written or name in self._claimed:
                 return
             self._claimed.add(name)
-            self._written = self._wrote(f"{name}\n".encode())
+            self._written = self._write(f"{name}\n".encode())
             if not self._written:
                 # Not while the short lock is held: a removal holds the other lock and may wait for the short one
                 # (deadlock).
                 self._fallback()
 
-    def _wrote(self, line: bytes) -> bool:
+    def _write(self, line: bytes) -> bool:
         fcntl.flock(self._moment, fcntl.LOCK_SH)
         try:
             os.write(self._file, line)
@@ -108,7 +108,7 @@ def removing(directory: Path) -> Iterator[frozenset[str]]:
     try:
         fcntl.flock(moment, fcntl.LOCK_EX)
         claimed: set[str] = set()
-        for lines in _live(directory):
+        for lines in _live_claims(directory):
             claimed.update(lines.split())
         yield frozenset(claimed)
     finally:
@@ -117,16 +117,16 @@ def removing(directory: Path) -> Iterator[frozenset[str]]:
 
 def is_used(directory: Path) -> bool:
     """Return whether the store has any user."""
-    return next(_live(directory), None) is not None
+    return next(_live_claims(directory), None) is not None
 
 
 def sweep(directory: Path) -> None:
     """Remove the lists of users that were killed."""
-    for _ in _live(directory):
+    for _ in _live_claims(directory):
         continue
 
 
-def _live(directory: Path) -> Iterator[str]:
+def _live_claims(directory: Path) -> Iterator[str]:
     """Yield the claims of each live user; files of dead ones are removed."""
     for path in sorted(directory.glob(f"{_PREFIX}*")):
         with suppress(FileNotFoundError), path.open("rb") as file:

@@ -75,7 +75,7 @@ class Locks:
         *waiting* is called once, when the wait takes longer than a moment.
         """
         path = self._path(name)
-        handle = self._taken(path, fcntl.LOCK_EX, cancelled, waiting)
+        handle = self._acquire(path, fcntl.LOCK_EX, cancelled, waiting)
         try:
             yield
         finally:
@@ -91,7 +91,7 @@ class Locks:
         self, name: str, cancelled: Callable[[], bool] = _never, waiting: Callable[[], None] = _silent
     ) -> Iterator[None]:
         """Hold *name* shared."""
-        handle = self._taken(self._path(name), fcntl.LOCK_SH, cancelled, waiting)
+        handle = self._acquire(self._path(name), fcntl.LOCK_SH, cancelled, waiting)
         try:
             yield
         finally:
@@ -124,10 +124,10 @@ class Locks:
     def _path(self, name: str) -> Path:
         return self._directory / hashlib.sha256(name.encode()).hexdigest()[:_NAME_LENGTH]
 
-    def _taken(self, path: Path, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> int | None:
+    def _acquire(self, path: Path, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> int | None:
         """Return the descriptor that holds the lock; None in a read-only store, where no lock is needed."""
         while True:
-            handle = _opened(path, kind)
+            handle = _open_lock(path, kind)
             if handle is None:
                 return None
             try:
@@ -141,7 +141,7 @@ class Locks:
             os.close(handle)
 
 
-def _opened(path: Path, kind: int) -> int | None:
+def _open_lock(path: Path, kind: int) -> int | None:
     try:
         return os.open(path, _OPEN, 0o600)
     except OSError as error:
@@ -164,12 +164,12 @@ def _is_at(handle: int, path: Path) -> bool:
 
 def _wait(handle: int, kind: int, cancelled: Callable[[], bool], waiting: Callable[[], None]) -> None:
     """Take the lock by polling: a thread that blocks in flock(2) could not be interrupted."""
-    if _locked(handle, kind):
+    if _try_lock(handle, kind):
         return
     from pybuild.runtime.stopping import check
 
     pause, began, said = _FIRST_WAIT, time.monotonic(), False
-    while not _locked(handle, kind):
+    while not _try_lock(handle, kind):
         check()
         if cancelled():
             raise Cancelled("interrupted while waiting for another build")
@@ -180,7 +180,7 @@ def _wait(handle: int, kind: int, cancelled: Callable[[], bool], waiting: Callab
         pause = min(pause * 2, _LONGEST_WAIT)
 
 
-def _locked(handle: int, kind: int) -> bool:
+def _try_lock(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except OSError as error:

@@ -147,7 +147,7 @@ class Store:
             TreesNeeded: this process is not root, and so cannot have the owners that files of images have.
             StoreError, OSError: the disk of the store is full, or fails otherwise.
         """
-        from pybuild.builder.store.news import tell_isolation
+        from pybuild.builder.store.notices import tell_isolation
         from pybuild.builder.store.snapshotters import choose
         from pybuild.runtime.sandbox.isolation import is_direct
 

@@ -29,7 +29,7 @@ def open_index(begun: Index, members: Sequence[Place], reading: ReadOptions) -> 
         sources = [opened.enter_context(open_source(place, Choice(everything=True), reading)) for place in members]
         entries = [entry for source in sources for entry in _entries(source)]
         index = with_entries(begun, entries)
-        yield _combined(reading.store, index, sources)
+        yield _combine(reading.store, index, sources)
 
 
 def _entries(source: ImageSource) -> Sequence[Descriptor]:
@@ -39,7 +39,7 @@ def _entries(source: ImageSource) -> Sequence[Descriptor]:
     return [entry_of(found, read_image(source.blobs, found).config)]
 
 
-def _combined(store: Store, index: Index, sources: Sequence[ImageSource]) -> ImageSource:
+def _combine(store: Store, index: Index, sources: Sequence[ImageSource]) -> ImageSource:
     owners: dict[Digest, ImageSource] = {}
     for source in sources:
         for entry in _entries(source):

@@ -25,14 +25,14 @@ def load_images(store: Store, source: Path | Readable, platform: Platform | None
         RequestError: there is no such file.
         OciError: see `builder.oci.archive.load.load`.
     """
-    images = _loaded(store, source)
+    images = _load(store, source)
     if platform is not None:
         images = tuple(_only(store, image, platform) for image in images)
     for image in images:
-        yield _named(store, image)
+        yield _give_names(store, image)
 
 
-def _loaded(store: Store, source: Path | Readable) -> tuple[Loaded, ...]:
+def _load(store: Store, source: Path | Readable) -> tuple[Loaded, ...]:
     if not isinstance(source, Path):
         return load(store.blobs, source)
     if source.is_dir():
@@ -50,7 +50,7 @@ def _only(store: Store, image: Loaded, platform: Platform) -> Loaded:
     return replace(image, descriptor=read_image(store.blobs, image.descriptor, platform).descriptor)
 
 
-def _named(store: Store, image: Loaded) -> tuple[str, ...]:
+def _give_names(store: Store, image: Loaded) -> tuple[str, ...]:
     names = tuple(name for name in map(_full, image.names) if name)
     for name in names:
         store.layout.tag(name, image.descriptor)

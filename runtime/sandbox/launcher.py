@@ -47,7 +47,7 @@ def run(
         SandboxError: the sandbox could not be made, or the user, the working directory or a mount source is missing.
     """
     check_commands()
-    with limited_with_notes(sandbox.limits, output) as groups, _networked(sandbox) as (resolved, network):
+    with limited_with_notes(sandbox.limits, output) as groups, _with_network(sandbox) as (resolved, network):
         made = make_plan(resolved, tuple(os.fsencode(file) for file in groups.files), network)
         spare_fits = made.settings.prepared_settings() == plan.DEFAULT_SETTINGS.prepared_settings()
         child = _start(encode(made), sandbox, spare_fits=spare_fits)
@@ -59,7 +59,7 @@ def run(
 
 
 @contextmanager
-def _networked(sandbox: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
+def _with_network(sandbox: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
     """Yield *sandbox* with the resolv.conf of its network, and the path of the namespace of a private one, else b""."""
     if sandbox.network is not spec.Network.PRIVATE:
         yield sandbox, b""

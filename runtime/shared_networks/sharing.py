@@ -84,7 +84,7 @@ def in_use(directory: Path, *, start: bool) -> Iterator[Use | None]:
             holder = _recorded(directory)
             found = _process_of(holder)
             if found is None and start:
-                holder = _started(directory, users)
+                holder = _start(directory, users)
                 found = _process_of(holder)
                 if found is None:
                     raise SandboxUnavailable("the network of the containers has ended", "try again")
@@ -192,7 +192,7 @@ def _answer(channel: socket.socket, found: object) -> None:
     socket.send_fds(channel, [b"done"], [answer, *((int(found),) if isinstance(found, PassedFile) else ())])
 
 
-def _started(directory: Path, users: int) -> Holder:
+def _start(directory: Path, users: int) -> Holder:
     """Start a holder and record it. The caller holds the lock of the directory."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:

@@ -52,7 +52,7 @@ class SnapshotDirectory:
         path = self._active_path(active)
         self._seal(path)
         (path / "boot").write_text(boot_id(), encoding="ascii")
-        while not _renamed(path, final):  # the name is taken, but `_committed` removes one of an earlier boot
+        while not _rename(path, final):  # the name is taken, but `_committed` removes one of an earlier boot
             if self._committed(name) is not None:
                 self.discard(active)
                 return
@@ -76,7 +76,7 @@ class SnapshotDirectory:
         for other in os.listdir(self._directory):
             if self._parent(self._directory / other) == name:
                 raise SnapshotError(f"snapshot {name} is the parent of {other}")
-        return self._retired(path)
+        return self._retire(path)
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
         """See `Snapshotter.begin_use`. What an earlier user found is claimed anew."""
@@ -159,9 +159,9 @@ class SnapshotDirectory:
 
     def _drop(self, path: Path) -> None:
         """Remove a committed directory, unless it is current by now."""
-        self._retired(path, keep_current=True)()
+        self._retire(path, keep_current=True)()
 
-    def _retired(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
+    def _retire(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
         """Rename a committed directory, so that it is none any more; return what removes it. Works on a full disk."""
         grave = self._directory / new_key()
         # Under the lock nobody else removes or replaces it, so what is renamed is what was looked at.
@@ -232,7 +232,7 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def _renamed(source: Path, target: Path) -> bool:
+def _rename(source: Path, target: Path) -> bool:
     """Rename a directory; False when the target is there already."""
     try:
         source.rename(target)

@@ -73,14 +73,14 @@ def take_back(directory: Path) -> None:
     try:
         for home, device, inode, mode, uid, gid in found["lent"]:
             lent = Lent(home=home, device=device, inode=inode, mode=mode, uid=uid, gid=gid)
-            if not os.path.lexists(home) and not _moved_home(tree, lent):
+            if not os.path.lexists(home) and not _move_home(tree, lent):
                 _make_again(lent)
     finally:
         os.close(tree)
     (directory / _RECORD).unlink()
 
 
-def _moved_home(tree: int, lent: Lent) -> bool:
+def _move_home(tree: int, lent: Lent) -> bool:
     """Move the directory home from wherever it is in *tree*; return False when it is not there."""
     pending = [""]
     while pending:

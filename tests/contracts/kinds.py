@@ -59,7 +59,7 @@ PROMISES = {
     "builder/sources/facts.py": "what servers answered about sources",
     "builder/sources/secrets.py": "the value of a secret, which nothing stores",
     "builder/sources/tree.py": "a remote source in a plan",
-    "builder/store/news.py": "what the user of a store is told once",
+    "builder/store/notices.py": "what the user of a store is told once",
     "builder/transports/copy.py": "copying an image",
     "grammar/hints.py": "hints for messages of Docker that have none",
     "grammar/words/shellpattern.py": "the patterns of ${name#pattern}, a notation of its own",

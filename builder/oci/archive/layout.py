@@ -76,7 +76,7 @@ class LayoutFiles:
         check_media_type(descriptor, manifest.media_type)
         config = self._read(manifest.config)
         layers = tuple(self._files.layers.get(_path(layer.digest)) for layer in manifest.layers)
-        stored = tuple(map(self._stored, manifest.layers, layers))
+        stored = tuple(map(self._store, manifest.layers, layers))
         # Artifacts have other configs, without diff IDs (image-spec, manifest.md, "Guidelines for Artifact Usage").
         if manifest.config.media_type in media.CONFIGS and None not in layers:
             whole = tuple(filter(None, layers))
@@ -88,7 +88,7 @@ class LayoutFiles:
             return self._take(descriptor, raw)
         return self._take_new(descriptor, replace(manifest, layers=stored).to_json())
 
-    def _stored(self, named: Descriptor, layer: Layer | None) -> Descriptor:
+    def _store(self, named: Descriptor, layer: Layer | None) -> Descriptor:
         """Return the descriptor, in the store, of a layer or other content of a manifest."""
         if layer is None:
             self._take(named, self._read(named))

@@ -96,7 +96,7 @@ class Client:
         """
         origin, tokens = self._settle()
         url = urljoin(f"{origin}/v2/", call.url)
-        reply = self._authorized(call, url, tokens)
+        reply = self._send_authorized(call, url, tokens)
         if reply.status == 401 and reply.origin != origin and call.method in _READING:
             reply = self._as_guest(call, reply)
         self._note_warning(reply)
@@ -131,7 +131,7 @@ class Client:
                 raise failure(reply, f"GET {origin}/v2/")
             reply.close()
 
-    def _authorized(self, call: Call, url: str, tokens: Tokens) -> Reply:
+    def _send_authorized(self, call: Call, url: str, tokens: Tokens) -> Reply:
         """Send a request, again while the registry itself asks for another token."""
         ours = origin_of(url) == self.origin
         authorization = tokens.get(call.scope) if ours else None

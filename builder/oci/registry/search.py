@@ -34,7 +34,7 @@ def search(registry: Registry, name: str, text: str, most: int) -> list[FoundRep
     """
     server = _HUB_SEARCH if name == HUB else ""
     try:
-        return _searched(registry, f"{server}/v1/search?q={quote(text, safe='')}&n={most}")[:most]
+        return _search(registry, f"{server}/v1/search?q={quote(text, safe='')}&n={most}")[:most]
     except RegistryDenied:
         raise
     except RegistryError as error:
@@ -49,7 +49,7 @@ def search(registry: Registry, name: str, text: str, most: int) -> list[FoundRep
     return found
 
 
-def _searched(registry: Registry, address: str) -> list[FoundRepository]:
+def _search(registry: Registry, address: str) -> list[FoundRepository]:
     with registry.ask(address) as reply:
         raw = reply.content(DOCUMENT_LIMIT)
     if raw is None:

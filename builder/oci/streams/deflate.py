@@ -37,7 +37,7 @@ def of_blocks(level: int) -> Callable[[Block], Parts]:
     """Return the function that compresses a block to whole bytes of raw deflate without a last block."""
     if not 1 <= level <= 3:
         # Levels of zlib are chosen for the smallest size, so there every block is compressed.
-        return lambda block: _compressed(zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS), block)
+        return lambda block: _compress(zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS), block)
 
     def compress_or_store(block: Block) -> Parts:
         view = memoryview(block)
@@ -63,10 +63,10 @@ def _by_isal(level: int, block: Block) -> Parts:
     from isal import isal_zlib
 
     compressor = isal_zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return _compressed(compressor, block[:_HEAD]) + _compressed(compressor, block[_HEAD:])
+    return _compress(compressor, block[:_HEAD]) + _compress(compressor, block[_HEAD:])
 
 
-def _compressed(compressor: Any, block: Block) -> Parts:
+def _compress(compressor: Any, block: Block) -> Parts:
     # Not joined: that takes as long as to compress them, for its memory is new to the process.
     return compressor.compress(block), compressor.flush(zlib.Z_SYNC_FLUSH)
 

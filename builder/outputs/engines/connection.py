@@ -23,7 +23,7 @@ Sink = Callable[[bytes | memoryview], object]
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection whose socket is made by `_opened`."""
+    """A connection whose socket is made by `_open`."""
 
     def __init__(self, address: Address) -> None:
         # HTTP wants a Host header; a daemon on a Unix socket ignores it.
@@ -32,7 +32,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect to the daemon."""
-        self.sock = _opened(self._address)
+        self.sock = _open(self._address)
 
 
 def get(address: Address, path: str) -> Any:
@@ -68,7 +68,7 @@ def _send_chunk(connection: http.client.HTTPConnection, piece: bytes | memoryvie
         connection.send(b"\r\n")
 
 
-def _opened(address: Address) -> socket.socket:
+def _open(address: Address) -> socket.socket:
     with ExitStack() as stack:
         if address.socket:
             opened = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))

@@ -88,13 +88,13 @@ class Tracer:
         else:
             try:
                 if self._take(pid, event):
-                    return self._carried_out(pid)
+                    return self._carry_out(pid)
             except ProcessLookupError:  # it was killed meanwhile
                 return None
             ptrace.go_on(pid)
         return None
 
-    def _carried_out(self, pid: int) -> int | None:
+    def _carry_out(self, pid: int) -> int | None:
         """Let the kernel carry out the call at which *pid* has stopped; return its wait status after that, if any.
 
         Nobody is reaped meanwhile, since the number in the call could then pass to a process outside: however long it

@@ -19,7 +19,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened = Database(tmp_path / "db")
     for number, paths in LAYERS.items():
         rows = [(number, path.encode(), kind, 0, 0, 0, 0, b"") for path, kind in paths.items()]
-        opened.run_all("", (), "REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        opened.run_all("REPLACE INTO layer_paths VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     yield opened
     opened.close()
 

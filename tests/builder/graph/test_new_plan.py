@@ -6,8 +6,8 @@ import pytest
 
 from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import BuildError
-from pybuild.builder.graph.beside import GraphProcess
 from pybuild.builder.graph.new_plan import new_plan
+from pybuild.builder.graph.process import GraphProcess
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.plan.ops import Base, Copy, Http, Local, Run, Scratch
@@ -26,7 +26,7 @@ def store(tmp_path, monkeypatch):
     def nowhere(reference, *_):
         raise BuildError(f"{reference}: not found", hint="bring it in")
 
-    monkeypatch.setattr(bases, "_asked", nowhere)
+    monkeypatch.setattr(bases, "_ask", nowhere)
     opened = open_store(tmp_path / "store")
     opened.layout.tag(BASE, tiny_image(opened.blobs, {"f": b"1"}).descriptor)
     yield opened

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.image.squash import squashed
+from pybuild.builder.image.squash import squash
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import History
 from pybuild.builder.request import Execution
@@ -35,7 +35,7 @@ def test_layers_above_the_base_become_one_with_a_line_of_its_own(store: Store) -
         *(History(created_by=x) for x in "bc"),
     )
     config = replace(image.config, history=history)
-    new, layers = squashed(config, built(image, 1), "new", Execution(), store)
+    new, layers = squash(config, built(image, 1), "new", Execution(), store)
     assert layers[:1] == built(image, 1)[:1]
     assert len(layers) == 2
     assert layers[1].created == "2020-01-02T00:00:00Z"
@@ -46,12 +46,12 @@ def test_layers_above_the_base_become_one_with_a_line_of_its_own(store: Store) -
         ("c", True),
         ("", False),
     ]
-    assert squashed(config, built(image, 1), "new", Execution(), store) == (new, layers)
+    assert squash(config, built(image, 1), "new", Execution(), store) == (new, layers)
 
 
 def test_all_layers_become_one(store: Store) -> None:
     image = tiny_image(store.blobs, {"a": b"1"}, {"a": b"2"})
-    _, layers = squashed(image.config, built(image, 1), "all", Execution(), store)
+    _, layers = squash(image.config, built(image, 1), "all", Execution(), store)
     assert len(layers) == 1
-    same = squashed(image.config, built(image, 1), "new", Execution(), store)
+    same = squash(image.config, built(image, 1), "new", Execution(), store)
     assert same == (image.config, built(image, 1))

@@ -4,7 +4,7 @@ import pytest
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.outputs.export import check_forms, names_of, timed
+from pybuild.builder.outputs.export import check_forms, epoch_of, names_of
 from pybuild.builder.outputs.local import LocalOutput
 from pybuild.builder.outputs.oci import OciOutput
 from pybuild.builder.request import Annotation, Compression, Request, Shape, Stored
@@ -51,11 +51,11 @@ def checked(request: Request) -> None:
 
 
 def test_the_time_of_an_output_counts_for_more_than_the_argument() -> None:
-    assert [timed(Stored(), epoch) for epoch in (5, None)] == [5, None]
-    assert [timed(Stored(epoch=7), epoch) for epoch in (5, None)] == [7, 7]
-    assert timed(Stored(rewrite=True), 5) == 5
+    assert [epoch_of(Stored(), epoch) for epoch in (5, None)] == [5, None]
+    assert [epoch_of(Stored(epoch=7), epoch) for epoch in (5, None)] == [7, 7]
+    assert epoch_of(Stored(rewrite=True), 5) == 5
     with pytest.raises(RequestError, match="no source-date-epoch was found"):
-        timed(Stored(rewrite=True), None)
+        epoch_of(Stored(rewrite=True), None)
 
 
 @pytest.mark.parametrize("dest", ["context", ".", "/"])

@@ -38,7 +38,7 @@ def test_the_policy_decides_between_store_and_registry(
 ) -> None:
     store.layout.tag(NAME, image(store, "store").descriptor)
     theirs = image(store, "registry")
-    monkeypatch.setattr(bases, "_asked", lambda *_: theirs)
+    monkeypatch.setattr(bases, "_ask", lambda *_: theirs)
     assert author(store, pull) == found
 
 
@@ -46,7 +46,7 @@ def test_without_a_registry_a_newer_one_is_the_one_of_the_store(store: Store, mo
     def fail(*_: object) -> Image:
         raise PullFailed("nobody answers")
 
-    monkeypatch.setattr(bases, "_asked", fail)
+    monkeypatch.setattr(bases, "_ask", fail)
     store.layout.tag(NAME, image(store, "store").descriptor)
     assert author(store, "newer") == "store"
     with pytest.raises(PullFailed, match="nobody answers"):
@@ -54,7 +54,7 @@ def test_without_a_registry_a_newer_one_is_the_one_of_the_store(store: Store, mo
 
 
 def test_never_asks_no_registry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bases, "_asked", lambda *_: pytest.fail("a registry was asked"))
+    monkeypatch.setattr(bases, "_ask", lambda *_: pytest.fail("a registry was asked"))
     with pytest.raises(PullFailed, match="not found in the store") as caught:
         author(store, "never")
     assert "--pull=never" in (caught.value.hint or "")
@@ -124,7 +124,7 @@ def _serve(monkeypatch: pytest.MonkeyPatch, answer: Resolved | Exception) -> Non
 def test_a_question_is_a_step_named_after_who_asks(
     store: Store, monkeypatch: pytest.MonkeyPatch, context: str, shown: str
 ) -> None:
-    monkeypatch.setattr(bases, "_asked", lambda *_: image(store, "registry"))
+    monkeypatch.setattr(bases, "_ask", lambda *_: image(store, "registry"))
     events: list[Event] = []
     bases.pin(NAME, host_platform(), store, Reporter(events.append), pull="missing", context=context)
     (begun,) = (event for event in events if isinstance(event, StepStarted))

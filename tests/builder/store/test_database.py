@@ -61,9 +61,9 @@ def test_several_rows_are_written_all_or_none(database):
 
     first = "REPLACE INTO selections VALUES (?, ?)"
     with pytest.raises(ZeroDivisionError):
-        database.run_all(first, ("a", "1"), first, rows())
+        database.run_all(first, rows(), first=(first, ("a", "1")))
     assert database.all("SELECT * FROM selections") == []
-    database.run_all(first, ("a", "1"), first, [("b", "1")])
+    database.run_all(first, [("b", "1")], first=(first, ("a", "1")))
     assert len(database.all("SELECT * FROM selections")) == 2
 
 
@@ -107,7 +107,7 @@ def spoil(path, kind):
         other.close()
         return
     database = Database(path)
-    database.run_all("", (), "REPLACE INTO selections VALUES (?, ?)", [(str(n), "x" * 500) for n in range(200)])
+    database.run_all("REPLACE INTO selections VALUES (?, ?)", [(str(n), "x" * 500) for n in range(200)])
     database.close()
     content = path.read_bytes()
     middle = content[:4096] + b"\xff" * (len(content) - 8192) + content[-4096:]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.build.carry_out import Reported, carry_out, limited
+from pybuild.builder.cli.commands.build.carry_out import ReportSettings, carry_out, deadline_of
 from pybuild.builder.cli.commands.build.inputs import Deferred, materialized
 from pybuild.builder.cli.commands.build.preflight import check_beforehand
 from pybuild.builder.cli.flags import build as values
@@ -87,19 +87,19 @@ def command(*, flags: BuildFlags) -> int:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
         if (call := call_of(report)) is not None:
-            with limited(request.execution.timeout), materialized(request, deferred) as ready:
+            with deadline_of(request.execution.timeout), materialized(request, deferred) as ready:
                 return answer(call, ready, dockerfile_path(request))
-    reported = Reported(
+    settings = ReportSettings(
         mode="quiet" if report.quiet else report.progress or os.environ.get("BUILDKIT_PROGRESS") or "auto",
         log_file=report.log_file or flags.buildah.logfile,
         iidfile=report.iidfile,
         iidfile_raw=flags.buildah.iidfile_raw,
         metadata_file=report.metadata_file,
     )
-    check_beforehand(request, (reported.iidfile, reported.iidfile_raw, reported.metadata_file))
+    check_beforehand(request, (settings.iidfile, settings.iidfile_raw, settings.metadata_file))
     return carry_out(
         request,
-        reported,
+        settings,
         prepare=lambda: materialized(request, deferred),
         opened=lambda: store(flags.registry.access()),
     )

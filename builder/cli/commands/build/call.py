@@ -128,7 +128,7 @@ def _told() -> Iterator[None]:
 
 
 def _check(call: Question, report: CheckReport, path: str) -> int:
-    put(_written(report, call.format, path))
+    put(_write(report, call.format, path))
     for note in report.missing if call.format == _TEXT else report.notes:
         warn(note)
     if report.error is not None:
@@ -138,7 +138,7 @@ def _check(call: Question, report: CheckReport, path: str) -> int:
     return 1 if report.violations and not call.ignore_status else 0
 
 
-def _written(report: CheckReport, form: str, path: str) -> str:
+def _write(report: CheckReport, form: str, path: str) -> str:
     from pybuild.builder.checks import junit, sarif
     from pybuild.builder.checks import report as buildkit
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybuild.builder.cli.session import session
-from pybuild.builder.cli.tools import say, store
+from pybuild.builder.cli.tools import say
+from pybuild.builder.cli.tools import store as open_store
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.progress import Event, Progress, Warned
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Reported:
+class ReportSettings:
     """How a build is shown, and the files that its result is written to."""
 
     mode: str
@@ -53,39 +54,39 @@ class Warnings:
 
 def carry_out(
     request: Request,
-    reported: Reported,
+    report: ReportSettings,
     *,
     prepare: Callable[[], AbstractContextManager[Request]] | None = None,
-    opened: Callable[[], Store] = store,
+    opened: Callable[[], Store] = open_store,
 ) -> int:
     """Build *request*, report, and return the exit code. *prepare* gives the request in a form that can be built."""
     with (
-        limited(request.execution.timeout) as deadline,
-        logged(reported.log_file) as logging,
-        _display(reported.mode) as display,
+        deadline_of(request.execution.timeout) as deadline,
+        log_to(report.log_file) as with_log,
+        _display(report.mode) as display,
         prepare() if prepare is not None else nullcontext(request) as ready,
     ):
-        watched = Warnings(logging(display))
-        outcome = _built(ready, watched, opened, display.tells_log, deadline)
+        watched = Warnings(with_log(display))
+        outcome = _run_build(ready, watched, opened, display.tells_log, deadline)
     ids = "\n".join(str(each.image_id) for _, each in outcome.targets) or str(outcome.image_id)
-    if (reported.iidfile, reported.iidfile_raw, reported.metadata_file) != (None, None, None):
-        _write_files(reported, ids, outcome, watched)
+    if (report.iidfile, report.iidfile_raw, report.metadata_file) != (None, None, None):
+        _write_files(report, ids, outcome, watched)
     # When an output is written to standard output, nothing else may be.
-    if reported.mode == "quiet" and not any(output.streams for output in request.result.outputs):
+    if report.mode == "quiet" and not any(output.streams for output in request.result.outputs):
         say(ids)
     return 0
 
 
-def _write_files(reported: Reported, ids: str, outcome: Any, watched: Warnings) -> None:
+def _write_files(report: ReportSettings, ids: str, outcome: Any, watched: Warnings) -> None:
     from pybuild.builder.cli.commands.build.metadata import metadata
     from pybuild.builder.outputs.files import replace_file
 
-    if reported.iidfile is not None:
-        replace_file(reported.iidfile, ids.encode())
-    if reported.iidfile_raw is not None:
-        replace_file(reported.iidfile_raw, ids.replace("sha256:", "").encode())
-    if reported.metadata_file is not None:
-        replace_file(reported.metadata_file, metadata(outcome, watched.found, os.environ))
+    if report.iidfile is not None:
+        replace_file(report.iidfile, ids.encode())
+    if report.iidfile_raw is not None:
+        replace_file(report.iidfile_raw, ids.replace("sha256:", "").encode())
+    if report.metadata_file is not None:
+        replace_file(report.metadata_file, metadata(outcome, watched.found, os.environ))
 
 
 def _display(mode: str) -> OpenDisplay:
@@ -98,7 +99,7 @@ def _display(mode: str) -> OpenDisplay:
 
 
 @contextmanager
-def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
+def log_to(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
     """Yield a function that makes a display also write the log to *path*, if there is one. Raises OSError."""
     if path is None:
         yield lambda shown: shown
@@ -106,11 +107,11 @@ def logged(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
     from pybuild.builder.cli.failures import describe
     from pybuild.builder.display.log_file import log_file
 
-    with log_file(path, lambda error: describe(error).text) as logging:
-        yield logging
+    with log_file(path, lambda error: describe(error).text) as with_log:
+        yield with_log
 
 
-def limited(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
+def deadline_of(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
     """Return the deadline of a command and of what it has to read before; None when there is no limit."""
     if timeout is None:
         return nullcontext()
@@ -119,7 +120,8 @@ def limited(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
     return in_time(timeout)
 
 
-def _build() -> Callable[..., Any]:
+def _build_function() -> Callable[..., Any]:
+    """Return `builder.build.build`, or what a test replaces it with."""
     given = session().tools.build
     if given is not None:
         return given
@@ -128,31 +130,32 @@ def _build() -> Callable[..., Any]:
     return build
 
 
-def _built(
+def _run_build(
     request: Request,
     progress: Progress,
     opened: Callable[[], Store],
-    logged: Callable[[], bool],
+    shows_log: Callable[[], bool],
     deadline: "Deadline | None",
 ) -> Any:
-    place = opened()
+    """Build *request* in the store that *opened* returns, then enforce the limits of the store, if that is due."""
+    store = opened()
     try:
         if deadline is not None:
             # It runs already.
             request, progress = request.changed(timeout=None), deadline.watched(progress)
-        outcome = _build()(request, place, progress)
+        outcome = _build_function()(request, store, progress)
     except (BuildError, DockerfileError) as error:
         from pybuild.builder.cli.failures import described
 
-        raise described(error, logged=logged()) from error
+        raise described(error, logged=shows_log()) from error
     else:
         if deadline is not None:
             deadline.met = True
-        if is_due(place.root):
+        if is_due(store.root):
             # Imported here: that is once an hour at most.
             from pybuild.builder.cli.housekeeping import tidy
 
-            tidy(place)
+            tidy(store)
         return outcome
     finally:
-        place.close()
+        store.close()

@@ -24,10 +24,10 @@ def configured(flags: MirrorFlags, directory: Path) -> Iterator[Mapping[str, tup
     variables = dict(_found(_KANIKO))
     registries = _registries(flags, mirrors)
     if registries:
-        variables["CONTAINERS_REGISTRIES_CONF"] = _written(directory / "registries.conf", registries)
+        variables["CONTAINERS_REGISTRIES_CONF"] = _write(directory / "registries.conf", registries)
     certificates = "".join((*map(_authority, flags.certificates), *map(_pair, flags.client_certificates)))
     if certificates:
-        variables["PYBUILD_CONFIG"] = _written(directory / "pybuild.toml", certificates)
+        variables["PYBUILD_CONFIG"] = _write(directory / "pybuild.toml", certificates)
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -103,6 +103,6 @@ def _divided(text: str, flag: str, form: str) -> tuple[str, str]:
     return host, value
 
 
-def _written(path: Path, text: str) -> str:
+def _write(path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     return os.fspath(path)

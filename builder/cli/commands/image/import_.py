@@ -60,8 +60,8 @@ def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
     compression = parse_compression(flags.packed)
     opened = store()
     try:
-        with opened.in_use(), _opened(opened, source) as stream, loading(None if source == "-" else source):
-            image = _named(
+        with opened.in_use(), _open(opened, source) as stream, loading(None if source == "-" else source):
+            image = _give_name(
                 opened, config, store_archive(opened.blobs, stream, compression, "a root file system"), names
             )
         log_image_event(opened, "import", str(image.id), familiar(names[0]) if names else "")
@@ -70,7 +70,7 @@ def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
     say(str(image.id))
 
 
-def _opened(opened: Store, source: str) -> BinaryIO:
+def _open(opened: Store, source: str) -> BinaryIO:
     if source == "-":
         return binary_stdin()
     if not source.lower().startswith(("http://", "https://")):
@@ -93,7 +93,7 @@ def _config(platform: Platform, comment: str) -> ImageConfig:
     )
 
 
-def _named(opened: Store, config: ImageConfig, layer: Layer, names: tuple[str, ...]) -> Image:
+def _give_name(opened: Store, config: ImageConfig, layer: Layer, names: tuple[str, ...]) -> Image:
     image = write_image(opened.blobs, replace(config, diff_ids=(layer.diff_id,)), (layer.descriptor,))
     name_image(opened, image.descriptor, names)
     return image

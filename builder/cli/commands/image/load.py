@@ -31,18 +31,18 @@ def command(source: Path | None, platform: str | None) -> None:
     wanted = given_platform(platform)
     opened = store()
     try:
-        with opened.in_use(), loading(source), _opened(source) as given:
+        with opened.in_use(), loading(source), _open(source) as given:
             for names in load_images(opened, given, wanted):
-                say("\n".join(map(_shown, names)))
+                say("\n".join(map(_show, names)))
                 for name in names:
                     log_image_event(opened, "load", find(opened, name).id, familiar(name))
     finally:
         opened.close()
 
 
-def _opened(source: Path | None) -> AbstractContextManager[Path | BufferedReader]:
+def _open(source: Path | None) -> AbstractContextManager[Path | BufferedReader]:
     return binary_stdin() if source is None else nullcontext(source)
 
 
-def _shown(name: str) -> str:
+def _show(name: str) -> str:
     return f"Loaded image ID: {name}" if name.startswith("sha256:") else f"Loaded image: {familiar(name)}"

@@ -152,7 +152,7 @@ def command(image: str, *, tags: tuple[str, ...], flags: MutateFlags, platform: 
             if flags.annotations:
                 own = edited(source.manifest.annotations, flags.annotations, "--annotation")
                 documents = documents.with_annotations(own)
-            documents = _appended(opened, documents, flags.append, flags.packed)
+            documents = _append(opened, documents, flags.append, flags.packed)
             made = documents.write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
     finally:
@@ -160,7 +160,7 @@ def command(image: str, *, tags: tuple[str, ...], flags: MutateFlags, platform: 
     say(str(made.id))
 
 
-def _appended(opened: Store, documents: ImageDocuments, append: tuple[str, ...], packed: str) -> ImageDocuments:
+def _append(opened: Store, documents: ImageDocuments, append: tuple[str, ...], packed: str) -> ImageDocuments:
     compression = parse_compression(packed)
     for source in append:
         with _archive(source) as stream:

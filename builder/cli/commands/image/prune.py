@@ -35,7 +35,7 @@ def command(*, everything: bool, force: bool, filters: tuple[str, ...]) -> int |
     cache stay.
     """
     passes = prune_filter(filters)
-    if not force and not _agreed(everything=everything):
+    if not force and not _confirm(everything=everything):
         return FAILED
     opened = store()
     try:
@@ -78,7 +78,7 @@ def _remove(opened: Store, entries: list[Listed]) -> int:
     return freed
 
 
-def _agreed(*, everything: bool) -> bool:
+def _confirm(*, everything: bool) -> bool:
     what = "all images without at least one container associated to them" if everything else "all dangling images"
     click.echo(f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ", nl=False)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

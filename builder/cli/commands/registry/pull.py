@@ -108,7 +108,7 @@ class _Pull:
     def run(self, choice: Choice) -> None:
         name = self._reference
         self._tell(f"{name.digest or name.tag or DEFAULT_TAG}: Pulling from {name.repository}")
-        reporting = Pulling(status=self._meter, ended=self._ended)
+        reporting = Pulling(status=self._meter, ended=self._end)
         try:
             pulled = pull(self._store, self._registry, name, choice, reporting)
         finally:
@@ -119,7 +119,7 @@ class _Pull:
         self._tell(f"Status: {state} {familiar(str(name))}")
         say(str(name))
 
-    def _ended(self, blob: Descriptor, outcome: str) -> None:
+    def _end(self, blob: Descriptor, outcome: str) -> None:
         self._meter.clear()
         self._tell(f"{short(str(blob.digest))}: {outcome}")
 

@@ -72,7 +72,7 @@ def command(*, template: str | None, verbose: bool) -> None:
     """
     opened = store()
     try:
-        rows, each, listed, kept = call_in_worker_if_unpacked(_measured, opened, silent, verbose=verbose)
+        rows, each, listed, kept = call_in_worker_if_unpacked(_measure, opened, silent, verbose=verbose)
     finally:
         opened.close()
     if not verbose:
@@ -93,12 +93,12 @@ _Table = tuple[list[Row], Mapping[str, str], tuple[str, ...]]
 """The rows of a table, the titles of their fields, and the fields that are shown."""
 
 
-def _measured(
+def _measure(
     opened: Store, _send_event: SendEvent, *, verbose: bool
 ) -> tuple[list[Row], list[Row], dict[str, _Table], str]:
     """Return the rows of the table, those of cache mounts, other tables by title, and the limits of the store."""
     with opened.in_use():
-        containers, volumes, mounts = measured_containers(opened), measured_volumes(opened), _measured_mounts(opened)
+        containers, volumes, mounts = measured_containers(opened), measured_volumes(opened), _measure_mounts(opened)
         images, *others = _usages(opened, mounts)
         living = (_living("Containers", containers), _living("Local Volumes", volumes))
         rows = [_row(usage) for usage in (images, *living, *others)]
@@ -134,7 +134,7 @@ def _tell(kept: str) -> None:
 
 def reclaimable(opened: Store) -> int:
     """Return how many bytes ``prune -a`` would reclaim."""
-    return sum(usage.size - usage.active for usage in _usages(opened, _measured_mounts(opened)))
+    return sum(usage.size - usage.active for usage in _usages(opened, _measure_mounts(opened)))
 
 
 def _usages(opened: Store, mounts: Sequence[_MeasuredMount]) -> list[_Usage]:
@@ -166,7 +166,7 @@ def _cache(opened: Store, held: set[Digest], needed: set[Digest]) -> _Usage:
     return _Usage("Build Cache", (len(records), active), size, 0)
 
 
-def _measured_mounts(opened: Store) -> list[_MeasuredMount]:
+def _measure_mounts(opened: Store) -> list[_MeasuredMount]:
     """Measure each cache mount. That reads its whole tree, so it is done only once."""
     return [_MeasuredMount(mount, disk_usage(mount.directory), in_use(mount, opened)) for mount in cache_mounts(opened)]
 

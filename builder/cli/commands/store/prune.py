@@ -67,12 +67,12 @@ def command(*, scope: ScopeFlags, wanted: Policy) -> int | None:
         # As in Docker, -a selects what may be removed; limits of size or age then decide how much of it is.
         everything = scope.everything and wanted.is_empty
         what = _WARNING[everything] if wanted.is_empty else _LIMITED
-        if not scope.force and not _agreed(f"all stopped containers, {what}" if scope.containers else what):
+        if not scope.force and not _confirm(f"all stopped containers, {what}" if scope.containers else what):
             return FAILED
         containers, removed = _prune_containers(opened, age) if scope.containers else ([], 0)
         networks = _prune_networks(opened, age) if scope.containers else []
         images, freed = call_in_worker_if_unpacked(
-            _pruned, opened, silent, wanted, everything=everything, images=not scope.only_cache
+            _prune, opened, silent, wanted, everything=everything, images=not scope.only_cache
         )
         left = 0 if everything or scope.quiet else call_in_worker_if_unpacked(_left, opened, silent)
         volumes = _prune_volumes(opened, freed) if scope.volumes else []
@@ -94,7 +94,7 @@ def command(*, scope: ScopeFlags, wanted: Policy) -> int | None:
     return None
 
 
-def _pruned(
+def _prune(
     opened: Store, _send_event: SendEvent, wanted: Policy, *, everything: bool, images: bool
 ) -> tuple[list[str], gc.Freed]:
     """Remove data as *wanted*; return the IDs of dangling images that were removed, and what was freed."""
@@ -151,7 +151,7 @@ def _list(title: str, names: list[str]) -> None:
         say("")
 
 
-def _agreed(what: str) -> bool:
+def _confirm(what: str) -> bool:
     click.echo(f"WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ", nl=False)
     answer = sys.stdin.readline()
     return answer.strip().lower() in {"y", "yes"}

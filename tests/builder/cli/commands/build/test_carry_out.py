@@ -10,7 +10,7 @@ import pytest
 
 from pybuild.builder.cli import housekeeping
 from pybuild.builder.cli.commands.build import carry_out as carrying
-from pybuild.builder.cli.commands.build.carry_out import logged
+from pybuild.builder.cli.commands.build.carry_out import log_to
 from pybuild.builder.cli.session import Tools, begin
 from pybuild.builder.errors import TimedOut
 from pybuild.builder.interrupts import Interrupts
@@ -20,12 +20,12 @@ from tests.helpers.handlers import default_handlers
 
 
 def test_without_a_file_the_display_stays_what_it_is() -> None:
-    with logged(None) as logging:
+    with log_to(None) as logging:
         assert logging(silent) is silent
 
 
 def test_the_log_goes_to_a_file(tmp_path: Path) -> None:
-    with logged(tmp_path / "log") as logging:
+    with log_to(tmp_path / "log") as logging:
         logging(silent)(Warned(message="careful"))
     assert "careful" in (tmp_path / "log").read_text()
 
@@ -49,5 +49,5 @@ def test_the_time_of_a_build_ends_with_it(monkeypatch: pytest.MonkeyPatch, secon
     request = Request.of(context=Path(), timeout=seconds)
     store: Any = SimpleNamespace(close=list, root=Path())
     with default_handlers(), Interrupts(), pytest.raises(TimedOut) if seconds < 0.1 else nullcontext():
-        assert carrying.carry_out(request, carrying.Reported(mode="quiet"), opened=lambda: store) == 0
+        assert carrying.carry_out(request, carrying.ReportSettings(mode="quiet"), opened=lambda: store) == 0
     assert bool(pruned) == (seconds > 0.1)

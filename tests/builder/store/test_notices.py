@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.store import news
+from pybuild.builder.store import notices
 from pybuild.builder.store.store import Store
 
 
@@ -11,7 +11,7 @@ def test_a_topic_is_told_once_in_the_life_of_a_store(tmp_path: Path) -> None:
     for topic in ("a", "b", "a"):
         with Store.open(tmp_path / "store") as store:
             store.hear(told.append)
-            news.tell_once(store, topic, f"about {topic}")
+            notices.tell_once(store, topic, f"about {topic}")
     assert told == ["about a", "about b"]
 
 
@@ -19,9 +19,9 @@ def test_a_topic_is_told_once_in_the_life_of_a_store(tmp_path: Path) -> None:
 def test_an_isolation_is_told_that_nobody_asked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, drawback: str, count: int
 ) -> None:
-    monkeypatch.setattr(news, "single_id_reason", lambda: drawback)
+    monkeypatch.setattr(notices, "single_id_reason", lambda: drawback)
     told: list[str] = []
     with Store.open(tmp_path / "store") as store:
         store.hear(told.append)
-        news.tell_isolation(store)
+        notices.tell_isolation(store)
     assert [text.startswith("no ids: steps run with the id of the user alone") for text in told] == [True] * count

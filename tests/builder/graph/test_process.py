@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.graph import beside
-from pybuild.builder.graph.beside import PRELOAD, GraphProcess
+from pybuild.builder.graph import process
 from pybuild.builder.graph.graph import plan
+from pybuild.builder.graph.process import PRELOAD, GraphProcess
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.plan import BasePin, Definition
 from tests.helpers.resolving import BASE, stages_of
@@ -36,7 +36,7 @@ print(json.dumps({"code": code, "networkx": "networkx" in sys.modules, "lark": "
 
 PART = """
 import json, sys
-from pybuild.builder.graph.beside import _import_part_of_networkx
+from pybuild.builder.graph.process import _import_part_of_networkx
 _import_part_of_networkx()
 from pybuild.builder.graph.graph import plan
 from pybuild.builder.plan import codec
@@ -51,7 +51,7 @@ print(json.dumps({"plan": made, "modules": [name for name in sys.modules if name
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork although the tests have imported networkx and may have threads."""
-    monkeypatch.setattr(beside, "_saves_time", lambda: True)
+    monkeypatch.setattr(process, "_saves_time", lambda: True)
 
 
 def built(
@@ -132,8 +132,8 @@ def test_this_process_parses_when_the_other_one_was_killed() -> None:
 def test_modules_are_imported_as_long_as_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([False, False, True, True])
     imported: list[str] = []
-    monkeypatch.setattr(beside, "_is_readable", lambda _channel: next(answers))
-    monkeypatch.setattr(beside, "import_module", imported.append)
+    monkeypatch.setattr(process, "_is_readable", lambda _channel: next(answers))
+    monkeypatch.setattr(process, "import_module", imported.append)
     definition = Definition("Dockerfile", TEXT)
     with GraphProcess(["one", "two", "three"]) as graphs:
         graphs.start(definition)
@@ -197,7 +197,7 @@ def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delitem(sys.modules, "networkx")
     monkeypatch.setattr(os, "listdir", lambda _path: ["1"])
     monkeypatch.setattr(GraphProcess, "was_started", False)
-    assert beside._saves_time()
+    assert process._saves_time()
     monkeypatch.undo()
     monkeypatch.delitem(sys.modules, "networkx")
     monkeypatch.setattr(GraphProcess, "was_started", False)
@@ -205,7 +205,7 @@ def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -
     thread = threading.Thread(target=end.wait)
     thread.start()
     try:
-        assert not beside._saves_time()
+        assert not process._saves_time()
     finally:
         end.set()
         thread.join()
