@@ -20,6 +20,9 @@ def build(request: Request, store: Store, progress: Progress = silent, *, cancel
 
     Nothing is named or written unless the whole build succeeds; finished steps stay in the cache.
 
+        request = pybuild.Request.of(context=Path("."), tags=("app:1",))
+        outcome = pybuild.build(request, store, print)
+
     Raises:
         errors.DockerfileError, errors.ResolveError: the Dockerfile is wrong; `location` says where.
         errors.RequestError: *request* cannot be met.
@@ -41,6 +44,10 @@ def become_root() -> None:
     Call it at the start of the program: the process must have one thread and no running event loop. Does nothing for
     root. The user needs 65535 subordinate ids in /etc/subuid and /etc/subgid, and the programs newuidmap and newgidmap.
     The store that is opened by default stays the user's own: its directory becomes $PYBUILD_ROOT, when that is not set.
+
+        pybuild.become_root()
+        with pybuild.Store.open() as store:
+            pybuild.build(request, store)
 
     Raises:
         errors.SandboxUnavailable: there is another thread or a running event loop, and the process is as it was; or

@@ -1,6 +1,7 @@
 """Containers for programs: to start a database for tests, or the service that was just built."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pybuild.builder.api.cancel import Cancel
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from pybuild.builder.containers.config import HostConfig
     from pybuild.builder.containers.creating import ContainerRequest
     from pybuild.builder.containers.state import State
-
-_SECONDS = 10
 
 
 class Container:
@@ -126,7 +125,7 @@ class Container:
         with door():
             return wait(self._found, seconds)
 
-    def stop(self, seconds: int = _SECONDS) -> None:
+    def stop(self, seconds: int = 10) -> None:
         """Send the stop signal, and SIGKILL after *seconds*. Does nothing when the container has ended."""
         from pybuild.builder.containers.lifecycle import stop_as_set
 
@@ -146,11 +145,8 @@ class Container:
         from pybuild.builder.containers.errors import NoSuchContainer
         from pybuild.builder.containers.lifecycle import remove
 
-        with door():
-            try:
-                remove(Containers(self._store), self._found, force=True, volumes=True)
-            except NoSuchContainer:
-                return
+        with door(), suppress(NoSuchContainer):
+            remove(Containers(self._store), self._found, force=True, volumes=True)
 
 
 def start(
@@ -170,6 +166,9 @@ def start(
     container is connected to *networks*, on which other containers find it by its name. *ports* are in the notation of
     ``-p``: ``127.0.0.1::5432`` forwards a free port of the host to port 5432, and `Container.addresses` returns it.
     With *ports* and no *networks* the network is ``bridge``; without both it is the network of *command*.
+
+        with pybuild.start("postgres", (), store, name="db", ports=("127.0.0.1::5432",)) as db:
+            ((address, port),) = db.addresses("5432/tcp")
 
     Raises:
         errors.NetworkError: there is no such network, or a port of the host is in use.
@@ -234,6 +233,8 @@ def _host_config(command: Command, networks: Iterable[str], ports: Iterable[str]
 
 def containers(store: Store) -> list[Container]:
     """Return all containers of *store*, the newest first.
+
+        running = [each.name for each in pybuild.containers(store) if each.status == "running"]
 
     Raises:
         errors.StoreError: the store is closed.

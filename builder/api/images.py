@@ -25,6 +25,8 @@ class Image:
 
     *name* is a full name, "" for an image that has none. *id* is the image ID, *digest* that of its manifest or index.
     *created* is RFC 3339, "" when it is unknown. *size* is the size of its blobs in the store, in bytes.
+
+        old = [image.name for image in pybuild.list(store) if image.created < "2026"]
     """
 
     name: str
@@ -36,6 +38,9 @@ class Image:
 
 def list(store: Store) -> tuple[Image, ...]:  # noqa: A001 - read as pybuild.list
     """Return the images of *store* in the order of their names, each once for every name.
+
+        for image in pybuild.list(store):
+            print(image.name, image.size)
 
     Raises:
         errors.StoreError: the store is closed.
@@ -60,6 +65,8 @@ def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str
     *name* is a name, a digest or the start of an ID. Of a multi-platform image it is the image for *platform*, else for
     this host, else the first one that the store has.
 
+        pybuild.inspect("app:1", store)["Config"]["Env"]
+
     Raises:
         errors.ImageNotFound: it does not exist.
         errors.ImageError: it is damaged.
@@ -73,6 +80,8 @@ def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str
 
 def tag(source: str, target: str, store: Store) -> str:
     """Create the name *target* for the image *source*, or move it there, and return the full name.
+
+        pybuild.tag("app:1", "registry.example/team/app:1", store)
 
     Raises:
         errors.ImageNotFound: *source* does not exist.
@@ -101,6 +110,8 @@ def load(
     *platform* selects one image of multi-platform images.
 
     *progress* gets one step, with a `StepStatus` of what is read of an archive; the size of a stream is unknown.
+
+        names = pybuild.load(Path("app.tar"), store)
 
     Raises:
         errors.ImageError: it is not such an archive, or it is damaged.
@@ -155,6 +166,8 @@ def save(
     *progress* gets one step, with a `StepStatus` for each blob, and a `Warned` for a multi-platform image of which the
     store has one platform only.
 
+        pybuild.save(["app:1", "db:1"], Path("both.tar"), store)
+
     Raises:
         errors.ImageNotFound: an image does not exist.
         errors.HostError: the archive cannot be written.
@@ -183,7 +196,13 @@ def _texts(names: Iterable[str]) -> tuple[str, ...]:
 
 @frozen
 class Pruned:
-    """What `prune` removed: digests of *images* without a name, *records* of the build cache, *size* in bytes."""
+    """What `prune` removed: digests of *images* without a name, *records* of the build cache, *size* in bytes.
+
+    Both numbers are 0 when everything was in use:
+
+        removed = pybuild.prune(store)
+        print(f"{removed.records} results of steps, {removed.size} bytes")
+    """
 
     images: tuple[str, ...]
     records: int
@@ -196,6 +215,8 @@ def prune(store: Store, *, everything: bool = False, images: bool = True, cancel
     The build cache is kept within the limits of the store, those of ``config.toml`` or the default ones. With
     *everything* all of it goes, and the cache mounts, so that the next build runs every step again. What a running
     build uses stays.
+
+        pybuild.prune(store, everything=True)  # the next build runs every step
 
     Raises:
         errors.RequestError: ``config.toml`` is wrong.

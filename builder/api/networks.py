@@ -13,6 +13,9 @@ class Network:
     """A network of a store. As a context manager it is removed at the end of the block.
 
     Containers join it with `start`, and find each other there by their names.
+
+        with pybuild.create_network("tests", store) as network:
+            print(network.subnet)
     """
 
     def __init__(self, made: "NetworkConfig", store: Store) -> None:
@@ -58,6 +61,9 @@ def create_network(name: str, store: Store, *, subnet: str = "", internal: bool 
     Without a *subnet*, such as ``10.1.2.0/24``, it gets a free one. Containers on an *internal* network reach nothing
     outside of it. With *ipv6* they have addresses of IPv6, too.
 
+        with pybuild.create_network("app", store, internal=True):
+            pybuild.start("db", (), store, name="db", networks=("app",))
+
     Raises:
         errors.RequestError: the name or the subnet is invalid.
         errors.NetworkError: the name is taken, or the addresses of the subnet are.
@@ -84,6 +90,8 @@ def create_network(name: str, store: Store, *, subnet: str = "", internal: bool 
 
 def networks(store: Store) -> list[Network]:
     """Return the networks that were made in *store*, the oldest first: `host` and `none` are not among them.
+
+        names = [network.name for network in pybuild.networks(store)]
 
     Raises:
         errors.StoreError: the store is closed.

@@ -57,6 +57,8 @@ def push(
 
     *progress* gets one step, with a `StepStatus` for each blob.
 
+        pybuild.push("registry.example/app:1", store)
+
     Raises:
         errors.ImageNotFound: the store has no such image.
         errors.PushFailed: the registry refuses it or cannot be reached.
@@ -90,6 +92,8 @@ def pull(
     in `push`.
 
     *progress* gets one step, with a `StepStatus` for each blob that is downloaded.
+
+        digest = pybuild.pull("docker.io/library/debian:12", store, platform="linux/arm64")
 
     Raises:
         errors.PullFailed: the registry lacks it, refuses, or cannot be reached.
@@ -126,6 +130,8 @@ def copy(
     ``docker-archive:FILE[:NAME]``. Of an index the image for *platform* is copied, by default that for this host; with
     *all_platforms* the index and all its images are. A copy between registries leaves nothing in the store. Access to
     each registry is as in `push`.
+
+        pybuild.copy("docker://debian:12", "oci:mirror:debian-12", store, all_platforms=True)
 
     Raises:
         errors.PullFailed, errors.PushFailed: a registry failed.

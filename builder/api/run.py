@@ -33,6 +33,8 @@ class Command:
     means no entrypoint. *env* is added to the environment of the image. *network* is ``host``, or ``none`` for a
     loopback interface only.
 
+        pybuild.Command(words=("pytest", "-q"), env=(("CI", "1"),), workdir="/src", network="none")
+
     Raises:
         errors.RequestError: *network* or a name in *env* is invalid, or a value has another type.
     """
@@ -65,6 +67,8 @@ def run(
 
     *command* may be its words alone. *output* is called in this thread. The exit code is 127 when there is no such
     program, 126 when it cannot be executed, 128 + N when signal N ended it.
+
+        code = pybuild.run("app:1", ("make", "test"), store, lambda stream, data: sys.stdout.buffer.write(data))
 
     Raises:
         errors.ImageNotFound: the store has no such image.

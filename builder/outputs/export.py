@@ -25,7 +25,13 @@ class Exported:
 
 @frozen
 class Outcome:
-    """The result of a build: the images, and the names of the result in the store."""
+    """The result of a build: the images, and the names of the result in the store.
+
+    Most programs need the ID and the names:
+
+        outcome = pybuild.build(request, store)
+        print(outcome.image_id, *outcome.names)
+    """
 
     images: tuple[PlatformImage, ...]
     """One image, or with several platforms one for each."""

@@ -232,7 +232,13 @@ def changes(**given: Any) -> Changes:
 
 @frozen
 class Request:
-    """A build, in parts."""
+    """A build, in parts. `of` and `changed` take the fields of all of them.
+
+    Nothing is read before the build:
+
+        request = pybuild.Request.of(context=Path("."), tags=("app:1",), build_args=(("VERSION", "3"),))
+        again = request.changed(no_cache=True)
+    """
 
     files: Files
     planning: Planning = Planning()

@@ -24,6 +24,9 @@ class RegistryAccess:
     All settings apply to a transfer. A `Store`, which accesses any number of registries, takes *auth_file* and *verify*
     only.
 
+        ci = pybuild.RegistryAccess(username="ci", password=token)
+        pybuild.push("registry.example/app:1", store, registry=ci)
+
     Raises:
         errors.RequestError: a user name without a password, or a value of another type.
     """

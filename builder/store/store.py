@@ -45,6 +45,9 @@ class Store:
 
     `Store.open` opens one. It is closed by `close`, or at the end of a ``with`` block, and then cannot be used again.
     What it consists of is set once, and cannot be replaced. Thread-safe.
+
+        with pybuild.Store.open(Path("/srv/store")) as store:
+            pybuild.pull("debian:12", store)
     """
 
     def __init__(self, root: Path, registries: "RegistryAccess | None" = None) -> None:

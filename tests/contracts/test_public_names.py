@@ -1,15 +1,21 @@
 """What a program that embeds pybuild may rely on: these names, loaded when they are used."""
 
+import ast
 import inspect
 import pydoc
 import re
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import pybuild
 from pybuild import errors, events, request
+from pybuild.runtime.values import fields
 
 PUBLIC = (
     "Cancel Command Container Image Network Outcome Pruned RegistryAccess Request Store become_root build containers copy create_network errors events inspect list load networks prune pull push request run save"
@@ -29,6 +35,10 @@ REQUEST = (
 )
 
 
+MODULES = {"errors", "events", "request"}
+PARTS = (request.Files, request.Planning, request.Execution, request.Result, request.Caches)
+
+
 def test_these_names_are_public_and_no_others() -> None:
     assert sorted(pybuild.__all__) == PUBLIC.split()
     assert sorted(errors.__all__) == ERRORS.split()
@@ -42,6 +52,30 @@ def test_each_public_name_is_there_and_is_documented() -> None:
             found = getattr(module, name)
             assert name in {"Event", "Progress"} or inspect.getdoc(found), f"{module.__name__}.{name}"
             assert name in dir(module)
+
+
+def examples(doc: str) -> list[ast.Call]:
+    """The calls of public names in the indented lines of *doc*, which must be Python."""
+    lines = [
+        line for line in doc.partition("Raises:")[0].split("\n")[1:] if line.startswith("    ") or not line.strip()
+    ]
+    tree = ast.parse(textwrap.dedent("\n".join(lines)))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node).startswith("pybuild.")]
+
+
+@pytest.mark.parametrize("name", sorted({*pybuild.__all__} - MODULES - {"Container"}))
+def test_each_public_name_has_an_example_that_calls_what_there_is(name: str) -> None:
+    calls = examples(inspect.getdoc(getattr(pybuild, name)) or "")
+    assert calls
+    for call in calls:
+        target: Any = pybuild
+        for part in ast.unparse(call.func).split(".")[1:]:
+            target = getattr(target, part)
+        given = dict.fromkeys(str(keyword.arg) for keyword in call.keywords)
+        if target is pybuild.Request.of:
+            assert given.keys() <= {field.name for part in PARTS for field in fields(part)}
+        else:
+            inspect.signature(target).bind(*call.args, **given)
 
 
 def test_every_error_has_the_one_root() -> None:
