@@ -7,7 +7,7 @@ from pybuild.builder.containers.directory import ROOTFS, StoredContainer
 from pybuild.builder.containers.state import State
 from pybuild.builder.networks.document import bindings_document, settings_document
 from pybuild.builder.networks.membership import read_attached, read_live
-from pybuild.builder.oci.model import Healthcheck
+from pybuild.builder.oci.image_config import healthcheck_json
 from pybuild.runtime.monitor.log import LOG
 from pybuild.runtime.sandbox.spec import ResourceLimits
 from pybuild.runtime.snapshots.copy_mark import is_copy
@@ -91,7 +91,7 @@ def _config(config: Config) -> dict[str, Any]:
         "StdinOnce": program.stdin_once,
         "Env": list(program.env),
         "Cmd": _list(program.cmd),
-        **({"Healthcheck": _healthcheck(program.healthcheck)} if program.healthcheck else {}),
+        **({"Healthcheck": healthcheck_json(program.healthcheck)} if program.healthcheck else {}),
         "Image": config.image,
         "Volumes": {path: {} for path in program.volumes} or None,
         "WorkingDir": program.working_dir,
@@ -105,18 +105,6 @@ def _config(config: Config) -> dict[str, Any]:
 
 def _list(words: tuple[str, ...] | None) -> list[str] | None:
     return None if words is None else list(words)
-
-
-def _healthcheck(check: Healthcheck) -> dict[str, Any]:
-    members = {
-        "Test": list(check.test),
-        "Interval": check.interval,
-        "Timeout": check.timeout,
-        "StartPeriod": check.start_period,
-        "StartInterval": check.start_interval,
-        "Retries": check.retries,
-    }
-    return {name: value for name, value in members.items() if value}
 
 
 def _host_config(container: StoredContainer) -> dict[str, Any]:

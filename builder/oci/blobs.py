@@ -36,7 +36,7 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.claim: Callable[[str], None] = _nothing
+        self.claim: Callable[[str], None] = claim_nothing
         """Called with the digest of each blob before it is looked up, so that it is not removed meanwhile."""
 
     def path(self, digest: Digest) -> Path:
@@ -168,7 +168,7 @@ class BlobWriter:
         resume: tuple[Path, int] | None = None,
         claim: "Callable[[str], None] | None" = None,
     ) -> None:
-        self._root, self._algorithm, self._claim = root, algorithm, claim or _nothing
+        self._root, self._algorithm, self._claim = root, algorithm, claim or claim_nothing
         self._hash = hashlib.new(algorithm)
         self._path, self._fd = resume or _new_file(root / "tmp")
         self._keep = resume is not None
@@ -263,7 +263,7 @@ class BlobWriter:
         _flush_directory(directory)
 
 
-def _nothing(_digest: str) -> None:
+def claim_nothing(_digest: str) -> None:
     """Claim nothing."""
 
 

@@ -80,7 +80,8 @@ def _healthcheck(members: Fields, key: str) -> Healthcheck | None:
     )
 
 
-def _healthcheck_json(check: Healthcheck) -> dict[str, object]:
+def healthcheck_json(check: Healthcheck) -> dict[str, object]:
+    """Return the members of a health check that have a value, with Docker's names."""
     return _members(
         {
             "Test": list(check.test),
@@ -126,7 +127,7 @@ class ContainerConfig:
     labels: tuple[tuple[str, str], ...] = _member("Labels", _MAP, ())
     stop_signal: str = _member("StopSignal", _LINE, "")
     args_escaped: bool = _member("ArgsEscaped", _FLAG, default=False)
-    healthcheck: Healthcheck | None = _member("Healthcheck", _Form("pointer", _healthcheck, _healthcheck_json), None)
+    healthcheck: Healthcheck | None = _member("Healthcheck", _Form("pointer", _healthcheck, healthcheck_json), None)
     on_build: tuple[str, ...] = _member("OnBuild", _LIST, ())
     shell: tuple[str, ...] | None = _member("Shell", _COMMAND, None)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from pybuild.builder.oci.blobs import claim_nothing
 from pybuild.builder.store.locks import LASTING, Locks
 from pybuild.builder.store.room import FULL
 from pybuild.runtime.paths.filelock import new_locked_file
@@ -91,14 +92,10 @@ def using(locks: Locks, directory: Path, waiting: Callable[[], None]) -> Iterato
                 raise
             # The disk has no inode left, or the store is read-only.
             wait_for_removals()
-            yield _nothing
+            yield claim_nothing
             return
         stack.callback(lease.end)
         yield lease.claim
-
-
-def _nothing(_name: str) -> None:
-    """Claim nothing."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from pybuild.builder.errors import Cancelled
-from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.oci.blobs import BlobStore, claim_nothing
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.store import leases
 from pybuild.builder.store.cache import BuiltLayer, Cache, ImportedCaches, image_layers
@@ -67,7 +67,7 @@ class Store:
         self._users = 0
         self._users_lock = threading.Lock()
         self._lease = ExitStack()
-        self._claims: Callable[[str], None] = _nothing
+        self._claims: Callable[[str], None] = claim_nothing
         self._drawback = ""
         """Why snapshots are whole copies; reported when the first one is made."""
         self._is_made = True
@@ -197,7 +197,7 @@ class Store:
                 self._users -= 1
                 if self._users == 0:
                     # First, so that no thread writes to the file of a lease that has ended.
-                    self._claim(_nothing)
+                    self._claim(claim_nothing)
                     self._lease.close()
 
     def _wait_for_removals(self) -> None:
@@ -246,10 +246,6 @@ class Store:
     ) -> str | None:
         """Return the name of the snapshot of *layers*, as `Trees.unpack` does."""
         return self.trees.unpack(layers, cancelled, turn)
-
-
-def _nothing(_name: str) -> None:
-    """Claim nothing."""
 
 
 open_store = Store.open
