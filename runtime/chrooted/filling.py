@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from errno import ENOTDIR
 from functools import partial
 from posixpath import normpath
-from stat import S_IMODE
+from stat import S_IMODE, S_ISDIR
 from typing import assert_never
 
 from pybuild.runtime.chrooted import system
@@ -37,6 +39,7 @@ class Filled:
 def fill(places: Places, sandbox: Spec) -> Filled:
     """Put /proc, /sys, /dev and all mounts of *sandbox* into the tree, outer ones first."""
     for target in SYSTEM_DIRECTORIES:
+        _refuse_other_than_directory(places, target)
         with Operation("make", target):
             places.put(target, partial(_directory, _MODES[target], _SYSTEM[target]), directory=True)
     dev = open_inside(places.tree, b"/dev", os.O_PATH | os.O_DIRECTORY)
@@ -51,6 +54,14 @@ def fill(places: Places, sandbox: Spec) -> Filled:
         os.close(dev)
 
 
+def _refuse_other_than_directory(places: Places, target: bytes) -> None:
+    """Raise when the tree has something else than a directory at *target*, also a symlink, as with other isolation."""
+    operation = Operation("find mount point", target)
+    with operation, suppress(FileNotFoundError):
+        if not S_ISDIR(os.stat(target[1:], dir_fd=places.tree, follow_symlinks=False).st_mode):
+            raise operation.failed(ENOTDIR, "the image has something else than a directory there")
+
+
 def _depth(mount: Mount) -> int:
     return len([part for part in str(mount.target).split("/") if part])
 
@@ -58,7 +69,8 @@ def _depth(mount: Mount) -> int:
 def _place(places: Places, mount: Mount, devices: tuple[bytes, ...]) -> bytes:
     """Put what replaces *mount* into the tree, and return its path there. *devices* are the names in /dev."""
     target = os.fsencode(normpath("/" + str(mount.target).lstrip("/")))
-    operation = Operation(f"place {_kind(mount)} at", target)
+    # Called like the operation of a mount, so that users read the same words for the same mistake.
+    operation = Operation(f"mount {_kind(mount)} on", target)
     refuse_system_directory(operation, target, devices)
     with operation:
         if isinstance(mount, Bind) and mount.movable and not mount.read_only:

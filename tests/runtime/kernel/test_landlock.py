@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pybuild.runtime.kernel import landlock
 from pybuild.runtime.kernel.syscalls import PR_SET_NO_NEW_PRIVS, prctl
 
-_SIGNALS_SINCE = 6
+_SCOPES_SINCE = 6
 
 
 def _errno_below(directory: Path, work: Callable[[], object]) -> int:
@@ -55,7 +56,19 @@ def test_files_move_between_directories_below_it(tmp_path: Path) -> None:
 
 
 def test_signals_reach_nobody_outside(tmp_path: Path) -> None:
-    if landlock.version() < _SIGNALS_SINCE:
+    if landlock.version() < _SCOPES_SINCE:
         pytest.skip("this kernel does not keep signals")
     assert _errno_below(tmp_path, lambda: os.kill(os.getppid(), 0)) == 1
     assert _errno_below(tmp_path, lambda: os.kill(os.getpid(), signal.SIGCONT)) == 0
+
+
+def test_abstract_sockets_of_others_are_out_of_reach(tmp_path: Path) -> None:
+    if landlock.version() < _SCOPES_SINCE:
+        pytest.skip("this kernel does not keep abstract sockets")
+    address = f"\0{tmp_path}"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        assert _errno_below(tmp_path, lambda: socket.socket(socket.AF_UNIX).connect(address)) == 1
+        with socket.socket(socket.AF_UNIX) as outside:
+            outside.connect(address)
