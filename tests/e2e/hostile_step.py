@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +109,8 @@ def outwards() -> None:
     tries("open a process", os.pidfd_open, PROCESS)
     tries("slow down", os.setpriority, os.PRIO_PROCESS, PROCESS, 5)
     tries("processors", os.sched_setaffinity, PROCESS, {0})
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 12):  # Landlock has a scope for them
+        tries("abstract socket", lambda: socket.socket(socket.AF_UNIX).connect(f"\0{OUTSIDE}"))
     for request in (16, 0x4206):  # PTRACE_ATTACH, PTRACE_SEIZE
         if libc.ptrace(request, PROCESS, 0, 0) == 0:
             show("OPEN trace")

@@ -1,17 +1,12 @@
 """What a hostile step tries in vain, on each rung of isolation that runs steps: one build tries all of it."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import bases
-from tests.helpers.contexts import write_context
-from tests.helpers.default_container import in_default_container
-from tests.helpers.hosts import need_programs
-from tests.helpers.ordinary import ordinary_user, user_in_a_pod
-from tests.helpers.program import Program
+from tests.helpers.rungs import POD, RUNGS, Place, place_on
 
 SECRET = "of the host alone"
 TEXT = """FROM small AS links
@@ -48,44 +43,26 @@ touch /mine && chown 7:8 /mine && tell A22 "after all signals $(stat -c %u:%g /m
 """
 
 
-@pytest.fixture(params=["root", "userns", "single", "pod", "chroot"])
-def place(request: pytest.FixtureRequest, program: Program, tmp_path: Path) -> tuple[Program, Path, Path]:
-    """The program on a rung, a directory, and what the program calls that."""
-    if request.param == "root":
-        return program, tmp_path, tmp_path
-    if request.param == "chroot":
-        inside = in_default_container(Program(store=tmp_path / "store"))
-        inside.import_tar(bases.small(), "small")
-        return inside, tmp_path, tmp_path
-    need_programs(["setpriv", "unshare", *(["newuidmap"] if request.param == "userns" else [])])
-    ids = "tester:500000:65536" if request.param == "userns" else "nobody-here:1:1"
-    user = (
-        user_in_a_pod(tmp_path / "home")
-        if request.param == "pod"
-        else ordinary_user(tmp_path / "home", subordinate=ids)
-    )
-    user.import_small()
-    return user, user.directory, user.seen(user.directory)
+@pytest.fixture(params=[*RUNGS, POD])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    made = place_on(request.param, tmp_path / "home")
+    made.import_tar(bases.small(), "small")
+    return made
 
 
-def test_a_hostile_step_finds_each_way_closed(
-    place: tuple[Program, Path, Path], request: pytest.FixtureRequest
-) -> None:
-    program, directory, seen = place
+def test_a_hostile_step_finds_each_way_closed(place: Place) -> None:
+    directory, seen = place.directory, place.seen
     (directory / "canary").write_text(SECRET)
     files = {"Dockerfile": TEXT, "try": ATTACKS.replace("SECRET", SECRET)}
-    write_context(
-        directory / "context", {name: text.replace("CANARY", f"{seen}/canary") for name, text in files.items()}
-    )
-    subprocess.run(["chown", "-RhP", str(directory.stat().st_uid), directory / "context"], check=True)
+    context = place.context("context", {name: text.replace("CANARY", f"{seen}/canary") for name, text in files.items()})
     before = sorted(directory.iterdir())
-    built = program.build(seen / "context", "--no-cache", check=False)
+    built = place.program.build(context, "--no-cache", check=False)
     assert built.exit_code == 0, built.printed
     told = sorted(re.findall(r"^#\d+ [\d.]+ (A\d\d .*)$", built.printed, re.MULTILINE))
     closed = [f"{row} closed" for row in ("A01", "A02", "A03", "A10", "A13", "A17", "A20", "A22", "A24", "A25")]
     rest = ["A14 groups 50 63", "A22 after all signals 7:8"]
     # Where /proc has no processes nothing tells of capabilities.
-    shown = [] if request.node.callspec.params["place"] in {"pod", "chroot"} else ["A13 bounded by 00000000a80425fb"]
+    shown = [] if place.rung in {POD, "chroot"} else ["A13 bounded by 00000000a80425fb"]
     assert told == sorted((*closed, *rest, *shown))
     assert sorted(directory.iterdir()) == before
     assert (directory / "canary").read_text() == SECRET

@@ -3,20 +3,17 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import bases, cases, configs, trees
-from tests.helpers.contexts import write_context
-from tests.helpers.default_container import in_default_container
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
-from tests.helpers.ordinary import HOME, OrdinaryUser, ordinary_user
-from tests.helpers.program import Program
+from tests.helpers.rungs import Place, place_on
 from tests.helpers.thorough import BEFORE_A_RELEASE
 
 pytestmark = pytest.mark.xdist_group(cases.WITH_DEBIAN)
@@ -35,41 +32,24 @@ PAIRS = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """The program on a rung, a directory for contexts, and what the program calls that."""
-
-    name: str
-    program: Program
-    directory: Path
-    seen: Path
-
-
 @pytest.fixture(scope="module", params=RUNGS)
-def rung(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rung]:
+def rung(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A store of its own that has the base; removed afterwards, since these images are large."""
     need_programs(["setpriv", "unshare", "mmdebstrap"])
-    directory = tmp_path_factory.mktemp(request.param) / "home"
-    if request.param == "single":
-        program: Program = ordinary_user(directory, subordinate="nobody-here:1:1")
-    else:
-        directory.mkdir()
-        program = in_default_container(Program(store=directory / "store"))
-    seen = HOME if isinstance(program, OrdinaryUser) else directory
-    shutil.copy(bases.bookworm(), directory / "bookworm.tar")
-    program.import_tar(seen / "bookworm.tar", "bookworm")
-    yield Rung(name=request.param, program=program, directory=directory, seen=seen)
-    shutil.rmtree(directory)
+    made = place_on(request.param, tmp_path_factory.mktemp(request.param) / "home")
+    made.import_tar(bases.bookworm(), "bookworm")
+    yield made
+    shutil.rmtree(made.directory)
 
 
-def _build(lab: Lab, rung: Rung, name: str) -> Path:
+def _build(lab: Lab, rung: Place, name: str) -> Path:
     """Build the case *name* and its bases from the files that *lab* has; return the archive of the image."""
     built = lab.case(name)
     for base in built.case.bases:
         _build(lab, rung, base)
     # The files of the lab themselves: an archive that a case makes for its context holds the time when it was made.
     subprocess.run(["cp", "-a", built.directory, rung.directory], check=True)
-    subprocess.run(["chown", "-RhP", f"--reference={rung.directory}", rung.directory / name], check=True)
+    rung.give(rung.directory / name)
     seen = rung.seen / name
     options = ("-f", os.fspath(seen / built.dockerfile.relative_to(built.directory)), *built.case.options_in(seen))
     made = rung.program.build(seen / "context", *options, tag=name, check=False)
@@ -79,7 +59,7 @@ def _build(lab: Lab, rung: Rung, name: str) -> Path:
 
 
 @pytest.mark.parametrize(("rung", "name"), PAIRS, indirect=["rung"])
-def test_the_image_is_that_of_root(lab: Lab, rung: Rung, name: str) -> None:
+def test_the_image_is_that_of_root(lab: Lab, rung: Place, name: str) -> None:
     image, expected = trees.read_archive(_build(lab, rung, name)), lab.case(name).image
     assert expected is not None
     found = list(trees.differences(image.tree, expected.tree, started=0))
@@ -102,31 +82,31 @@ USUAL = {
 }
 
 
-def _run(rung: Rung, line: str, files: dict[str, str]) -> str:
+def _run(rung: Place, line: str, files: dict[str, str]) -> str:
     """Run a step on a Debian with Python; return what is shown."""
-    context = write_context(rung.directory / "step", {"Dockerfile": f"{PYTHON}COPY *.py /\n{line}\n", **files})
-    subprocess.run(["chown", "-RhP", f"--reference={rung.directory}", context], check=True)
-    seen = rung.seen / "step"
+    seen = rung.context("step", {"Dockerfile": f"{PYTHON}COPY *.py /\n{line}\n", **files})
     built = rung.program.build(seen, f"--secret=id=s,src={seen}/s.py", check=False)
-    shutil.rmtree(context)
+    shutil.rmtree(rung.directory / "step")
     assert built.exit_code == 0, built.printed
     return built.printed
 
 
-def test_raw_calls_get_the_verdicts_of_the_filter(rung: Rung) -> None:
+def test_raw_calls_get_the_verdicts_of_the_filter(rung: Place) -> None:
     printed = _run(rung, "RUN python3 /verdicts.py", {"verdicts.py": VERDICTS.read_text(), "s.py": ""})
     found = dict(re.findall(r"^#\d+ [\d.]+ ([\w-]+) (\w+)$", printed, re.MULTILINE))
-    assert {name: found.get(name) for name in USUAL} == {**USUAL, **OWN_VERDICTS[rung.name]}
+    assert {name: found.get(name) for name in USUAL} == {**USUAL, **OWN_VERDICTS[rung.rung]}
 
 
-def test_a_hostile_program_reaches_nothing_outside(rung: Rung) -> None:
+def test_a_hostile_program_reaches_nothing_outside(rung: Place) -> None:
     """By links of /proc, by what a supervisor does for its caller, by descriptors, by signals."""
     outside = rung.directory / "outside"
     outside.mkdir(mode=0o777)
     outside.chmod(0o777)
     (outside / "canary").write_text("of the host")
     before = (outside / "canary").stat()
-    with subprocess.Popen(["sleep", "1000"], process_group=0) as process:
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as process, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{rung.seen}/outside")
+        abstract.listen()
         try:
             run = "RUN --mount=type=secret,id=s python3 /hostile.py"
             line = f"{run} {rung.seen}/outside {process.pid}"

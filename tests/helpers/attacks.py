@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.helpers.rungs import RUNGS
+
 _TESTS = Path(__file__).parents[1]
 ROWS = {
     cells[1].strip(): re.findall(r"`([^`]+)`", cells[3])
@@ -16,9 +18,9 @@ ROWS = {
     if cells[1].strip() != "row"
 }
 """The names of the tests by row, such as ``e2e/test_x.py`` or ``runtime/test_y.py::test_z``."""
-_ON_RUNGS = "e2e/test_attacks_on_rungs.py"
 _RUNGS = {
-    _ON_RUNGS: ("root", "userns", "single", "chroot"),
+    "e2e/test_attacks_on_rungs.py": RUNGS,
+    "e2e/test_images_on_rungs.py": RUNGS,
     "e2e/test_rootless": ("userns",),
     "e2e/test_private_networks.py": ("root", "userns"),
     "e2e/test_debian_on_rungs.py": ("single", "chroot"),
@@ -58,11 +60,10 @@ def counted(row: str) -> dict[str, int]:
 
 
 def _table() -> Iterator[str]:
-    rungs = ("root", "userns", "single", "chroot")
-    yield f"| row | {' | '.join(rungs)} |"
-    yield "|---" * (len(rungs) + 1) + "|"
+    yield f"| row | {' | '.join(RUNGS)} |"
+    yield "|---" * (len(RUNGS) + 1) + "|"
     for row in ROWS:
-        yield f"| {row} | {' | '.join(str(counted(row).get(rung, 0)) for rung in rungs)} |"
+        yield f"| {row} | {' | '.join(str(counted(row).get(rung, 0)) for rung in RUNGS)} |"
 
 
 if __name__ == "__main__":
