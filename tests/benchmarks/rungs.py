@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from tests.helpers import bases
@@ -129,7 +130,7 @@ def _in_containers(docker: list[str], podman: list[str], directory: Path, seen: 
             continue
         # The client of a daemon reads the archive itself.
         archive = f"{'' if engine == docker else seen}{directory}/image.tar"
-        subprocess.run([*engine, "import", archive, "pybuild-rungs"], check=True, capture_output=True)
+        subprocess.run([*engine, "import", archive, "pybuild-rungs"], check=True, stdout=subprocess.DEVNULL)
         binds = [f"-v={seen}{path}:{path}:ro" for path in paths]
         for name, options in places.items():
             # The store is on a volume, as the README advises: on the overlay of the container every snapshot is a copy.
@@ -191,10 +192,10 @@ def main(address: str = "", podman: str = "", seen: str = "") -> None:
         expected: list[str] = []
         sys.stdout.write(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n")
         docker = ["docker", "-H", address] if address else []
-        places = [*_on_host(directory), *_in_containers(docker, podman.split(), directory, seen)]
-        for place, printed in places:
+        for place, printed in chain(_on_host(directory), _in_containers(docker, podman.split(), directory, seen)):
             cells, failure = _row(place, printed, expected)
             sys.stdout.write(f"| {' | '.join(cells)} |\n" if cells else f"{failure}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
