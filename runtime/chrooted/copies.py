@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from stat import S_ISDIR, S_ISREG, S_ISSOCK
 
 from pybuild.runtime.paths.safepath import DirectoryEntry, scan_directory
@@ -72,34 +72,40 @@ def separate_links(top: int, scratch: int) -> None:
 
 
 def remove_links(top: int, inode: tuple[int, int]) -> None:
-    """Remove all names below the open directory *top* of a file that has others, too, by its device and inode."""
-    for names in _linked(top):
-        for path, entry in names:
-            if (entry.stat.st_dev, entry.stat.st_ino) == inode:
-                directory = open_beneath(top, path)
-                try:
-                    os.unlink(entry.name, dir_fd=directory)
-                finally:
-                    os.close(directory)
+    """Remove all names below the open directory *top* of a file, by its device and inode."""
+    for path, entry in _names(top):
+        if (entry.stat.st_dev, entry.stat.st_ino) == inode:
+            directory = open_beneath(top, path)
+            try:
+                os.unlink(entry.name, dir_fd=directory)
+            finally:
+                os.close(directory)
 
 
 def _linked(top: int) -> Iterable[list[_Link]]:
     """Return the names below *top* of each file that has more than one name."""
     found: dict[tuple[int, int], list[_Link]] = {}
+    for path, entry in _names(top):
+        if entry.stat.st_nlink > 1:
+            found.setdefault((entry.stat.st_dev, entry.stat.st_ino), []).append((path, entry))
+    return found.values()
+
+
+def _names(top: int) -> Iterator[_Link]:
+    """Yield the names below *top* that are no directories. Each directory is read before its first name is yielded."""
     pending = [""]
     while pending:
         path = pending.pop()
         directory = open_beneath(top, path)
         try:
-            entries = scan_directory(directory)
+            entries = list(scan_directory(directory))
         finally:
             os.close(directory)
         for entry in entries:
             if S_ISDIR(entry.stat.st_mode):
                 pending.append(f"{path}/{entry.name}")
-            elif entry.stat.st_nlink > 1:
-                found.setdefault((entry.stat.st_dev, entry.stat.st_ino), []).append((path, entry))
-    return found.values()
+            else:
+                yield path, entry
 
 
 def _separate(top: int, names: list[_Link], scratch: int) -> None:

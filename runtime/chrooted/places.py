@@ -19,6 +19,7 @@ from pybuild.runtime.snapshots.lent import Lent, record, take_back
 from pybuild.runtime.snapshots.listing import note_returned
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _ASIDE = "aside"
 Make = Callable[[int, str], None]
 """Takes an open directory and a name, and makes something of this name in it."""
@@ -39,6 +40,8 @@ class Places:
         self._places: list[_Place] = []
         self._lent: tuple[Lent, ...] = ()
         self._sockets: list[tuple[int, os.stat_result]] = []
+        self._files: list[int] = []
+        """Descriptors of the files that `put` had made."""
         record(directory, mark, ())
 
     def put(self, target: bytes, make: Make, *, directory: bool) -> bytes:
@@ -48,6 +51,8 @@ class Places:
         """
         place = self._clear(target, directory=directory)
         make(place.parent, place.name)
+        if not directory:
+            self._files.append(os.open(place.name, _FILE, dir_fd=place.parent))
         place.keep_times()
         return place.path
 
@@ -67,11 +72,11 @@ class Places:
         fd = os.open(socket, os.O_PATH | os.O_CLOEXEC)
         self._sockets.append((fd, os.fstat(fd)))
 
+        place = self._clear(target, directory=False)
         # A copy of a socket would have nobody who listens.
-        def make(parent: int, name: str) -> None:
-            os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=parent)
-
-        return self.put(target, make, directory=False)
+        os.link(f"/proc/self/fd/{fd}", place.name, dst_dir_fd=place.parent)
+        place.keep_times()
+        return place.path
 
     def _clear(self, target: bytes, *, directory: bool) -> "_Place":
         """Move what is at *target* aside, which is made first if it is missing, so that its parents exist."""
@@ -100,6 +105,7 @@ class Places:
             take_back(self._directory)
             self._separate_lent()
             self._take_sockets()
+            self._take_files()
             self._stubs.remove()
             with os.scandir(self._directory) as entries:
                 if any(entry.name == _ASIDE for entry in entries):
@@ -119,6 +125,20 @@ class Places:
                     os.chmod(path, S_IMODE(before.st_mode))
                 if now.st_nlink > before.st_nlink:
                     remove_links(self.tree, (now.st_dev, now.st_ino))
+            finally:
+                os.close(fd)
+
+    def _take_files(self) -> None:
+        """Remove the files that were put into the tree from where the step has moved or linked them: no layer has them.
+
+        A mounted file can be neither moved nor linked. One in place of a secret has no content, but its size.
+        """
+        while self._files:
+            fd = self._files.pop()
+            try:
+                found = os.fstat(fd)
+                if found.st_nlink:
+                    remove_links(self.tree, (found.st_dev, found.st_ino))
             finally:
                 os.close(fd)
 

@@ -74,6 +74,25 @@ def test_owners_mounts_and_users_make_the_layers_of_root(lab: Lab, program: Rest
     assert owners.layers(program) == owners.layers(lab.program)
 
 
+def test_a_secret_is_reached_by_symlinks_and_nothing_of_it_is_in_a_layer(
+    lab: Lab, program: Restricted, tmp_path: Path
+) -> None:
+    lab.case("run-deletes")  # brings the base "small"
+    text = """FROM small
+RUN ln -s /real/key /key && ln -s dir /link && mkdir /dir && ln -s /run/secrets/s /alias
+RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/key --mount=type=secret,id=s,target=/link/s \\
+    cat /run/secrets/s /key /real/key /dir/s /alias | sort | uniq -c > /seen; test -L /key && test -L /link; \\
+    ln /key /linked; ln /run/secrets/s /dir/linked; mv /real/key /moved; mv /etc/hosts /etc/before; test -e /seen
+"""
+    context = write_context(tmp_path / "c", {"Dockerfile": text, "s": "another secret\n"})
+    images = []
+    for each in (lab.program, program):
+        each.build(context, "--no-cache", f"--secret=id=s,src={context}/s")
+        images.append(trees.read_archive(each.save("built", tmp_path / "saved.tar")).tree)
+    assert images[0]["/seen"].text == b"      5 another secret\n"
+    assert list(trees.differences(images[1], images[0], started=0)) == []
+
+
 def test_a_step_harms_nothing_outside(program: Restricted, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "1000"], process_group=0) as outside:
         try:

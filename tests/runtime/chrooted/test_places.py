@@ -80,6 +80,23 @@ def test_what_the_step_did_in_a_place_is_gone_and_the_rest_stays(active: Path, t
     assert os.listdir(tmp_path / "home") == ["kept"]
 
 
+def test_a_file_that_the_step_moved_or_linked_elsewhere_is_gone(active: Path) -> None:
+    places = Places(active, new_mark())
+    _put(places, b"/etc/hosts", "ours")
+    _put(places, b"/run/secret", "as large as a secret")
+    tree = active / "fs"
+    (tree / "run/linked").hardlink_to(tree / "run/secret")
+    (tree / "cache/linked").hardlink_to(tree / "run/secret")
+    (tree / "run/secret").unlink()
+    (tree / "etc/hosts").rename(tree / "etc/before")
+    (tree / "etc/hosts").write_text("of the step")
+    places.restore()
+    assert os.listdir(tree / "etc") == ["hosts"]
+    assert (tree / "etc/hosts").read_text() == "of the image"
+    assert os.listdir(tree / "cache") == ["old"]
+    assert not (tree / "run/linked").exists()
+
+
 def test_what_the_step_removed_with_its_directory_stays_removed(active: Path) -> None:
     places = Places(active, new_mark())
     _put(places, b"/etc/hosts", "ours")
