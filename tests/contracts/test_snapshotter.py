@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,6 +217,21 @@ def test_hard_links_within_a_layer_stay_one_file(keeper: Snapshotter) -> None:
     keeper.commit(active, name(7))
     found = tree(keeper, name(7))
     assert found["/y"].same == found["/z"].same == "/y"
+
+
+def test_a_file_that_a_step_can_write_has_no_link_outside_of_its_tree(keeper: Snapshotter) -> None:
+    """By a hard link, a write in place would change another snapshot, and with it each image on that."""
+    base = layered(keeper, "mkdir d; echo 1 >a; ln a d/b; echo 2 >c", "echo 3 >e; ln e f; touch -d @5 c")
+    actives = [keeper.prepare(base), keeper.prepare(base)]
+    for active in actives:
+        changed(keeper, active, "chmod 600 c; ln c g; mkdir new; ln e new/h; echo 4 >>a; cp f i")
+    for active in actives:
+        written = [path.lstat() for path in active.directory.rglob("*") if path.is_file()]
+        names = Counter(status.st_ino for status in written)
+        assert len(names) > 3
+        assert {status.st_ino: status.st_nlink for status in written} == names
+        keeper.discard(active)
+    assert tree(keeper, base)["/a"].text == b"1\n"
 
 
 def test_a_link_is_replaced_by_a_directory_and_a_directory_by_a_link(keeper: Snapshotter) -> None:
