@@ -41,7 +41,7 @@ def outside() -> Iterator[int]:
         try:
             yield process.pid
             assert process.poll() is None
-            assert os.getpriority(os.PRIO_PROCESS, process.pid) == 0
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
         finally:
             process.kill()
 
