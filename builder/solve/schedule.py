@@ -5,13 +5,14 @@ they need takes a tenth of its time.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Thread
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from pybuild.builder.errors import Cancelled
 from pybuild.builder.execute.ops import needs_tree
@@ -26,7 +27,16 @@ from pybuild.runtime.stopping import check
 _MOST = 128
 """The number of steps at the same time without ``--jobs``: each command has processes of its own."""
 _WAKE_UP = 0.5
-_Ended = SimpleQueue["Future[None] | None"]
+
+
+class _Ended(NamedTuple):
+    """A call that has ended, and the exception that it raised."""
+
+    key: int
+    error: BaseException | None
+
+
+_AllEnded = SimpleQueue[_Ended | None]
 """Calls in the order in which they ended; None for a signal that ends the build."""
 
 
@@ -44,27 +54,68 @@ def run_in_order(
     """
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
-    running: dict[Future[None], int] = {}
-    ended: _Ended = SimpleQueue()
+    running = 0
+    ended: _AllEnded = SimpleQueue()
     most = jobs or _MOST
     after = _chains(waits_for) if 1 < most < len(waits_for) else {}
     ready: list[tuple[int, int]] = []
-    with noticed(partial(ended.put, None)), ThreadPoolExecutor(max_workers=most) as pool:
+    with noticed(partial(ended.put, None)), _Threads(work, ended) as threads:
         try:
             while sorter.is_active():
                 for index in sorter.get_ready():
                     heappush(ready, (-after.get(index, 0), index))
-                while ready and len(running) < most:
-                    _, index = heappop(ready)
-                    future = pool.submit(work, index)
-                    running[future] = index
-                    future.add_done_callback(ended.put)
-                for future in _some(ended):
-                    sorter.done(running.pop(future))
+                while ready and running < most:
+                    running += 1
+                    threads.begin(heappop(ready)[1], running)
+                for each in _some(ended):
+                    running -= 1
+                    sorter.done(each.key)
         except BaseException:
             cancel.set()
-            pool.shutdown(cancel_futures=True)
             raise
+
+
+class _Threads:
+    """Threads that call *work*. The end of the block waits for calls that have begun, and drops others after a failure.
+
+    `concurrent.futures` does this as well, but it loads `logging`, which takes longer than a small step.
+    """
+
+    def __init__(self, work: Callable[[int], None], ended: _AllEnded) -> None:
+        self._work, self._ended = work, ended
+        self._calls: SimpleQueue[int | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        with suppress(Empty):
+            while kind is not None:
+                self._calls.get_nowait()
+        for _thread in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def begin(self, index: int, running: int) -> None:
+        """Begin a call. *running* is how many there are with it, those that have just ended perhaps included."""
+        if running > len(self._threads):
+            thread = Thread(target=self._run, name=f"steps {running}")
+            thread.start()
+            self._threads.append(thread)
+        self._calls.put(index)
+
+    def _run(self) -> None:
+        while (index := self._calls.get()) is not None:
+            self._ended.put(_Ended(index, self._error_of(index)))
+
+    def _error_of(self, index: int) -> BaseException | None:
+        try:
+            self._work(index)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread of the caller
+            return error
+        return None
 
 
 def _chains(waits_for: Mapping[int, Iterable[int]]) -> dict[int, int]:
@@ -77,9 +128,9 @@ def _chains(waits_for: Mapping[int, Iterable[int]]) -> dict[int, int]:
     return {index: length for length, some in enumerate(nx.topological_generations(graph)) for index in some}
 
 
-def _some(ended: _Ended) -> "list[Future[None]]":
+def _some(ended: _AllEnded) -> list[_Ended]:
     """Wait until calls end, and return them. When some failed, raise the exception that says the most."""
-    found: list[Future[None] | None] = []
+    found: list[_Ended | None] = []
     while not found:
         check()
         # Waking up now and then lets a signal in that came just before the thread went to sleep.
@@ -87,16 +138,16 @@ def _some(ended: _Ended) -> "list[Future[None]]":
             found.append(ended.get(timeout=_WAKE_UP))
     while not ended.empty():
         found.append(ended.get())
-    done = [future for future in found if future is not None]
+    done = [each for each in found if each is not None]
     if len(done) < len(found):
         raise KeyboardInterrupt
     _raise_first_failure(done)
     return done
 
 
-def _raise_first_failure(done: "list[Future[None]]") -> None:
+def _raise_first_failure(done: list[_Ended]) -> None:
     """Raise the exception of one of these, if there is any: a failure rather than that a step was stopped."""
-    failures = [error for future in done if (error := future.exception()) is not None]
+    failures = [each.error for each in done if each.error is not None]
     for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
         raise error
 

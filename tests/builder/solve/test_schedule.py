@@ -1,9 +1,10 @@
+import queue
 import threading
 import time
 
 import pytest
 
-from pybuild.builder.solve.schedule import run_in_order
+from pybuild.builder.solve.schedule import _Threads, run_in_order
 
 PATIENCE = 20
 
@@ -70,3 +71,32 @@ def test_one_at_a_time_goes_by_the_order_of_the_keys():
     order = []
     run_in_order(dict.fromkeys([3, 1, 2, 0], ()), order.append, threading.Event(), 1)
     assert order == [0, 1, 2, 3]
+
+
+def test_calls_that_follow_one_another_share_a_thread():
+    used = set()
+    run_in_order(
+        {place: range(place) for place in range(20)}, lambda _: used.add(threading.get_ident()), threading.Event()
+    )
+    assert len(used) == 1
+    assert not {thread.ident for thread in threading.enumerate()} & used
+
+
+def test_calls_that_have_no_thread_yet_are_dropped_after_a_failure():
+    ended, begun, go = queue.SimpleQueue(), [], threading.Event()
+
+    def work(place):
+        begun.append(place)
+        go.wait(PATIENCE)
+
+    def fail():
+        with _Threads(work, ended) as threads:
+            threads.begin(0, 1)
+            threads.begin(1, 1)
+            threading.Timer(0.05, go.set).start()
+            raise ValueError("failed")
+
+    with pytest.raises(ValueError, match="failed"):
+        fail()
+    assert begun in ([0], [])
+    assert ended.qsize() == len(begun)
