@@ -1,7 +1,6 @@
 """What a user can do about what a host refuses: one command for each obstacle, as ``pybuild doctor`` shows it."""
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +28,8 @@ def as_root(command: str) -> str:
 
 def installing(package: str) -> str:
     """Return the command that installs a package, which is named as in Debian; Debian's where none is known."""
+    import shutil
+
     manager = next(filter(shutil.which, _INSTALL), "apt-get")
     return as_root(f"{_INSTALL[manager]} {_OTHER_NAMES.get(package, {}).get(manager, package)}")
 

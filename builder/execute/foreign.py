@@ -1,13 +1,15 @@
 """Programs of another platform: the kernel hands them to an emulator that is registered with binfmt_misc."""
 
-import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.oci.model import Platform
 from pybuild.builder.platforms import is_native, wanted_platform
-from pybuild.runtime.emulation.own_emulators import register_own
-from pybuild.runtime.emulation.probe import Emulation, emulation
 from pybuild.runtime.errors import SandboxUnavailable
+
+if TYPE_CHECKING:
+    # Only for annotations: for the platform of this host nothing is tried.
+    from pybuild.runtime.emulation.probe import Emulation
 
 _FILE_SYSTEMS = Path("/proc/filesystems")
 _INSTALL = "install qemu-user-static, or run: docker run --privileged --rm tonistiigi/binfmt --install {}"
@@ -43,6 +45,8 @@ def need_emulator(text: str, directory: Path) -> None:
     platform = wanted_platform(text)
     if is_native(platform):
         return
+    from pybuild.runtime.emulation.probe import Emulation, emulation
+
     found = emulation(platform.architecture, directory)
     if found is Emulation.UNKNOWN and _register(platform.architecture, directory):
         emulation.cache_clear()
@@ -57,6 +61,9 @@ def _register(architecture: str, directory: Path) -> bool:
 
     It is not done where another emulator is registered already: the own registrations would hide it.
     """
+    from pybuild.runtime.emulation.own_emulators import register_own
+    from pybuild.runtime.emulation.probe import Emulation, emulation
+
     programs = {
         name: path
         for name in _EMULATORS
@@ -72,12 +79,16 @@ def _register(architecture: str, directory: Path) -> bool:
 
 def _installed_emulator(architecture: str) -> str:
     """Return the path of QEMU for an architecture, "" when it is not installed; a static one is preferred."""
+    import shutil
+
     name = f"qemu-{_EMULATORS.get(architecture, architecture)}"
     return next((path for each in (f"{name}-static", name) if (path := shutil.which(each))), "")
 
 
-def remedy(architecture: str, emulation: Emulation, file_systems: Path = _FILE_SYSTEMS) -> str:
+def remedy(architecture: str, emulation: "Emulation", file_systems: Path = _FILE_SYSTEMS) -> str:
     """Return a hint for the administrator of this host, given what is missing."""
+    from pybuild.runtime.emulation.probe import Emulation
+
     installed = _installed_emulator(architecture)
     if installed and emulation is Emulation.UNKNOWN:
         return _with_module(_REGISTER.format(installed.rpartition("/")[2]), file_systems)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, OciError, OtherPlatform
@@ -11,11 +10,12 @@ from pybuild.builder.oci.model import Descriptor, Platform
 from pybuild.builder.oci.present import choose_present
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
+from pybuild.runtime.values import positional
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{2,64})\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Listed:
     """An entry of the store: a full *name*, "" for an image without one, and its descriptor.
 

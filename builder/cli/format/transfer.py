@@ -4,8 +4,6 @@ import sys
 import threading
 import time
 
-import click
-
 from pybuild.builder.cli.tools import is_terminal
 from pybuild.builder.display.units import progress_size
 
@@ -41,7 +39,8 @@ class Meter:
     def _draw(self) -> None:
         current = sum(current for current, _ in self._moved.values())
         total = sum(total for _, total in self._moved.values())
-        click.echo(f"\r\033[K{self._verb} {progress_size(current)} / {progress_size(total)}", err=True, nl=False)
+        sys.stderr.write(f"\r\033[K{self._verb} {progress_size(current)} / {progress_size(total)}")
+        sys.stderr.flush()
 
 
 def short(digest: str) -> str:

@@ -6,12 +6,12 @@ ENOSYS, not with EPERM, because only then C libraries fall back to an older call
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.sandbox.inside.seccomp_tables import AARCH64, I386, X86_64, Table
+from pybuild.runtime.values import positional
 
 # Answers of a filter (SECCOMP_RET_* of seccomp(2)). 0x0005 is SECCOMP_RET_ERRNO, whose low half is the errno.
 ALLOW = 0x7FFF0000
@@ -101,7 +101,7 @@ _JA, _RET = 0x05, 0x06
 NUMBER_OFFSET, ARCH_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Instruction:
     """One BPF instruction."""
 

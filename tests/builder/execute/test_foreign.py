@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from pybuild.builder.execute import foreign
 from pybuild.builder.execute.foreign import need_emulator, remedy
 from pybuild.builder.platforms import parse_platform
+from pybuild.runtime.emulation import probe
 from pybuild.runtime.emulation.probe import Emulation
 from pybuild.runtime.errors import SandboxUnavailable
 
@@ -25,13 +25,13 @@ def test_this_machine_needs_no_emulator(tmp_path):
 
 
 def test_an_emulator_that_runs_is_enough(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign, "emulation", lambda architecture, directory: Emulation.RUNS)
+    monkeypatch.setattr(probe, "emulation", lambda architecture, directory: Emulation.RUNS)
     need_emulator(FOREIGN, tmp_path)
 
 
 @pytest.mark.parametrize("found", [Emulation.UNKNOWN, Emulation.UNREACHABLE, Emulation.BROKEN])
 def test_an_emulator_that_cannot_help_is_refused_with_the_reason_and_the_remedy(tmp_path, monkeypatch, found):
-    monkeypatch.setattr(foreign, "emulation", lambda architecture, directory: found)
+    monkeypatch.setattr(probe, "emulation", lambda architecture, directory: found)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SandboxUnavailable, match=f"cannot run programs for {FOREIGN}: {found.value}") as caught:
         need_emulator(FOREIGN, tmp_path)

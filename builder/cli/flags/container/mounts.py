@@ -1,6 +1,5 @@
 """What is mounted into a container: ``-v``, ``--mount`` and ``--tmpfs``. Raises RequestError."""
 
-import csv
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -109,6 +108,8 @@ def _mount(text: str) -> MountPoint:
 
 def _fields(text: str) -> tuple[dict[str, str], dict[str, tuple[tuple[str, str], ...]]]:
     """Return the fields of ``--mount``, and those that may be repeated, each of which is KEY=VALUE itself."""
+    import csv
+
     once: list[str] = []
     several: dict[str, list[tuple[str, str]]] = {name: [] for name in _REPEATED}
     # One record of CSV: a value with a comma is quoted together with its key.
