@@ -5,16 +5,17 @@ The modules that define the errors are imported inside the functions: they are n
 
 import errno
 import os
-from dataclasses import dataclass
+import sys
 from typing import TYPE_CHECKING
-
-import click
 
 from pybuild.builder.display.failure import plain_failure
 from pybuild.builder.display.sanitize import clean
 from pybuild.grammar.parse_go import parse_bool
+from pybuild.runtime.values import positional
 
 if TYPE_CHECKING:
+    import click
+
     from pybuild.builder.errors import BuildError
     from pybuild.grammar.errors import DockerfileError
 
@@ -27,7 +28,7 @@ _LIKE_DOCKER = ("container.", "network.", "volume.")
 _ALSO_OF_CONTAINERS = frozenset({"inspect", "run"})
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Failure:
     """The exact text to print, and the exit code."""
 
@@ -47,11 +48,9 @@ def describe(error: BaseException, *, debug: bool = False) -> Failure:
     """Return the text and the exit code for *error*."""
     if isinstance(error, Described):
         return error.failure
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, KeyboardInterrupt):
         return Failure(plain_failure("interrupted"), INTERRUPTED)
-    if isinstance(error, click.ClickException):
-        return _usage(error)
-    return _ours(error) or _host(error) or _bug(error, debug=debug)
+    return _of_click(error) or _ours(error) or _host(error) or _bug(error, debug=debug)
 
 
 def described(error: "BuildError | DockerfileError", *, logged: bool = False) -> Described:
@@ -74,7 +73,19 @@ def described(error: "BuildError | DockerfileError", *, logged: bool = False) ->
     return Described(Failure(build_failure(error, source), code))
 
 
-def _usage(error: click.ClickException) -> Failure:
+def _of_click(error: BaseException) -> Failure | None:
+    if "click" not in sys.modules:  # then it is none of its errors
+        return None
+    import click
+
+    if isinstance(error, click.Abort):
+        return Failure(plain_failure("interrupted"), INTERRUPTED)
+    return _usage(error) if isinstance(error, click.ClickException) else None
+
+
+def _usage(error: "click.ClickException") -> Failure:
+    import click
+
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"see '{context.command_path} --help'" if context is not None else ""
     message = error.format_message()
@@ -88,8 +99,10 @@ def _usage(error: click.ClickException) -> Failure:
     return Failure(plain_failure(message[:1].lower() + message[1:], hint), _usage_code(error, context))
 
 
-def _usage_code(error: click.ClickException, context: click.Context | None) -> int:
+def _usage_code(error: "click.ClickException", context: "click.Context | None") -> int:
     """Return the exit code of a wrong command line; for a command about containers, that of docker."""
+    import click
+
     if context is None or not is_like_docker(context):
         return USAGE
     if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command, which shows its help
@@ -101,7 +114,7 @@ def _usage_code(error: click.ClickException, context: click.Context | None) -> i
     return RUN if of_flag or isinstance(error, click.NoSuchOption | click.BadOptionUsage) else FAILED
 
 
-def is_like_docker(context: click.Context) -> bool:
+def is_like_docker(context: "click.Context") -> bool:
     """Return whether the command of *context* is one about containers, with docker's exit codes."""
     from pybuild.builder.cli.commands import COMMANDS
 
@@ -110,7 +123,7 @@ def is_like_docker(context: click.Context) -> bool:
     return module.startswith(_LIKE_DOCKER) or not _ALSO_OF_CONTAINERS.isdisjoint(words[:1])
 
 
-def _nearest_option(error: click.NoSuchOption) -> str:
+def _nearest_option(error: "click.NoSuchOption") -> str:
     """Return the option most similar to the unknown one, else ""; one of a parent command has its name in front."""
     from pybuild.grammar.suggest import closest
 

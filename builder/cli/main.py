@@ -150,7 +150,7 @@ def _about_containers(arguments: Sequence[str], current: Session) -> int | None:
     """Carry out a usual command about a container; return None, and do nothing, for any other."""
     at = 2 if arguments[:1] == ["--root"] and len(arguments) > 2 and arguments[1] else 0
     name, words = arguments[at] if len(arguments) > at else "", arguments[at + 1 :]
-    if name not in {"exec", "inspect", "logs", "ps"}:
+    if name not in {"exec", "inspect", "logs", "ps", "run"}:
         return None
     before, current.root = current.root, arguments[1] if at else None
     done = _usual(name, words)
@@ -172,6 +172,10 @@ def _usual(name: str, words: Sequence[str]) -> int | None:
         from pybuild.builder.cli.usual import logs
 
         return logs.command(words)
+    if name == "run":
+        from pybuild.builder.cli.commands.image import run_image
+
+        return run_image.command(words)
     from pybuild.builder.cli.usual import ps
 
     return ps.command(words)

@@ -9,13 +9,11 @@ from pybuild.builder.containers.config import Config, HostConfig
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.joining import open_network
-from pybuild.builder.networks.connecting import connect_all
 from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NoSuchNetwork
 from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
-from pybuild.builder.networks.shared import forward_ports6
 from pybuild.builder.networks.values import HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.sandbox.isolation import is_direct
@@ -74,6 +72,10 @@ def join(containers: Containers, container: StoredContainer) -> Iterator[tuple[i
     if around.network in {HOST, NONE, PRIVATE} or (_is_bridged(container) and not is_direct()):
         yield None, None
         return
+    # Imported here because a container on `host` or `none` needs nothing of it.
+    from pybuild.builder.networks.connecting import connect_all
+    from pybuild.builder.networks.shared import forward_ports6
+
     with ExitStack() as opened:
         if around.shares_with:
             space, lifeline = open_network(containers, around.shares_with), -1
@@ -146,6 +148,7 @@ def own_network(
 
 def _connected(containers: Containers, container: StoredContainer, use: "Use | None") -> tuple[int, int]:
     """Connect a container to its bridges in the network *use*, and have its ports forwarded."""
+    from pybuild.builder.networks.connecting import connect_all
     from pybuild.builder.networks.shared import forward_ports
 
     if use is None:

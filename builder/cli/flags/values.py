@@ -1,4 +1,4 @@
-"""Values on the command line: what an empty one means, and the types of those that need more than a string."""
+"""Types of values on the command line that need more than a string."""
 
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,3 @@ class OneOf(click.Choice):  # type: ignore[type-arg] # click 8.1 knows no argume
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the word, or None."""
         return super().convert(value, param, ctx) if value else None
-
-
-def given(value: Any) -> Any:
-    """Return *value*; an empty one counts as not given, as in docker.
-
-    A script that passes ``--network "$NETWORK"`` relies on it.
-    """
-    if isinstance(value, tuple):
-        return tuple(item for item in value if item not in {"", None})
-    return None if value == "" else value

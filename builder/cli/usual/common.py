@@ -3,14 +3,15 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.session import session
-from pybuild.builder.containers.directory import StoredContainer, find
-from pybuild.builder.containers.errors import NoSuchContainer
-from pybuild.builder.errors import StoreError
 from pybuild.builder.store.directory import default_root
 from pybuild.runtime.sandbox.isolation import VARIABLE
 from pybuild.runtime.values import frozen
+
+if TYPE_CHECKING:
+    from pybuild.builder.containers.directory import StoredContainer
 
 
 @frozen
@@ -98,8 +99,13 @@ def own_root() -> Path | None:
     return root if found.st_uid == os.geteuid() and not found.st_mode & 0o077 else None
 
 
-def found_container(name: str) -> StoredContainer | None:
+def found_container(name: str) -> "StoredContainer | None":
     """Return the container that *name* names; None when it is not found: click's commands have the message."""
+    # Imported here because `run` without a container reads its words with this module, too.
+    from pybuild.builder.containers.directory import find
+    from pybuild.builder.containers.errors import NoSuchContainer
+    from pybuild.builder.errors import StoreError
+
     root = own_root()
     if root is None:
         return None

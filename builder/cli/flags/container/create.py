@@ -14,7 +14,6 @@ from pybuild.builder.cli.flags.container.namespaces import NamespaceFlags
 from pybuild.builder.cli.flags.container.network import NetworkFlags
 from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import option, part
-from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.containers.config import BIND, HostConfig, MountPoint
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.values import HOST
@@ -40,7 +39,7 @@ class ProgramFlags:
         "-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set an environment variable; repeatable."
     )
     env_files: tuple[Path, ...] = option(
-        "--env-file", multiple=True, type=FilePath(), metavar="FILE", help="Read variables from FILE; repeatable."
+        "--env-file", multiple=True, file=True, metavar="FILE", help="Read variables from FILE; repeatable."
     )
     workdir: str | None = option("-w", "--workdir", metavar="DIR", help="Working directory in the container.")
     user: str | None = option("-u", "--user", metavar="USER[:GROUP]", help="Name or UID, and group, to run as.")
@@ -51,7 +50,7 @@ class ProgramFlags:
         "-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Set a label of the container; repeatable."
     )
     label_files: tuple[Path, ...] = option(
-        "--label-file", multiple=True, type=FilePath(), metavar="FILE", help="Read labels from FILE; repeatable."
+        "--label-file", multiple=True, file=True, metavar="FILE", help="Read labels from FILE; repeatable."
     )
     hostname: str | None = option("-h", "--hostname", metavar="NAME", help="Host name of the container.")
     stop_signal: str | None = option("--stop-signal", metavar="SIGNAL", help="Signal that stops the container.")
@@ -96,14 +95,14 @@ class AroundFlags:
     restart: str | None = option(
         "--restart", metavar="POLICY", help="Restart policy: no (default), on-failure[:MAX], always or unless-stopped."
     )
-    log_driver: str | None = option("--log-driver", type=OneOf(_DRIVERS), help="Logging driver of the container.")
+    log_driver: str | None = option("--log-driver", one_of=_DRIVERS, help="Logging driver of the container.")
     log_opts: tuple[str, ...] = option(
         "--log-opt", multiple=True, metavar="KEY=VALUE", help="Option of the logging driver: max-size or max-file."
     )
     annotations: tuple[str, ...] = option(
         "--annotation", multiple=True, metavar="KEY=VALUE", help="Add an annotation to the container; repeatable."
     )
-    cidfile: Path | None = option("--cidfile", type=FilePath(), metavar="FILE", help="Write the container ID to FILE.")
+    cidfile: Path | None = option("--cidfile", file=True, metavar="FILE", help="Write the container ID to FILE.")
 
 
 @frozen
@@ -112,7 +111,7 @@ class ContainerFlags:
 
     name: str | None = option("--name", metavar="NAME", help="Name of the container (default: two random words).")
     pull: str | None = option(
-        "--pull", type=OneOf(PULLING), default="missing", help="Pull the image: always, missing (default), or never."
+        "--pull", one_of=PULLING, default="missing", help="Pull the image: always, missing (default), or never."
     )
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Do not show the progress of a pull.")
     program: ProgramFlags = part(ProgramFlags)

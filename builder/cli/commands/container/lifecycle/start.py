@@ -5,9 +5,9 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, Foreground, start_in_foreground
 from pybuild.builder.cli.commands.container.common import each, opened_containers
+from pybuild.builder.cli.commands.container.lifecycle.run import begin
 from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
-from pybuild.builder.containers.directory import Containers, StoredContainer
-from pybuild.builder.containers.starting import start
+from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.errors import RequestError
 
 
@@ -49,10 +49,3 @@ def command(
 def _is_due(container: StoredContainer) -> bool:
     around = container.config.host
     return container.state.is_due(around.restart, around.restart_most)
-
-
-def begin(containers: Containers, container: StoredContainer) -> None:
-    """Start a container in the background."""
-    channel = start(containers, container, lambda _channel: None)
-    if channel is not None:
-        channel.close()

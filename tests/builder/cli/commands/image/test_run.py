@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.commands.image.run import _WITHOUT_CONTAINER, command
+from pybuild.builder.cli.commands.image.run import command
+from pybuild.builder.cli.commands.image.run_image import _WITHOUT_CONTAINER
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.runtime.values import fields
 from tests.builder.cli.conftest import Shop
