@@ -26,7 +26,7 @@ from pybuild.builder.containers import events
 from pybuild.builder.containers.config import CONFIG, Config
 from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
-from pybuild.builder.containers.state import State, read_state
+from pybuild.builder.containers.state import State, read_state, write_state
 from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
 from pybuild.builder.store.room import storing
 from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, sweep
@@ -38,8 +38,7 @@ if TYPE_CHECKING:  # commands that only look for a container open no store
 
 ROOTFS = "rootfs"
 _NAMES, _LOCK, _TEMPORARY = "names", "lock", "tmp-"
-_RENAMING = "names of containers"
-_TRIES = 10
+_RENAMING, _TRIES = "names of containers", 10
 
 
 @positional
@@ -107,6 +106,7 @@ class Containers:
             (path / name).write_text(text, encoding="utf-8")
             (path / name).chmod(0o644)
         config.write(path)
+        write_state(path, State(), sync=False)  # there must be a file to overwrite if the disk is full at its end
 
     def _reserve(self, identity: str, wanted: str) -> str:
         """Reserve the *wanted* name, or a random one that is free, and return it."""

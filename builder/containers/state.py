@@ -127,14 +127,14 @@ def needs_settling(directory: Path, state: State, *, removed: bool) -> bool:
     return state.lost or ((goes or is_live(directory)) and not is_watched(directory))
 
 
-def write_state(directory: Path, state: State) -> None:
+def write_state(directory: Path, state: State, *, sync: bool = True) -> None:
     """Write the state of a container without a monitor. The caller holds the lock of the container."""
     written = StateFile(state.finished)
     for name in _MEMBERS.values():
         setattr(written, name, getattr(state, name))
     opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        written.write(opened, sync=True)
+        written.write(opened, sync=sync)
     finally:
         os.close(opened)
 

@@ -6,6 +6,7 @@ The JSON is put together here, because the import of the module ``json`` takes l
 import os
 import time
 from _json import encode_basestring_ascii
+from errno import EDQUOT, ENOSPC
 
 from pybuild.runtime.kernel.pidfd import boot_id
 
@@ -13,6 +14,8 @@ STATE = "state.json"
 NEVER = "0001-01-01T00:00:00Z"
 """The time of an event that has not happened: the zero value of Go's time, as in Docker's output."""
 _NEW = "state.json.new"
+_BLOCK = 512  # bytes of a block of st_blocks (stat(2))
+_FLAGS = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def timestamp(nanoseconds: int) -> str:
@@ -73,11 +76,44 @@ class StateFile:
         }
 
     def write(self, directory: int, *, sync: bool) -> None:
-        """Replace the file in the open directory *directory* by one rename; with *sync* it is flushed first."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        with open(os.open(_NEW, flags, 0o600, dir_fd=directory), "wb") as file:
-            file.write(as_json(self.document()).encode())
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.rename(_NEW, STATE, src_dir_fd=directory, dst_dir_fd=directory)
+        """Replace the file in the open directory *directory* by one rename; with *sync* it is flushed first.
+
+        On a full disk the file is overwritten where it is.
+        """
+        text = as_json(self.document()).encode()
+        try:
+            _put(os.open(_NEW, _FLAGS | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=directory), text, sync=sync)
+        except OSError as error:
+            if error.errno not in {ENOSPC, EDQUOT} or not _overwritten(directory, text, sync=sync):
+                raise
+        else:
+            os.rename(_NEW, STATE, src_dir_fd=directory, dst_dir_fd=directory)
+
+
+def _overwritten(directory: int, text: bytes, *, sync: bool) -> bool:
+    """Overwrite the file within its blocks; return False, and leave it as it is, if there is none or they are too few.
+
+    So the end of a container is recorded on a full disk, where its exit code would be lost with its monitor.
+    """
+    try:
+        file = os.open(STATE, _FLAGS, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    found = os.fstat(file)
+    if len(text) > found.st_blocks * _BLOCK:
+        os.close(file)
+        return False
+    # By one write of at least the old length: readers see no end of the old text behind the new one.
+    _put(file, text.ljust(found.st_size), sync=sync)
+    return True
+
+
+def _put(file: int, text: bytes, *, sync: bool) -> None:
+    """Write *text* to the open *file*, and close it."""
+    try:
+        if os.write(file, text) < len(text):
+            raise OSError(ENOSPC, "no space left for the state of a container")
+        if sync:
+            os.fsync(file)
+    finally:
+        os.close(file)

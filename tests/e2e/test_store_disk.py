@@ -4,13 +4,14 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.disks import clear, fill, fill_inodes, make_read_only, small_disk
-from tests.helpers.hosts import need_root
+from tests.helpers.hosts import need_root, need_small_base
 from tests.helpers.program import Program
 from tests.helpers.registry import FakeRegistry
 
@@ -83,6 +84,28 @@ def test_what_frees_space_works_on_a_full_disk(
     program.run("prune", "-af")
     clear(disk)
     assert build(program, tmp_path, "one") == (0, "")
+
+
+def test_containers_end_and_are_removed_on_a_full_disk(tmp_path: Path) -> None:
+    need_root()
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        program = Program(store=disk / "store", variables=(("PYBUILD_NETWORK", "none"),))
+        program.run("import", "-c", "ENV PATH=/bin", str(need_small_base()), "small")
+        loop = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+        program.run("run", "-d", "--name", "one", "small", "sh", "-c", loop)
+        program.run("create", "--name", "two", "small", "sh", "-c", "exit 6")
+        while not program.run("logs", "one").stdout:
+            time.sleep(0.05)
+        fill(disk)
+        program.run("stop", "one")
+        assert program.run("start", "-a", "two", check=False).returncode == 6
+        states = program.run("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}", "one", "two")
+        assert [line.strip() for line in states.stdout.splitlines()] == ["exited 5", "exited 6"]
+        assert len(program.run("ps", "-aq").stdout.split()) == 2
+        refused = program.run("create", "small", "true", check=False)
+        assert (refused.returncode, refused.stderr.startswith(no_space(program))) == (3, True)
+        program.run("rm", "one", "two")
+        assert program.run("ps", "-aq").stdout == ""
 
 
 def test_many_records_are_forgotten_in_the_space_that_is_held_for_it(
