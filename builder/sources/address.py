@@ -135,7 +135,8 @@ def check_git_url(url: str) -> str:
 
 
 def _http(text: str) -> HttpSource:
-    url = text.partition("#")[0]
+    # An array may have a space in an address, which clients encode, as Go's does.
+    url = text.partition("#")[0].replace(" ", "%20")
     _check_web(url, "HTTP_AUTH_TOKEN_<host>")
     name = basename(unquote(_web_path(url)).rstrip("/"))
     usable = name not in {"", ".", ".."} and name.isprintable() and len(name.encode()) <= 255

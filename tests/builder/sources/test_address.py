@@ -40,6 +40,10 @@ def test_a_file_from_the_web_is_called_after_the_end_of_its_address(text, name):
     assert source.name == name
 
 
+def test_a_space_in_an_address_is_encoded_and_stands_in_the_name():
+    assert parse("http://host/x/a b.txt?q=c d") == HttpSource(url="http://host/x/a%20b.txt?q=c%20d", name="a b.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
