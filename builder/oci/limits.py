@@ -21,7 +21,7 @@ class Limits:
     """Gzip members or zstd frames of one stream."""
     entries: int = 10_000_000
     directories: int = 1_000_000
-    """Directories and whiteouts of one layer, which are kept in memory until its end."""
+    """Directories and whiteouts of one layer: many are kept in memory until its end."""
     header: int = 1 << 20
     """One PAX header, one GNU long name, all PAX global records together."""
     segments: int = 100_000

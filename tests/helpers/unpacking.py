@@ -1,4 +1,7 @@
-"""Layers unpacked one over the other in both formats; the two must agree, and nothing outside may change."""
+"""Layers unpacked one over the other in both formats; all must agree, and nothing outside may change.
+
+Overlays are made twice, the second time by an unpacker that soon forgets directories.
+"""
 
 import io
 import os
@@ -8,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.oci.layers import unpack_directory
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.builder.oci.limits import Limits
 from pybuild.runtime.paths.safepath import Root
@@ -38,20 +43,27 @@ class Ground:
         place = self._directory / f"run-{next(_numbers)}"
         place.mkdir()
         try:
-            trees = [self._outcome(way, place, layers) for way in (self.as_tree, self.as_overlay)]
+            ways = (self.as_tree, self.as_overlay, self._as_forgetful_overlay)
+            trees = [self._outcome(way, place, layers) for way in ways]
         finally:
             assert watched(self.outside) == before
-            assert sorted(os.listdir(place)) == ["overlay", "tree"]
-        tree, overlay = (found if self.compare_links else _unlinked(found) for found in trees)
+            assert sorted(os.listdir(place)) == ["few", "overlay", "tree"]
+        tree, *overlays = (found if self.compare_links else _unlinked(found) for found in trees)
+        for overlay in overlays:
+            self._compare(tree, overlay)
+        if isinstance(tree, LayerError):
+            raise tree
+        return tree
+
+    def _compare(self, tree: Tree | LayerError, overlay: Tree | LayerError) -> None:
         if isinstance(tree, LayerError) or isinstance(overlay, LayerError):
             assert isinstance(tree, LayerError), overlay
             assert isinstance(overlay, LayerError), tree
-            raise tree
+            return
         for path in sorted(tree.keys() | overlay.keys()):
             assert overlay.get(path) == tree.get(path), (
                 f"{path}: {overlay.get(path)} on overlay, {tree.get(path)} as a tree"
             )
-        return tree
 
     def _outcome(
         self, way: Callable[[Path, tuple[bytes, ...]], Tree], place: Path, layers: tuple[bytes, ...]
@@ -69,6 +81,13 @@ class Ground:
         for layer in layers:
             self._unpack(layer, directory, None, overlay=False)
         return read_directory(directory)
+
+    def _as_forgetful_overlay(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
+        few = place / "few"
+        few.mkdir()
+        # A hard link needs two.
+        with patch.object(unpack_directory, "_OPEN_DIRECTORIES", 2):
+            return self.as_overlay(few, layers)
 
     def as_overlay(self, place: Path, layers: tuple[bytes, ...]) -> Tree:
         top = place / "overlay"

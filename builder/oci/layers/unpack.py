@@ -69,6 +69,7 @@ def unpack(
             if count < len(nanoseconds):
                 entry = entry._replace(nanoseconds=nanoseconds[count])  # noqa: PLW2901 - the same, in full precision
             count += 1
+            tree.forget_closed()
             unpacker.add(entry, data)
         if hasher and diff_id and hasher.hexdigest() != diff_id.hex:
             raise DigestMismatch(f"layer {diff_id} has the diff ID {diff_id.algorithm}:{hasher.hexdigest()}")

@@ -12,6 +12,9 @@ A layer is unpacked in one of two formats (`runtime.snapshots.disk.DiskFormat`):
   snapshot, because the new directory hides that one.
 - *tree*: the directory is a copy of the parent snapshot, and whiteouts remove files from it at once.
 
+Most archives list what is in a directory soon after it. So an overlay forgets directories that were listed, some time
+after they were last used (`OpenDirectories`), and finds them on the disk if they are named again.
+
 A whiteout removes files of lower layers and never those of its own layer, in whatever order the archive has them
 (image-spec, layer.md, "Whiteouts"). In an overlay whiteouts are collected and written at the end. In a tree
 `Directory.made` and `Directory.ours` contain the names that this layer has.
@@ -20,18 +23,16 @@ A whiteout removes files of lower layers and never those of its own layer, in wh
 import errno
 import os
 import stat
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.layers.unpack_directory import Directory, added, join
+from pybuild.builder.oci.layers.unpack_directory import Directory, OpenDirectories, added, join
 from pybuild.builder.oci.layers.unpack_status import give
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_DIRECTORIES = 128
 _MAX_ALIASES = 4096
 """Paths whose directories are remembered. An archive may have millions of paths."""
 
@@ -51,13 +52,13 @@ class UnpackTree:
             self.root.mtime_ns = os.fstat(root_fd).st_mtime_ns
         self._limit = limit
         self._known: dict[str, Directory] = {"": self.root}
-        self._open: OrderedDict[Directory, None] = OrderedDict()
+        self._open = OpenDirectories(forgetful=overlay)
+        self.fd = self._open.fd
+        self.forget_closed = self._open.forget_closed
 
     def close(self) -> None:
         """Close all open directories. The tree cannot be used afterwards."""
-        for directory in self._open:
-            os.close(directory.fd)
-        self._open.clear()
+        self._open.close()
         # A directory and its children refer to each other, so without this they would stay in memory until the next
         # garbage collection.
         todo = [self.root]
@@ -66,33 +67,17 @@ class UnpackTree:
             todo += directory.children.values()
             directory.children.clear()
 
-    def fd(self, directory: Directory) -> int:
-        """Return an open descriptor of *directory*. It is closed after `_OPEN_DIRECTORIES` others were opened."""
-        if directory.fd < 0:
-            self._reopen(directory)
-        elif directory.parent is not None:
-            self._open.move_to_end(directory)
-        return directory.fd
+    def recall(self, here: Directory, name: str) -> None:
+        """Know the directory *name* of *here* again, if this layer has made one and it was forgotten (overlay)."""
+        if name not in here.children:
+            with suppress(FileNotFoundError):
+                found = os.stat(name, dir_fd=self.fd(here), follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    self._adopt(here, name, found.st_mtime_ns)
 
-    def _reopen(self, directory: Directory) -> None:
-        names: list[str] = []
-        start: Directory = directory
-        while start.fd < 0 and start.parent is not None:
-            names.append(start.name)
-            start = start.parent
-        fd = os.dup(start.fd)
-        while names:
-            outer = fd
-            try:
-                fd = os.open(names.pop(), _DIRECTORY, dir_fd=outer)
-            finally:
-                os.close(outer)
-        directory.fd = fd
-        self._open[directory] = None
-        if len(self._open) > _OPEN_DIRECTORIES:
-            oldest, _ = self._open.popitem(last=False)
-            os.close(oldest.fd)
-            oldest.fd = -1
+    def _remembered(self, path: str) -> Directory | None:
+        known = self._known.get(path)
+        return None if known is None or known.forgotten else known
 
     def directory(self, path: str) -> Directory:
         """Return the directory at *path*; missing directories are created.
@@ -100,12 +85,12 @@ class UnpackTree:
         Raises:
             LayerError: a file on the way is not a directory, or there are too many symlinks.
         """
-        return self._known.get(path) or self._walk(path, missing=self.make_directory)
+        return self._remembered(path) or self._walk(path, missing=self.make_directory)
 
     def find(self, path: str) -> Directory | None:
         """Return the directory at *path*, None when neither this layer nor a lower one has it."""
         try:
-            return self._known.get(path) or self._walk(path, missing=_not_found)
+            return self._remembered(path) or self._walk(path, missing=_not_found)
         except (FileNotFoundError, _NoDirectoryError):
             return None
 
@@ -167,9 +152,13 @@ class UnpackTree:
         return self.lower.stat(join(directory, name) if name else directory.path, follow=False)
 
     def _adopt(self, here: Directory, name: str, mtime_ns: int) -> Directory:
-        """Return an existing directory, which in a *tree* may be that of the parent snapshot."""
+        """Return an existing directory: in a *tree* of the parent snapshot, in an overlay one that was forgotten."""
         directory = self._add(here, name)
         directory.mtime_ns = mtime_ns
+        if self.overlay:
+            directory.explicit = directory.ours = True
+        else:
+            self.count_one()
         return directory
 
     def make_directory(self, here: Directory, name: str) -> Directory:
@@ -179,17 +168,17 @@ class UnpackTree:
         # For nobody else until it has its owner; files have the mode 0600 until then.
         os.mkdir(name, 0o700, dir_fd=self.fd(here))
         self.cover(here, name)
+        self.count_one()
         directory = self._add(here, name)
-        below = self.lower_stat(here, name)
-        directory.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
         fd = self.fd(directory)
         give(fd, 0, 0)
         os.fchmod(fd, 0o755)
         return directory
 
     def _add(self, here: Directory, name: str) -> Directory:
-        self.count_one()
         directory = Directory(here, name)
+        below = self.lower_stat(here, name)
+        directory.in_lower = below is not None and stat.S_ISDIR(below.st_mode)
         here.children[name] = directory
         return directory
 

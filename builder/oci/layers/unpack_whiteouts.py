@@ -57,6 +57,7 @@ def _note(tree: UnpackTree, directory: Directory, target: str) -> None:
     else:  # overlayfs knows no opaque root
         names = [entry.name for entry in tree.lower.scan("")]
     for name in names:
+        tree.recall(directory, name)
         if name not in directory.whiteouts:
             tree.count_one()
             directory.whiteouts = added(directory.whiteouts, name)

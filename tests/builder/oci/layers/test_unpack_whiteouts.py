@@ -197,3 +197,36 @@ def test_a_whiteout_behind_a_link_deletes_inside_the_root(ground: Ground, target
 def test_a_link_whose_target_looks_like_a_whiteout_makes_no_such_directory(ground: Ground) -> None:
     with pytest.raises(LayerError, match="cannot be the name"):
         ground.apply(archive(symlink("a", ".wh.x"), file("a/f")))
+
+
+# what was forgotten of a directory meanwhile
+
+OTHERS = tuple(directory(f"other-{number}") for number in range(3))
+
+
+@pytest.mark.parametrize("late", [".wh.d", "d/.wh.sub", f"d/{OPAQUE}", OPAQUE, "d/sub/.wh.x", f"d/sub/{OPAQUE}"])
+def test_a_late_whiteout_hides_what_is_below_a_directory_of_its_layer(ground: Ground, late: str) -> None:
+    own = (directory("d", 0o711, uid=4, mtime=7), directory("d/sub", 0o722, mtime=8), file("d/sub/own"))
+    tree = ground.apply(LOWER, archive(*own, *OTHERS, file(late), *OTHERS))
+
+    assert tree == ground.apply(LOWER, archive(file(late), *own, *OTHERS))
+    assert "/d/sub/x" not in tree
+    assert (tree["/d"].describe(), tree["/d"].mtime, tree["/d/sub"].mtime) == ("drwx--x--x 4:0", 7, 8)
+
+
+def test_a_directory_keeps_its_time_though_entries_come_later(ground: Ground) -> None:
+    first = (directory("d", mtime=7), directory("d/sub", mtime=8), directory("new", 0o700, mtime=9))
+    later = (file("d/late"), *OTHERS, file("d/sub/late"), *OTHERS, file("new/late"), directory("new/in", mtime=3))
+    tree = ground.apply(LOWER, archive(*first, *OTHERS, *later, *OTHERS, hardlink("new/link", "d/late"), *OTHERS))
+
+    assert [tree[path].mtime for path in ("/d", "/d/sub", "/new", "/new/in")] == [7, 8, 9, 3]
+    assert tree["/new"].describe() == "drwx------ 0:0"
+    assert (tree["/d/a"].text, tree["/d/sub/x"].text) == (b"lower a", b"lower x")
+
+
+def test_a_file_in_the_place_of_a_directory_that_was_listed_before(ground: Ground) -> None:
+    listed = (directory("d"), directory("d/sub"), file("d/sub/own"))
+    tree = ground.apply(LOWER, archive(*listed, *OTHERS, file("d", b"file"), *OTHERS))
+    assert tree["/d"].text == b"file"
+    tree = ground.apply(LOWER, archive(*listed, *OTHERS, file("d"), directory("d", 0o700, mtime=4), *OTHERS))
+    assert [path for path in tree if path.startswith("/d")] == ["/d"]
