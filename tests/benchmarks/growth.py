@@ -66,7 +66,8 @@ _KINDS = {
     "env": Kind(sizes=_STEPS, dockerfile=_lines("ENV e{0}=x\n")),
     "workdir": Kind(sizes=_STEPS, dockerfile=_lines("WORKDIR /w{0}\n")),
     "mixed": Kind(sizes=_STEPS, dockerfile=_mixed),
-    "stages": Kind(sizes=_STEPS, dockerfile=_stages),
+    # A Dockerfile has at most 1,000 stages.
+    "stages": Kind(sizes=_STEPS[:3], dockerfile=_stages),
 }
 
 
