@@ -19,6 +19,9 @@ from pybuild.runtime.values import replace
 
 _KEYS = ("type", "device", "o")
 _BIND, _WAYS = frozenset({"", "none", "bind"}), frozenset({"bind", "rbind", "rw", "ro"})
+_NFS = frozenset({"nfs", "nfs4"})
+FILE_SYSTEMS = Path("/proc/filesystems")
+"""The file systems that the kernel has now; a module may bring another one."""
 _OF_TMPFS = frozenset({"rw", "nosuid", "nodev", "noatime"})
 PRIVATE = frozenset({"private", "rprivate"})
 PROPAGATED = frozenset({"shared", "rshared", "slave", "rslave"})
@@ -39,6 +42,9 @@ def check_options(options: Mapping[str, str]) -> None:
     kind, device, ways = options.get("type", ""), options.get("device", ""), _words(options)
     if kind == "tmpfs":
         tmpfs_of(options.get("o", ""), "o=")
+    elif kind in _NFS:
+        if not device:
+            raise RequestError('missing required option: "device"', hint="-o o=addr=SERVER -o device=:/PATH")
     elif kind not in _BIND:
         raise RequestError(
             f"a volume of the type {kind!r} is not supported",
@@ -58,8 +64,10 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
     """Return what is mounted for the volume *name*: the directory *data*, or what its options say instead.
 
     Raises:
-        ContainerError: the directory of the host that its options name does not exist.
+        ContainerError: the directory of the host that its options name does not exist, or it is one of nfs.
     """
+    if options.get("type") in _NFS:
+        raise _unmounted(name, options)
     if options.get("type") == "tmpfs":
         return tmpfs_of(options.get("o", ""), "o=")
     if not options:
@@ -70,6 +78,20 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
             f"error while mounting volume '{data}': {device}: no such directory", hint=f"volume {name}"
         )
     return Path(device)
+
+
+def _unmounted(name: str, options: Mapping[str, str]) -> ContainerError:
+    """Return the error for a volume of nfs, which is made as in Docker, but which nothing here can mount."""
+    kind, device = options["type"], options.get("device", "")
+    known = {line.split()[-1] for line in FILE_SYSTEMS.read_text(encoding="ascii").splitlines() if line.strip()}
+    hint = "mount it on the host, and use a volume with -o type=none -o o=bind -o device=DIRECTORY"
+    if not is_host_map(id_map()):
+        reason = f"{kind} needs root: the kernel mounts it in no user namespace"
+    elif kind not in known:
+        reason, hint = f"the kernel of this host has no file system {kind}", f"modprobe {kind}, or a kernel with it"
+    else:
+        reason = f"pybuild does not mount {kind} itself"
+    return ContainerError(f"error while mounting volume '{name}' of '{device}': {reason}", hint=hint)
 
 
 def tmpfs_of(text: str, prefix: str = "", *, no_exec: bool = False) -> MountPoint:

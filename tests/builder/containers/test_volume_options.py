@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.builder.containers import volume_options
 from pybuild.builder.containers.config import MountPoint
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.volume_options import check_options, place_of, tmpfs_of
@@ -35,10 +36,29 @@ def test_a_tmpfs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("of_host", "listed", "reason"),
+    [
+        (True, "nodev\tproc\n\text4\n", "':/x': the kernel of this host has no file system nfs"),
+        (True, "nodev\tnfs\n\text4\n", "':/x': pybuild does not mount nfs itself"),
+        (False, "nodev\tnfs\n", "':/x': nfs needs root"),
+    ],
+)
+def test_a_volume_of_nfs_is_made_and_missed_when_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, of_host: bool, listed: str, reason: str
+) -> None:
+    (tmp_path / "filesystems").write_text(listed, encoding="ascii")
+    monkeypatch.setattr(volume_options, "FILE_SYSTEMS", tmp_path / "filesystems")
+    monkeypatch.setattr(volume_options, "is_host_map", lambda _map: of_host)
+    with pytest.raises(ContainerError, match=f"error while mounting volume 'remote' of {reason}"):
+        place_of("remote", Path("/data"), options(type="nfs", device=":/x", o="addr=1.2.3.4,ro"))
+
+
+@pytest.mark.parametrize(
     ("given", "reason"),
     [
         ({"colour": "red"}, "invalid option: 'colour'"),
-        ({"type": "nfs", "device": ":/x", "o": "addr=1.2.3.4"}, "type 'nfs' is not supported"),
+        ({"type": "nfs", "o": "addr=1.2.3.4"}, 'missing required option: "device"'),
+        ({"type": "cifs", "device": "//a/x", "o": "addr=1.2.3.4"}, "type 'cifs' is not supported"),
         ({"type": "none", "device": "/x"}, "needs -o o=bind"),
         ({"o": "bind"}, "no absolute path"),
         ({"o": "bind", "device": "x"}, "no absolute path"),

@@ -98,10 +98,21 @@ def test_options_of_the_driver(pen: Shop, tmp_path: Path) -> None:
     mounted = pen.run(*run, "grep ' /q ' /proc/mounts; ls /q").lines
     assert ("size=64k" in mounted[0], len(mounted)) == (True, 1)
     assert '"device"' in pen.run("volume", "inspect", "bound").out
-    refused = pen.run("volume", "create", "-o", "type=nfs", "-o", "device=:/x", "remote")
+    refused = pen.run("volume", "create", "-o", "type=xfs", "-o", "device=/dev/x", "remote")
     assert (refused.code, "mount it on the host" in refused.err) == (1, True)
     pen.run("volume", "rm", "bound", "quick")
     assert (tmp_path / "file").exists()
+
+
+def test_a_volume_of_nfs_is_missed_at_the_start_and_can_be_removed(pen: Shop) -> None:
+    made = pen.run("volume", "create", "-o", "type=nfs", "-o", "o=addr=127.0.0.1,ro", "-o", "device=:/x", "remote")
+    assert (made.code, made.out) == (0, "remote\n")
+    assert pen.run("create", "--network", "none", "--name", "one", "-v", "remote:/m", "box").code == 0
+    for words, code in ((("start", "one"), 1), (("run", "--rm", "--network", "none", "-v", "remote:/m", "box"), 125)):
+        refused = pen.run(*words)
+        assert (refused.code, "error while mounting volume 'remote' of ':/x'" in refused.err) == (code, True), refused
+    assert pen.run("rm", "one").code == 0
+    assert pen.run("volume", "rm", "remote").code == 0
 
 
 def test_a_volume_that_is_made_by_a_mount_has_its_labels_and_options(pen: Shop, tmp_path: Path) -> None:
