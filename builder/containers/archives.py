@@ -27,7 +27,8 @@ Sink = Callable[[bytes | memoryview], None]
 def pack(root: Root, path: str, sink: Sink, *, follow: bool, called: str = "") -> None:
     """Write what is at *path* below *root* as a tar archive to *sink*.
 
-    The entries begin with the last name of *path*; when it ends with ``/.``, with the names in the directory.
+    The entries begin with the last name of *path*; when it ends with ``/.``, they are the directory itself, as ``./``,
+    and the names in it.
     *called* is the name of what is the root of its tree, as a volume is. What *follow* finds has its own name.
 
     Raises:
@@ -42,7 +43,8 @@ def pack(root: Root, path: str, sink: Sink, *, follow: bool, called: str = "") -
     if S_ISDIR(found.st_mode):
         directory = root.open(path.rstrip("/") or ".", os.O_RDONLY | os.O_DIRECTORY)
         try:
-            write_directory("" if name == "." else name, directory, sink)
+            # As in Docker, a directory without a name is "./" itself.
+            write_directory(name, directory, sink)
         finally:
             os.close(directory)
         return

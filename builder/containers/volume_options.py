@@ -66,7 +66,7 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
     Raises:
         ContainerError: the directory of the host that its options name does not exist, or it is one of nfs.
     """
-    if options.get("type") in _NFS:
+    if is_nfs(options):
         raise _unmounted(name, options)
     if options.get("type") == "tmpfs":
         return tmpfs_of(options.get("o", ""), "o=")
@@ -78,6 +78,11 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
             f"error while mounting volume '{data}': {device}: no such directory", hint=f"volume {name}"
         )
     return Path(device)
+
+
+def is_nfs(options: Mapping[str, str]) -> bool:
+    """Return whether these are the options of a volume on a server."""
+    return options.get("type") in _NFS
 
 
 def _unmounted(name: str, options: Mapping[str, str]) -> ContainerError:

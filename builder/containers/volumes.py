@@ -23,7 +23,7 @@ from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.containers.namespace import remove_files
-from pybuild.builder.containers.volume_options import check_options, place_of
+from pybuild.builder.containers.volume_options import check_options, is_nfs, place_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
@@ -182,7 +182,7 @@ class Volumes:
 
         The owner and mode of the directory are copied, too.
         """
-        if each.read_only or not each.copies:
+        if each.read_only or not each.copies or is_nfs(dict(self.find(each.name).options)):
             return
         place = self.place(each.name)
         if isinstance(place, MountPoint):

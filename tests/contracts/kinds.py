@@ -43,7 +43,6 @@ PROMISES = {
     "builder/cli/flags/values.py": "the types of values that several flags have",
     "builder/cli/flags/push_form.py": "a group of flags",
     "builder/cli/format/event_filters.py": "the filters of events, beside those of images and containers",
-    "builder/cli/format/filters.py": "what filters of all listings have in common",
     "builder/cli/image_events.py": "events of images in the log",
     "builder/display/columns.py": "the width of a text on a terminal",
     "builder/display/warnings.py": "the block of warnings at the end of a build",

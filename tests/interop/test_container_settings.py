@@ -57,6 +57,19 @@ create --name c1 --network none --memory-reservation 9m -m 8m box
 create --name c1 --network none --cpus 0.5 --cpu-quota 5 box
 create --name c1 --network none --memory-swappiness 101 box
 create --name c1 --network none --oom-score-adj 1001 box
+create --name c1 --network none --memory-reservation 1m box
+create --name c1 --network none --cpus 1000 box
+create --name c1 --network none --cpuset-cpus 0-9999 box
+create --name c1 --network none --cpuset-cpus 1-0 box
+create --name c1 --network none --cpuset-mems 99 box
+create --name c1 --network none --cpu-quota 999 box
+create --name c2 --network none --pids-limit -5 box
+update --cpus 1000 c2
+volume ls --filter driver=nope -q
+ps --filter odd
+ps -q --filter ''
+ps -aq --format '{{{{.Names}}}}'
+rm -f c1 c2
 """,
     "namespaces and kernel parameters": f"""
 run --rm --name c1 --network none --sysctl kernel.msgmax=9001 box cat /proc/sys/kernel/msgmax

@@ -11,6 +11,7 @@ from pybuild.builder.options import record
 from pybuild.builder.request.capabilities import named
 from pybuild.builder.request.values import Device, Rights
 from pybuild.grammar.parse_go import parse_bool
+from pybuild.runtime.errors import kernel_reason
 
 _GPU = "nvidia.com/gpu"
 _GPU_KEYS = frozenset({"count", "device", "driver", "capabilities", "options"})
@@ -132,7 +133,10 @@ def _nodes(host: str, text: str) -> list[str]:
     try:
         mode = os.stat(host).st_mode
     except OSError as error:
-        raise RequestError(f"--device {text!r}: {reason(error)}") from error
+        raise RequestError(
+            f'error gathering device information while adding custom device "{host}": {kernel_reason(error)}',
+            hint=f"--device {text}",
+        ) from error
     if _is_device(mode):
         return [host]
     if not stat.S_ISDIR(mode):

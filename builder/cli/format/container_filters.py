@@ -115,15 +115,14 @@ def _networks(container: StoredContainer) -> set[str]:
 
 
 def _port(value: str, *, published: bool) -> Passes:
-    """Return the test for a port or a range of ports of a container, for published or for exposed ones."""
+    """Return the test for a port, or a range of ports: published ones of the host, or exposed ones of a container."""
     wanted = {*parse_exposed(value)}
 
     def passes(container: StoredContainer) -> bool:
+        if not published:
+            return any(each.name in wanted for each in exposed(container.config.program.exposed_ports))
         live = read_live(container.directory) if container.state.runs else None
-        ports = (
-            live.ports if live and published else () if published else exposed(container.config.program.exposed_ports)
-        )
-        return any(each.name in wanted for each in ports)
+        return any(f"{each.host_port}/{each.protocol}" in wanted for each in (live.ports if live else ()))
 
     return passes
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from pybuild.builder.cli.failures import RUN, Described, Failure
+from pybuild.builder.display.failure import plain_failure
 from pybuild.builder.errors import RequestError
 
 _ALL = frozenset({"label", "label!", "until"})
@@ -10,14 +12,20 @@ _Item = TypeVar("_Item")
 
 
 def by_key(filters: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
-    """Return the values of each key. Raises RequestError for a key that is not *known*."""
+    """Return the values of each key; as in Docker, an empty text has none.
+
+    Raises:
+        Described: one is no filter. The exit code is that of a wrong flag.
+        RequestError: a key is not *known*.
+    """
     found: dict[str, list[str]] = {}
     for text in filters:
+        if not text:  # as of an empty variable of a script
+            continue
         key, mark, value = text.partition("=")
         if not mark:
-            raise RequestError(
-                f"invalid argument {text!r} for -f, --filter: bad format of filter (expected name=value)"
-            )
+            message = f"invalid argument {text!r} for -f, --filter: bad format of filter (expected name=value)"
+            raise Described(Failure(plain_failure(message), RUN))
         if key.strip().lower() not in known:
             raise RequestError(f"invalid filter '{key}'", hint=f"use one of {', '.join(known)}")
         found.setdefault(key.strip().lower(), []).append(value.strip())

@@ -18,7 +18,7 @@ from pybuild.builder.options import boolean
 
 _Test = Callable[[VolumeConfig], bool]
 
-_KEYS = ("dangling", "label", "name")
+_KEYS = ("dangling", "driver", "label", "name")
 
 _HEADERS = {"Driver": "DRIVER", "Name": "VOLUME NAME", "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Labels": "LABELS"}
 
@@ -79,6 +79,8 @@ def _test(key: str, value: str, used: Container[str]) -> _Test:
         case "dangling":
             dangling = boolean(key, value, "--filter")
             return lambda volume: (volume.name in used) is not dangling
+        case "driver":
+            return lambda _volume: value == "local"
         case _:
             return lambda volume: has_label(volume.labels, value)
 

@@ -1,7 +1,9 @@
 """Flags about what a container may use. Raises RequestError."""
 
 import os
+import re
 import stat
+from pathlib import Path
 
 from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.cli.flags.limits import LimitFlags
@@ -17,6 +19,9 @@ _LEAST_MEMORY = 6 << 20
 _THROTTLES = ("read_bps", "write_bps", "read_iops", "write_iops")
 _WEIGHTS, _SWAPPINESS = range(10, 1001), range(101)
 _PERIODS = range(1000, 1_000_001)
+_SHARES = range(2, (1 << 18) + 1)  # of runc
+_MOST_CPUS = 1 << 16  # more than any kernel has: a longer list need not be made
+_DEVICES = Path("/sys/devices/system")
 _OF_BUILDS = (
     *("memory", "memory_swap", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems"),
     *("cgroup_parent", "shm_size", "ulimits"),
@@ -119,7 +124,8 @@ class ContainerLimitFlags:
 
 
 def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
-    pids = None if given.pids_limit in {None, "-1", "0"} else given.pids_limit
+    boundless = bool(given.pids_limit and re.fullmatch(r"-[0-9]+", given.pids_limit))
+    pids = None if boundless or given.pids_limit in {None, "0"} else given.pids_limit
     flags = {name: others.get(name, getattr(given, name, None)) for name in _OF_BUILDS}
     flags = {name: value for name, value in flags.items() if value is not None}
     resources = () if pids is None else (f"pids={pids}",)
@@ -131,6 +137,7 @@ def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
         raise RequestError("Range of blkio weight is from 10 to 1000")
     reservation = size_of("memory-reservation", given.memory_reservation) or None
     _check_memory(asked.memory, reservation)
+    _check_processors(asked)
     if asked.cpu_period and asked.cpu_period not in _PERIODS:
         raise RequestError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     return ResourceLimits(
@@ -147,7 +154,7 @@ def _limits(given: ChangeableLimitFlags, **others: object) -> ResourceLimits:
         cpuset_mems=asked.cpuset_mems,
         cgroup_parent=asked.cgroup_parent,
         blkio_weight=weight,
-        pids=-1 if given.pids_limit == "-1" else asked.pids,
+        pids=-1 if boundless else asked.pids,
     )
 
 
@@ -171,8 +178,51 @@ def _throttle(kind: str, text: str) -> tuple[str, str, int, str]:
 def _check_memory(memory: int | None, reservation: int | None) -> None:
     if memory is not None and memory < _LEAST_MEMORY:
         raise RequestError("Minimum memory limit allowed is 6MB")
+    if reservation is not None and reservation < _LEAST_MEMORY:
+        raise RequestError("Minimum memory reservation allowed is 6MB")
     if memory is not None and reservation is not None and memory < reservation:
         raise RequestError("Minimum memory limit can not be less than memory reservation limit, see usage")
+
+
+def _check_processors(asked: Resources) -> None:
+    """Raise RequestError for limits that dockerd refuses, or runc, from numbers that this host does not have."""
+    if asked.cpu_quota and asked.cpu_quota < _PERIODS.start:
+        raise RequestError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
+    if asked.cpu_shares and asked.cpu_shares < _SHARES.start:
+        raise RequestError(f"the minimum allowed cpu-shares is {_SHARES.start}")
+    if asked.cpu_shares and asked.cpu_shares >= _SHARES.stop:
+        raise RequestError(f"the maximum allowed cpu-shares is {_SHARES.stop - 1}")
+    for what, word, asked_for, path in (
+        ("CPUs", "cpus", asked.cpuset_cpus, "cpu"),
+        ("memory nodes", "mems", asked.cpuset_mems, "node"),
+    ):
+        wanted = _listed(asked_for)
+        if asked_for and not wanted:
+            raise RequestError(f"Invalid value {asked_for} for cpuset {word}: invalid format: {asked_for}")
+        there = _online(path)
+        if there and not wanted <= _listed(there):
+            raise RequestError(f"Requested {what} are not available - requested {asked_for}, available: {there}")
+
+
+def _online(what: str) -> str:
+    """Return the list of CPUs or memory nodes of this host, "" when it does not tell."""
+    try:
+        return (_DEVICES / what / "online").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _listed(text: str) -> set[int]:
+    """Return the numbers of a list such as ``0-3,5``; none when it is invalid."""
+    found: set[int] = set()
+    for part_of_it in text.split(","):
+        first, dash, last = part_of_it.partition("-")
+        if not (first.isdigit() and (last.isdigit() or not dash)) or int(last or first) < int(first):
+            return set()
+        if int(last or first) > _MOST_CPUS:
+            return {_MOST_CPUS}
+        found.update(range(int(first), int(last or first) + 1))
+    return found
 
 
 def _nano_cpus(given: ChangeableLimitFlags) -> int | None:
@@ -186,6 +236,11 @@ def _nano_cpus(given: ChangeableLimitFlags) -> int | None:
         number = -1.0
     if number == 0:
         return None
-    if not 0.01 <= number < 1_000_000:
+    if not 0 <= number < 1_000_000:
         raise RequestError(f"invalid --cpus {given.cpus!r}", hint="write it as 1.5")
+    if len(given.cpus.partition(".")[2]) > 9:
+        raise RequestError(f'invalid argument "{given.cpus}" for "--cpus" flag: value is too precise')
+    there = len(os.sched_getaffinity(0))
+    if not 0.01 <= number <= there:
+        raise RequestError(f"range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available")
     return round(number * 1_000_000_000)

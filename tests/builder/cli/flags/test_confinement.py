@@ -70,7 +70,7 @@ def test_a_device_has_a_place_and_the_permissions_that_can_be_kept() -> None:
         ("/dev/null:/dev/x:rx", "invalid --device"),
         ("/dev/null:/dev/x:rw:z", "invalid --device"),
         ("null", "invalid --device"),
-        ("/dev/none-of-this-name", "no such file"),
+        ("/dev/none-of-this-name", 'custom device "/dev/none-of-this-name": no such file or directory'),
         ("/etc/passwd", "not a device node"),
         ("a.b/c=none", "unresolvable CDI device"),
     ],

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pybuild.builder.cli.failures import Described
 from pybuild.builder.cli.format.event_filters import event_filter
 from pybuild.builder.containers.events import Event
 from pybuild.builder.errors import RequestError
@@ -59,5 +60,5 @@ def test_an_image_by_its_id_or_name() -> None:
 
 @pytest.mark.parametrize("text", ["container", "colour=red"])
 def test_no_filter(text: str) -> None:
-    with pytest.raises(RequestError, match="filter"):
+    with pytest.raises((RequestError, Described), match="filter"):
         event_filter([text])

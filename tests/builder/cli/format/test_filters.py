@@ -1,5 +1,6 @@
 import pytest
 
+from pybuild.builder.cli.failures import Described
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.errors import RequestError
 
@@ -10,12 +11,18 @@ def test_values_by_key_without_spaces() -> None:
     assert by_key(["name=a", " Name = b ", "label=x=y"], KEYS) == {"name": ["a", "b"], "label": ["x=y"]}
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"), [("name", r"bad format of filter \(expected name=value\)"), ("odd=1", "invalid filter 'odd'")]
-)
-def test_what_is_no_filter(text: str, reason: str) -> None:
-    with pytest.raises(RequestError, match=reason):
-        by_key([text], KEYS)
+def test_what_is_no_filter_is_a_wrong_flag() -> None:
+    with pytest.raises(Described, match=r"bad format of filter \(expected name=value\)") as caught:
+        by_key(["name"], KEYS)
+    assert caught.value.failure.exit_code == 125
+    with pytest.raises(RequestError, match="invalid filter 'odd'"):
+        by_key(["odd=1"], KEYS)
+    with pytest.raises(RequestError, match="invalid filter ''"):
+        by_key(["=x"], KEYS)
+
+
+def test_an_empty_filter_is_none() -> None:
+    assert by_key(["", "name=a"], KEYS) == {"name": ["a"]}
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.format.container_filters import container_filter
 from pybuild.builder.cli.format.containers import COLUMNS, HEADERS, container_row
 from pybuild.builder.cli.format.listing import listing
-from pybuild.builder.cli.tools import say
+from pybuild.builder.cli.tools import say, warn
 from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.files import written_size
 from pybuild.builder.containers.state import ALIVE, State
-from pybuild.builder.errors import RequestError
 from pybuild.runtime.values import frozen
 
 
@@ -67,7 +66,7 @@ def command(*, flags: PsFlags, template: str | None) -> None:
             for each, state in flags.chosen(containers)
         ]
     if flags.quiet and template:
-        raise RequestError("--format and --quiet exclude each other")
+        warn("Ignoring custom format, because both --format and --quiet are set.")
     if flags.quiet:
         text = "\n".join(row["ID"] for row in rows)
     else:

@@ -59,7 +59,9 @@ def test_a_published_port_is_reached_from_the_host(net: Shop) -> None:
     for words, count in (
         ("network=bridge", 1),
         ("network=x", 0),
-        ("publish=80", 1),
+        ("publish=8080", 1),
+        ("publish=8000-8100/tcp", 1),
+        ("publish=80", 0),
         ("expose=80/tcp", 1),
         ("publish=81", 0),
     ):

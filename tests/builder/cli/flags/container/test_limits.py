@@ -1,12 +1,23 @@
 import os
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pybuild.builder.cli.flags.container import limits as module
 from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags, ContainerLimitFlags
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.sandbox.spec import SHM_SIZE, ResourceLimits
+
+
+@pytest.fixture(autouse=True)
+def two_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for what, listed in (("cpu", "0-1\n"), ("node", "0\n")):
+        (tmp_path / what).mkdir()
+        (tmp_path / what / "online").write_text(listed, encoding="ascii")
+    monkeypatch.setattr(module, "_DEVICES", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
 
 
 def test_limits_are_those_of_a_sandbox() -> None:
@@ -27,6 +38,10 @@ def test_limits_are_those_of_a_sandbox() -> None:
         )
     )
     assert ChangeableLimitFlags(pids_limit="-1").limits() == ResourceLimits(pids=-1)
+    assert ChangeableLimitFlags(pids_limit="-5").limits() == ResourceLimits(pids=-1)
+    assert ChangeableLimitFlags(cpus="2", cpuset_cpus="0,1", cpuset_mems="0").limits() == ResourceLimits(
+        nano_cpus=2_000_000_000, cpuset_cpus="0,1", cpuset_mems="0"
+    )
 
 
 def test_zero_is_no_limit() -> None:
@@ -56,6 +71,35 @@ def test_wrong_ones_are_refused(flags: dict[str, Any]) -> None:
         ChangeableLimitFlags(**flags).limits()
 
 
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ({"memory_reservation": "5m"}, "Minimum memory reservation allowed is 6MB"),
+        ({"cpus": "2.1"}, "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
+        ({"cpus": "0.009"}, "range of CPUs is from 0.01 to 2.00"),
+        ({"cpus": "1.1234567891"}, "value is too precise"),
+        ({"cpu_quota": "999"}, "CPU cfs quota can not be less than 1ms"),
+        ({"cpu_shares": "1"}, "the minimum allowed cpu-shares is 2"),
+        ({"cpu_shares": "262145"}, "the maximum allowed cpu-shares is 262144"),
+        ({"cpuset_cpus": "0,2"}, "Requested CPUs are not available - requested 0,2, available: 0-1"),
+        ({"cpuset_cpus": "0-99999999999"}, "Requested CPUs are not available"),
+        ({"cpuset_cpus": "1-0"}, "Invalid value 1-0 for cpuset cpus: invalid format: 1-0"),
+        ({"cpuset_cpus": "0,"}, "invalid format: 0,"),
+        ({"cpuset_mems": "1"}, "Requested memory nodes are not available - requested 1, available: 0"),
+    ],
+)
+def test_numbers_that_this_host_does_not_have_are_refused_in_the_words_of_docker(
+    flags: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(RequestError, match=reason):
+        ChangeableLimitFlags(**flags).limits()
+
+
+def test_a_host_that_does_not_tell_its_processors_takes_any(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "_DEVICES", tmp_path / "nowhere")
+    assert ChangeableLimitFlags(cpuset_cpus="7", cpuset_mems="3").limits().cpuset_cpus == "7"
+
+
 @pytest.mark.parametrize("swappiness", [-2, 101])
 def test_no_percentage(swappiness: int) -> None:
     with pytest.raises(RequestError, match="range is 0-100"):
@@ -81,6 +125,8 @@ def test_what_is_no_limit_of_a_disk(text: str, reason: str) -> None:
 
 def test_a_disk_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     status = os.stat_result((stat.S_IFBLK, *[0] * 9), {"st_rdev": os.makedev(8, 16)})
-    monkeypatch.setattr(os, "stat", lambda _path: status)
     flags = ContainerLimitFlags(changeable=ChangeableLimitFlags(), device_write_bps=("/dev/sdb:1mb",))
-    assert flags.limits().throttles == (("write_bps", "8:16", 1 << 20, "/dev/sdb"),)
+    with monkeypatch.context() as patched:  # not while pytest removes the directory of the test
+        patched.setattr(os, "stat", lambda _path: status)
+        found = flags.limits()
+    assert found.throttles == (("write_bps", "8:16", 1 << 20, "/dev/sdb"),)

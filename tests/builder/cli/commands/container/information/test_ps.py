@@ -37,5 +37,8 @@ def test_filters(pen: Shop) -> None:
     assert names("exited=3") == names("since=one") == names("status=exited") == ["two"]
     assert names("ancestor=box") == ["two", "one"]
     assert names("ancestor=nope") == []
-    for wrong in ("colour=red", "status=odd", "exited=x", "exited=²", "label"):
+    for wrong in ("colour=red", "status=odd", "exited=x", "exited=²"):
         assert pen.run("ps", "-f", wrong).code == 1
+    assert pen.run("ps", "-f", "label").code == 125
+    quiet = pen.run("ps", "-aq", "-f", "", "--no-trunc", "--format", "{{.Names}}")
+    assert (quiet.lines[1], "Ignoring custom format" in quiet.err) == (first, True)
