@@ -58,10 +58,17 @@ def written_tree(containers: Containers, container: StoredContainer) -> Iterator
 
 
 @contextmanager
-def whole_tree(containers: Containers, container: StoredContainer) -> Iterator[Root]:
-    """Yield the root of the file tree of a container; while it runs that is as its processes see it, with mounts."""
+def whole_tree(containers: Containers, container: StoredContainer, *, writes: bool) -> Iterator[Root]:
+    """Yield the root of the file tree of a container; while it runs that is as its processes see it, with mounts.
+
+    *writes* says whether the caller does: two overlays that write to one upper directory would disturb each other.
+    """
     check_ids(container.id, container.config.ids)
     process = container.state.open_process() if container.state.runs else None
+    if process is None and not writes:
+        with written_tree(containers, container) as read_only, Root(os.dup(read_only)) as tree:
+            yield tree
+        return
     if process is None:
         store = containers.store
         with store.in_use():

@@ -71,7 +71,7 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
 
 def _out(store: Store, _send_event: SendEvent, copying: _Copying) -> None:
     copier = Copier(None if copying.archive else (os.getuid(), os.getgid()))
-    with whole_tree(Containers(store), copying.container) as tree, _host() as host:
+    with whole_tree(Containers(store), copying.container, writes=False) as tree, _host() as host:
         place, path = place_in(copying.container, tree, copying.source)
         called = "" if copying.source.endswith("/.") or not copying.source.strip("/.") else last_name(copying.source)
         with place:
@@ -84,7 +84,7 @@ def _out(store: Store, _send_event: SendEvent, copying: _Copying) -> None:
 
 def _into(store: Store, _send_event: SendEvent, copying: _Copying, stdin: int) -> None:
     copier = Copier(None if copying.archive else (0, 0))
-    with whole_tree(Containers(store), copying.container) as tree, _host() as host:
+    with whole_tree(Containers(store), copying.container, writes=True) as tree, _host() as host:
         place, path = place_in(copying.container, tree, copying.target)
         with place:
             if copying.source == "-":

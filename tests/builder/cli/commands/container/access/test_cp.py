@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.files import whole_tree
 from tests.builder.cli.conftest import Shop
 
 
@@ -196,3 +198,18 @@ def test_nothing_of_an_archive_leaves_the_container(pen: Shop, one: str, tmp_pat
         taken(pen, content, f"{one}:/d/e")
     assert [*outside.iterdir()] == []
     assert not Path("/x").exists()
+
+
+def test_who_reads_a_stopped_container_does_not_disturb_who_writes(pen: Shop) -> None:
+    pen.run("create", "--name", "one", "--network", "none", "box")
+    containers = Containers(pen.store)
+    container = containers.find("one")
+    with (
+        whole_tree(containers, container, writes=True) as written,
+        whole_tree(containers, container, writes=False) as read,
+    ):
+        with open(written.open("etc/motd", os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(b"changed")
+        assert read.stat("etc/motd") is not None
+    with whole_tree(containers, container, writes=False) as read, open(read.open("etc/motd"), "rb") as file:
+        assert file.read() == b"changed"
