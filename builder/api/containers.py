@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
-from pybuild.builder.api.run import Command, Output, command_of, discard
+from pybuild.builder.api.run import Command, Output, command_of, discard, texts
 from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def start(
     token = cancel or Cancel()
     with door(token):
         need_sandbox()
-        around = _host_config(command_of(command), networks, ports)
+        around = _host_config(command_of(command), texts(networks), texts(ports))
         containers = Containers(store)
         with store.in_use():
             found = find_image(store, image, wanted_platform(platform) if platform else None)

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
+from pybuild.builder.api.run import texts
 from pybuild.builder.image.catalog import Listed, catalog, find
 from pybuild.builder.oci.present import disk_size
 from pybuild.builder.oci.streams.reading import Readable
@@ -181,17 +182,12 @@ def save(
         progress(Warned(message=text))
 
     with door(cancel), store.in_use(), Reporter(progress).step("saving images") as step:
-        images = chosen(store, _texts(names), given_platform(platform), warn)
+        images = chosen(store, texts(names), given_platform(platform), warn)
         if isinstance(target, Path):
             with destination(target) as file:
                 write(store.blobs, images, sink(file), status=step.status)
         else:
             write(store.blobs, images, target.write, status=step.status)
-
-
-def _texts(names: Iterable[str]) -> tuple[str, ...]:
-    """Return *names* as a tuple; a single string is one name."""
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @frozen

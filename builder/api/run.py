@@ -111,7 +111,7 @@ def command_of(command: Command | Iterable[str]) -> Command:
     """Return *command* as a `Command`; it may be the words alone."""
     if isinstance(command, Command):
         return command
-    return Command(words=(command,) if isinstance(command, str) else tuple(command))
+    return Command(words=texts(command))
 
 
 def _in_image(command: Command, image: "Image") -> "ImageCommand":
@@ -129,3 +129,8 @@ def _in_image(command: Command, image: "Image") -> "ImageCommand":
         network=Network(command.network),
         mounts=binds(command.volumes),
     )
+
+
+def texts(given: Iterable[str]) -> tuple[str, ...]:
+    """Return *given* as a tuple; a single string is one text."""
+    return (given,) if isinstance(given, str) else tuple(given)

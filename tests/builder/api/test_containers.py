@@ -55,6 +55,14 @@ def test_what_cannot_start_leaves_nothing(store: pybuild.Store) -> None:
     assert pybuild.containers(store) == []
 
 
+def test_a_single_text_is_one_network_or_port(store: pybuild.Store) -> None:
+    with pytest.raises(errors.NetworkError, match="network nosuch not found"):
+        pybuild.start("box", LOOP, store, networks="nosuch")
+    with pytest.raises(errors.RequestError, match="Invalid containerPort: 99999"):
+        pybuild.start("box", LOOP, store, ports="99999")
+    assert pybuild.containers(store) == []
+
+
 def test_a_name_is_taken_once_and_an_ended_container_runs_nothing(store: pybuild.Store) -> None:
     with pybuild.start("box", ("true",), store, name="one") as one:
         one.wait()
