@@ -143,6 +143,9 @@ class Trees:
             with opened(layer.descriptor) as stream:
                 unpacking.layer(stream, layer.diff_id, self.times.of(str(layer.diff_id)))
             self.snapshots.commit(active, names[-1])
+        if not self.snapshots.exists(names[-1]):
+            # Another step has taken it, or it cannot be used: then this says why, where `unpack` would try for ever.
+            os.close(self.snapshots.open(names[-1]))
 
     @contextmanager
     def _unpacking(self, active: Active) -> Iterator[Unpacking]:

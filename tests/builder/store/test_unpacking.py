@@ -9,9 +9,10 @@ import pytest
 
 from pybuild.builder.store.cache import Layers, image_layers
 from pybuild.builder.store.store import Store, open_store
-from pybuild.runtime.errors import NoSuchSnapshot
+from pybuild.runtime.errors import NoSuchSnapshot, TooManyLayers
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.snapshotter import Snapshotter
+from tests.helpers.hosts import need_root
 from tests.helpers.images import tiny_image
 
 
@@ -136,3 +137,17 @@ def test_many_steps_on_one_base_at_once(store: Store, layers: Layers) -> None:
             thread.join()
     assert failed == []
     assert list(store.root.glob("*/tmp-*")) == []
+
+
+def test_more_layers_than_an_overlay_can_have_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_root()
+    monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "overlay")
+    monkeypatch.setattr("pybuild.runtime.snapshots.overlay.MAX_LOWERS", 2)
+    store = open_store(tmp_path / "store")
+    layers = image_layers(tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"}, {"c": b"3"}))
+
+    for _ in range(2):  # also when the tree is there
+        with pytest.raises(TooManyLayers, match="more than 2 layers"):
+            store.unpack(layers)
+    assert names(store.trees.open(layers[:2])) == ["a", "b"]
+    store.close()
