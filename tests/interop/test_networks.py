@@ -304,6 +304,16 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Docker]:
+    yield from daemon(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def theirs_of_ipv6(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Docker]:
+    """A daemon of its own: with the first published port a daemon finds out, for good, whether there is IPv6."""
+    yield from daemon(tmp_path_factory)
+
+
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Docker]:
     need_root()
     need_programs(["mmdebstrap", "nsenter", "unshare", "iptables"])
     with peers.docker(tmp_path_factory.mktemp("peer") / "docker", bridged=True) as peer:
@@ -353,7 +363,8 @@ def without_addresses(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_docker_does_the_same(ours: Program, theirs: peers.Docker, name: str) -> None:
+def test_docker_does_the_same(request: pytest.FixtureRequest, ours: Program, name: str) -> None:
+    theirs: peers.Docker = request.getfixturevalue("theirs_of_ipv6" if name == "IPv6" else "theirs")
     host = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     daemons = os.open(f"/proc/{theirs.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
