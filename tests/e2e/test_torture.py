@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests import torture
+from tests import power_loss, torture
+from tests.helpers.hosts import need_programs
 from tests.helpers.thorough import first_in_ci
 from tests.kills import RUNGS
 
@@ -13,6 +14,7 @@ MORE = ["--root=12", "--userns=6", "--single=6", "--chroot=8", "--crowd=2", "--p
 @pytest.mark.parametrize("numbers", first_in_ci(FEW, MORE), ids=["few", "more"])
 @pytest.mark.timeout(1200)
 def test_a_few_of_each_fault(capsys: pytest.CaptureFixture[str], numbers: list[str]) -> None:
+    need_programs([power_loss.DAEMON])
     code = torture.main(numbers)
     told = capsys.readouterr().out
     assert code == 0, told

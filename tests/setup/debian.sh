@@ -6,7 +6,7 @@
 # program skip, each with its reason.
 set -eu
 
-wanted="aardvark-dns buildah busybox-static bzip2 docker-registry e2fsprogs fish git iproute2 iptables locales mmdebstrap netavark netcat-openbsd openssh-client openssh-server openssl passt podman qemu-user-static skopeo slirp4netns uidmap umoci util-linux xz-utils zsh zstd $*"
+wanted="aardvark-dns buildah busybox-static bzip2 docker-registry e2fsprogs fish git iproute2 iptables locales mmdebstrap netavark netcat-openbsd openssh-client openssh-server openssl passt podman qemu-system-common qemu-user-static skopeo slirp4netns uidmap umoci util-linux xz-utils zsh zstd $*"
 
 if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
     echo "no apt here: tests that need one of these skip: $wanted"
