@@ -11,7 +11,8 @@ from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.values import PublishedPort
 from pybuild.runtime.values import replace
 
-PROTOCOLS = ("tcp", "udp", "sctp")
+_SCTP = "sctp"
+PROTOCOLS = ("tcp", "udp", _SCTP)
 IPV4_ANY, IPV6_ANY = "0.0.0.0", "::"  # noqa: S104 - what a user may write
 """All addresses of the host, of one version of IP."""
 _LOOPBACK = "::1"
@@ -99,7 +100,8 @@ def allocated(
 ) -> tuple[PublishedPort, ...]:
     """Return *wanted* with a port of the host chosen for each. *taken* are the ports of other containers.
 
-    With *ipv6* a port for all addresses of the host is two: one at those of IPv4, and one at those of IPv6.
+    With *ipv6* a port for all addresses of the host is two: one at those of IPv4, and one at those of IPv6. One of SCTP
+    is only the first, because the process that forwards from addresses of IPv6 does not know SCTP (`forwarding`).
 
     Raises:
         NetworkError: a port is in use.
@@ -107,7 +109,7 @@ def allocated(
     used = {(each.protocol, each.host_port, each.host_ip) for each in taken}
     found: list[PublishedPort] = []
     for each in wanted:
-        places = (IPV4_ANY, IPV6_ANY) if ipv6 and not each.host_ip else (each.host_ip,)
+        places = (IPV4_ANY, IPV6_ANY) if ipv6 and not each.host_ip and each.protocol != _SCTP else (each.host_ip,)
         for chosen in _chosen([replace(each, host_ip="" if place == IPV4_ANY else place) for place in places], used):
             used.add((chosen.protocol, chosen.host_port, chosen.host_ip))
             found.append(chosen)

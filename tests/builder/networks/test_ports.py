@@ -85,6 +85,8 @@ def test_a_port_at_all_addresses_is_one_at_those_of_each_version() -> None:
     only = allocated(parse_publish("0.0.0.0:18080:80"), [], ipv6=True)
     assert shown(only) == ["0.0.0.0:18080"]
     assert shown(allocated(parse_publish("[::1]:18080:80"), only)) == ["[::1]:18080"]
+    of_sctp = allocated(parse_publish("18080:80/sctp"), [], ipv6=True)
+    assert [(each.protocol, each.host_ip) for each in of_sctp] == [("sctp", "")]
     first, second = allocated(parse_publish("80"), [], ipv6=True)
     assert first.host_port == second.host_port
 
