@@ -60,7 +60,8 @@ def _stages(count: int) -> str:
 
 _KINDS = {
     "files": Kind(sizes=_FILES, dockerfile=lambda _count: "FROM small\nCOPY tree /t\n", files=int, unit=1e6),
-    "run": Kind(sizes=_STEPS[:3], dockerfile=_lines("RUN true {0}\n")),
+    # An overlay has at most 500 layers below it.
+    "run": Kind(sizes=(10, 100, 500), dockerfile=_lines("RUN true {0}\n")),
     "copy": Kind(sizes=_STEPS, dockerfile=_lines("COPY file /c{0}\n")),
     "label": Kind(sizes=_STEPS, dockerfile=_lines("LABEL l{0}=x\n")),
     "env": Kind(sizes=_STEPS, dockerfile=_lines("ENV e{0}=x\n")),
