@@ -163,28 +163,33 @@ def _walk(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Iterat
 
     One directory is open at a time, so a tree may be as deep as a path can be long.
     """
-    waiting: list[tuple[str, str, tuple[Item, ...]]] = [(path, "", ())]
+    waiting = [""]
+    # By name, and only where there is something: a large tree has many directories.
+    hidden: dict[str, tuple[Item, ...]] = {}
     shown: set[str] = set()
     while waiting:
-        directory, name, hidden_above = waiting.pop()
-        entries = entries_of(source, directory, name)
+        name = waiting.pop()
+        hidden_above = hidden.pop(name, ())
+        entries = entries_of(source, f"{path}/{name}".strip("/"), name)
         if source.ignore is None and exclude is None:
             # Nothing is ignored: the fast path of most large contexts.
             yield from entries
-            waiting.extend((item.path, item.name, ()) for item in reversed(entries) if stat.S_ISDIR(item.stat.st_mode))
+            waiting.extend(item.name for item in reversed(entries) if stat.S_ISDIR(item.stat.st_mode))
             continue
         below = []
         for item in entries:
             is_directory = stat.S_ISDIR(item.stat.st_mode)
-            hidden = _is_hidden(source, item, exclude, is_directory=is_directory)
-            if not hidden:
+            is_hidden = _is_hidden(source, item, exclude, is_directory=is_directory)
+            if not is_hidden:
                 # An ignored directory is visible when a `!` pattern selects something below it.
                 owed = [above for above in hidden_above if above.name not in shown]
                 shown.update(above.name for above in owed)
                 yield from owed
                 yield item
-            if is_directory and (not hidden or _may_descend(source, item, exclude)):
-                below.append((item.path, item.name, (*hidden_above, item) if hidden else hidden_above))
+            if is_directory and (not is_hidden or _may_descend(source, item, exclude)):
+                below.append(item.name)
+                if is_hidden or hidden_above:
+                    hidden[item.name] = (*hidden_above, item) if is_hidden else hidden_above
         waiting.extend(reversed(below))
 
 
