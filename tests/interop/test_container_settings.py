@@ -69,7 +69,7 @@ volume ls --filter driver=nope -q
 ps --filter odd
 ps -q --filter ''
 ps -aq --format '{{{{.Names}}}}'
-rm -f c1 c2
+rm c2
 """,
     "namespaces and kernel parameters": f"""
 run --rm --name c1 --network none --sysctl kernel.msgmax=9001 box cat /proc/sys/kernel/msgmax

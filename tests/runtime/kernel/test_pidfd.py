@@ -27,7 +27,8 @@ def test_a_process_is_its_number_and_its_start() -> None:
 
 def test_children_that_were_left_are_reaped_by_the_next_one() -> None:
     ended, living = (os.posix_spawn("/bin/sleep", ["sleep", seconds], {}) for seconds in ("0", "60"))
-    for child in (ended, living):
+    # In this order: the second call would reap the one that has ended.
+    for child in (living, ended):
         leave(child)
     try:
         os.waitid(os.P_PID, ended, os.WEXITED | os.WNOWAIT)
