@@ -100,7 +100,7 @@ def _early_warnings(definition: Definition, planning: Planning, progress: Progre
     try:
         yield
     except (DockerfileError, ResolveError):
-        from pybuild.builder.checks.early import early_warnings
+        from pybuild.builder.checks.early_warnings import early_warnings
 
         for message, line in early_warnings(definition, planning):
             progress(Warned(message=message, line=line))

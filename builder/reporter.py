@@ -150,7 +150,7 @@ class RunningStep:
 
     def last_lines(self) -> tuple[str, ...]:
         """Return the last lines of output, each after the time at which it was complete."""
-        from pybuild.builder.display.overwriting import overwritten
+        from pybuild.builder.display.carriage_returns import overwritten
 
         lines: deque[tuple[float, bytes]] = deque(maxlen=_LAST_LINES)
         rest, at = b"", self.started

@@ -3,7 +3,7 @@
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.child import CancelFlag, Output
 from pybuild.runtime.sandbox.isolation import is_chroot
-from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.sandbox.signal_relay import SignalRelay
 
 
 def run(

@@ -10,7 +10,7 @@ from pybuild.builder.api.run import Command, Output, command_of, discard, texts
 from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
-    from pybuild.builder.containers import directory
+    from pybuild.builder.containers import catalog
     from pybuild.builder.containers.config import HostConfig
     from pybuild.builder.containers.creating import ContainerRequest
     from pybuild.builder.containers.state import State
@@ -23,7 +23,7 @@ class Container:
     `errors.ContainerError` when the container was removed, or its state does not allow the operation.
     """
 
-    def __init__(self, found: "directory.StoredContainer", store: Store) -> None:
+    def __init__(self, found: "catalog.StoredContainer", store: Store) -> None:
         self._found, self._store = found, store
 
     def __enter__(self) -> Self:
@@ -82,7 +82,7 @@ class Container:
         Raises:
             errors.ContainerError: the program cannot be executed.
         """
-        from pybuild.builder.containers.directory import Containers
+        from pybuild.builder.containers.catalog import Containers
         from pybuild.builder.containers.starting import start
 
         with door():
@@ -141,7 +141,7 @@ class Container:
 
     def remove(self) -> None:
         """Remove the container and its anonymous volumes; kill it if it runs. Does nothing when it was removed."""
-        from pybuild.builder.containers.directory import Containers
+        from pybuild.builder.containers.catalog import Containers
         from pybuild.builder.containers.errors import NoSuchContainer
         from pybuild.builder.containers.lifecycle import remove
 
@@ -177,8 +177,8 @@ def start(
         errors.ContainerError: the name is in use, or the program cannot be executed; no container is left.
         errors.SandboxUnavailable: this host, or this user, permits no containers.
     """
+    from pybuild.builder.containers.catalog import Containers
     from pybuild.builder.containers.creating import create
-    from pybuild.builder.containers.directory import Containers
     from pybuild.builder.containers.namespace import need_sandbox
     from pybuild.builder.image.catalog import find_image
     from pybuild.builder.platforms import wanted_platform
@@ -239,7 +239,7 @@ def containers(store: Store) -> list[Container]:
     Raises:
         errors.StoreError: the store is closed.
     """
-    from pybuild.builder.containers.directory import Containers
+    from pybuild.builder.containers.catalog import Containers
     from pybuild.builder.containers.lifecycle import settle_all
 
     with door():

@@ -10,7 +10,7 @@ from pybuild.builder.api.cancel import Cancel
 from pybuild.builder.api.errors import door
 from pybuild.builder.api.run import texts
 from pybuild.builder.image.catalog import Listed, catalog, find
-from pybuild.builder.oci.present import disk_size
+from pybuild.builder.oci.stored_index import disk_size
 from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.progress import Progress, Warned, silent

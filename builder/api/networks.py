@@ -49,7 +49,7 @@ class Network:
 
     def remove(self) -> None:
         """Remove it; no error when it is gone. Raises `errors.NetworkError` when a container runs on it."""
-        from pybuild.builder.networks.directory import Networks
+        from pybuild.builder.networks.catalog import Networks
 
         with door():
             Networks(self._store.root).remove(self._made)
@@ -68,7 +68,7 @@ def create_network(name: str, store: Store, *, subnet: str = "", internal: bool 
         errors.RequestError: the name or the subnet is invalid.
         errors.NetworkError: the name is taken, or the addresses of the subnet are.
     """
-    from pybuild.builder.networks.directory import Networks
+    from pybuild.builder.networks.catalog import Networks
     from pybuild.builder.networks.subnets import checked
     from pybuild.builder.networks.values import NetworkConfig
 
@@ -96,7 +96,7 @@ def networks(store: Store) -> list[Network]:
     Raises:
         errors.StoreError: the store is closed.
     """
-    from pybuild.builder.networks.directory import Networks
+    from pybuild.builder.networks.catalog import Networks
 
     with door():
         store.database.refuse_ended()

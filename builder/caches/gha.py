@@ -22,7 +22,7 @@ from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
 from pybuild.builder.options import is_true
-from pybuild.builder.store.room import in_temporary
+from pybuild.builder.store.free_space import in_temporary
 from pybuild.builder.store.store import Store
 from pybuild.runtime import stopping
 

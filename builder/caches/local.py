@@ -14,7 +14,7 @@ from pybuild.builder.oci.image import reachable
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.store.room import writing
+from pybuild.builder.store.free_space import writing
 from pybuild.builder.store.store import Store
 from pybuild.runtime import stopping
 from pybuild.runtime.paths.filelock import exclusive, shared

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pybuild.builder.checks.base_configs import BaseConfigs
-from pybuild.builder.checks.early import violations_before
+from pybuild.builder.checks.early_warnings import violations_before
 from pybuild.builder.checks.warnings import (
     StageFacts,
     near_misses,

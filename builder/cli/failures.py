@@ -164,7 +164,7 @@ def failed_code(error: BaseException) -> int:
     """Return the exit code of a failure that is not the user's; it tells which side failed."""
     from pybuild.builder.errors import LoadFailed, PullFailed, PushFailed, RequestError, StepFailed, StoreError
     from pybuild.builder.oci.errors import RegistryError
-    from pybuild.builder.store.room import FULL
+    from pybuild.builder.store.free_space import FULL
     from pybuild.runtime.errors import RuntimeHostError, TooManyLayers, UnknownUser, UnsafePathError
 
     if isinstance(error, PushFailed):

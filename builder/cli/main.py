@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from pybuild.builder.cli.flags.usual import usual_build
+from pybuild.builder.cli.flags.fast_path import fast_path_build
 from pybuild.builder.cli.session import Session, Tools, begin
 from pybuild.builder.interrupts import INTERRUPTED, Interrupts
 
@@ -127,11 +127,11 @@ def run(arguments: Sequence[str], tools: Tools | None = None) -> int:
 
 
 def _carry_out(arguments: Sequence[str], current: Session) -> int:
-    usual = usual_build(arguments, os.environ)
-    if usual is not None:
+    build = fast_path_build(arguments, os.environ)
+    if build is not None:
         from pybuild.builder.cli.commands.build.carry_out import ReportSettings, carry_out
 
-        current.root, mode, request = usual
+        current.root, mode, request = build
         try:
             return carry_out(request, ReportSettings(mode=mode))
         except KeyboardInterrupt:
@@ -147,43 +147,43 @@ def _carry_out(arguments: Sequence[str], current: Session) -> int:
 
 
 def _about_containers(arguments: Sequence[str], current: Session) -> int | None:
-    """Carry out a usual command about a container; return None, and do nothing, for any other."""
+    """Carry out a command that is read without click; return None, and do nothing, for any other."""
     at = 2 if arguments[:1] == ["--root"] and len(arguments) > 2 and arguments[1] else 0
     name, words = arguments[at] if len(arguments) > at else "", arguments[at + 1 :]
     if name not in {"exec", "inspect", "logs", "ps", "run"}:
         return None
     before, current.root = current.root, arguments[1] if at else None
-    done = _usual(name, words)
+    done = _fast_path(name, words)
     if done is None:
         current.root = before
     return done
 
 
-def _usual(name: str, words: Sequence[str]) -> int | None:
+def _fast_path(name: str, words: Sequence[str]) -> int | None:
     if name == "exec":
-        from pybuild.builder.cli.usual import exec as usual_exec
+        from pybuild.builder.cli.fast_path import exec as fast_exec
 
-        return usual_exec.command(words)
+        return fast_exec.command(words)
     if name == "inspect":
-        from pybuild.builder.cli.usual import inspect as usual_inspect
+        from pybuild.builder.cli.fast_path import inspect as fast_inspect
 
-        return usual_inspect.command(words)
+        return fast_inspect.command(words)
     if name == "logs":
-        from pybuild.builder.cli.usual import logs
+        from pybuild.builder.cli.fast_path import logs
 
         return logs.command(words)
     if name == "run":
         from pybuild.builder.cli.commands.image import run_image
 
         return run_image.command(words)
-    from pybuild.builder.cli.usual import ps
+    from pybuild.builder.cli.fast_path import ps
 
     return ps.command(words)
 
 
 def _report_failure(error: BaseException, current: Session, *, debug: bool) -> int:
     from pybuild.builder.cli.failures import describe
-    from pybuild.builder.store.room import store_failure
+    from pybuild.builder.store.free_space import store_failure
 
     # An error of the disk that the store is on names the store.
     known = store_failure(error, current.opened) if isinstance(error, OSError) and current.opened else None

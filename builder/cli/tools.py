@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybuild.builder.cli.session import session
-from pybuild.builder.store.room import writing
+from pybuild.builder.store.free_space import writing
 
 if TYPE_CHECKING:
     # Usual commands about containers open no store.

@@ -4,8 +4,8 @@ import os
 import time
 from contextlib import suppress
 
+from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, Config, HostConfig, MountPoint, Program
-from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.joining import with_ids
 from pybuild.builder.containers.names import SHORT, new_id
 from pybuild.builder.containers.namespace import call_in_containers, need_ids, own_ids
@@ -13,7 +13,7 @@ from pybuild.builder.containers.networking import files_at_first
 from pybuild.builder.containers.volume_options import make_source
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.execute.emulation import need_emulator
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
@@ -24,7 +24,7 @@ from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.snapshots.overlay import open_root
+from pybuild.runtime.snapshots.overlay_snapshotter import open_root
 from pybuild.runtime.values import field, frozen, replace
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from pybuild.builder.containers.catalog import ROOTFS, StoredContainer
 from pybuild.builder.containers.config import BIND, VOLUME, Config, HostConfig, MountPoint
-from pybuild.builder.containers.directory import ROOTFS, StoredContainer
 from pybuild.builder.containers.state import State
 from pybuild.builder.networks.document import bindings_document, settings_document
 from pybuild.builder.networks.membership import read_attached, read_live

@@ -2,20 +2,20 @@
 
 import os
 
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.names import new_id
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import EVERY
+from pybuild.runtime.monitor.settings import Health, HealthTimes, InsideCommand
 from pybuild.runtime.monitor.starting import NoMonitor, connected, fork_inside
-from pybuild.runtime.monitor.watch import Health, HealthTimes, InsideCommand
+from pybuild.runtime.records import encode, memory_file
 from pybuild.runtime.sandbox.child import Child, Fork, Output
-from pybuild.runtime.sandbox.inside.mistakes import ENTERING, mistake
+from pybuild.runtime.sandbox.inside.command_errors import ENTERING, mistake
 from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.values import frozen
-from pybuild.runtime.wire import encode, memory_file
 
 _NOT_THERE = 127
 _INTERVAL, _START_INTERVAL, _RETRIES = 30_000_000_000, 5_000_000_000, 3
@@ -84,7 +84,7 @@ def _child(data: bytes, fork: Fork, inside: Inside) -> Child:
 
         return TerminalChild(data, typed=inside.interactive, fork=fork)
     if inside.interactive:
-        from pybuild.runtime.sandbox.feeding import FedChild
+        from pybuild.runtime.sandbox.stdin import FedChild
 
         return FedChild(data, fork=fork)
     return Child(data, fork=fork)

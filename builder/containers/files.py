@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from posixpath import normpath
 
+from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.config import TMPFS
-from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.namespace import call_in_containers, check_ids
 from pybuild.builder.oci.image import Image, read_image
@@ -21,7 +21,7 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.snapshots.change import Change, ChangeKind
-from pybuild.runtime.snapshots.overlay import open_root
+from pybuild.runtime.snapshots.overlay_snapshotter import open_root
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.config import HostConfig, Namespaces
-from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer
 from pybuild.builder.networks.values import CONTAINER
 from pybuild.runtime.kernel.pidfd import has_ended, number_of

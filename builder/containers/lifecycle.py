@@ -4,9 +4,9 @@ import os
 import time
 from contextlib import suppress
 
-from pybuild.builder.containers.directory import Containers, StoredContainer, locked
+from pybuild.builder.containers.catalog import Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError, NoSuchContainer, NoSuchVolume
-from pybuild.builder.containers.settling import clear_groups, leave_networks, settle, take_over
+from pybuild.builder.containers.recovery import clear_groups, leave_networks, settle, take_over
 from pybuild.builder.containers.state import ALIVE, is_watched, needs_settling
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.config import Config, HostConfig
-from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.joining import open_network
-from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.catalog import Networks
 from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NoSuchNetwork
-from pybuild.builder.networks.etc import host_resolv, hosts_text, resolv_text, rewrite
+from pybuild.builder.networks.etc_files import host_resolv, hosts_text, resolv_text, rewrite
 from pybuild.builder.networks.membership import ATTACHED, attached_text, read_attached, read_live
 from pybuild.builder.networks.values import HOST, HOST_GATEWAY, NONE, PRIVATE, Endpoint, Live, Membership
 from pybuild.runtime.errors import RuntimeHostError
@@ -21,7 +21,7 @@ from pybuild.runtime.values import replace
 
 if TYPE_CHECKING:
     # Imported for types only: containers of root have no such network.
-    from pybuild.runtime.shared_networks.sharing import Use
+    from pybuild.runtime.shared_networks.client import Use
 
 
 def attached_at_first(containers: Containers, config: Config) -> tuple[Membership, ...]:
@@ -112,7 +112,7 @@ def own_network(
     """
     if _is_bridged(container) and rootless:
         from pybuild.builder.networks.shared import check_rootless, directory_of
-        from pybuild.runtime.shared_networks.sharing import in_use
+        from pybuild.runtime.shared_networks.client import in_use
 
         networks, memberships = Networks(containers.store.root), read_attached(container.directory)
         check_rootless(

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, MountPoint, Namespaces
-from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.volume_options import check_propagation, tmpfs_at
 from pybuild.builder.errors import RequestError

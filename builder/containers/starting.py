@@ -7,15 +7,15 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer, locked
 from pybuild.builder.containers.config import VOLUME, MountPoint
-from pybuild.builder.containers.directory import ROOTFS, Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import health_order
 from pybuild.builder.containers.joining import joins_of, opened_owners, shares_processes
 from pybuild.builder.containers.namespace import check_ids, shared_namespace
 from pybuild.builder.containers.networking import join, own_network
-from pybuild.builder.containers.settling import groups_parent, leave_networks, settle, take_over
+from pybuild.builder.containers.recovery import groups_parent, leave_networks, settle, take_over
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State, write_state
 from pybuild.builder.containers.updating import tell_missing
@@ -28,6 +28,14 @@ from pybuild.builder.store.holds import Hold, read_hold, write_hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.grammar.parse_go import parse_size
+from pybuild.runtime.monitor.settings import (
+    ContainerIdentity,
+    ContainerRun,
+    ContainerStreams,
+    LogFiles,
+    Restart,
+    WatchOrder,
+)
 from pybuild.runtime.monitor.starting import (
     MonitorDescriptors,
     Refused,
@@ -36,20 +44,12 @@ from pybuild.runtime.monitor.starting import (
     launch_monitor,
     spawn_monitor_process,
 )
-from pybuild.runtime.monitor.watch import (
-    ContainerIdentity,
-    ContainerRun,
-    ContainerStreams,
-    LogFiles,
-    Restart,
-    WatchOrder,
-)
+from pybuild.runtime.records import encode
 from pybuild.runtime.rootfs.roots import Root
 from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.values import replace
-from pybuild.runtime.wire import encode
 
 _NOT_STARTED = 128
 """The exit code of a container that could not be started, as in Docker."""

@@ -23,7 +23,7 @@ LOST, REBOOTED = 137, 255
 class State:
     """The state of a container; `runtime.monitor.state.State` describes the file.
 
-    *lost* means that the file says that it runs, but its monitor is gone, and nobody has recorded the end (`settling`).
+    *lost* means that the file says that it runs, but its monitor is gone, and nobody has recorded the end (`recovery`).
     """
 
     status: str = "created"

@@ -3,10 +3,10 @@
 import os
 from contextlib import suppress
 
+from pybuild.builder.containers.catalog import StoredContainer, locked
 from pybuild.builder.containers.config import Config
-from pybuild.builder.containers.directory import StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.settling import groups_parent, settle
+from pybuild.builder.containers.recovery import groups_parent, settle
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import NoMonitor, ask

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.joining import shares_processes
-from pybuild.builder.containers.settling import groups_parent
+from pybuild.builder.containers.recovery import groups_parent
 from pybuild.runtime.sandbox.lasting_groups import group_directories
 from pybuild.runtime.values import positional
 

@@ -18,20 +18,20 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from pybuild.builder.containers import events
+from pybuild.builder.containers.catalog import StoredContainer, all_containers
 from pybuild.builder.containers.config import VOLUME, MountPoint
-from pybuild.builder.containers.directory import StoredContainer, all_containers
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.containers.namespace import remove_files
 from pybuild.builder.containers.volume_options import check_options, is_nfs, place_of
 from pybuild.builder.errors import RequestError
-from pybuild.builder.store.room import storing
+from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.filelock import new_locked_directory, sweep
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.paths.safepath import Root
-from pybuild.runtime.snapshots.copies import copy_open_tree
+from pybuild.runtime.snapshots.tree_copies import copy_open_tree
 from pybuild.runtime.values import frozen
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from pybuild.builder.content.remembered import RememberedFiles
+from pybuild.builder.content.remembered_files import RememberedFiles
 from pybuild.builder.content.selection_digest import Memory
 from pybuild.builder.content.source_tree import Item, SourceTree
 from pybuild.builder.errors import BuildError, Cancelled

@@ -3,7 +3,7 @@
 import stat
 from posixpath import normpath
 
-from pybuild.builder.content.missing import behind_symlink, missing
+from pybuild.builder.content.missing_source import behind_symlink, missing
 from pybuild.builder.content.source_tree import Group, Item, SourceTree, group_at
 from pybuild.builder.content.wildcards import matches
 from pybuild.grammar.ignorefile import IgnoreFile

@@ -173,7 +173,7 @@ def select(
             return with_parents(source, pick.path, exclude)
         return _select_visible(source, pick, exclude)
     except (UnsafePathError, BuildError) as error:
-        from pybuild.builder.content.missing import explained
+        from pybuild.builder.content.missing_source import explained
 
         found = explained(error, source, pick.path)
         raise found from found.__cause__
@@ -211,7 +211,7 @@ def _leads_nowhere(source: SourceTree, path: str) -> bool:
 
 def _missing(source: SourceTree, path: str, exclude: "IgnoreFile | None" = None) -> BuildError:
     # Imported here, because only a failure needs it.
-    from pybuild.builder.content.missing import missing
+    from pybuild.builder.content.missing_source import missing
 
     return missing(source, path, exclude)
 

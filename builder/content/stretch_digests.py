@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from pybuild.builder.content.file_digests import TICK_NS, FileDigests
-from pybuild.builder.content.remembered import load_row, store_row
+from pybuild.builder.content.remembered_files import load_row, store_row
 from pybuild.builder.content.selection_digest import Stretch, stretch_content
 from pybuild.builder.content.source_tree import Item, SourceTree
 from pybuild.builder.store.database import Database

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from pybuild.builder.display.plain import PlainDisplay
 from pybuild.builder.progress import Event, Progress
-from pybuild.builder.store.room import writing
+from pybuild.builder.store.free_space import writing
 
 Logging = Callable[[Progress], Progress]
 """Returns a progress that writes to the log before it passes events on."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from pybuild.builder.display.overwriting import Overwriting
+from pybuild.builder.display.carriage_returns import Overwriting
 from pybuild.builder.display.sanitize import Sanitizer, clean
 from pybuild.builder.display.units import clock
 

@@ -11,7 +11,7 @@ class Ticker:
     """Calls *refresh* with the monotonic time every *interval* seconds, in a thread.
 
     Until the steps are planned, the thread lives while a step is open only: in between, the process has one thread, and
-    may be forked (`builder.graph.process`).
+    may be forked (`builder.graph.planner_process`).
     """
 
     def __init__(self, refresh: Callable[[float], None], interval: float) -> None:

@@ -21,8 +21,8 @@ from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.isolation import is_chroot
-from pybuild.runtime.snapshots.copies import copy_open_tree
 from pybuild.runtime.snapshots.id_map import check_owner
+from pybuild.runtime.snapshots.tree_copies import copy_open_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

@@ -21,7 +21,7 @@ from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.layers.host_entry import entry_of
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
-from pybuild.builder.plan.modes import mode_of_made, parse_mode
+from pybuild.builder.plan.file_modes import mode_of_made, parse_mode
 from pybuild.builder.plan.ops import Copy, Inline
 from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.paths.safepath import Root

@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from pybuild.builder.errors import BuildError, RequestError
-from pybuild.builder.execute.foreign import need_emulator
+from pybuild.builder.execute.emulation import need_emulator
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import DEFAULT_PATH, ContainerConfig
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.cache import image_layers
-from pybuild.builder.store.room import storing
+from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.store import Store
 from pybuild.grammar.suggest import did_you_mean
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.identity import FILE_LIMIT
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox.inside import mistakes
+from pybuild.runtime.sandbox.inside import command_errors
 from pybuild.runtime.sandbox.spec import FileMount, Mount, Network, Process, Spec
 from pybuild.runtime.values import frozen
 
@@ -92,8 +92,8 @@ def mistake(error: SandboxError, open_root: Callable[[], SafeRoot] | None = None
 
     *open_root* opens the rootfs, in which a similar user or group is looked for.
     """
-    text = mistakes.mistake(error.operation, error.path, error.errno, str(error))
-    if mistakes.is_mounting(error.operation):
+    text = command_errors.mistake(error.operation, error.path, error.errno, str(error))
+    if command_errors.is_mounting(error.operation):
         hint = _HINTS.get(error.path, "")
     else:
         hint = _OF_NAMES.get(error.operation, "") if text.endswith("file") else ""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from pybuild.builder.content.selections import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
-from pybuild.builder.execute.turns import PACKING, turns_of
+from pybuild.builder.execute.concurrency import PACKING, turns_of
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
@@ -97,7 +97,7 @@ class Work:
 
     @contextmanager
     def writer(self) -> Iterator[LayerWriter]:
-        """Yield a writer for the layer of this step, once the step has its turn (`builder.execute.turns`)."""
+        """Yield a writer for the layer of this step, once the step has its turn (`builder.execute.concurrency`)."""
         compression, latest = self.job.settings.compression, self.job.settings.source_date_epoch
         watch = SlowFiles(self.status)
         writer = LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)

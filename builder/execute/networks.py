@@ -25,7 +25,7 @@ def prepared(
         yield lambda: wanted
         return
     # Imported here because most builds by root have no private network.
-    from pybuild.runtime.private_networks import ahead, private
+    from pybuild.runtime.private_networks import pool, private
 
     lacking = private.missing() if wanted is None and not private.is_root() else ""
     if lacking:
@@ -33,11 +33,11 @@ def prepared(
     if lacking or (wanted is None and private.is_root()):
         yield lambda: Network.HOST
         return
-    ahead.start_ahead()
+    pool.start_ahead()
     try:
         yield lambda: _found(op, say)
     finally:
-        ahead.drop_ahead()
+        pool.drop_ahead()
 
 
 def expecting(ops: Iterable[Run]) -> AbstractContextManager[None]:
@@ -45,16 +45,16 @@ def expecting(ops: Iterable[Run]) -> AbstractContextManager[None]:
     wanted = [_ASKED.get(op.network) for op in ops]
     if all(network in {Network.NONE, Network.HOST} for network in wanted):
         return nullcontext()
-    from pybuild.runtime.private_networks import ahead, private
+    from pybuild.runtime.private_networks import pool, private
 
     by_default = not private.is_root() and not private.missing()
-    return ahead.expecting(wanted.count(Network.PRIVATE) + by_default * wanted.count(None))
+    return pool.expecting(wanted.count(Network.PRIVATE) + by_default * wanted.count(None))
 
 
 def _found(op: Run, say: Callable[[str], None]) -> Network:
-    from pybuild.runtime.private_networks import ahead
+    from pybuild.runtime.private_networks import pool
 
-    if op.network == "default" and (reason := ahead.failure_ahead()):
+    if op.network == "default" and (reason := pool.failure_ahead()):
         say(f"note: steps use the network of the host: {reason}")
         return Network.HOST
     for name, value in op.proxies:

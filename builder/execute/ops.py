@@ -22,7 +22,7 @@ def ready_for(runs: Sequence[Run]) -> AbstractContextManager[None]:
         return nullcontext()
     from pybuild.builder.execute.networks import expecting
     from pybuild.runtime.errors import SandboxError
-    from pybuild.runtime.sandbox.forking import start
+    from pybuild.runtime.sandbox.forkserver_client import start
 
     with suppress(SandboxError):
         start(len(runs))

@@ -72,7 +72,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
         Cancelled: the build was interrupted meanwhile.
     """
     if not is_native(wanted_platform(op.platform)):
-        from pybuild.builder.execute.foreign import need_emulator
+        from pybuild.builder.execute.emulation import need_emulator
 
         need_emulator(op.platform, work.store.root / "tmp")
     with prepared(op, work.say, partial(tell_once, work.store)) as network:

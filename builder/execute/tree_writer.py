@@ -12,7 +12,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.layers.layer import LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
 from pybuild.builder.oci.tar.writer import Parts
-from pybuild.builder.plan.modes import MADE
+from pybuild.builder.plan.file_modes import MADE
 
 _KINDS = {
     EntryKind.DIRECTORY: NodeKind.DIRECTORY,

@@ -2,7 +2,7 @@
 
 from pybuild.builder.checks.warnings import StageFacts, near_misses, planned_warnings
 from pybuild.builder.errors import BuildError
-from pybuild.builder.graph.process import GraphProcess
+from pybuild.builder.graph.planner_process import GraphProcess
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.plan.plan import BasePin, Definition, Plan

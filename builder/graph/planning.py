@@ -67,7 +67,7 @@ def plan_all(
     known = [plan for plan in plans if plan is not None]
     if len(known) == len(images):
         return known
-    from pybuild.builder.graph.process import PRELOAD, GraphProcess
+    from pybuild.builder.graph.planner_process import PRELOAD, GraphProcess
 
     with GraphProcess(PRELOAD if preload else ()) as graphs:
         graphs.start(definition)

@@ -7,7 +7,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.errors import BlobNotFound, ImageNotFound, OciError, OtherPlatform
 from pybuild.builder.oci.image import Image, host_platform, read_image
 from pybuild.builder.oci.model import Descriptor, Platform
-from pybuild.builder.oci.present import choose_present
+from pybuild.builder.oci.stored_index import choose_present
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 from pybuild.runtime.values import positional

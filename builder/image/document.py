@@ -7,7 +7,7 @@ from typing import Any
 from pybuild.builder.image.catalog import Listed, content_size, familiar
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.model import Platform
-from pybuild.builder.oci.present import choose_present
+from pybuild.builder.oci.stored_index import choose_present
 from pybuild.builder.store.store import Store
 
 _CONFIG_DEFAULTS: dict[str, Any] = {

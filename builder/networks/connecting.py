@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pybuild.builder.networks.directory import Networks, log_endpoint
+from pybuild.builder.networks.catalog import Networks, log_endpoint
 from pybuild.builder.networks.endpoints import Allocation, Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import all_live, forget_live, read_live, write_live
@@ -21,7 +21,7 @@ from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.networks import namespaces, netavark
 from pybuild.runtime.networks.programs import need
-from pybuild.runtime.shared_networks.sharing import NetworkEnded, PassedFile
+from pybuild.runtime.shared_networks.client import NetworkEnded, PassedFile
 from pybuild.runtime.values import replace
 
 

@@ -1,6 +1,6 @@
 """``--network private`` of a container: its published ports are chosen, and pasta is started."""
 
-from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.catalog import Networks
 from pybuild.builder.networks.endpoints import Allocation, Joining
 from pybuild.builder.networks.membership import all_live, write_live
 from pybuild.builder.networks.shared import check_listening

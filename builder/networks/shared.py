@@ -13,7 +13,7 @@ from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.values import BRIDGE, Endpoint, Live, NetworkConfig, PublishedPort
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.private_networks.private import may_listen
-from pybuild.runtime.shared_networks.sharing import NetworkEnded, Use, call_inside, in_use, network_of, user_namespace
+from pybuild.runtime.shared_networks.client import NetworkEnded, Use, call_inside, in_use, network_of, user_namespace
 
 _T = TypeVar("_T")
 

@@ -187,7 +187,7 @@ class BlobWriter:
         self.discard()
 
     def recall(self, piece: bytes) -> None:
-        """Hash the existing content of the file, before anything is written (`builder.oci.partial`)."""
+        """Hash the existing content of the file, before anything is written (`builder.oci.partial_blobs`)."""
         self._hash.update(piece)
         self.size += len(piece)
 

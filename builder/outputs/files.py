@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.outputs.space import Space
-from pybuild.builder.store.room import writing
+from pybuild.builder.outputs.free_space import Space
+from pybuild.builder.store.free_space import writing
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -10,7 +10,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.image import reachable
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.store.room import writing
+from pybuild.builder.store.free_space import writing
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from typing import ClassVar
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.outputs.files import check_directory, made_parents
+from pybuild.builder.outputs.free_space import Space
 from pybuild.builder.outputs.options import OutputOptions
 from pybuild.builder.outputs.platforms import open_trees
-from pybuild.builder.outputs.space import Space
 from pybuild.builder.outputs.tree import (
     OpenDirectory,
     OutputTree,

@@ -11,10 +11,10 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError, RegistryError
 from pybuild.builder.oci.image import children, choose_manifest
 from pybuild.builder.oci.model import Descriptor, Platform
-from pybuild.builder.oci.present import whole_or_present
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.registry import open_registry
 from pybuild.builder.oci.registry.transfer.push import PushOptions
+from pybuild.builder.oci.stored_index import whole_or_present
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import InvalidReference, Reference, parse_reference
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.errors import OciError
-from pybuild.builder.oci.partial import Arriving
+from pybuild.builder.oci.partial_blobs import Arriving
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError

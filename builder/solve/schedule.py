@@ -46,8 +46,8 @@ def run_in_order(
     """Call *work* for each key of *waits_for*, in several threads, once the calls for its values have ended.
 
     All that wait for nothing run at once, at most *jobs* if that is given: most of them wait themselves, for a network
-    or a command. What costs processor and memory has its bound elsewhere (`builder.execute.turns`). Where not all may
-    run, those begin first on which the longest chain of others waits, then those with the smallest key.
+    or a command. What costs processor and memory has its bound in `builder.execute.concurrency`. Where not all may run,
+    those begin first on which the longest chain of others waits, then those with the smallest key.
 
     When one call fails, or this thread is interrupted or stopped (`runtime.stopping`), *cancel* is set, nothing new is
     begun, and what runs is waited for. Raises what the first call that failed raised.

@@ -27,8 +27,8 @@ from pybuild.builder.request import Caches, Execution, Files
 from pybuild.builder.solve.keys import VertexKeys
 from pybuild.builder.solve.lookup import Freshness, Lookup
 from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.locks import computed_once
-from pybuild.builder.store.room import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
 from pybuild.runtime.values import frozen
@@ -262,7 +262,7 @@ class _Solver:
         op = self.plan.vertices[base].op
         if not isinstance(op, Base):
             return
-        from pybuild.builder.execute.turns import PACKING
+        from pybuild.builder.execute.concurrency import PACKING
 
         layers = self.lookup.base(op)
         # setdefault is atomic, so all threads that need the base get the same lock.
@@ -285,7 +285,7 @@ class _Solver:
         self.steps.cached(index, layers[-1] if layers else None)
 
     def _pull(self, index: int, op: Base) -> None:
-        from pybuild.builder.execute.turns import PULLING
+        from pybuild.builder.execute.concurrency import PULLING
         from pybuild.builder.sources.bases import pull_layers
 
         with PULLING.one(), self.steps.running(index), storing(self.store.root), ExitStack() as stack:

@@ -23,7 +23,7 @@ from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.address import GitSource, check_git_url, git_host, is_commit
 from pybuild.builder.sources.credentials import git_authorization
-from pybuild.builder.sources.facts import ResolvedName
+from pybuild.builder.sources.server_answers import ResolvedName
 from pybuild.runtime.stopping import check
 
 _OUTPUT_LIMIT = 64 << 20

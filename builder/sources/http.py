@@ -21,7 +21,7 @@ from pybuild.builder.plan.ops import Http
 from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources.address import HttpSource
 from pybuild.builder.sources.credentials import http_authorization
-from pybuild.builder.sources.facts import KnownFile
+from pybuild.builder.sources.server_answers import KnownFile
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import field, frozen
 

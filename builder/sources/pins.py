@@ -19,7 +19,7 @@ from pybuild.builder.store.store import Store
 if TYPE_CHECKING:
     # Imported where they are used: a plan that was remembered has seldom a remote source.
     from pybuild.builder.sources.address import GitSource, HttpSource, RemoteSource
-    from pybuild.builder.sources.facts import KnownFile, ResolvedName
+    from pybuild.builder.sources.server_answers import KnownFile, ResolvedName
 
 _PARALLEL = 4
 _HTTP, _GIT = "http ", "git "
@@ -43,7 +43,7 @@ class Remotes:
             BuildError: the lookup failed, or the result does not match the checksum.
         """
         from pybuild.builder.sources.address import GitSource, HttpSource
-        from pybuild.builder.sources.facts import KnownFile, ResolvedName
+        from pybuild.builder.sources.server_answers import KnownFile, ResolvedName
 
         question = _question(source)
         with self._lock:
@@ -114,7 +114,7 @@ class Remotes:
         return known
 
     def _ask_repository(self, source: "GitSource") -> "ResolvedName":
-        from pybuild.builder.sources.facts import ResolvedName
+        from pybuild.builder.sources.server_answers import ResolvedName
 
         if source.commit:
             return ResolvedName(commit=source.commit)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 
 from pybuild.builder.errors import ResolveError
-from pybuild.builder.plan.modes import parse_mode
+from pybuild.builder.plan.file_modes import parse_mode
 from pybuild.builder.plan.ops import Copy, Inline, Pick
 from pybuild.builder.sources import address
 from pybuild.builder.sources.tree import literal

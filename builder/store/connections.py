@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from pybuild.builder.store.room import is_short
+from pybuild.builder.store.free_space import is_short
 from pybuild.builder.store.schema import APPLICATION, check_owner, make, migrate
 
 SAY_AFTER = 2.0

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.connections import SAY_AFTER, CountedConnection, connect, in_memory, is_foreign
-from pybuild.builder.store.room import is_short, no_room, not_writable
+from pybuild.builder.store.free_space import is_short, no_room, not_writable
 from pybuild.builder.store.schema import CACHES, ForeignDatabase
 
 _R = TypeVar("_R")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pybuild.builder.errors import RequestError, StoreError
 from pybuild.builder.oci.layout import Layout
-from pybuild.builder.store.room import FULL, make_reserve
+from pybuild.builder.store.free_space import FULL, make_reserve
 from pybuild.runtime.errors import kernel_reason
 
 _PARTS = ("locks", "tmp", "cache-mounts")

@@ -63,7 +63,7 @@ def holds(root: Path) -> Iterator[tuple[str, Hold]]:
     except FileNotFoundError:
         return
     for name in names:
-        # Not the directory of names, nor a container that is being created or removed (`containers.directory`).
+        # Not the directory of names, nor a container that is being created or removed (`containers.catalog`).
         if len(name) == _ID_LENGTH:
             try:
                 yield name, read_hold(root / CONTAINERS / name)

@@ -19,8 +19,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pybuild.builder.oci.blobs import claim_nothing
+from pybuild.builder.store.free_space import FULL
 from pybuild.builder.store.locks import LASTING, Locks
-from pybuild.builder.store.room import FULL
 from pybuild.runtime.paths.filelock import new_locked_file
 
 _PREFIX = "lease-"

@@ -17,7 +17,7 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from pybuild.builder.errors import Cancelled, StoreError
-from pybuild.builder.store.room import not_writable
+from pybuild.builder.store.free_space import not_writable
 
 _FIRST_WAIT = 0.002
 _LONGEST_WAIT = 0.1

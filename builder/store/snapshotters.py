@@ -19,8 +19,8 @@ def choose(root: Path, name: str) -> tuple[Snapshotter, str]:
         SnapshotError: *name* is something else.
         OSError: the disk of the store failed.
     """
-    from pybuild.runtime.snapshots.copying import CopyingSnapshotter
-    from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
+    from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
+    from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter
 
     if name not in {"", "overlay", "copying"}:
         raise SnapshotError(f"unknown snapshotter {name!r} in $PYBUILD_SNAPSHOTTER: overlay or copying")
@@ -60,8 +60,8 @@ def abandoned(root: Path) -> tuple[Snapshotter, ...]:
 
 
 def _present(overlays: Path, trees: Path) -> tuple[Snapshotter, ...]:
-    from pybuild.runtime.snapshots.copying import CopyingSnapshotter
-    from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
+    from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
+    from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter
 
     kinds: tuple[tuple[Path, type[OverlaySnapshotter | CopyingSnapshotter]], ...] = (
         (overlays, OverlaySnapshotter),

@@ -5,7 +5,7 @@
     <root>/snapshots/ snapshots-<map>/      unpacked layers (`runtime.snapshots.disk`), apart for each id map
     <root>/times/                           fractions of a second of layers (`builder.store.layer_times`)
     <root>/cache-mounts/ locks/ tmp/
-    <root>/reserve/                         space for the commands that free some (`builder.store.room`)
+    <root>/reserve/                         space for the commands that free some (`builder.store.free_space`)
     <root>/copying/                         blobs in transit between other places (`builder.transports`)
 
 The directory is private to its owner, because a layer may hold set-user-ID programs.
@@ -26,8 +26,8 @@ from pybuild.builder.store import leases
 from pybuild.builder.store.cache import BuiltLayer, Cache, ImportedCaches, image_layers
 from pybuild.builder.store.database import Database, is_suspect, set_aside
 from pybuild.builder.store.directory import default_root, prepare
+from pybuild.builder.store.free_space import give_up_reserve, is_short, make_reserve, storing
 from pybuild.builder.store.locks import LASTING, Locks, computed_once
-from pybuild.builder.store.room import give_up_reserve, is_short, make_reserve, storing
 from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.paths.filelock import sweep_marked
 

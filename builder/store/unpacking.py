@@ -11,9 +11,9 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.cache import BuiltLayer
+from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.layer_times import LayerTimes
 from pybuild.builder.store.locks import Locks
-from pybuild.builder.store.room import storing
 from pybuild.runtime.errors import NoSuchSnapshot
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, Snapshotter, never

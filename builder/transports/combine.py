@@ -10,7 +10,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import children, reachable, read_image
 from pybuild.builder.oci.model import Descriptor, Index
-from pybuild.builder.oci.present import whole_or_present
+from pybuild.builder.oci.stored_index import whole_or_present
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.entries import entry_of, with_entries
 from pybuild.builder.transports.places import Place

@@ -8,7 +8,7 @@ from pybuild.builder.oci.archive.load import Loaded, load, load_files
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Platform
-from pybuild.builder.oci.present import choose_present
+from pybuild.builder.oci.stored_index import choose_present
 from pybuild.builder.oci.streams.reading import Readable
 from pybuild.builder.store.store import Store
 from pybuild.builder.transports.files import open_source

@@ -6,7 +6,7 @@ from pybuild.builder.image.catalog import Listed, catalog, familiar, find
 from pybuild.builder.oci.archive.save import Named
 from pybuild.builder.oci.image import choose_manifest
 from pybuild.builder.oci.model import Descriptor, Platform
-from pybuild.builder.oci.present import whole_or_present
+from pybuild.builder.oci.stored_index import whole_or_present
 from pybuild.builder.store.store import Store
 
 

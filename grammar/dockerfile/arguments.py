@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from pybuild.grammar.dockerfile import forms
 from pybuild.grammar.dockerfile.flags import Flags
-from pybuild.grammar.dockerfile.pieces import Line, Piece, split_first
+from pybuild.grammar.dockerfile.logical_lines import Line, Piece, split_first
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.hints import form
 from pybuild.grammar.nodes import CommandLine, Heredoc, ShellForm, Word

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from pybuild.grammar.dockerfile.pieces import Piece
+from pybuild.grammar.dockerfile.logical_lines import Piece
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Word
 from pybuild.grammar.source import Span

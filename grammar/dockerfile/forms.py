@@ -7,7 +7,7 @@ As in Docker, text that looks like an array but is not valid JSON is plain text:
 import json
 import re
 
-from pybuild.grammar.dockerfile.pieces import Piece
+from pybuild.grammar.dockerfile.logical_lines import Piece
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import CommandLine, ExecForm, ShellForm
 

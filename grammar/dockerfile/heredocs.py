@@ -7,7 +7,7 @@ substitutions are malformed has none. As in BuildKit, the escape is always the b
 import re
 
 from pybuild.grammar.dockerfile.forms import is_exec_form
-from pybuild.grammar.dockerfile.pieces import WHITE
+from pybuild.grammar.dockerfile.logical_lines import WHITE
 from pybuild.grammar.nodes import Heredoc, Run, ShellForm
 from pybuild.grammar.words.lexer import Kind, Lexer
 from pybuild.grammar.words.substitution import BadWordError, TooMuchError

@@ -8,7 +8,7 @@ a Dockerfile is enforced here.
 from pybuild.grammar import MAX_TEXT
 from pybuild.grammar.dockerfile.directives import read_directives
 from pybuild.grammar.dockerfile.heredocs import Marker, find_markers
-from pybuild.grammar.dockerfile.pieces import Body, Line
+from pybuild.grammar.dockerfile.logical_lines import Body, Line
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Directive, Heredoc
 from pybuild.grammar.parse_go import SPACE

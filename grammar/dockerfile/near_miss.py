@@ -10,7 +10,7 @@ import re
 
 from pybuild.grammar.dockerfile.flags import FLAGS
 from pybuild.grammar.dockerfile.forms import is_array
-from pybuild.grammar.dockerfile.pieces import split_first
+from pybuild.grammar.dockerfile.logical_lines import split_first
 from pybuild.grammar.parse_go import SPACE
 
 _DASHES = "\u2010-\u2015\u2212"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pybuild.grammar.dockerfile.lines import read_lines
-from pybuild.grammar.dockerfile.pieces import Line, split_first
+from pybuild.grammar.dockerfile.logical_lines import Line, split_first
 from pybuild.grammar.dockerfile.syntax import keywords_of, read_instruction
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.hints import TRIGGER

@@ -10,8 +10,8 @@ from lark.lexer import TerminalDef
 from pybuild.grammar.dockerfile.arguments import Arguments
 from pybuild.grammar.dockerfile.flags import read_flags
 from pybuild.grammar.dockerfile.instructions import READERS
+from pybuild.grammar.dockerfile.logical_lines import Line, Piece, split_first
 from pybuild.grammar.dockerfile.near_miss import near_miss
-from pybuild.grammar.dockerfile.pieces import Line, Piece, split_first
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.hints import form
 from pybuild.grammar.nodes import Instruction

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from pybuild.grammar.dockerfile.pieces import WHITE, split_first
+from pybuild.grammar.dockerfile.logical_lines import WHITE, split_first
 from pybuild.grammar.lint import rules
 from pybuild.grammar.lint.options import check_of
 from pybuild.grammar.lint.rules import Violation

@@ -1,14 +1,14 @@
 """The filter that a step in a chroot has in addition to the usual one. Of two answers the kernel takes the stricter.
 
 Without namespaces, root of a step could act on any process of root. So calls that name a process by an argument are
-left to the keeper (`inside/calls.py`), and those that do so in memory, which a filter cannot read, are refused.
+left to the keeper (`inside/process_calls.py`), and those that do so in memory, which a filter cannot read, are refused.
 """
 
 import os
 from collections.abc import Callable
 from functools import cache
 
-from pybuild.runtime.chrooted.inside.calls import IO_PRIORITY, MANY, NONE, ONE, OPENING, PRIORITY, code
+from pybuild.runtime.chrooted.inside.process_calls import IO_PRIORITY, MANY, NONE, ONE, OPENING, PRIORITY, code
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS

@@ -8,7 +8,7 @@ from stat import S_ISDIR, S_ISREG, S_ISSOCK
 from pybuild.runtime.paths.safepath import DirectoryEntry, scan_directory
 from pybuild.runtime.paths.sparse import copy_data
 from pybuild.runtime.paths.walk import open_beneath
-from pybuild.runtime.snapshots.copies import copy_entry, copy_open_tree, copy_status
+from pybuild.runtime.snapshots.tree_copies import copy_entry, copy_open_tree, copy_status
 
 _FICLONE = 0x40049409  # linux/fs.h
 

@@ -9,12 +9,13 @@ from posixpath import normpath
 from stat import S_IMODE, S_ISDIR
 from typing import assert_never
 
-from pybuild.runtime.chrooted import system
+from pybuild.runtime.chrooted import sys_and_dev
 from pybuild.runtime.chrooted.copies import copy_into
 from pybuild.runtime.chrooted.inside.values import Hidden
-from pybuild.runtime.chrooted.places import Make, Places
+from pybuild.runtime.chrooted.replacements import Make, Places
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.paths.in_root import open_inside
+from pybuild.runtime.records import Operation
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.hostfiles import host_files
@@ -22,15 +23,14 @@ from pybuild.runtime.sandbox.inside.detached_root import SYSTEM_DIRECTORIES, ref
 from pybuild.runtime.sandbox.inside.proc_files import fill_proc
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, DeviceNode, FileMount, Mount, Spec, Tmpfs
 from pybuild.runtime.values import frozen
-from pybuild.runtime.wire import Operation
 
 _MODES = {b"/proc": 0o555, b"/sys": 0o555, b"/dev": 0o755}
-_SYSTEM = {b"/proc": fill_proc, b"/sys": system.make_sys, b"/dev": system.make_dev}
+_SYSTEM = {b"/proc": fill_proc, b"/sys": sys_and_dev.make_sys, b"/dev": sys_and_dev.make_dev}
 
 
 @frozen
 class Filled:
-    """What `fill` has made: *streams*, as `system.open_streams` returns them, and the *hidden* content of secrets."""
+    """What `fill` has made: the *streams* of `sys_and_dev.open_streams`, and the *hidden* content of secrets."""
 
     streams: tuple[tuple[int, int], ...]
     hidden: tuple[Hidden, ...]
@@ -49,7 +49,7 @@ def fill(places: Places, sandbox: Spec) -> Filled:
             path = _place(places, mount, tuple(map(os.fsencode, os.listdir(f"/proc/self/fd/{dev}"))))
             if isinstance(mount, FileMount) and mount.secret:
                 hidden.append(_hidden(places, mount, path))
-        return Filled(streams=tuple(system.open_streams(dev)), hidden=tuple(hidden))
+        return Filled(streams=tuple(sys_and_dev.open_streams(dev)), hidden=tuple(hidden))
     finally:
         os.close(dev)
 

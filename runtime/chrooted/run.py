@@ -8,22 +8,22 @@ from pathlib import Path
 from pybuild.runtime.chrooted import filling
 from pybuild.runtime.chrooted.confinement import opening_filter, own_filter
 from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
-from pybuild.runtime.chrooted.places import Places
+from pybuild.runtime.chrooted.replacements import Places
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
+from pybuild.runtime.records import encode
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
 from pybuild.runtime.sandbox.launcher import process_of
 from pybuild.runtime.sandbox.privileges import chroot_refusal
-from pybuild.runtime.sandbox.relay import SignalRelay
 from pybuild.runtime.sandbox.results import result_of
+from pybuild.runtime.sandbox.signal_relay import SignalRelay
 from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec, Tmpfs
 from pybuild.runtime.snapshots.copy_mark import COPIED
-from pybuild.runtime.snapshots.marks import end_marked, new_mark
+from pybuild.runtime.snapshots.process_marks import end_marked, new_mark
 from pybuild.runtime.values import replace
-from pybuild.runtime.wire import encode
 
 _NOTE = (
     b"note: steps run after a chroot alone (experimental): no namespaces, no network of their own, no set-user-ID"

@@ -21,7 +21,7 @@ from pybuild.runtime.kernel.syscalls import (
     setns,
     umount2,
 )
-from pybuild.runtime.wire import Operation
+from pybuild.runtime.records import Operation
 
 
 class SavedMounts:

@@ -9,11 +9,11 @@ from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.kernel.syscalls import block_signals, reset_signals
 from pybuild.runtime.monitor.groups import kill_all
 from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.settings import NETWORK, OWNERS, ContainerRun
 from pybuild.runtime.monitor.streams import Streams
-from pybuild.runtime.monitor.watch import NETWORK, OWNERS, ContainerRun
+from pybuild.runtime.sandbox.inside.command_errors import mistake
 from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.keeper import keep
-from pybuild.runtime.sandbox.inside.mistakes import mistake
 from pybuild.runtime.sandbox.inside.namespaces import PID, JoinedNamespaces, joined_by
 from pybuild.runtime.sandbox.inside.plan import Report, SandboxPlan, read_reports
 

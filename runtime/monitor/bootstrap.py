@@ -12,11 +12,11 @@ sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
 from pybuild.runtime.monitor.monitor import Monitor
-from pybuild.runtime.monitor.watch import CHANNEL, NETWORK, OWNERS, WATCH, WatchOrder
+from pybuild.runtime.monitor.settings import CHANNEL, NETWORK, OWNERS, WATCH, WatchOrder
+from pybuild.runtime.records import decode
 from pybuild.runtime.sandbox.inside.keeper import cut_imports
 from pybuild.runtime.sandbox.inside.namespaces import JOINABLE
 from pybuild.runtime.sandbox.inside.namespaces import NETWORK as NETWORK_NAMESPACE
-from pybuild.runtime.wire import decode
 
 _ASIDE = 64
 """The first of seven numbers that no descriptor of a process has that has just started."""

@@ -6,8 +6,8 @@ from _collections_abc import Callable
 
 from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.monitor.loop import IN, Loop
+from pybuild.runtime.monitor.settings import Health
 from pybuild.runtime.monitor.state import timestamp
-from pybuild.runtime.monitor.watch import Health
 from pybuild.runtime.sandbox.inside.plan import END, read_reports
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"

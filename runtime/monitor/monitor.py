@@ -12,17 +12,17 @@ from pybuild.runtime.kernel.syscalls import SIGKILL
 from pybuild.runtime.monitor import groups, messages
 from pybuild.runtime.monitor.attempt import KILLED, Attempt, SandboxNeighbours
 from pybuild.runtime.monitor.clients import DESCRIPTORS, Clients, MonitorClient
-from pybuild.runtime.monitor.entry import Entries, fork_into
 from pybuild.runtime.monitor.events import EventRecorder
+from pybuild.runtime.monitor.exec_processes import Entries, fork_into
 from pybuild.runtime.monitor.health import HealthCheck
 from pybuild.runtime.monitor.log import JsonLog
 from pybuild.runtime.monitor.loop import Loop
 from pybuild.runtime.monitor.restarts import Restarts
+from pybuild.runtime.monitor.settings import CHANNEL, LOCK, Health, Restart, WatchOrder
 from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
 from pybuild.runtime.monitor.streams import Streams
-from pybuild.runtime.monitor.watch import CHANNEL, LOCK, Health, Restart, WatchOrder
+from pybuild.runtime.records import decode, memory_file
 from pybuild.runtime.sandbox.inside.plan import SandboxPlan
-from pybuild.runtime.wire import decode, memory_file
 
 
 class Monitor:

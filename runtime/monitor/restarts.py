@@ -2,7 +2,7 @@
 
 import time
 
-from pybuild.runtime.monitor.watch import ALWAYS, ON_FAILURE, UNLESS_STOPPED, Restart
+from pybuild.runtime.monitor.settings import ALWAYS, ON_FAILURE, UNLESS_STOPPED, Restart
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 60.0
 """Seconds before a restart. Each pause is twice the one before, up to the longest."""

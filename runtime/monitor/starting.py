@@ -13,10 +13,10 @@ from pybuild.runtime.errors import RuntimeHostError, SandboxError
 from pybuild.runtime.kernel.passing import send
 from pybuild.runtime.kernel.pidfd import leave
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.watch import WatchOrder
+from pybuild.runtime.monitor.settings import WatchOrder
+from pybuild.runtime.records import encode
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 from pybuild.runtime.values import frozen, replace
-from pybuild.runtime.wire import encode
 
 _CREDENTIALS = struct.Struct("iii")  # process, user, group
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")

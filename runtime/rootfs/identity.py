@@ -15,7 +15,7 @@ from stat import S_ISREG
 
 from pybuild.runtime.errors import UnknownUser
 from pybuild.runtime.paths.in_root import open_inside
-from pybuild.runtime.wire import Operation
+from pybuild.runtime.records import Operation
 
 FILE_LIMIT = 10 << 20
 """The longest file that is read, in bytes, as in BuildKit."""

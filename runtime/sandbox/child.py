@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from pybuild.runtime.sandbox.forking import fork_child
+from pybuild.runtime.records import memory_file
+from pybuild.runtime.sandbox.forkserver_client import fork_child
 from pybuild.runtime.sandbox.inside import plan
-from pybuild.runtime.sandbox.relay import SignalRelay
-from pybuild.runtime.wire import memory_file
+from pybuild.runtime.sandbox.signal_relay import SignalRelay
 
 Output = Callable[[int, bytes], None]
 Fork = Callable[[tuple[int, int, int, int, int]], int]

@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from pybuild.runtime.sandbox.child import Child, Fork, Output, read_available
-from pybuild.runtime.sandbox.forking import fork_child
+from pybuild.runtime.sandbox.forkserver_client import fork_child
 
 _STDIN = 0
 _END_OF_INPUT = b"\x04"

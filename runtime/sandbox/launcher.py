@@ -8,21 +8,21 @@ from posixpath import normpath
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import DEFAULT, EVERY
+from pybuild.runtime.records import encode
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import spec
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
-from pybuild.runtime.sandbox.forking import fork_child
+from pybuild.runtime.sandbox.forkserver_client import fork_child
 from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.sandbox.isolation import STRICT, check_commands, is_single, wanted
-from pybuild.runtime.sandbox.relay import SignalRelay
 from pybuild.runtime.sandbox.results import result_of
+from pybuild.runtime.sandbox.signal_relay import SignalRelay
 from pybuild.runtime.sandbox.supervising import record_owners, supervision_of
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.values import replace
-from pybuild.runtime.wire import encode
 
 # In the order of their numbers (asm-generic/resource.h).
 _RLIMITS = (
@@ -64,7 +64,7 @@ def _with_network(sandbox: spec.Spec) -> Iterator[tuple[spec.Spec, bytes]]:
     if sandbox.network is not spec.Network.PRIVATE:
         yield sandbox, b""
         return
-    from pybuild.runtime.private_networks.ahead import take
+    from pybuild.runtime.private_networks.pool import take
 
     with take() as made:
         servers = spec.FileMount(target=RESOLV_CONF, content=made.resolv_conf)
@@ -94,7 +94,7 @@ def _start(data: bytes, sandbox: spec.Spec, *, spare_fits: bool) -> Child:
 
         return TerminalChild(data, typed=sandbox.interactive)
     if sandbox.interactive:
-        from pybuild.runtime.sandbox.feeding import FedChild
+        from pybuild.runtime.sandbox.stdin import FedChild
 
         return FedChild(data)
     return Child(data, fork=partial(fork_child, spare_fits=spare_fits))

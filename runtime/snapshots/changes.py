@@ -21,7 +21,15 @@ from pybuild.runtime.kernel.user_namespace import in_initial_namespace
 from pybuild.runtime.paths.safepath import DirectoryEntry, Root, read_xattrs, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change, ChangeKind
-from pybuild.runtime.snapshots.stream import Place, TreeStep, in_order, is_present, step_of, steps_added, with_deletions
+from pybuild.runtime.snapshots.change_stream import (
+    Place,
+    TreeStep,
+    in_order,
+    is_present,
+    step_of,
+    steps_added,
+    with_deletions,
+)
 from pybuild.runtime.stopping import check
 
 _PIECE = 1 << 20

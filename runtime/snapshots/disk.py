@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
 from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, remove_tree, sweep
-from pybuild.runtime.snapshots.lent import take_back
+from pybuild.runtime.snapshots.lent_mounts import take_back
 from pybuild.runtime.snapshots.snapshotter import Active
 
 _NAME = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")

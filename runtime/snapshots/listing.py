@@ -21,8 +21,16 @@ from typing import BinaryIO
 from pybuild.runtime.paths.safepath import DirectoryEntry, names_and_statuses, read_xattrs, scan_directory
 from pybuild.runtime.paths.walk import open_beneath
 from pybuild.runtime.snapshots.change import Change
+from pybuild.runtime.snapshots.change_stream import (
+    Place,
+    TreeStep,
+    in_order,
+    is_present,
+    step_of,
+    steps_added,
+    with_deletions,
+)
 from pybuild.runtime.snapshots.changes import essence, is_same_inside
-from pybuild.runtime.snapshots.stream import Place, TreeStep, in_order, is_present, step_of, steps_added, with_deletions
 from pybuild.runtime.stopping import check
 
 _LISTING = "listing"

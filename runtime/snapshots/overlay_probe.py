@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pybuild.runtime.paths.filelock import new_locked_directory
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
-from pybuild.runtime.snapshots.overlay import mount_tree, remove_inside
+from pybuild.runtime.snapshots.overlay_snapshotter import mount_tree, remove_inside
 
 _NOT_SUPPORTED = frozenset({EACCES, EINVAL, ELOOP, ENODATA, ENODEV, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, EXDEV})
 

@@ -8,14 +8,14 @@ from errno import EINVAL, EIO, ENOSYS, EPERM
 
 from pybuild.runtime.kernel.capabilities import mask
 from pybuild.runtime.ownership.record import DEVICES
-from pybuild.runtime.supervisor import attributes, identities
+from pybuild.runtime.supervisor import identities, xattr_calls
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
-from pybuild.runtime.supervisor.creating import Creator
-from pybuild.runtime.supervisor.executing import note_ids
+from pybuild.runtime.supervisor.create_calls import Creator
+from pybuild.runtime.supervisor.exec_ids import note_ids
 from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities, ProcessIds
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
-from pybuild.runtime.supervisor.status import StatusAnswers
+from pybuild.runtime.supervisor.stat_calls import StatusAnswers
 from pybuild.runtime.supervisor.values import Supervision
 
 Arguments = tuple[int, ...]
@@ -119,14 +119,14 @@ class Supervisor:
 
         def listed(c: Caller, a: Arguments, *, follow: bool) -> Answer:
             place = files.place(c, (AT_FDCWD, a[0], 0))
-            return attributes.names(files, c, place, (a[1], a[2]), follow=follow)
+            return xattr_calls.names(files, c, place, (a[1], a[2]), follow=follow)
 
         return {
-            **{f"{kind}{call}xattr": _named(attributes.get) for kind in ("", "l", "f") for call in ("get", "remove")},
-            **{f"{kind}setxattr": _named(attributes.put) for kind in ("", "l", "f")},
+            **{f"{kind}{call}xattr": _named(xattr_calls.get) for kind in ("", "l", "f") for call in ("get", "remove")},
+            **{f"{kind}setxattr": _named(xattr_calls.put) for kind in ("", "l", "f")},
             "listxattr": lambda c, a: listed(c, a, follow=True),
             "llistxattr": lambda c, a: listed(c, a, follow=False),
-            "flistxattr": lambda c, a: attributes.names(
+            "flistxattr": lambda c, a: xattr_calls.names(
                 files, c, c.descriptor(signed(a[0])), (a[1], a[2]), follow=True
             ),
         }

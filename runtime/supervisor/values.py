@@ -1,6 +1,6 @@
 """The settings that a supervisor gets when it is started, before its step."""
 
-from pybuild.runtime.wire import Record
+from pybuild.runtime.records import Record
 
 
 class Supervision(Record):

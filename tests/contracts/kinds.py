@@ -39,7 +39,7 @@ LAYERS = ("grammar/", "runtime/", "builder/oci/", "builder/cli/")
 """Directories that a contract of `pyproject.toml` keeps apart: what one layer needs of another is not folded into it."""
 
 PROMISES = {
-    "builder/cli/flags/silent.py": "the flags that do nothing, accepted for compatibility",
+    "builder/cli/flags/no_op.py": "the flags that do nothing, accepted for compatibility",
     "builder/cli/flags/values.py": "the types of values that several flags have",
     "builder/cli/flags/push_form.py": "a group of flags",
     "builder/cli/format/event_filters.py": "the filters of events, beside those of images and containers",
@@ -52,10 +52,10 @@ PROMISES = {
     "builder/oci/limits.py": "the limits for a hostile layer",
     "builder/oci/registry/access.py": "the settings of a command line for registries",
     "builder/oci/registry/auth/challenge.py": "the grammar of WWW-Authenticate",
-    "builder/outputs/space.py": "the last megabytes of a disk stay free",
+    "builder/outputs/free_space.py": "the last megabytes of a disk stay free",
     "builder/prune/usage.py": "the size of a tree on the disk",
     "builder/signals.py": "signals by name and number",
-    "builder/sources/facts.py": "what servers answered about sources",
+    "builder/sources/server_answers.py": "what servers answered about sources",
     "builder/sources/secrets.py": "the value of a secret, which nothing stores",
     "builder/sources/tree.py": "a remote source in a plan",
     "builder/store/notices.py": "what the user of a store is told once",

@@ -21,7 +21,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from pybuild.builder.build import build
-from pybuild.builder.graph.process import GraphProcess
+from pybuild.builder.graph.planner_process import GraphProcess
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.outputs.oci import OciOutput

@@ -17,8 +17,8 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
 from pybuild.runtime.snapshots import disk as snapshots
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
-from pybuild.runtime.snapshots.copying import CopyingSnapshotter
-from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
+from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
+from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter
 from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_directory
@@ -471,7 +471,7 @@ def test_an_open_tree_survives_the_removal_of_nothing_it_needs(keeper: Snapshott
 CRASH = """
 import os, sys
 from pathlib import Path
-from pybuild.runtime.snapshots import copying, overlay
+from pybuild.runtime.snapshots import copying_snapshotter, overlay_snapshotter
 keeper = getattr(sys.modules[sys.argv[1]], sys.argv[2])(Path(sys.argv[3]))
 active = keeper.prepare(sys.argv[4])
 (active.directory / "half").write_text("done")

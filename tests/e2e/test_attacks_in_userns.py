@@ -25,7 +25,7 @@ _NODES = frozenset(
         "runtime/sandbox/inside/test_keeper.py::test_a_user_database_that_is_no_small_file_is_refused[group-device]",
         "runtime/sandbox/inside/test_keeper.py::test_a_user_database_that_is_no_small_file_is_refused[passwd-device]",
         "runtime/sandbox/inside/test_keeper.py::test_device_nodes_can_be_made_but_not_opened",
-        "runtime/snapshots/test_overlay.py::test_device_nodes_of_an_image_are_inert_for_the_builder",
+        "runtime/snapshots/test_overlay_snapshotter.py::test_device_nodes_of_an_image_are_inert_for_the_builder",
     }
 )
 """The attack cannot be made: the kernel lets nobody make a device node in a user namespace."""

@@ -197,7 +197,7 @@ def _lives(pid: int) -> bool:
 
 
 _TAKE = """import os, sys, time
-from pybuild.runtime.private_networks.ahead import take
+from pybuild.runtime.private_networks.pool import take
 made = take()
 print(os.getpid(), flush=True)
 time.sleep(1000)

@@ -15,7 +15,7 @@ from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, bring_up_loopback, set
 from pybuild.runtime.networks.links import links
 from pybuild.runtime.networks.namespaces import networks_directory
 from pybuild.runtime.networks.programs import missing
-from pybuild.runtime.sandbox import forking
+from pybuild.runtime.sandbox import forkserver_client
 from tests.helpers.hosts import need_root
 
 _SPACE = "/proc/thread-self/ns/net"
@@ -46,11 +46,11 @@ def own_network() -> Iterator[None]:
 @contextmanager
 def _own_fork_server() -> Iterator[None]:
     """Have sandboxes forked by a server of this namespace, which ends with the block: a server stays where it began."""
-    with patch.dict(forking._SERVERS, clear=True):
+    with patch.dict(forkserver_client._SERVERS, clear=True):
         try:
             yield
         finally:
-            for server in forking._SERVERS.values():
+            for server in forkserver_client._SERVERS.values():
                 server._channel.close()
 
 

@@ -17,9 +17,9 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import OverlayRoot
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.changes import tree_changes
-from pybuild.runtime.snapshots.copies import copy_tree
-from pybuild.runtime.snapshots.copying import CopyingSnapshotter
-from pybuild.runtime.snapshots.overlay import OverlaySnapshotter, mount_tree
+from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
+from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter, mount_tree
+from pybuild.runtime.snapshots.tree_copies import copy_tree
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_directory
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.rootfs.roots import OverlayRoot, Root
-from pybuild.runtime.sandbox import forking
+from pybuild.runtime.sandbox import forkserver_client
 from pybuild.runtime.sandbox.launcher import run
 from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Mount, Process, Spec
 from tests.helpers.hosts import need_root
@@ -89,7 +89,7 @@ class Image:
             streams[stream] += data
 
         # A usual run is that of a child that was ready before; what needs another one shows the other way.
-        forking.start(1)
+        forkserver_client.start(1)
         return Result(run(spec, output=collect, cancel=cancel), streams)
 
     def shell(self, script: str, **options: object) -> Result:

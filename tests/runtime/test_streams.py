@@ -90,9 +90,9 @@ def test_input_that_is_not_read_holds_nothing_up(image: Image, script: str) -> N
 
 
 STOLEN = """
-from pybuild.runtime.sandbox import feeding
-genuine, answers = feeding.read_available, [None]
-feeding.read_available = lambda fd: answers.pop() if answers else genuine(fd)
+from pybuild.runtime.sandbox import stdin
+genuine, answers = stdin.read_available, [None]
+stdin.read_available = lambda fd: answers.pop() if answers else genuine(fd)
 """
 
 

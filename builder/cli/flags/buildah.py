@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pybuild.builder.cli.flags.build import lines_of, source_date_epoch, variables
+from pybuild.builder.cli.flags.build_values import lines_of, source_date_epoch, variables
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.errors import RequestError

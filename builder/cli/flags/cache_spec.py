@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.build import checked_compression
+from pybuild.builder.cli.flags.build_values import checked_compression
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import boolean, duration
 from pybuild.builder.request import CacheSpec, checks

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pybuild.builder.cli.flags import build as values
-from pybuild.builder.cli.flags import usual
+from pybuild.builder.cli.flags import build_values as values
+from pybuild.builder.cli.flags import fast_path
+from pybuild.builder.cli.flags.completion_types import DIRECTORY, FILE, STAGE
 from pybuild.builder.cli.flags.group import argument, option
-from pybuild.builder.cli.flags.words import DIRECTORY, FILE, STAGE
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Changes, Target, changes, checks
 from pybuild.builder.request.checks import full_names
@@ -21,20 +21,20 @@ class ImageFlags:
         type=DIRECTORY,
     )
     tags: tuple[str, ...] = option(
-        *usual.TAG,
+        *fast_path.TAG,
         empty=True,
         multiple=True,
         metavar="NAME[:TAG]",
         help="Name and optionally a tag for the image; repeatable.",
     )
     file: str | None = option(
-        *usual.FILE,
+        *fast_path.FILE,
         type=FILE,
         metavar="PATH|URL",
         help="Name of the Dockerfile (default: CONTEXT/Dockerfile); - is standard input.",
     )
     build_args: tuple[str, ...] = option(
-        *usual.BUILD_ARG,
+        *fast_path.BUILD_ARG,
         empty=True,
         multiple=True,
         metavar="NAME[=VALUE]",
@@ -48,7 +48,7 @@ class ImageFlags:
         "docker-image://IMAGE or oci-layout://DIR. Repeatable.",
     )
     targets: tuple[str, ...] = option(
-        *usual.TARGET,
+        *fast_path.TARGET,
         multiple=True,
         type=STAGE,
         metavar="STAGE[=NAME]",
@@ -56,7 +56,7 @@ class ImageFlags:
         "--target a=x:1 --target b=y:1.",
     )
     no_cache: bool = option(
-        *usual.NO_CACHE,
+        *fast_path.NO_CACHE,
         is_flag=True,
         help="Do not use the cache: run every step.",
     )
@@ -69,7 +69,7 @@ class ImageFlags:
     pull_policy: str | None = option("--pull-policy", hidden=True)
     """The hidden option behind ``--pull=POLICY``: click has no flags with an optional value."""
     labels: tuple[str, ...] = option(
-        *usual.LABEL,
+        *fast_path.LABEL,
         empty=True,
         multiple=True,
         metavar="NAME=VALUE",
@@ -83,7 +83,7 @@ class ImageFlags:
         "index-descriptor; manifest[PLATFORM] means one platform only. Repeatable.",
     )
     network: str | None = option(
-        *usual.NETWORK,
+        *fast_path.NETWORK,
         default="default",
         metavar="MODE",
         help="Network of RUN steps: host uses that of the host, none has a loopback interface only, private is one of "

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.build import checked_compression
+from pybuild.builder.cli.flags.build_values import checked_compression
 from pybuild.builder.cli.tools import warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Annotation, Compression, Output, Shape, Stored

@@ -2,7 +2,7 @@
 
 import click
 
-from pybuild.builder.cli.flags.build import checked_compression
+from pybuild.builder.cli.flags.build_values import checked_compression
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.model import Descriptor

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pybuild.builder.cli.flags import usual
+from pybuild.builder.cli.flags import fast_path
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.flags.values import FilePath, OneOf
 from pybuild.builder.display.choose import MODES
@@ -26,12 +26,12 @@ class ReportFlags:
         help="Write metadata of the build result to FILE, as JSON.",
     )
     progress: str | None = option(
-        *usual.PROGRESS,
+        *fast_path.PROGRESS,
         type=OneOf(MODES),
         help="Type of progress output (default: $BUILDKIT_PROGRESS, else auto).",
     )
     quiet: bool = option(
-        *usual.QUIET,
+        *fast_path.QUIET,
         is_flag=True,
         help="Suppress the build output and print the image ID.",
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
-from pybuild.builder.containers.directory import Containers, StoredContainer
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.logs import moment, moment_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find

@@ -4,7 +4,7 @@ import time
 from datetime import datetime
 
 from pybuild.builder.cli.format.listing import LabelText, Row
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.logs import moment_of
 from pybuild.builder.containers.names import SHORT
 from pybuild.builder.containers.state import State

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.cli.format.listing import LabelText, Row
 from pybuild.builder.errors import RequestError
-from pybuild.builder.networks.directory import PREDEFINED, Networks
+from pybuild.builder.networks.catalog import PREDEFINED, Networks
 from pybuild.builder.networks.values import NetworkConfig
 from pybuild.builder.options import boolean
 

@@ -8,9 +8,9 @@ ID. A config is stored unchanged, so the image ID never changes. So is a manifes
 from dataclasses import dataclass
 
 from pybuild.builder.oci import media
+from pybuild.builder.oci.archive.docker_v1 import read_v1
 from pybuild.builder.oci.archive.files import ArchiveFiles, take_files
 from pybuild.builder.oci.archive.layout import LayoutFiles, check_diff_ids
-from pybuild.builder.oci.archive.v1 import read_v1
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import BlobNotFound, InvalidImage
 from pybuild.builder.oci.fields import Fields, parse_objects

@@ -12,8 +12,8 @@ from urllib.parse import urljoin
 from pybuild.builder.oci.errors import RegistryDenied, RegistryError
 from pybuild.builder.oci.registry.auth.challenge import parse_challenges
 from pybuild.builder.oci.registry.auth.tokens import LookUp, Scope, Tokens
-from pybuild.builder.oci.registry.reasons import failure, printable
 from pybuild.builder.oci.registry.routes import Body, Insecure, Message, Routes
+from pybuild.builder.oci.registry.status_errors import failure, printable
 from pybuild.builder.oci.registry.trust import Purpose, reason_to_withhold
 from pybuild.builder.oci.registry.wire.certificates import Tls
 from pybuild.builder.oci.registry.wire.http import Reply, Timing

@@ -14,7 +14,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import OciError, RegistryDenied, RegistryError, SizeMismatch
 from pybuild.builder.oci.limits import Limits
-from pybuild.builder.oci.registry.reasons import failure
+from pybuild.builder.oci.registry.status_errors import failure
 from pybuild.builder.oci.registry.wire.certificates import Tls
 from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
 from pybuild.builder.oci.registry.wire.origin import Origin, is_metadata, is_private, joined, origin_of

@@ -19,10 +19,10 @@ from pybuild.runtime.kernel.syscalls import (
     set_seccomp_filter,
     setrlimit,
 )
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.keeper import depend_on
 from pybuild.runtime.sandbox.inside.plan import Status, read_record
 from pybuild.runtime.sandbox.inside.process import become, give_up_chroot
-from pybuild.runtime.wire import Operation
 
 
 def keep(plan_fd: int, status_fd: int, parent: int) -> None:

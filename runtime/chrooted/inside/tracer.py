@@ -11,7 +11,7 @@ cgroup.kill (no container has a writable cgroup).
 import os
 from signal import SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
 
-from pybuild.runtime.chrooted.inside.calls import GO_ON, NamedProcesses, decision, has_ended
+from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NamedProcesses, decision, has_ended
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, wait_signal
 from pybuild.runtime.sandbox.inside.plan import END

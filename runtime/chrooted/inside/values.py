@@ -1,7 +1,7 @@
 """The records that the builder sends to the keeper of a chroot."""
 
+from pybuild.runtime.records import Record
 from pybuild.runtime.sandbox.inside.process import Process
-from pybuild.runtime.wire import Record
 
 
 class Hidden(Record):
@@ -30,7 +30,7 @@ class ChrootPlan(Record):
     """What the keeper needs for one run.
 
     *root* is the directory that becomes the root, with everything in the place of mounts. *cgroups* are the
-    ``cgroup.procs`` files to join. *mark* is the number that marks the processes of this run (`snapshots.marks`).
+    ``cgroup.procs`` files to join. *mark* marks the processes of this run (`snapshots.process_marks`).
     *filter* is the program of a filter in addition to that of *process*, which leaves some calls to the keeper.
     *opening* is None for a step without secrets.
     """

@@ -13,13 +13,13 @@ from pybuild.runtime.kernel.syscalls import (
     pivot_root,
     umount2,
 )
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
 from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Tmpfs
 from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, SandboxSettings, Status
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone, is_directory
 from pybuild.runtime.sandbox.inside.stubs import Stubs
-from pybuild.runtime.wire import Operation
 
 SYSTEM_DIRECTORIES = (b"/proc", b"/sys", b"/dev")
 _SHARED_MEMORY = b"/dev/shm"

@@ -20,10 +20,10 @@ from pybuild.runtime.kernel.syscalls import (
     open_peer,
     openat2,
 )
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.plan import SandboxSettings
 from pybuild.runtime.sandbox.inside.proc_files import mount_proc_files
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem, is_directory
-from pybuild.runtime.wire import Operation
 
 # Major and minor numbers, from the kernel's list of them (admin-guide/devices.txt).
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

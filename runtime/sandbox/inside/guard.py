@@ -22,6 +22,7 @@ from pybuild.runtime.kernel.syscalls import (
     unshare,
     wait_signal,
 )
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts, enter_root
 from pybuild.runtime.sandbox.inside.devices import make_proc
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
@@ -36,7 +37,6 @@ from pybuild.runtime.sandbox.inside.plan import (
 )
 from pybuild.runtime.sandbox.inside.process import become
 from pybuild.runtime.supervisor.values import Supervision
-from pybuild.runtime.wire import Operation
 
 TYPE_CHECKING = False  # type checkers take it for that of `typing`, whose import takes 7 ms
 if TYPE_CHECKING:

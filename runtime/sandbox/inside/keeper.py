@@ -19,6 +19,7 @@ from pybuild.runtime.kernel.syscalls import (
     prctl,
     sethostname,
 )
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot
 from pybuild.runtime.sandbox.inside.devices import open_terminal
 from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
@@ -37,7 +38,6 @@ from pybuild.runtime.sandbox.inside.plan import (
 )
 from pybuild.runtime.sandbox.inside.preparation import Preparation
 from pybuild.runtime.sandbox.inside.stubs import Stubs
-from pybuild.runtime.wire import Operation
 
 
 def keep(

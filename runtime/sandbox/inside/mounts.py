@@ -18,9 +18,9 @@ from pybuild.runtime.kernel.syscalls import (
     mount_setattr,
 )
 from pybuild.runtime.paths.in_root import open_inside
+from pybuild.runtime.records import Operation, Record
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
-from pybuild.runtime.wire import Operation, Record
 
 _PROPAGATION = {b"slave": 1 << 19, b"shared": 1 << 20}
 """The flags MS_SLAVE and MS_SHARED of mount(2)."""

@@ -18,9 +18,9 @@ from pybuild.runtime.kernel.syscalls import (
     setns,
     unshare,
 )
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, SandboxSettings
 from pybuild.runtime.sandbox.inside.scratch import INERT, clone
-from pybuild.runtime.wire import Operation
 
 NETWORK, PID, IPC = JOINABLE = b"network", b"pid", b"ipc"
 """The namespaces that a container may join, in the order in which descriptors of them are passed on."""

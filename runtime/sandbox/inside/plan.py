@@ -3,10 +3,10 @@
 import os
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.records import Record, decode
 from pybuild.runtime.sandbox.inside.mounts import DirectoryRoot, Mount, OverlayRoot
 from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.supervisor.values import Supervision
-from pybuild.runtime.wire import Record, decode
 
 NAMESPACES = "make namespaces"
 """The operation whose failure means that this host permits no sandbox at all."""
@@ -25,7 +25,7 @@ RUN, DEFAULT_RUN, EXPECT = b"run", b"default", b"expect"
 END = 64
 """The signal on which the keeper ends everything inside. It forwards all others to the program.
 
-It is SIGRTMAX, which `runtime.sandbox.relay` therefore does not pass on.
+It is SIGRTMAX, which `runtime.sandbox.signal_relay` therefore does not pass on.
 """
 
 

@@ -5,11 +5,11 @@ import os
 from pybuild.runtime.kernel.chroot import SavedMounts
 from pybuild.runtime.kernel.passing import send, socket_pair, wait_for_message
 from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, move_mount, wait_signal
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts
 from pybuild.runtime.sandbox.inside.guard import GuardSockets, guard
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces, enter_namespaces
 from pybuild.runtime.sandbox.inside.plan import END, SandboxSettings
-from pybuild.runtime.wire import Operation
 
 
 class Preparation:

@@ -24,9 +24,9 @@ from pybuild.runtime.kernel.syscalls import (
     take_terminal,
 )
 from pybuild.runtime.paths.in_root import make_directory_inside, open_inside
+from pybuild.runtime.records import Operation, Record
 from pybuild.runtime.rootfs.identity import Identity, resolve_identity
-from pybuild.runtime.sandbox.inside.mistakes import ENTERING
-from pybuild.runtime.wire import Operation, Record
+from pybuild.runtime.sandbox.inside.command_errors import ENTERING
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 

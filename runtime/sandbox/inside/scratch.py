@@ -22,7 +22,7 @@ from pybuild.runtime.kernel.syscalls import (
     open_tree,
 )
 from pybuild.runtime.paths.in_root import make_directory
-from pybuild.runtime.wire import Operation
+from pybuild.runtime.records import Operation
 
 INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
 """The attributes of a mount that only serves data: no set-user-id, devices or programs."""

@@ -17,7 +17,7 @@ from pybuild.runtime.kernel.syscalls import (
     openat2,
 )
 from pybuild.runtime.paths.in_root import make_directory, open_inside, undo_umask
-from pybuild.runtime.wire import Operation
+from pybuild.runtime.records import Operation
 
 _NO_STUB_ANY_MORE = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
 """Why a stub cannot be removed when the process has removed, replaced or used it."""

@@ -11,11 +11,11 @@ from pybuild.runtime.kernel.passing import socket_pair
 from pybuild.runtime.kernel.pidfd import reap_children
 from pybuild.runtime.kernel.syscalls import AT_FDCWD, MOUNT_ATTR_RDONLY, SIGCHLD, capset, close_range, wait_signal
 from pybuild.runtime.ownership.record import FileOwner, write
+from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.plan import Status
 from pybuild.runtime.sandbox.inside.scratch import INERT, clone, filesystem
 from pybuild.runtime.supervisor.start import be_supervised, fork_supervisor
 from pybuild.runtime.supervisor.values import Supervision
-from pybuild.runtime.wire import Operation
 
 _SUPERVISE = Operation("supervise the process")
 _CAP_KILL = 1 << 5

@@ -430,7 +430,7 @@ def test_the_command_line_alone_imports_nothing_of_ours_but_the_usual_flags_and_
         "pybuild.builder",
         "pybuild.builder.cli",
         "pybuild.builder.cli.flags",
-        "pybuild.builder.cli.flags.usual",
+        "pybuild.builder.cli.flags.fast_path",
         "pybuild.builder.cli.main",
         "pybuild.builder.cli.session",
         "pybuild.builder.interrupts",

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.document import container_document
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import replace
+from tests.builder.containers.test_catalog import HOLD
 from tests.builder.containers.test_config import PLAIN
-from tests.builder.containers.test_directory import HOLD
 
 
 @pytest.mark.parametrize(("snapshotter", "driver"), [("copying", "vfs"), ("overlay", "overlay2")])

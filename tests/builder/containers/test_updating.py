@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.config import Config, HostConfig, Program
-from pybuild.builder.containers.directory import StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.updating import tell_missing, update
 from pybuild.runtime.sandbox.spec import ResourceLimits

@@ -164,7 +164,7 @@ def test_what_is_there_instead_is_the_hint_when_nothing_is_similar(directory, pa
 
 def test_looking_for_a_hint_ends_in_a_large_tree(directory, monkeypatch):
     write(directory, *(f"{number:03}/x" for number in range(20)), "zz/wanted")
-    monkeypatch.setattr("pybuild.builder.content.missing._LOOKED_AT", 10)
+    monkeypatch.setattr("pybuild.builder.content.missing_source._LOOKED_AT", 10)
     with pytest.raises(BuildError, match="not found") as caught:
         picked(directory, "wanted")
     assert caught.value.hint == "the build context contains 000/, 001/, 002/ and 18 more"

@@ -4,7 +4,7 @@ import pytest
 
 from pybuild.builder.execute.networks import expecting, is_loopback, prepared
 from pybuild.builder.plan.ops import Run
-from pybuild.runtime.private_networks import ahead, private
+from pybuild.runtime.private_networks import pool, private
 from pybuild.runtime.sandbox.spec import Network
 
 
@@ -42,8 +42,8 @@ def test_only_the_default_depends_on_the_host(
 ) -> None:
     monkeypatch.setattr(private, "is_root", lambda: root)
     monkeypatch.setattr(private, "missing", lambda: lacking)
-    monkeypatch.setattr(ahead, "start_ahead", lambda: None)
-    monkeypatch.setattr(ahead, "failure_ahead", lambda: failure)
+    monkeypatch.setattr(pool, "start_ahead", lambda: None)
+    monkeypatch.setattr(pool, "failure_ahead", lambda: failure)
     said: list[str] = []
     told: list[tuple[str, str]] = []
     with prepared(Run(args=("x",), network=asked), said.append, lambda *each: told.append(each)) as network:
@@ -54,7 +54,7 @@ def test_only_the_default_depends_on_the_host(
 
 
 def test_a_name_for_the_host_is_told_to_be_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "start_ahead", lambda: None)
+    monkeypatch.setattr(pool, "start_ahead", lambda: None)
     op = Run(args=("x",), network="private", hosts=(("host.docker.internal", "127.0.0.1"), ("db", "10.0.0.1")))
     said: list[str] = []
     with prepared(op, said.append, lambda *_: None) as network:
@@ -78,6 +78,6 @@ def test_as_many_networks_are_expected_as_steps_will_have_one_of_their_own(
     numbers: list[int] = []
     monkeypatch.setattr(private, "is_root", lambda: root)
     monkeypatch.setattr(private, "missing", lambda: lacking)
-    monkeypatch.setattr(ahead, "expecting", lambda steps: numbers.append(steps) or nullcontext())
+    monkeypatch.setattr(pool, "expecting", lambda steps: numbers.append(steps) or nullcontext())
     with expecting([Run(args=("x",), network=network) for network in asked]):
         assert numbers == ([] if expected is None else [expected])

@@ -7,7 +7,7 @@ import pytest
 from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.new_plan import new_plan
-from pybuild.builder.graph.process import GraphProcess
+from pybuild.builder.graph.planner_process import GraphProcess
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.plan.ops import Base, Copy, Http, Local, Run, Scratch

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.containers.events import read_events
+from pybuild.builder.networks.catalog import Networks
 from pybuild.builder.networks.connecting import connect, connect_all, disconnect, disconnect_all
-from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import is_live, read_live

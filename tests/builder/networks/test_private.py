@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.networks import private, shared
+from pybuild.builder.networks.catalog import Networks
 from pybuild.builder.networks.connecting import disconnect_all
-from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.endpoints import Joining
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.membership import is_live, read_live

@@ -6,7 +6,7 @@ from pybuild.builder.networks import shared
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.shared import call_at, check_listening, check_rootless
 from pybuild.builder.networks.values import BRIDGE, IPVLAN, NetworkConfig, PublishedPort
-from pybuild.runtime.shared_networks.sharing import NetworkEnded
+from pybuild.runtime.shared_networks.client import NetworkEnded
 
 
 def test_bridges_of_the_host_need_no_other_place(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pybuild.builder.errors import BuildError, PullFailed
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.oci.partial import resumed
+from pybuild.builder.oci.partial_blobs import resumed
 from pybuild.builder.progress import StepStarted
 from pybuild.builder.store.cache import Layers, image_layers
 from pybuild.builder.store.store import open_store
@@ -139,7 +139,7 @@ def test_what_cannot_be_unpacked_meanwhile_is_unpacked_afterwards(
     def refuse(*_: object) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr("pybuild.builder.oci.partial.Arriving.open", refuse)
+    monkeypatch.setattr("pybuild.builder.oci.partial_blobs.Arriving.open", refuse)
     site.solve(RUN)
     assert download.count() == 2
     assert [event.name for event in site.events if isinstance(event, StepStarted) and "unpacking" in event.name] == [

@@ -13,8 +13,8 @@ from pybuild.builder.request import Secret
 from pybuild.builder.request.step_settings import HostInputs
 from pybuild.builder.sources import http
 from pybuild.builder.sources.address import HttpSource
-from pybuild.builder.sources.facts import KnownFile
 from pybuild.builder.sources.http import Fetching, ask, fetch_again, known_by_checksum
+from pybuild.builder.sources.server_answers import KnownFile
 from tests.helpers.registry import Answer as Said
 from tests.helpers.registry import FakeRegistry
 from tests.helpers.web import MTIME, Answer

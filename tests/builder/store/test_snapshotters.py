@@ -9,8 +9,8 @@ import pytest
 from pybuild.builder.store import snapshotters
 from pybuild.builder.store.snapshotters import abandoned, choose, places, present
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.snapshots.copying import CopyingSnapshotter
-from pybuild.runtime.snapshots.overlay import OverlaySnapshotter
+from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
+from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the names are others for ordinary users")
 

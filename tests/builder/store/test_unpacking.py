@@ -142,7 +142,7 @@ def test_many_steps_on_one_base_at_once(store: Store, layers: Layers) -> None:
 def test_more_layers_than_an_overlay_can_have_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_root()
     monkeypatch.setenv("PYBUILD_SNAPSHOTTER", "overlay")
-    monkeypatch.setattr("pybuild.runtime.snapshots.overlay.MAX_LOWERS", 2)
+    monkeypatch.setattr("pybuild.runtime.snapshots.overlay_snapshotter.MAX_LOWERS", 2)
     store = open_store(tmp_path / "store")
     layers = image_layers(tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"}, {"c": b"3"}))
 

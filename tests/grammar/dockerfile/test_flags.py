@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.grammar.dockerfile.flags import FLAGS, Flags, read_flags
-from pybuild.grammar.dockerfile.pieces import Line, Piece
+from pybuild.grammar.dockerfile.logical_lines import Line, Piece
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Span
 

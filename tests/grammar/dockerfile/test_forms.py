@@ -1,7 +1,7 @@
 import pytest
 
 from pybuild.grammar.dockerfile.forms import command, elements, is_exec_form, reject_other_arrays
-from pybuild.grammar.dockerfile.pieces import Line, Piece
+from pybuild.grammar.dockerfile.logical_lines import Line, Piece
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import ExecForm, ShellForm
 from pybuild.grammar.source import Span

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.grammar.dockerfile.pieces import Line
+from pybuild.grammar.dockerfile.logical_lines import Line
 from pybuild.grammar.dockerfile.syntax import KEYWORDS, read_instruction
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Instruction

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath as At
 import pytest
 
 from pybuild.runtime.chrooted.filling import fill
-from pybuild.runtime.chrooted.places import Places
+from pybuild.runtime.chrooted.replacements import Places
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.spec import FileMount, Mount, Process, Spec, Tmpfs
-from pybuild.runtime.snapshots.marks import new_mark
+from pybuild.runtime.snapshots.process_marks import new_mark
 from tests.helpers.hosts import need_root
 
 

@@ -5,7 +5,7 @@ import os
 
 from pybuild.runtime.monitor.health import HealthCheck
 from pybuild.runtime.monitor.loop import Loop
-from pybuild.runtime.monitor.watch import Health, HealthTimes
+from pybuild.runtime.monitor.settings import Health, HealthTimes
 
 
 def test_a_check_that_cannot_be_started_has_failed_and_leaves_nothing_open() -> None:

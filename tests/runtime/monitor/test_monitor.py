@@ -11,8 +11,8 @@ import pytest
 
 from pybuild.runtime.kernel.pidfd import open_process, start_time
 from pybuild.runtime.monitor import messages
+from pybuild.runtime.monitor.settings import ALWAYS, ON_FAILURE, LogFiles, Restart
 from pybuild.runtime.monitor.starting import NoMonitor, Refused, ask, await_start, connected
-from pybuild.runtime.monitor.watch import ALWAYS, ON_FAILURE, LogFiles, Restart
 from tests.helpers.leftovers import opened_by
 from tests.runtime.monitor.watched import Watched, heard, watched
 from tests.runtime.sandboxes import Image

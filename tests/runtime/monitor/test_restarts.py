@@ -3,7 +3,7 @@ import time
 import pytest
 
 from pybuild.runtime.monitor.restarts import Restarts
-from pybuild.runtime.monitor.watch import ALWAYS, NEVER, ON_FAILURE, UNLESS_STOPPED, Restart
+from pybuild.runtime.monitor.settings import ALWAYS, NEVER, ON_FAILURE, UNLESS_STOPPED, Restart
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from typing import Any
 
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
-from pybuild.runtime.monitor.watch import (
+from pybuild.runtime.monitor.settings import (
     ContainerIdentity,
     ContainerRun,
     ContainerStreams,
@@ -25,13 +24,14 @@ from pybuild.runtime.monitor.watch import (
     Restart,
     WatchOrder,
 )
+from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
+from pybuild.runtime.records import encode
 from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.inside.plan import NULL
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process as Program
 from pybuild.runtime.sandbox.spec import Spec
-from pybuild.runtime.wire import encode
 from tests.runtime.sandboxes import Image
 
 PATIENCE = 20

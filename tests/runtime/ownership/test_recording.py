@@ -9,8 +9,8 @@ import pytest
 from pybuild.runtime.ownership import record, recording
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.paths.safepath import scan_directory
-from pybuild.runtime.snapshots.copies import copy_tree
 from pybuild.runtime.snapshots.id_map import check_owner
+from pybuild.runtime.snapshots.tree_copies import copy_tree
 from tests.runtime.forked import returned
 
 

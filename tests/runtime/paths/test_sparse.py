@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.paths.sparse import copy_data, data_ranges, has_holes
-from pybuild.runtime.snapshots.copies import copy_tree
+from pybuild.runtime.snapshots.tree_copies import copy_tree
 from pybuild.runtime.stopping import check, stoppable
 from tests.helpers.hosts import need_root
 from tests.helpers.sparse import MIB, on_disk, sparse_file

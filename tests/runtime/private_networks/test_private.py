@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.private_networks import ahead, private
+from pybuild.runtime.private_networks import pool, private
 
 
 def children() -> set[str]:
@@ -36,7 +36,7 @@ def test_a_program_that_fails_says_why(program: Path, script: str, reason: str) 
     before = children()
     program.write_text(f"#!/bin/sh\n{script}\n")
     with pytest.raises(SandboxUnavailable, match=reason) as caught:
-        ahead.take()
+        pool.take()
     assert ("chmod 666 /dev/net/tun" if "tun" in reason else "--network=host") in caught.value.hint
     assert children() == before
 
@@ -44,11 +44,11 @@ def test_a_program_that_fails_says_why(program: Path, script: str, reason: str) 
 def test_what_was_started_ahead_is_taken_once_and_dropped(program: Path) -> None:
     before = children()
     program.write_text("#!/bin/sh\nexit 1\n")
-    ahead.start_ahead()
-    assert "it ended without a word" in ahead.failure_ahead()
-    ahead.start_ahead()
-    ahead.drop_ahead()
-    ahead.drop_ahead()
+    pool.start_ahead()
+    assert "it ended without a word" in pool.failure_ahead()
+    pool.start_ahead()
+    pool.drop_ahead()
+    pool.drop_ahead()
     assert children() == before
 
 
@@ -60,6 +60,6 @@ def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert private.missing() == ""
     monkeypatch.setattr(private, "carrier", lambda *_: None)
     assert private.missing() == "neither pasta nor slirp4netns is installed"
-    ahead.start_ahead()
+    pool.start_ahead()
     with pytest.raises(SandboxUnavailable, match="neither pasta nor slirp4netns"):
-        ahead.take()
+        pool.take()

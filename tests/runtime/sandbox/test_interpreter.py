@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.sandbox import forking, interpreter
+from pybuild.runtime.sandbox import forkserver_client, interpreter
 from tests.helpers.hosts import need_root
 
 
@@ -66,17 +66,17 @@ def test_without_the_right_to_mount_the_copy_is_used(monkeypatch: pytest.MonkeyP
 def test_no_variable_of_the_builder_reaches_the_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("LD_PRELOAD", "PYTHONPATH", "PYTHONSTARTUP", "PYBUILD_CANARY"):
         monkeypatch.setenv(name, str(tmp_path / "x"))
-    monkeypatch.setattr(forking, "_SERVERS", {})
+    monkeypatch.setattr(forkserver_client, "_SERVERS", {})
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     before = set(children.read_text().split())
-    forking.start()
+    forkserver_client.start()
     [child] = set(children.read_text().split()) - before
     # Before the exec it shows our own variables, and in the middle of it none.
     before_exec = (Path("/proc/self/environ").read_bytes(), b"")
     while (environment := Path(f"/proc/{child}/environ").read_bytes()) in before_exec:
         pass
     assert {line.partition(b"=")[0] for line in environment.split(b"\0") if line} <= {b"LC_ALL", b"LD_LIBRARY_PATH"}
-    (server,) = forking._SERVERS.values()
+    (server,) = forkserver_client._SERVERS.values()
     server._channel.close()
     os.waitpid(int(child), 0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.snapshots import spreading
-from pybuild.runtime.snapshots.copying import CopyingSnapshotter
+from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
 from tests.helpers.disks import small_disk
 from tests.helpers.hosts import need_root
 

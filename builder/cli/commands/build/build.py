@@ -9,10 +9,9 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.build.carry_out import ReportSettings, carry_out, deadline_of
 from pybuild.builder.cli.commands.build.inputs import Deferred, materialized
 from pybuild.builder.cli.commands.build.preflight import check_beforehand
-from pybuild.builder.cli.flags import build as values
+from pybuild.builder.cli.flags import build_values as values
 from pybuild.builder.cli.flags.buildah import BuildahFlags
 from pybuild.builder.cli.flags.cache import CacheFlags
-from pybuild.builder.cli.flags.foreign import foreign_flags
 from pybuild.builder.cli.flags.group import part, takes
 from pybuild.builder.cli.flags.host import HostFlags, choose_isolation
 from pybuild.builder.cli.flags.image import ImageFlags, targets
@@ -21,6 +20,7 @@ from pybuild.builder.cli.flags.output import annotations, read_outputs
 from pybuild.builder.cli.flags.registry import RegistryFlags
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
+from pybuild.builder.cli.flags.unsupported import foreign_flags
 from pybuild.builder.cli.tools import store
 from pybuild.builder.request import Changes, Request, changes
 from pybuild.builder.request.checks import full_names

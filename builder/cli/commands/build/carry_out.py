@@ -1,6 +1,6 @@
 """Carrying out a build request: the progress display, the build, and the files that its result is written to.
 
-This module does not import click: the most common builds are read without it (`builder.cli.flags.usual`).
+This module does not import click: the most common builds are read without it (`builder.cli.flags.fast_path`).
 """
 
 import os

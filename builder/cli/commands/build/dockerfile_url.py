@@ -10,7 +10,7 @@ from pybuild.builder.request import Execution
 from pybuild.builder.request.step_settings import host_inputs
 from pybuild.builder.sources.address import UNNAMED, HttpSource, parse
 from pybuild.builder.sources.http import Fetching, ask
-from pybuild.builder.store.room import in_temporary
+from pybuild.builder.store.free_space import in_temporary
 
 
 def fetched(address: str, execution: Execution, directory: Path) -> Path:

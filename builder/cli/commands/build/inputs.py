@@ -14,7 +14,7 @@ from pybuild.builder.cli.tools import binary_stdin
 from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile, not_found
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
-from pybuild.builder.store.room import in_temporary
+from pybuild.builder.store.free_space import in_temporary
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import field, frozen
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import put_error, say, store
-from pybuild.builder.containers.directory import Containers, StoredContainer
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import settle_all, stop_as_set
 from pybuild.builder.containers.namespace import need_sandbox

@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build import compression as parse_compression
-from pybuild.builder.cli.flags.build import source_date_epoch
+from pybuild.builder.cli.flags.build_values import compression as parse_compression
+from pybuild.builder.cli.flags.build_values import source_date_epoch
+from pybuild.builder.cli.flags.completion_types import FILE, IMAGE
 from pybuild.builder.cli.flags.group import option, part, takes
-from pybuild.builder.cli.flags.naming import EntryFlags, compression_flag, name_image, platform_option
-from pybuild.builder.cli.flags.silent import taken
-from pybuild.builder.cli.flags.words import FILE, IMAGE
+from pybuild.builder.cli.flags.new_image import EntryFlags, compression_flag, name_image, platform_option
+from pybuild.builder.cli.flags.no_op import taken
 from pybuild.builder.cli.tools import binary_stdin, say, store
-from pybuild.builder.containers.directory import lookup
+from pybuild.builder.containers.catalog import lookup
 from pybuild.builder.containers.errors import NoSuchContainer
-from pybuild.builder.edit.difference import difference, unpacked_archive, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
+from pybuild.builder.edit.tree_layer import difference, unpacked_archive, with_difference
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image

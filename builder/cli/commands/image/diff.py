@@ -11,9 +11,9 @@ import click
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.image.images import short_id
 from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.flags.naming import platform_option
-from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.flags.new_image import platform_option
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.sanitize import clean_line
 from pybuild.builder.display.units import human_size

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.naming import platform_option
+from pybuild.builder.cli.flags.completion_types import IMAGE
+from pybuild.builder.cli.flags.new_image import platform_option
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import store
-from pybuild.builder.containers.directory import lookup
+from pybuild.builder.containers.catalog import lookup
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.outputs.kinds import write
 from pybuild.builder.outputs.tar import TarOutput

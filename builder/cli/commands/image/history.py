@@ -6,8 +6,8 @@ import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.image.images import ago, short_id
-from pybuild.builder.cli.flags.naming import platform_option
-from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.flags.completion_types import IMAGE
+from pybuild.builder.cli.flags.new_image import platform_option
 from pybuild.builder.cli.format.image_filters import seconds
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.tools import say, store

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.image_filters import KEYS, created, image_filter, named
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.units import human_duration, human_size
 from pybuild.builder.image.catalog import Listed, catalog, familiar, image_of
 from pybuild.builder.oci import media
-from pybuild.builder.oci.present import disk_size, listed_manifests
+from pybuild.builder.oci.stored_index import disk_size, listed_manifests
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 

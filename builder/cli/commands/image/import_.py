@@ -7,11 +7,11 @@ from typing import BinaryIO
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build import compression as parse_compression
+from pybuild.builder.cli.flags.build_values import compression as parse_compression
+from pybuild.builder.cli.flags.completion_types import FILE
 from pybuild.builder.cli.flags.group import option, part, takes
-from pybuild.builder.cli.flags.naming import EntryFlags, compression_flag, loading, name_image
-from pybuild.builder.cli.flags.silent import taken
-from pybuild.builder.cli.flags.words import FILE
+from pybuild.builder.cli.flags.new_image import EntryFlags, compression_flag, loading, name_image
+from pybuild.builder.cli.flags.no_op import taken
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import binary_stdin, note, say, store
 from pybuild.builder.edit.archive_layer import store_archive

@@ -7,11 +7,11 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED
+from pybuild.builder.cli.fast_path.inspect import in_template
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.values import OneOf
-from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.listing import inspected
 from pybuild.builder.cli.tools import say, store, warn
-from pybuild.builder.cli.usual.inspect import in_template
 from pybuild.builder.image.catalog import catalog, find
 from pybuild.builder.image.document import image_document
 from pybuild.builder.store.store import Store
@@ -52,7 +52,7 @@ def command(
 
 
 def _of_container(opened: Store, name: str) -> dict[str, Any]:
-    from pybuild.builder.containers.directory import Containers
+    from pybuild.builder.containers.catalog import Containers
     from pybuild.builder.containers.document import container_document
 
     return container_document(Containers(opened).find(name))
@@ -60,8 +60,8 @@ def _of_container(opened: Store, name: str) -> dict[str, Any]:
 
 def _of_network(opened: Store, name: str) -> dict[str, Any]:
     from pybuild.builder.cli.commands.network.network import shown_network
-    from pybuild.builder.containers.directory import Containers
-    from pybuild.builder.networks.directory import Networks
+    from pybuild.builder.containers.catalog import Containers
+    from pybuild.builder.networks.catalog import Networks
 
     return shown_network(Containers(opened), Networks(opened.root).find(name))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.naming import loading
+from pybuild.builder.cli.flags.new_image import loading
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import binary_stdin, say, store

@@ -9,11 +9,11 @@ from typing import BinaryIO
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build import compression as parse_compression
-from pybuild.builder.cli.flags.build import source_date_epoch
+from pybuild.builder.cli.flags.build_values import compression as parse_compression
+from pybuild.builder.cli.flags.build_values import source_date_epoch
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, part, takes
-from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
-from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.flags.new_image import name_image, platform_option, tag_option
 from pybuild.builder.cli.tools import binary_stdin, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.edit.documents import ImageDocuments, layer_members

@@ -54,7 +54,7 @@ def _used(root: Path) -> frozenset[str]:
     """Return the ids of the images of all containers of the store at *root*."""
     if not (root / CONTAINERS).is_dir():
         return frozenset()
-    from pybuild.builder.containers.directory import all_containers
+    from pybuild.builder.containers.catalog import all_containers
 
     return frozenset(container.config.image_id for container in all_containers(root))
 

@@ -3,8 +3,8 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.naming import name_image, platform_option, tag_option
-from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.flags.completion_types import IMAGE
+from pybuild.builder.cli.flags.new_image import name_image, platform_option, tag_option
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.edit.documents import ImageDocuments
 from pybuild.builder.edit.rebase import BASE_NAME, BaseImage, rebased, recorded_base

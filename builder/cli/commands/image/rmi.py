@@ -6,7 +6,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import FAILED, describe
-from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.errors import RequestError
@@ -14,7 +14,7 @@ from pybuild.builder.image.catalog import Listed, catalog, familiar, find
 from pybuild.builder.oci.errors import ImageNotFound, OciError
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.oci.model import Platform
-from pybuild.builder.oci.present import listed_manifests
+from pybuild.builder.oci.stored_index import listed_manifests
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.prune import gc
 from pybuild.builder.store.holds import CONTAINERS
@@ -72,7 +72,7 @@ def _refuse_used(root: Path, found: Listed, text: str, *, force: bool, last: boo
     """
     if not last or not (root / CONTAINERS).is_dir():
         return
-    from pybuild.builder.containers.directory import all_containers
+    from pybuild.builder.containers.catalog import all_containers
 
     for container in all_containers(root):
         if container.config.image_id != found.id:

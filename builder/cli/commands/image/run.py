@@ -4,10 +4,10 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.image.run_image import RunOwnFlags, run_image
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.container.create import ContainerFlags
-from pybuild.builder.cli.flags.container.foreign import foreign_container_flags
+from pybuild.builder.cli.flags.container.unsupported import foreign_container_flags
 from pybuild.builder.cli.flags.group import takes
-from pybuild.builder.cli.flags.words import IMAGE
 
 _EPILOG = """\b
 Differences from docker run:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pybuild.builder.cli.commands.image.run_once import OnceFlags, RunFlags, run_once
+from pybuild.builder.cli.fast_path.common import KnownFlags, UsualWords, read
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import declared, flags_given, group_of, option, part
 from pybuild.builder.cli.flags.host import ISOLATION_HELP, choose_isolation
 from pybuild.builder.cli.tools import note
-from pybuild.builder.cli.usual.common import KnownFlags, UsualWords, read
 from pybuild.builder.containers.errors import NoTerminal
 from pybuild.builder.containers.volume_options import PROPAGATED
 from pybuild.builder.errors import PybuildError, RequestError

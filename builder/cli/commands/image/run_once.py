@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pybuild.builder.cli.commands.registry.image_lookup import MISSING, find_or_pull
-from pybuild.builder.cli.flags.build import env_lines, hosts, variables
+from pybuild.builder.cli.flags.build_values import env_lines, hosts, variables
 from pybuild.builder.cli.flags.container.create import working_dir
 from pybuild.builder.cli.flags.container.rights import RightsFlags
 from pybuild.builder.cli.flags.group import option
@@ -77,7 +77,7 @@ def run_once(flags: RunFlags) -> int:
 
     It is run where trees can be worked on (`inside`), which may be another process. Signals of this one are passed on.
     """
-    from pybuild.runtime.sandbox.relay import SignalRelay
+    from pybuild.runtime.sandbox.signal_relay import SignalRelay
 
     opened = store()
     stdin = os.dup(0)
@@ -105,7 +105,7 @@ def _image(opened: Store, flags: RunFlags) -> Image:
 def _run(store: Store, send_event: SendEvent, image: Image | None, flags: RunFlags, stdin: int) -> int:
     """Run the command with the input *stdin*; *send_event* gets the number of this process, which passes signals on."""
     from pybuild.runtime.running import run
-    from pybuild.runtime.sandbox.relay import SignalRelay
+    from pybuild.runtime.sandbox.signal_relay import SignalRelay
 
     os.dup2(stdin, 0)
     with store.in_use(), _opened(store, image, flags) as (config, root), SignalRelay(flags.stop_timeout) as signals:

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.silent import taken
+from pybuild.builder.cli.flags.completion_types import IMAGE
+from pybuild.builder.cli.flags.no_op import taken
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import store, warn
 from pybuild.builder.oci.archive.save import save
 from pybuild.builder.outputs.files import destination, sink

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.words import IMAGE
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import store
 from pybuild.builder.image.catalog import familiar, find

@@ -1,11 +1,11 @@
 """``network connect`` and ``network disconnect``: changing the networks of a container, which may run."""
 
-from pybuild.builder.containers.directory import Containers, StoredContainer, locked
+from pybuild.builder.containers.catalog import Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.networking import joining
 from pybuild.builder.errors import RequestError
+from pybuild.builder.networks.catalog import Networks
 from pybuild.builder.networks.connecting import connect, disconnect
-from pybuild.builder.networks.directory import Networks
 from pybuild.builder.networks.membership import is_live, read_attached, write_attached
 from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, NONE, PRIVATE, Membership
 from pybuild.runtime.values import replace

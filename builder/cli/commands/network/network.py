@@ -13,9 +13,9 @@ from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.format.listing import inspected, listing
 from pybuild.builder.cli.format.networks import HEADERS, network_filter, network_row
 from pybuild.builder.cli.tools import is_terminal, say
-from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.errors import RequestError
-from pybuild.builder.networks.directory import Networks, check_driver
+from pybuild.builder.networks.catalog import Networks, check_driver
 from pybuild.builder.networks.document import network_document
 from pybuild.builder.networks.membership import all_live
 from pybuild.builder.networks.subnets import checked

@@ -17,7 +17,7 @@ from pybuild.builder.oci.registry.auth.credentials import CredentialFiles
 from pybuild.builder.oci.registry.auth.file import server_key
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 from pybuild.builder.oci.registry.registry import open_registry
-from pybuild.builder.store.room import writing
+from pybuild.builder.store.free_space import writing
 from pybuild.grammar.reference import DEFAULT_REGISTRY
 from pybuild.runtime.values import frozen
 

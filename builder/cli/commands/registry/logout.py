@@ -9,7 +9,7 @@ from pybuild.builder.cli.commands.registry.login import credential_files, regist
 from pybuild.builder.cli.flags.access import auth_file_option
 from pybuild.builder.cli.tools import say, warn
 from pybuild.builder.oci.registry.auth.file import server_key
-from pybuild.builder.store.room import writing
+from pybuild.builder.store.free_space import writing
 
 
 @click.command("logout", cls=Command)

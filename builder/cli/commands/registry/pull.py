@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.command import Command, is_written, root_option
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
+from pybuild.builder.cli.flags.no_op import RETRY, TRUST, taken
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store, warn

@@ -6,11 +6,11 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, takes
+from pybuild.builder.cli.flags.no_op import RETRY, TRUST, taken
 from pybuild.builder.cli.flags.push_form import PushForm, form_options
-from pybuild.builder.cli.flags.silent import RETRY, TRUST, taken
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store, warn

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from pybuild.builder.cli.format.listing import Row
-from pybuild.builder.containers.directory import StoredContainer, all_containers
+from pybuild.builder.containers.catalog import StoredContainer, all_containers
 from pybuild.builder.containers.files import size_of, written_size
 from pybuild.builder.containers.state import ALIVE
 from pybuild.builder.containers.volumes import Volumes

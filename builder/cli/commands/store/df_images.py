@@ -7,7 +7,7 @@ from pybuild.builder.cli.commands.store.df_containers import images_used
 from pybuild.builder.cli.format.listing import Row
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import catalog
-from pybuild.builder.oci.present import present_sizes
+from pybuild.builder.oci.stored_index import present_sizes
 from pybuild.builder.store.store import Store
 
 HEADERS = {

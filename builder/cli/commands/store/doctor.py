@@ -15,7 +15,7 @@ from pybuild.builder.cli.tools import say
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.directory import default_root
 from pybuild.runtime.errors import SandboxUnavailable
-from pybuild.runtime.private_networks.ahead import take
+from pybuild.runtime.private_networks.pool import take
 from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.privileges import Ladder, Rung
 

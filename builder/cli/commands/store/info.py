@@ -13,7 +13,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import as_json
 from pybuild.builder.cli.tools import say, store, warn
-from pybuild.builder.containers.directory import all_containers
+from pybuild.builder.containers.catalog import all_containers
 from pybuild.builder.display.units import human_size
 from pybuild.builder.networks.values import DRIVERS, HOST
 from pybuild.builder.store.directory import copies_trees

@@ -110,7 +110,7 @@ def _prune_containers(opened: Store, age: float | None) -> tuple[list[str], int]
     """Remove the stopped containers, with an *age* only older ones; return their ids and the bytes that were freed."""
     from pybuild.builder.cli.commands.container.lifecycle.prune import remove_stopped
     from pybuild.builder.cli.format.container_filters import prune_filter
-    from pybuild.builder.containers.directory import all_containers
+    from pybuild.builder.containers.catalog import all_containers
 
     if not all_containers(opened.root):  # an ordinary user has none
         return [], 0
@@ -120,7 +120,7 @@ def _prune_containers(opened: Store, age: float | None) -> tuple[list[str], int]
 def _prune_networks(opened: Store, age: float | None) -> list[str]:
     """Remove the networks that no running container uses, with an *age* only older ones; return their names."""
     from pybuild.builder.containers.logs import moment_of
-    from pybuild.builder.networks.directory import Networks
+    from pybuild.builder.networks.catalog import Networks
 
     latest = time.time() - (age or 0)
     return Networks(opened.root).prune(lambda each: age is None or moment_of(each.created) <= latest)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.flags.build import env_lines, lines_of, variables
+from pybuild.builder.cli.flags.build_values import env_lines, lines_of, variables
 from pybuild.builder.cli.flags.container.health import HealthFlags
 from pybuild.builder.cli.flags.container.limits import ContainerLimitFlags
 from pybuild.builder.cli.flags.container.log_options import log_options

@@ -197,7 +197,7 @@ class NetworkFlags:
 
     def hosts(self) -> tuple[tuple[str, str], ...]:
         """Return the pairs of ``--add-host``; the address of the host is known when the container starts."""
-        from pybuild.builder.cli.flags.build import hosts
+        from pybuild.builder.cli.flags.build_values import hosts
 
         found = []
         for text in self.add_hosts:

@@ -10,7 +10,7 @@ from functools import partial
 from pybuild.builder.oci.blobs import BlobStore, BlobWriter
 from pybuild.builder.oci.errors import DigestMismatch, RegistryUnavailable, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.oci.partial import resumed
+from pybuild.builder.oci.partial_blobs import resumed
 from pybuild.builder.oci.registry.transfer.parallel import Stop, run_all
 from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress, first_good
 from pybuild.builder.oci.registry.wire.http import Reply

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.flags.build import build_arguments
+from pybuild.builder.cli.flags.build_values import build_arguments
 from pybuild.builder.cli.flags.proxy_config import proxy_arguments
 
 CONFIG = {"proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "a,b", "other": "x"}, "tcp://h": {}}}

@@ -5,7 +5,7 @@ import pytest
 from pybuild.builder.cli.failures import Described
 from pybuild.builder.cli.format.networks import network_filter, network_row
 from pybuild.builder.errors import RequestError
-from pybuild.builder.networks.directory import Networks
+from pybuild.builder.networks.catalog import Networks
 from pybuild.builder.networks.values import NetworkConfig
 
 ONE = NetworkConfig(id="0" * 64, name="one", created="then", labels=(("a", "b"), ("c", "")), internal=True)

@@ -24,7 +24,7 @@ from pybuild.builder.oci.errors import (
 from pybuild.builder.oci.image import Image, reachable
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Index, Manifest
-from pybuild.builder.oci.partial import resumed
+from pybuild.builder.oci.partial_blobs import resumed
 from pybuild.builder.oci.registry.access import Access
 from pybuild.builder.oci.registry.configuration import Configuration
 from pybuild.builder.oci.registry.mirrors import Mirror, MirrorRule

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from pybuild.runtime.chrooted.inside import tracer
-from pybuild.runtime.chrooted.inside.calls import GO_ON, NONE, ONE, code
+from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NONE, ONE, code
 from pybuild.runtime.kernel import ptrace
 from tests.runtime.chrooted.traced import result, start
 

@@ -1,8 +1,8 @@
 """What the builder sends crosses unchanged."""
 
 from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
+from pybuild.runtime.records import decode, encode
 from pybuild.runtime.sandbox.inside.process import Confinement, Process
-from pybuild.runtime.wire import decode, encode
 
 
 def test_a_plan_crosses_with_what_is_hidden() -> None:

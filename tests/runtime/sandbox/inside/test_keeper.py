@@ -13,7 +13,7 @@ import pytest
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
-from pybuild.runtime.sandbox import forking, interpreter
+from pybuild.runtime.sandbox import forkserver_client, interpreter
 from pybuild.runtime.sandbox.interpreter import program
 from pybuild.runtime.sandbox.spec import Bind, BindRoot, FileMount, Network, ResourceLimits, Tmpfs
 from tests.helpers.hosts import need_kernel
@@ -229,10 +229,10 @@ def own_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     shutil.copy(program(), path)
     (tmp_path / "python/lib").symlink_to(f"{sys.base_prefix}/lib")
     monkeypatch.setattr(interpreter, "program", lambda: os.fspath(path))
-    monkeypatch.setattr(forking, "_SERVERS", {})
+    monkeypatch.setattr(forkserver_client, "_SERVERS", {})
     interpreter._open_interpreter.cache_clear()
     yield path
-    for server in forking._SERVERS.values():
+    for server in forkserver_client._SERVERS.values():
         server._channel.close()
     os.close(interpreter.interpreter())
     interpreter._open_interpreter.cache_clear()

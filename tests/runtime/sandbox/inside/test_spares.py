@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import RuntimeHostError
-from pybuild.runtime.sandbox import forking, launcher
+from pybuild.runtime.sandbox import forkserver_client, launcher
 from pybuild.runtime.sandbox.inside import plan
 from pybuild.runtime.sandbox.spec import FileMount, Network, Process, ResourceLimits, Spec
 from tests.runtime.processes import child_of, ends
-from tests.runtime.sandbox.test_forking import servers_of
+from tests.runtime.sandbox.test_forkserver_client import servers_of
 from tests.runtime.sandboxes import Image, base, image
 
 __all__ = ["base", "image"]
@@ -31,10 +31,10 @@ def server(image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 @contextmanager
 def started(expected: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Start a fork server beside those of other tests."""
-    monkeypatch.setattr(forking, "_SERVERS", {})
+    monkeypatch.setattr(forkserver_client, "_SERVERS", {})
     others = servers_of(os.getpid())
-    forking.start(expected)
-    (own,) = forking._SERVERS.values()
+    forkserver_client.start(expected)
+    (own,) = forkserver_client._SERVERS.values()
     found: set[int] = set()
     while not found:  # it has another command line until its exec
         found = set(servers_of(os.getpid())).difference(others)
@@ -111,7 +111,7 @@ def test_a_child_refuses_a_plan_for_another_environment(
 ) -> None:
     spare(server)
     monkeypatch.setattr(
-        launcher, "fork_child", lambda descriptors, **_: forking.fork_child(descriptors, spare_fits=True)
+        launcher, "fork_child", lambda descriptors, **_: forkserver_client.fork_child(descriptors, spare_fits=True)
     )
     with pytest.raises(RuntimeHostError, match="prepared for something else"):
         image.shell("touch /ran", network=Network.NONE)
@@ -145,7 +145,7 @@ def test_a_program_that_has_ended_before_its_guard_looks_is_reported(image: Imag
 def test_a_child_that_waits_ends_with_its_server(server: int, way: str) -> None:
     keeper = spare(server)
     handles = [os.pidfd_open(pid) for pid in (keeper, child_of(keeper), child_of(child_of(keeper)))]
-    (own,) = forking._SERVERS.values()
+    (own,) = forkserver_client._SERVERS.values()
     if way == "close":
         own._channel.close()
     else:

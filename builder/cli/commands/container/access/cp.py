@@ -7,11 +7,11 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.cli.flags.silent import taken
+from pybuild.builder.cli.flags.no_op import taken
 from pybuild.builder.cli.tools import binary_stdin
 from pybuild.builder.containers.archives import pack, unpack_into
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.copying import Copier, copy, last_name
-from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.files import place_in, whole_tree
 from pybuild.builder.containers.namespace import call_in_containers, container_access
 from pybuild.builder.errors import RequestError

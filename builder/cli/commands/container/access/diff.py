@@ -5,14 +5,14 @@ from pathlib import Path
 
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.tools import say
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.config import Program
-from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.files import changes, written_tree
 from pybuild.builder.containers.lifecycle import pause, unpause
 from pybuild.builder.containers.namespace import call_in_containers
-from pybuild.builder.edit.difference import difference, with_difference
 from pybuild.builder.edit.documents import ImageDocuments
+from pybuild.builder.edit.tree_layer import difference, with_difference
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig

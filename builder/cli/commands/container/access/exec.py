@@ -7,10 +7,10 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.cli.flags.build import env_lines, variables
+from pybuild.builder.cli.fast_path.exec import run_inside
+from pybuild.builder.cli.flags.build_values import env_lines, variables
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.values import FilePath
-from pybuild.builder.cli.usual.exec import run_inside
 from pybuild.builder.containers.errors import NoTerminal
 from pybuild.builder.containers.executing import Inside
 from pybuild.runtime.values import frozen

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pybuild.builder.cli.failures import FAILED, Described, Failure
 from pybuild.builder.cli.tools import note, pass_on
 from pybuild.builder.containers.attachment import DETACH_KEYS, Attachment
-from pybuild.builder.containers.directory import Containers, StoredContainer
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.lifecycle import let_go, remove, wait
 from pybuild.builder.containers.starting import start
@@ -14,7 +14,7 @@ from pybuild.builder.errors import BuildError
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.starting import ask
-from pybuild.runtime.sandbox.relay import SignalRelay
+from pybuild.runtime.sandbox.signal_relay import SignalRelay
 from pybuild.runtime.values import frozen
 
 KEYS_HELP = "Keys that leave the container running (default: ctrl-p,ctrl-q)."

@@ -6,8 +6,8 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
+from pybuild.builder.cli.fast_path.logs import WITHOUT, show
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.usual.logs import WITHOUT, show
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.logs import LogRange, moment
 from pybuild.builder.errors import RequestError

@@ -9,7 +9,7 @@ from pybuild.builder.cli.format.container_filters import container_filter
 from pybuild.builder.cli.format.containers import COLUMNS, HEADERS, container_row
 from pybuild.builder.cli.format.listing import listing
 from pybuild.builder.cli.tools import say, warn
-from pybuild.builder.containers.directory import Containers, StoredContainer
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.files import written_size
 from pybuild.builder.containers.state import ALIVE, State
 from pybuild.runtime.values import frozen

@@ -9,7 +9,7 @@ from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.format.listing import Row, listing
 from pybuild.builder.cli.tools import put, say
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.usage import Usage, usage
 from pybuild.builder.display.units import human_size
 

@@ -6,10 +6,10 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.run import created
 from pybuild.builder.cli.failures import Described, Failure, describe
+from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.container.create import ContainerFlags
-from pybuild.builder.cli.flags.container.foreign import foreign_container_flags
+from pybuild.builder.cli.flags.container.unsupported import foreign_container_flags
 from pybuild.builder.cli.flags.group import takes
-from pybuild.builder.cli.flags.words import IMAGE
 from pybuild.builder.cli.tools import say
 from pybuild.builder.errors import RequestError
 

@@ -6,7 +6,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import StopFlags, each, opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.run import begin
 from pybuild.builder.cli.flags.group import takes
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer
 
 
 @click.command("restart", cls=Command)

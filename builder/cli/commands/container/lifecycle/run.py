@@ -1,6 +1,6 @@
 """``pybuild run`` with a container: it is created, started, and shown or left running.
 
-This module does not import click (`builder.cli.usual`).
+This module does not import click (`builder.cli.fast_path`).
 """
 
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from pybuild.builder.cli.failures import FAILED, Described, Failure, describe
 from pybuild.builder.cli.flags.container.create import ContainerFlags
 from pybuild.builder.cli.tools import note, say
 from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
+from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.creating import ContainerRequest, create
-from pybuild.builder.containers.directory import Containers, StoredContainer
 from pybuild.builder.containers.events import is_first
 from pybuild.builder.containers.lifecycle import remove
 from pybuild.builder.containers.starting import start

@@ -7,7 +7,7 @@ from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, 
 from pybuild.builder.cli.commands.container.common import each, opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.run import begin
 from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
-from pybuild.builder.containers.directory import StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.errors import RequestError
 
 

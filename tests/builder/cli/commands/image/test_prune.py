@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.store.holds import Hold

@@ -8,7 +8,7 @@ import pytest
 from pybuild.builder.cli.commands.image import run_image
 from tests.builder.cli.commands.container.conftest import pen
 from tests.builder.cli.conftest import Shop
-from tests.builder.cli.usual.both import assert_alike
+from tests.builder.cli.fast_path.both import assert_alike
 
 __all__ = ["pen"]
 
@@ -39,7 +39,7 @@ def test_a_platform_of_the_environment_is_left_to_click(pen: Shop, monkeypatch: 
 
 HEAVY = {"click", "inspect", "dataclasses", "shutil", "subprocess", "tempfile", "csv", "locale", "requests"}
 HEAVY |= {"pybuild.builder.oci.layers.unpack", "pybuild.runtime.emulation.probe", "pybuild.builder.stages.stages"}
-IN_CONTAINER = {"pybuild.builder.containers.starting", "pybuild.builder.containers.directory"}
+IN_CONTAINER = {"pybuild.builder.containers.starting", "pybuild.builder.containers.catalog"}
 
 
 def loaded(pen: Shop, *words: str) -> set[str]:

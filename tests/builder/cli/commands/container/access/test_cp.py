@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.files import whole_tree
 from tests.builder.cli.conftest import Shop
 

@@ -1,6 +1,6 @@
 """Containers are started again after a boot, by those of their policies that say so."""
 
-from pybuild.builder.containers.directory import Containers
+from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.state import write_state
 from pybuild.runtime.values import replace
 from tests.builder.cli.commands.container.conftest import LOOP, until

@@ -1,0 +1,1 @@
+"""The most common command lines about containers, read and carried out without click."""

@@ -1,1 +1,0 @@
-"""Usual command lines about containers, read and carried out without click."""
