@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, MountPoint, Namespaces
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.volume_options import check_propagation, tmpfs_at
+from pybuild.builder.containers.volume_options import VolumeMount, check_propagation, tmpfs_at
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.rights import with_rights
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root
-from pybuild.runtime.sandbox.spec import NO_SHM, Bind, Mount, Network, Process, Spec
+from pybuild.runtime.sandbox.spec import NO_SHM, Bind, FileSystem, Mount, Network, Process, Spec
 from pybuild.runtime.values import replace
 
 FILES = ("hosts", "hostname", "resolv.conf")
@@ -22,10 +22,10 @@ _MAKES_DEVICES = frozenset({"CAP_MKNOD", "ALL"})
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 
 
-def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path | MountPoint]) -> Spec:
+def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path | MountPoint | VolumeMount]) -> Spec:
     """Return the description of the sandbox of *container*.
 
-    *volumes* has the directory of each volume by name, or the tmpfs that is mounted instead.
+    *volumes* has the directory of each volume by name, or what is mounted instead.
 
     Raises:
         ContainerError: this process cannot give a capability that the config demands.
@@ -109,11 +109,15 @@ def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:
     )
 
 
-def _mount(each: MountPoint, volumes: Mapping[str, Path | MountPoint]) -> Mount:
+def _mount(each: MountPoint, volumes: Mapping[str, Path | MountPoint | VolumeMount]) -> Mount:
     target = PurePosixPath(each.target)
     place = volumes[each.name] if each.kind == VOLUME else Path(each.source)
     if isinstance(place, MountPoint):  # a volume that is a tmpfs
         return tmpfs_at(target, place, read_only=each.read_only or place.read_only)
+    if isinstance(place, VolumeMount):
+        return FileSystem(
+            kind=place.kind, source=place.device, options=place.options, target=target, read_only=each.read_only
+        )
     if each.kind == TMPFS:
         return tmpfs_at(target, each, read_only=each.read_only)
     if each.kind not in {BIND, VOLUME}:

@@ -19,6 +19,7 @@ from pybuild.builder.containers.recovery import groups_parent, leave_networks, s
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State, write_state
 from pybuild.builder.containers.updating import tell_missing
+from pybuild.builder.containers.volume_options import VolumeMount
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live
 from pybuild.builder.networks.values import HOST, NONE
@@ -201,12 +202,8 @@ def _identity(containers: Containers, container: StoredContainer, finished: str)
     )
 
 
-def _places(containers: Containers, container: StoredContainer) -> dict[str, Path | MountPoint]:
-    """Return the directory of each volume by name, or the tmpfs that is mounted instead.
-
-    Raises:
-        ContainerError: the directory of a volume is missing.
-    """
+def _places(containers: Containers, container: StoredContainer) -> dict[str, Path | MountPoint | VolumeMount]:
+    """Return the directory of each volume by name, or what is mounted instead. Raises ContainerError."""
     volumes = Volumes(containers.store)
     names = [each.name for each in container.config.host.mounts if each.kind == VOLUME]
     for name in names:

@@ -5,6 +5,7 @@ container uses it. Here each sandbox mounts it for itself, so that a killed proc
 """
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -15,13 +16,11 @@ from pybuild.builder.options import whole_number
 from pybuild.grammar.parse_go import parse_size
 from pybuild.runtime.sandbox.spec import Tmpfs
 from pybuild.runtime.snapshots.id_map import id_map, is_host_map
-from pybuild.runtime.values import replace
+from pybuild.runtime.values import frozen, replace
 
 _KEYS = ("type", "device", "o")
 _BIND, _WAYS = frozenset({"", "none", "bind"}), frozenset({"bind", "rbind", "rw", "ro"})
-_NFS = frozenset({"nfs", "nfs4"})
-FILE_SYSTEMS = Path("/proc/filesystems")
-"""The file systems that the kernel has now; a module may bring another one."""
+_ON_SERVERS = frozenset({"nfs", "nfs4", "cifs", "smb3"})
 _OF_TMPFS = frozenset({"rw", "nosuid", "nodev", "noatime"})
 PRIVATE = frozenset({"private", "rprivate"})
 PROPAGATED = frozenset({"shared", "rshared", "slave", "rslave"})
@@ -30,6 +29,15 @@ PROPAGATED = frozenset({"shared", "rshared", "slave", "rslave"})
 The rules of the kernel are in mount_namespaces(7). Only a shared mount of the host has peers, so that is checked when
 a container starts, with Docker's words.
 """
+
+
+@frozen
+class VolumeMount:
+    """The file system of a volume that is on a disk or a server: what mount(8) is given."""
+
+    kind: str
+    device: str
+    options: tuple[str, ...]
 
 
 def check_options(options: Mapping[str, str]) -> None:
@@ -42,14 +50,10 @@ def check_options(options: Mapping[str, str]) -> None:
     kind, device, ways = options.get("type", ""), options.get("device", ""), _words(options)
     if kind == "tmpfs":
         tmpfs_of(options.get("o", ""), "o=")
-    elif kind in _NFS:
-        if not device:
-            raise RequestError('missing required option: "device"', hint="-o o=addr=SERVER -o device=:/PATH")
     elif kind not in _BIND:
-        raise RequestError(
-            f"a volume of the type {kind!r} is not supported",
-            hint=f"mount it on the host, and use -o type=none -o o=bind -o device=DIRECTORY (here: {device})",
-        )
+        if not device:
+            hint = "-o o=addr=SERVER -o device=:/PATH" if kind in _ON_SERVERS else f"-o type={kind} -o device=/dev/DISK"
+            raise RequestError('missing required option: "device"', hint=hint)
     elif not {"bind", "rbind"} & set(ways):
         raise RequestError("a volume with a device needs -o o=bind", hint="-o type=none -o o=bind -o device=DIRECTORY")
     elif not device.startswith("/"):
@@ -60,19 +64,20 @@ def check_options(options: Mapping[str, str]) -> None:
         )
 
 
-def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountPoint:
+def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountPoint | VolumeMount:
     """Return what is mounted for the volume *name*: the directory *data*, or what its options say instead.
 
     Raises:
-        ContainerError: the directory of the host that its options name does not exist, or it is one of nfs.
+        ContainerError: the directory of the host that its options name does not exist, or the name of its server has
+            no address, or it needs root.
     """
-    if is_nfs(options):
-        raise _unmounted(name, options)
-    if options.get("type") == "tmpfs":
+    kind, device = options.get("type", ""), options.get("device", "")
+    if kind == "tmpfs":
         return tmpfs_of(options.get("o", ""), "o=")
     if not options:
         return data
-    device = options.get("device", "")
+    if kind not in _BIND:
+        return _mount_of_device(VolumeMount(kind=kind, device=device, options=tuple(_words(options))), name)
     if not os.path.isdir(device):
         raise ContainerError(
             f"error while mounting volume '{data}': {device}: no such directory", hint=f"volume {name}"
@@ -80,23 +85,29 @@ def place_of(name: str, data: Path, options: Mapping[str, str]) -> Path | MountP
     return Path(device)
 
 
-def is_nfs(options: Mapping[str, str]) -> bool:
-    """Return whether these are the options of a volume on a server."""
-    return options.get("type") in _NFS
-
-
-def _unmounted(name: str, options: Mapping[str, str]) -> ContainerError:
-    """Return the error for a volume of nfs, which is made as in Docker, but which nothing here can mount."""
-    kind, device = options["type"], options.get("device", "")
-    known = {line.split()[-1] for line in FILE_SYSTEMS.read_text(encoding="ascii").splitlines() if line.strip()}
-    hint = "mount it on the host, and use a volume with -o type=none -o o=bind -o device=DIRECTORY"
+def _mount_of_device(mount: VolumeMount, name: str) -> VolumeMount:
+    """Return *mount* with the address of its server, which the kernel does not look up."""
     if not is_host_map(id_map()):
-        reason = f"{kind} needs root: the kernel mounts it in no user namespace"
-    elif kind not in known:
-        reason, hint = f"the kernel of this host has no file system {kind}", f"modprobe {kind}, or a kernel with it"
-    else:
-        reason = f"pybuild does not mount {kind} itself"
-    return ContainerError(f"error while mounting volume '{name}' of '{device}': {reason}", hint=hint)
+        raise mount_failed(name, mount, f"{mount.kind} needs root: the kernel mounts it in no user namespace")
+    try:
+        return replace(mount, options=tuple(map(_with_address, mount.options)))
+    except OSError as error:
+        raise mount_failed(
+            name, mount, f"error resolving passed in network volume address: {error.strerror}"
+        ) from error
+
+
+def _with_address(option: str) -> str:
+    host = option.removeprefix("addr=")
+    if host == option:
+        return option
+    return f"addr={socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]}"
+
+
+def mount_failed(name: str, mount: VolumeMount, reason: str) -> ContainerError:
+    """Return the error for the volume *name* whose file system cannot be mounted for *reason*."""
+    hint = "mount it on the host, and use a volume with -o type=none -o o=bind -o device=DIRECTORY"
+    return ContainerError(f"error while mounting volume '{name}' of '{mount.device}': {reason}", hint=hint)
 
 
 def tmpfs_of(text: str, prefix: str = "", *, no_exec: bool = False) -> MountPoint:

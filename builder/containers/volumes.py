@@ -23,7 +23,7 @@ from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.errors import ContainerError, NoSuchVolume
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.containers.namespace import remove_files
-from pybuild.builder.containers.volume_options import check_options, is_nfs, place_of
+from pybuild.builder.containers.volume_options import VolumeMount, check_options, mount_failed, place_of
 from pybuild.builder.errors import RequestError
 from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.store import Store
@@ -31,6 +31,7 @@ from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.paths.filelock import new_locked_directory, sweep
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.sandbox.inside.file_systems import open_file_system
 from pybuild.runtime.snapshots.tree_copies import copy_open_tree
 from pybuild.runtime.values import frozen
 
@@ -69,8 +70,8 @@ class Volumes:
         """Return the directory of a volume in the store."""
         return self.directory / name / _DATA
 
-    def place(self, name: str) -> Path | MountPoint:
-        """Return what is mounted in containers: a directory, or the tmpfs of its options. Raises ContainerError."""
+    def place(self, name: str) -> Path | MountPoint | VolumeMount:
+        """Return what is mounted in containers: a directory, or what its options say instead. Raises ContainerError."""
         return place_of(name, self.data(name), dict(self.find(name).options))
 
     def add(
@@ -182,12 +183,12 @@ class Volumes:
 
         The owner and mode of the directory are copied, too.
         """
-        if each.read_only or not each.copies or is_nfs(dict(self.find(each.name).options)):
+        if each.read_only or not each.copies:
             return
         place = self.place(each.name)
         if isinstance(place, MountPoint):
             return
-        target = os.open(place, _READ)
+        target = os.open(place, _READ) if isinstance(place, Path) else _open_mount(each.name, place)
         try:
             with Root(os.dup(image)) as root:
                 source = root.open(each.target.lstrip("/"))
@@ -204,6 +205,19 @@ class Volumes:
     def anonymous_of(self, container: StoredContainer) -> list[str]:
         """Return the names of the anonymous volumes of *container*."""
         return [each.name for each in container.config.host.mounts if each.kind == VOLUME and each.anonymous]
+
+
+def _open_mount(name: str, mount: VolumeMount) -> int:
+    """Return the root directory of *mount*, which is unmounted with the descriptor."""
+    options = tuple(map(os.fsencode, mount.options))
+    try:
+        tree = open_file_system(os.fsencode(mount.kind), options, os.fsencode(mount.device))
+    except OSError as error:
+        raise mount_failed(name, mount, error.strerror or "") from error
+    try:
+        return os.open(".", _READ, dir_fd=tree)
+    finally:
+        os.close(tree)
 
 
 def _checked(name: str) -> str:

@@ -21,7 +21,7 @@ from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.hostfiles import host_files
 from pybuild.runtime.sandbox.inside.detached_root import SYSTEM_DIRECTORIES, refuse_system_directory
 from pybuild.runtime.sandbox.inside.proc_files import fill_proc
-from pybuild.runtime.sandbox.spec import Bind, BindRoot, DeviceNode, FileMount, Mount, Spec, Tmpfs
+from pybuild.runtime.sandbox.spec import Bind, BindRoot, DeviceNode, FileMount, FileSystem, Mount, Spec, Tmpfs
 from pybuild.runtime.values import frozen
 
 _MODES = {b"/proc": 0o555, b"/sys": 0o555, b"/dev": 0o755}
@@ -105,7 +105,7 @@ def _maker(mount: Mount, places: Places) -> tuple[Make, bool]:
             return _bound(mount)
         case BindRoot():
             return _bound_inside(mount)
-        case DeviceNode():
+        case DeviceNode() | FileSystem():
             raise SandboxUnavailable("isolation chroot has no devices of the host", isolation.IN_CONTAINER)
         case _:
             assert_never(mount)

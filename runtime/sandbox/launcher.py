@@ -16,6 +16,7 @@ from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
 from pybuild.runtime.sandbox.forkserver_client import fork_child
 from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
 from pybuild.runtime.sandbox.inside import mounts, plan, process
+from pybuild.runtime.sandbox.inside.file_systems import FileSystem
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.sandbox.isolation import STRICT, check_commands, is_single, wanted
 from pybuild.runtime.sandbox.results import result_of
@@ -206,6 +207,9 @@ def _mount(mount: spec.Mount) -> mounts.Mount:
                 uid=mount.uid,
             )
             return mounts.Tmpfs(mount.executable, permissions, mount.read_only, mount.size, target)
+        case spec.FileSystem():
+            kind, options = os.fsencode(mount.kind), tuple(map(os.fsencode, mount.options))
+            return FileSystem(kind, options, mount.read_only, os.fsencode(mount.source), target)
         case spec.FileMount():
             return mounts.FileMount(mount.content, mount.gid, mount.mode, target, mount.uid)
         case spec.DeviceNode():

@@ -135,6 +135,20 @@ class Tmpfs:
 
 
 @frozen
+class FileSystem:
+    """A file system of a device or a server at *target*, mounted for this sandbox alone. Only root of the host can.
+
+    *kind*, *source* and *options* are what mount(8) is given, with one option in each item.
+    """
+
+    kind: str
+    source: str
+    options: tuple[str, ...]
+    target: PurePosixPath
+    read_only: bool = False
+
+
+@frozen
 class FileMount:
     """A small read-only file made of *content*, on a tmpfs of its own: resolv.conf, hosts, heredoc scripts, secrets."""
 
@@ -155,7 +169,7 @@ class DeviceNode:
     target: PurePosixPath
 
 
-Mount = Bind | BindRoot | Tmpfs | FileMount | DeviceNode
+Mount = Bind | BindRoot | Tmpfs | FileSystem | FileMount | DeviceNode
 
 
 @frozen

@@ -74,7 +74,7 @@ def mount_detached(layers: OpenLayers, attributes: int) -> int:
         fsconfig_cmd_create(fs)
         return fsmount(fs, attributes)
     except OSError as error:
-        raise OSError(error.errno, _explain(fs, error)) from error
+        raise fs_error(fs, error) from error
     finally:
         os.close(fs)
 
@@ -96,9 +96,12 @@ def _magic(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
-def _explain(fs: int, error: OSError) -> str:
+def fs_error(fd: int, error: OSError) -> OSError:
+    """Return *error* of the configuration *fd* with the reason that the kernel logged there, if any."""
     text = error.strerror or ""
     try:
-        return f"{text} ({os.read(fs, 512).decode(errors='replace').strip()})"
-    except OSError:  # the kernel logged nothing
-        return text
+        reason = os.read(fd, 512).decode(errors="replace").strip()
+    except OSError:  # it logged nothing
+        return OSError(error.errno, text)
+    # A line begins with the letter of its level and a space, "e" for an error.
+    return OSError(error.errno, f"{text} ({reason.removeprefix('e ')})")

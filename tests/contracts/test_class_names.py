@@ -20,6 +20,7 @@ PERMITTED = {
     "DirectoryRoot": _CHILD,
     "DockerfileError": _DOOR,
     "FileMount": _CHILD,
+    "FileSystem": _CHILD,
     "Healthcheck": _KEYWORD,
     "Image": _DOOR,
     "ImageNotFound": _DOOR,

@@ -22,6 +22,7 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot
 from pybuild.runtime.sandbox.inside.devices import open_terminal
+from pybuild.runtime.sandbox.inside.file_systems import FileSystem
 from pybuild.runtime.sandbox.inside.guard import WITH_TERMINAL, WITHOUT
 from pybuild.runtime.sandbox.inside.mounts import Bind
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
@@ -94,11 +95,16 @@ def depend_on(parent: int) -> None:
 
 
 def _made_on_the_host(plan: SandboxPlan) -> dict[bytes, int]:
-    """Return the detached mounts, by their targets, that are to have the propagation of the host's.
+    """Return the detached mounts, by their targets, that must be made before the sandbox has its own namespaces.
 
-    Mounts of the sandbox's own namespace are private from its beginning, so these must be made before.
+    Mounts of its mount namespace are private, so binds with propagation come before. A server is reached through the
+    network of the process that mounts its file system, which is to be the host's, as in Docker.
     """
-    return {each.target: each.make(None) for each in plan.mounts if isinstance(each, Bind) and each.propagation}
+    return {
+        each.target: each.make(None)
+        for each in plan.mounts
+        if isinstance(each, FileSystem) or (isinstance(each, Bind) and each.propagation)
+    }
 
 
 def _keep(

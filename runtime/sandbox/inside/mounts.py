@@ -19,6 +19,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.paths.in_root import open_inside
 from pybuild.runtime.records import Operation, Record
+from pybuild.runtime.sandbox.inside.file_systems import FileSystem
 from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 
@@ -257,4 +258,4 @@ class DeviceNode(Record):
         return "device"
 
 
-Mount = Bind | BindRoot | Tmpfs | FileMount | DeviceNode
+Mount = Bind | BindRoot | Tmpfs | FileSystem | FileMount | DeviceNode

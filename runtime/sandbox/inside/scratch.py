@@ -14,6 +14,7 @@ from pybuild.runtime.kernel.syscalls import (
     MOUNT_ATTR_NOSUID,
     OPEN_TREE_CLONE,
     fsconfig_cmd_create,
+    fsconfig_flag,
     fsconfig_string,
     fsmount,
     fsopen,
@@ -23,20 +24,31 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.paths.in_root import make_directory
 from pybuild.runtime.records import Operation
+from pybuild.runtime.snapshots.overlay_mount import fs_error
 
 INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
 """The attributes of a mount that only serves data: no set-user-id, devices or programs."""
 
 
-def filesystem(kind: str, options: tuple[tuple[str, str], ...] = (), attributes: int = 0) -> int:
-    """Return a detached mount of a new *kind* file system."""
+def filesystem(
+    kind: str, options: tuple[tuple[str, str | None], ...] = (), attributes: int = 0, source: str = ""
+) -> int:
+    """Return a detached mount of a *kind* file system. An option without a value has None.
+
+    *source* is a device or an address. File systems that need none are new ones, and get their *kind* in its place.
+    """
     fs = fsopen(kind)
     try:
-        fsconfig_string(fs, "source", kind)
+        fsconfig_string(fs, "source", source or kind)
         for key, value in options:
-            fsconfig_string(fs, key, value)
+            if value is None:
+                fsconfig_flag(fs, key)
+            else:
+                fsconfig_string(fs, key, value)
         fsconfig_cmd_create(fs)
         return fsmount(fs, attributes)
+    except OSError as error:
+        raise fs_error(fs, error) from error
     finally:
         os.close(fs)
 
