@@ -9,20 +9,23 @@ from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
-from pybuild.builder.image.assemble import PlatformImage, write_index, write_planned
+from pybuild.builder.image.assemble import PlannedImage, PlatformImage, write_index, write_planned
 from pybuild.builder.image.requested_images import RequestedImage, check_images, requested_images
 from pybuild.builder.outputs.export import Outcome, check_forms, epoch_of, export, export_together
 from pybuild.builder.plan.plan import Definition, Finished, Graph
 from pybuild.builder.progress import Progress, Warned, silent
 from pybuild.builder.reporter import Reporter, ReporterState, RunningStep
-from pybuild.builder.request import Caches, Planning, Request, Result
+from pybuild.builder.request import Caches, Execution, Planning, Request, Result
 from pybuild.builder.request.values import EPOCH
-from pybuild.builder.solve.solver import Solved, solve
+from pybuild.builder.solve.solver import Solved, SolveSettings, solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.values import replace
+
+_Group = tuple[RequestedImage, tuple[PlatformImage, ...]]
+"""What is exported as one, and its images: those of an index are several."""
 
 
 def build(request: Request, store: Store, progress: Progress = silent) -> Outcome:
@@ -64,10 +67,13 @@ def _build(request: Request, store: Store, progress: Progress) -> Outcome:
         with definition.located():
             consulting = _with_imported(caches, store, reporter)
             graph = merge(plans)
-            reporter.expect(graph.plan, _last_steps(request.result, caches))
-            solved = _solve(graph, request, consulting, reporter)
-            images = _assemble(plans, solved, request, consulting, reporter)
-            outcome = _export_all(requested, images, request, consulting, reporter)
+            result, execution = request.result, request.execution
+            reporter.expect(graph.plan, _last_steps(result, caches))
+            settings = SolveSettings(files=files, execution=execution, caches=caches)
+            solved = _solve(graph, settings, consulting, reporter)
+            planned = _planned_images(plans, solved, caches, consulting)
+            images = _assemble(planned, result, execution, consulting, reporter)
+            outcome = _export_all(_grouped(requested, images), result, execution, consulting, reporter)
             _export_caches(solved.finished, caches, consulting, reporter)
     return outcome
 
@@ -129,33 +135,29 @@ def _with_imported(caches: Caches, store: Store, reporter: Reporter) -> Store:
     return imported(caches, store, reporter)
 
 
-def _solve(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
+def _solve(graph: Graph, settings: SolveSettings, store: Store, reporter: Reporter) -> Solved:
     """Solve *graph*: in this process, or in one that may unpack images if a step needs them unpacked."""
     with suppress(TreesNeeded):
-        return _solve_here(graph, request, store, reporter)
+        return solve(graph, settings, store, reporter)
     from pybuild.builder.definition.pipes import held_descriptors
     from pybuild.builder.store.worker_calls import WorkerAccess
 
-    held = held_descriptors(request)
+    held = held_descriptors(settings.files, settings.execution.secrets)
     worker = WorkerAccess(store, reporter.progress, held)
-    solved, state = worker.call(_solve_in_worker, graph, request, reporter.state())
+    solved, state = worker.call(_solve_in_worker, graph, settings, reporter.state())
     reporter.resume(state)
     return solved
 
 
-def _solve_here(graph: Graph, request: Request, store: Store, reporter: Reporter) -> Solved:
-    return solve(graph, store, reporter, files=request.files, execution=request.execution, caches=request.caches)
-
-
 def _solve_in_worker(
-    store: Store, send_event: Progress, graph: Graph, request: Request, state: ReporterState
+    store: Store, send_event: Progress, graph: Graph, settings: SolveSettings, state: ReporterState
 ) -> tuple[Solved, ReporterState]:
     """Solve *graph* in the process that may unpack images; *state* continues the numbers of the steps."""
     reporter = Reporter(send_event, state)
     # The other process has reported the imported caches, so this one is silent about them.
     with store.in_use():
-        consulting = _with_imported(request.caches, store, Reporter(silent))
-        return _solve_here(graph, request, consulting, reporter), reporter.state()
+        consulting = _with_imported(settings.caches, store, Reporter(silent))
+        return solve(graph, settings, consulting, reporter), reporter.state()
 
 
 def _last_steps(result: Result, caches: Caches) -> int:
@@ -169,19 +171,18 @@ def _last_steps(result: Result, caches: Caches) -> int:
     )
 
 
-def _assemble(
-    plans: Plans, solved: Solved, request: Request, store: Store, reporter: Reporter
-) -> tuple[PlatformImage, ...]:
-    """Write the image of each plan to the store. None of them has a name yet, so that a failure leaves no names."""
-    finished, images = solved.finished, []
-    with reporter.step("squashing layers") if request.result.squash else nullcontext():
-        for (platform, plan), layers, target in zip(plans, solved.layers, finished.targets, strict=True):
-            cache = _inline_cache(replace(finished, targets=(target,)), request.caches, store)
-            image = write_planned(
-                plan, layers, request.result, request.execution, store, platform=platform, build_cache=cache
-            )
-            images.append(image)
-    return tuple(images)
+def _planned_images(plans: Plans, solved: Solved, caches: Caches, store: Store) -> tuple[PlannedImage, ...]:
+    """Return the image that each plan describes, with its layers and its inline cache."""
+    finished = solved.finished
+    return tuple(
+        PlannedImage(
+            platform=platform,
+            plan=plan,
+            layers=layers,
+            build_cache=_inline_cache(replace(finished, targets=(target,)), caches, store),
+        )
+        for (platform, plan), layers, target in zip(plans, solved.layers, finished.targets, strict=True)
+    )
 
 
 def _inline_cache(finished: Finished, caches: Caches, store: Store) -> str:
@@ -193,34 +194,42 @@ def _inline_cache(finished: Finished, caches: Caches, store: Store) -> str:
     return inline(finished, caches, store)
 
 
+def _assemble(
+    planned: tuple[PlannedImage, ...], result: Result, execution: Execution, store: Store, reporter: Reporter
+) -> tuple[PlatformImage, ...]:
+    """Write the images to the store. None of them has a name yet, so that a failure leaves no names."""
+    with reporter.step("squashing layers") if result.squash else nullcontext():
+        return tuple(write_planned(image, result, execution, store) for image in planned)
+
+
+def _grouped(requested: tuple[RequestedImage, ...], images: tuple[PlatformImage, ...]) -> tuple[_Group, ...]:
+    """Return what is exported as one, each with its images, of which those of an index are several."""
+    remaining = iter(images)
+    return tuple((each, tuple(islice(remaining, len(each.images)))) for each in requested)
+
+
 def _export_all(
-    requested: tuple[RequestedImage, ...],
-    images: tuple[PlatformImage, ...],
-    request: Request,
-    store: Store,
-    reporter: Reporter,
+    groups: tuple[_Group, ...], result: Result, execution: Execution, store: Store, reporter: Reporter
 ) -> Outcome:
     """Give each requested image its names, and write it to the outputs."""
-    outcomes, remaining = [], iter(images)
-    for each in requested:
-        with reporter.step(each.step) as step:
-            outcomes.append(_export_one(each, tuple(islice(remaining, len(each.images))), request, store, step))
-    if not request.result.targets:
+    outcomes = []
+    for requested, images in groups:
+        with reporter.step(requested.step) as step:
+            outcomes.append(_export_one((requested, images), result, execution, store, step))
+    if not result.targets:
         return outcomes[0]
-    export_together([image.descriptor for image in images], request.result, store, reporter)
-    stages = (target.stage for target in request.result.targets)
+    export_together([image.descriptor for _, images in groups for image in images], result, store, reporter)
+    stages = (target.stage for target in result.targets)
     return replace(outcomes[-1], targets=tuple(zip(stages, outcomes, strict=True)))
 
 
-def _export_one(
-    requested: RequestedImage, images: tuple[PlatformImage, ...], request: Request, store: Store, step: RunningStep
-) -> Outcome:
+def _export_one(group: _Group, result: Result, execution: Execution, store: Store, step: RunningStep) -> Outcome:
     """Give an image, or the index of several, its names in the store, and write it to the outputs."""
+    requested, images = group
     for image in images:
         step.status(f"writing image {image.image_id}")
-    head = write_index(images, request.result, store) if requested.is_index else images[0].descriptor
-    epoch = request.execution.source_date_epoch
-    exported = export(head, requested.tags, request.result, store, step, epoch=epoch)
+    head = write_index(images, result, store) if requested.is_index else images[0].descriptor
+    exported = export(head, requested.tags, result, store, step, epoch=execution.source_date_epoch)
     return Outcome(
         images=images,
         index=exported.descriptor if requested.is_index else None,

@@ -51,19 +51,17 @@ def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path
 def remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Caches) -> Layers:
     """Fetch the pinned source *op* in a step called *name*, and return its layers."""
     from pybuild.builder.plan.plan import Graph, Plan
-    from pybuild.builder.solve.solver import solve
+    from pybuild.builder.solve.solver import SolveSettings, solve
     from pybuild.builder.sources.tree import tree_vertices
 
-    solved = solve(
-        Graph.of(Plan(vertices=tree_vertices(op, name))),
-        remotes.store,
-        remotes.reporter,
+    settings = SolveSettings(
         files=Files(context=Path(os.devnull)),  # nothing of the host is read
         execution=remotes.execution,
         # Pinned content is the same however often it is fetched, so --no-cache does not apply here.
         caches=replace(caches, no_cache=False),
     )
-    return solved.layers[0]
+    graph = Graph.of(Plan(vertices=tree_vertices(op, name)))
+    return solve(graph, settings, remotes.store, remotes.reporter).layers[0]
 
 
 def _read(root: Root, path: Path | None, where: str) -> Definition:

@@ -13,7 +13,7 @@ from stat import S_ISREG
 
 from pybuild.builder.content.context import IGNORE_LIMIT
 from pybuild.builder.errors import RequestError
-from pybuild.builder.request import Request, Secret
+from pybuild.builder.request import Files, Request, Secret
 from pybuild.builder.sources.secrets import SECRET_LIMIT
 from pybuild.runtime.errors import kernel_reason
 
@@ -35,10 +35,10 @@ def read_pipes(request: Request) -> Iterator[Request]:
         )
 
 
-def held_descriptors(request: Request) -> tuple[int, ...]:
-    """Return the descriptors behind files of *request* that are in memory: another process needs them to read these."""
-    files = (request.files.ignore_file, *(secret.file for secret in request.execution.secrets))
-    names = (os.fspath(file) for file in files if file is not None)
+def held_descriptors(files: Files, secrets: tuple[Secret, ...]) -> tuple[int, ...]:
+    """Return the descriptors behind files that are in memory: another process needs them to read these."""
+    paths = (files.ignore_file, *(secret.file for secret in secrets))
+    names = (os.fspath(path) for path in paths if path is not None)
     return tuple(int(name.removeprefix(_MEMORY)) for name in names if name.startswith(_MEMORY))
 
 

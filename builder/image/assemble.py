@@ -99,6 +99,16 @@ def _filled(history: list[History]) -> tuple[History, ...]:
 
 
 @frozen
+class PlannedImage:
+    """What an image is made of; *build_cache* is the document of an inline cache, "" for none."""
+
+    platform: str = ""
+    plan: Plan
+    layers: Layers
+    build_cache: str = ""
+
+
+@frozen
 class PlatformImage:
     """The image for one platform; *descriptor* is that of its manifest, with the platform."""
 
@@ -108,20 +118,11 @@ class PlatformImage:
     created: str
 
 
-def write_planned(
-    plan: Plan,
-    layers: Layers,
-    result: Result,
-    execution: Execution,
-    store: Store,
-    *,
-    platform: str = "",
-    build_cache: str = "",
-) -> PlatformImage:
-    """Write the image of *plan*. *build_cache* is the document of an inline cache, "" for none."""
-    config = ImageConfig.from_json(plan.config.encode())
-    if build_cache:
-        config = replace(config, build_cache=build_cache)
+def write_planned(planned: PlannedImage, result: Result, execution: Execution, store: Store) -> PlatformImage:
+    """Write the image of a plan whose layers are known, squashed if *result* asks for that."""
+    config, layers = ImageConfig.from_json(planned.plan.config.encode()), planned.layers
+    if planned.build_cache:
+        config = replace(config, build_cache=planned.build_cache)
     if result.squash:
         from pybuild.builder.image.squash import squash
 
@@ -130,11 +131,11 @@ def write_planned(
         config,
         layers,
         store.blobs,
-        ImageTimes(planned=plan.created, epoch=execution.source_date_epoch),
+        ImageTimes(planned=planned.plan.created, epoch=execution.source_date_epoch),
         _manifest_annotations(result, config),
     )
     noted = replace(image.descriptor, annotations=_manifest_annotations(result, config, "manifest-descriptor"))
-    return PlatformImage(platform=platform, image_id=image.id, descriptor=noted, created=image.config.created)
+    return PlatformImage(platform=planned.platform, image_id=image.id, descriptor=noted, created=image.config.created)
 
 
 def write_index(images: tuple[PlatformImage, ...], result: Result, store: Store) -> Descriptor:

@@ -42,6 +42,15 @@ Executor = Callable[[Any], BuiltLayer]
 
 
 @frozen
+class SolveSettings:
+    """The parts of a request that solving depends on."""
+
+    files: Files
+    execution: Execution
+    caches: Caches
+
+
+@frozen
 class Solved:
     """The result of solving: the layers of each target, in the order of the targets, and the plan with its keys."""
 
@@ -50,14 +59,7 @@ class Solved:
 
 
 def solve(
-    graph: Graph,
-    store: Store,
-    reporter: Reporter,
-    *,
-    files: Files,
-    execution: Execution,
-    caches: Caches,
-    execute: Executor | None = None,
+    graph: Graph, settings: SolveSettings, store: Store, reporter: Reporter, execute: Executor | None = None
 ) -> Solved:
     """Solve the targets of *graph*. *execute* executes a `Work`; the default is `builder.execute.ops.execute`.
 
@@ -67,9 +69,9 @@ def solve(
         Cancelled: the user interrupted the build. Running steps have been stopped.
     """
     cancel = threading.Event()
-    with Sources(files, store, cancel.is_set) as sources:
+    with Sources(settings.files, store, cancel.is_set) as sources:
         steps = Steps(graph.plan, reporter)
-        solver = _Solver(graph.plan, execution, caches, store, steps=steps, sources=sources, cancel=cancel)
+        solver = _Solver(graph.plan, settings, store, steps=steps, sources=sources, cancel=cancel)
         solver.execute = execute
         try:
             layers = solver.solve(graph.targets)
@@ -85,19 +87,18 @@ class _Solver:
     def __init__(
         self,
         plan: Plan,
-        execution: Execution,
-        caches: Caches,
+        settings: SolveSettings,
         store: Store,
         *,
         steps: Steps,
         sources: Sources,
         cancel: threading.Event,
     ) -> None:
-        self.plan, self.execution, self.store = plan, execution, store
+        self.plan, self.execution, self.store = plan, settings.execution, store
         self.steps, self.cancel = steps, cancel
         self.selections = Selections(plan, store, sources)
-        self.keys = VertexKeys(plan, self.selections, steps, execution.source_date_epoch)
-        self.freshness = Freshness(plan, caches)
+        self.keys = VertexKeys(plan, self.selections, steps, self.execution.source_date_epoch)
+        self.freshness = Freshness(plan, settings.caches)
         self.lookup = Lookup(plan, store, self.keys, self.freshness)
         self.independent: set[int] = set()
         """Vertices whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""

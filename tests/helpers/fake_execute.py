@@ -29,7 +29,7 @@ from pybuild.builder.plan.plan import Graph, Plan
 from pybuild.builder.progress import Event
 from pybuild.builder.reporter import Reporter
 from pybuild.builder.request import Request
-from pybuild.builder.solve.solver import solve
+from pybuild.builder.solve.solver import SolveSettings, solve
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
@@ -115,9 +115,9 @@ class Site:
         if dockerfile:
             self.write({"Dockerfile": dockerfile})
         asked = Request.of(context=self.context, **request)
-        parts = {"files": asked.files, "execution": asked.execution, "caches": asked.caches}
+        settings = SolveSettings(files=asked.files, execution=asked.execution, caches=asked.caches)
         graph, reporter = Graph.of(self._plan(asked)), Reporter(self.events.append)
-        return solve(graph, self.store, reporter, **parts, execute=self.execute).layers[0]
+        return solve(graph, settings, self.store, reporter, self.execute).layers[0]
 
     def _plan(self, asked: Request) -> Plan:
         remotes = Remotes(asked.execution, self.store)

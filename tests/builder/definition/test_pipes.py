@@ -38,7 +38,7 @@ def test_a_pipe_can_be_read_again_and_again(pipe: Path, tmp_path: Path) -> None:
     with read_pipes(request) as readable:
         (path,) = secrets(readable)
         assert [path.read_bytes() for _ in range(3)] == [b"value"] * 3
-        (descriptor,) = held_descriptors(readable)
+        (descriptor,) = held_descriptors(readable.files, readable.execution.secrets)
         assert os.path.samestat(os.fstat(descriptor), path.stat())
     assert not path.exists()
 
@@ -49,7 +49,7 @@ def test_a_regular_file_and_a_variable_stay(tmp_path: Path) -> None:
     request = Request.of(context=tmp_path, ignore_file=file, secrets=(Secret(id="v", variable="V"),))
     with read_pipes(request) as readable:
         assert readable == request
-        assert held_descriptors(readable) == ()
+        assert held_descriptors(readable.files, readable.execution.secrets) == ()
 
 
 def test_an_ignore_file_may_be_a_pipe(pipe: Path, tmp_path: Path) -> None:
