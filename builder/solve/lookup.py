@@ -46,7 +46,7 @@ class Lookup:
     """Finds the layers of the vertices of *plan*. Several threads may use it, each for its own vertices."""
 
     def __init__(self, plan: Plan, store: Store, keys: VertexKeys, freshness: Freshness) -> None:
-        self._plan, self._store, self._keys, self._freshness = plan, store, keys, freshness
+        self._plan, self.store, self._keys, self._freshness = plan, store, keys, freshness
         self._bases: dict[Base, Layers] = {}
         self._base_of: list[int] = []
         self.solved: dict[int, Layers] = {}
@@ -130,7 +130,7 @@ class Lookup:
         return self._freshness.admits(index, settled=index in self._keys.settled)
 
     def _lookup(self, index: int, key: Digest) -> Layers | None:
-        cache = self._store.cache
+        cache = self.store.cache
         layers = cache.record(key)
         if layers is None or not self._is_usable(layers):
             if self._plan.is_mounted_context(index):
@@ -147,17 +147,17 @@ class Lookup:
         return self._has_blobs(layer for layer in layers if layer.created) and self._freshness.is_young(layers)
 
     def _has_blobs(self, layers: Iterable[BuiltLayer]) -> bool:
-        return all(self._store.blobs.has(layer.descriptor) for layer in layers)
+        return all(self.store.blobs.has(layer.descriptor) for layer in layers)
 
     def record(self, index: int, layer: BuiltLayer) -> None:
         """Record the new *layer* of a vertex for this build and later ones."""
         own = self._keys.own(index)
         if own is not None:
-            self._store.cache.put_record(own, Layers([layer]))
+            self.store.cache.put_record(own, Layers([layer]))
         self.solved[index] = self._put(index, Layers((*(self.rootfs(index) or ()), layer)))
 
     def _put(self, index: int, layers: Layers) -> Layers:
-        self._store.cache.put_record(self._keys.by_index[index], layers)
+        self.store.cache.put_record(self._keys.by_index[index], layers)
         return layers
 
     def rootfs(self, index: int) -> Layers | None:
@@ -170,7 +170,7 @@ class Lookup:
         from pybuild.builder.sources.bases import base_layers
 
         if op not in self._bases:
-            self._bases[op] = base_layers(op, self._store)
+            self._bases[op] = base_layers(op, self.store)
         return self._bases[op]
 
     def base_of(self, index: int) -> int:

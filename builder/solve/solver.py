@@ -12,7 +12,7 @@ the other waits for the lock and then finds the record.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
     from pybuild.builder.execute.job import FirstTimes
+    from pybuild.builder.solve.base_images import BaseImages
 
 _WAITING = "waiting for another build that is at the same step"
 Executor = Callable[[Any], BuiltLayer]
@@ -103,10 +104,6 @@ class _Solver:
         self.independent: set[int] = set()
         """Vertices whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""
         self.execute: Executor | None = None
-        self.unpacking: dict[int, threading.Lock] = {}
-        """A lock for each base image, by its index: held while the image is unpacked."""
-        self.unpack_while_pulling: set[int] = set()
-        """Base images whose trees vertices need that are not cached: these are unpacked while they are pulled."""
 
     @computed_once
     def first_times(self) -> "FirstTimes":
@@ -114,6 +111,12 @@ class _Solver:
         from pybuild.builder.execute.job import FirstTimes
 
         return FirstTimes()
+
+    @computed_once
+    def bases(self) -> "BaseImages":
+        from pybuild.builder.solve.base_images import BaseImages
+
+        return BaseImages(self.plan, self.keys, self.lookup, self.steps, self.cancel)
 
     def solve(self, targets: tuple[int, ...]) -> tuple[Layers, ...]:
         self.keys.compute()
@@ -163,17 +166,10 @@ class _Solver:
             ops = [self.plan.vertices[index].op for index in needed]
             # Another executor need not run commands here.
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
-            self.unpack_while_pulling = {base for index in needed for base in self._trees_of(index)}
+            self.bases.expect(needed)
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
             with ready_for(runs):
                 run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
-
-    def _trees_of(self, index: int) -> Iterator[int]:
-        """Yield the base images that a vertex will surely unpack: not one that may still be found in the cache."""
-        vertex = self.plan.vertices[index]
-        if index in self.keys.by_index and isinstance(vertex.op, Run | Copy):
-            for source in vertex.inputs if isinstance(vertex.op, Run) else vertex.inputs[1:]:
-                yield self.lookup.base_of(source)
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -191,7 +187,7 @@ class _Solver:
     def _solve_vertex(self, index: int) -> None:
         vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Base):
-            self._pull(index, vertex.op)
+            self.bases.pull(index, vertex.op)
             return
         # No lock, because nothing is executed: its layer was found under its own key.
         if index in self.independent and self._take_from_cache(index):
@@ -212,7 +208,7 @@ class _Solver:
     def _select(self, index: int, stack: ExitStack) -> tuple[Selected, ...]:
         vertex = self.plan.vertices[index]
         for source in vertex.inputs[1:] if isinstance(vertex.op, Copy) else ():
-            self._unpack_base(index, source)
+            self.bases.unpack(index, source)
         try:
             return self.selections.open(index, self.lookup.solved, self.keys.by_index, stack)
         # Not failures of this step: one that was reported, an interruption, and the need for another process.
@@ -229,7 +225,7 @@ class _Solver:
         vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Run):
             for source in vertex.inputs:
-                self._unpack_base(index, source)
+                self.bases.unpack(index, source)
         with self.steps.running(index), storing(self.store.root):
             if note := read_again(selected):
                 self.steps.output(index)(2, note.encode())
@@ -254,25 +250,6 @@ class _Solver:
             self.steps.made(index, layer)
             return layer
 
-    def _unpack_base(self, index: int, source: int) -> None:
-        """Unpack the base image of an input of *index*, reported as a step of its own.
-
-        Otherwise the first RUN on a base would seem to take the time that unpacking takes.
-        """
-        base = self.lookup.base_of(source)
-        op = self.plan.vertices[base].op
-        if not isinstance(op, Base):
-            return
-        from pybuild.builder.execute.concurrency import PACKING
-
-        layers = self.lookup.base(op)
-        # setdefault is atomic, so all threads that need the base get the same lock.
-        with self.unpacking.setdefault(base, threading.Lock()):
-            # A step on the base may have made the tree of the base its own.
-            if self.store.trees.count(self.lookup.solved.get(source) or layers) < len(layers):
-                with self.steps.aside(f"unpacking {op.reference}", index), storing(self.store.root):
-                    self.store.unpack(layers, self.cancel.is_set, PACKING.one)
-
     def _take_from_cache(self, index: int) -> bool:
         """Return whether a vertex is cached; report it when it is."""
         if self.lookup.find(index) is None:
@@ -284,17 +261,3 @@ class _Solver:
         """Report a vertex as cached, with its layer when that is known."""
         layers = () if isinstance(self.plan.vertices[index].op, Base) else self.lookup.solved.get(index)
         self.steps.cached(index, layers[-1] if layers else None)
-
-    def _pull(self, index: int, op: Base) -> None:
-        from pybuild.builder.execute.concurrency import PULLING
-        from pybuild.builder.sources.bases import pull_layers
-
-        with PULLING.one(), self.steps.running(index), storing(self.store.root), ExitStack() as stack:
-            progress = self.steps.status(index)
-            if index in self.unpack_while_pulling:
-                from pybuild.builder.solve.pulling import unpacked_meanwhile
-
-                layers = self.lookup.base(op)
-                progress = stack.enter_context(unpacked_meanwhile(layers, self.store, progress, self.cancel))
-            pull_layers(op, self.store, progress, self.steps.say(index), self.cancel)
-        self.lookup.put(index, self.lookup.base(op))

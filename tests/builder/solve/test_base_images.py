@@ -71,7 +71,7 @@ class Download:
 @pytest.fixture
 def download(site: Site, monkeypatch: pytest.MonkeyPatch) -> Download:
     made = Download(site)
-    monkeypatch.setattr("pybuild.builder.sources.bases.pull_layers", made.pull)
+    monkeypatch.setattr("pybuild.builder.solve.base_images.pull_layers", made.pull)
     return made
 
 
