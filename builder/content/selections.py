@@ -19,7 +19,7 @@ from pybuild.builder.content.source_tree import Group, Item, SourceTree, group_a
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.keys import excluded, listing_key, picks, selection_key
-from pybuild.builder.plan.ops import Copy, Exact, Inline, Local, Op, Pick
+from pybuild.builder.plan.ops import Copy, Exact, Http, Inline, Local, Op, Pick
 from pybuild.builder.plan.plan import Plan
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
@@ -64,7 +64,7 @@ class Selections:
         pick = picks(vertex.op)[number]
         local = self._plan.vertices[vertex.inputs[pick.input]].op
         assert isinstance(local, Local)  # noqa: S101 - the caller checks
-        selected = self._read(self._sources.context(local.name), vertex.op, pick)
+        selected = self._read(self._sources.context(local.name), vertex.op, pick, _exclusions(vertex.op, local))
         self._by_pick[index, number] = selected
         return selected.digest
 
@@ -93,15 +93,15 @@ class Selections:
             if source not in trees:
                 trees[source] = self._sources.of(results[source])
                 stack.callback(trees[source].root.close)
-            selected = self._read(trees[source], vertex.op, pick)
+            exclude = _exclusions(vertex.op, self._plan.vertices[source].op)
+            selected = self._read(trees[source], vertex.op, pick, exclude)
             if source in keys:
                 self._store.cache.put_selection(selection_key(vertex.op, pick, keys[source]), selected.digest)
             found.append(selected)
         return tuple(found)
 
-    def _read(self, source: SourceTree, op: Op, pick: Pick) -> Selected:
+    def _read(self, source: SourceTree, op: Op, pick: Pick, exclude: "IgnoreFile | None") -> Selected:
         began_ns = time.time_ns()
-        exclude = _exclusions(excluded(op))
         groups = select(source, pick, exclude, parents=isinstance(op, Copy) and op.parents)
         divided = divide(source, groups)
         listed = listing_digest(groups, divided) if source.id else None
@@ -145,15 +145,18 @@ def read_again(selected: tuple[Selected, ...]) -> str:
     return "".join(f"{where}: the file system keeps no change times, so all files are read again\n" for where in places)
 
 
-def _exclusions(patterns: tuple[str, ...]) -> "IgnoreFile | None":
+def _exclusions(op: Op, source: Op) -> "IgnoreFile | None":
+    """Return what *op* excludes from what *source* makes: of a URL nothing, as in BuildKit, because it is one file."""
+    patterns = excluded(op)
     if not patterns:
         return None
     from pybuild.grammar.ignorefile import IgnoreFile
 
     try:
-        return IgnoreFile.of(patterns)
+        exclude = IgnoreFile.of(patterns)
     except DockerfileError as error:
         raise BuildError(f"invalid --exclude: {error.message}", hint=error.hint) from error
+    return None if isinstance(source, Http) else exclude
 
 
 def select(

@@ -139,7 +139,9 @@ def _http(text: str) -> HttpSource:
     url = text.partition("#")[0].replace(" ", "%20")
     _check_web(url, "HTTP_AUTH_TOKEN_<host>")
     name = basename(unquote(_web_path(url)).rstrip("/"))
-    usable = name not in {"", ".", ".."} and name.isprintable() and len(name.encode()) <= 255
+    if name == "..":
+        name = "download"  # BuildKit's name
+    usable = name not in {"", "."} and name.isprintable() and len(name.encode()) <= 255
     return HttpSource(url=url, name=name if usable else UNNAMED)
 
 

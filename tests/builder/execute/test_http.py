@@ -28,6 +28,12 @@ def test_a_file_from_the_web_takes_the_name_mode_and_owner_that_it_is_given(site
     assert (oct(entry.mode), entry.uid, entry.gid) == ("0o755", 5, 6)
 
 
+def test_a_file_from_the_web_is_not_excluded_but_files_beside_it_are(site, web):
+    site.write({"s/a.txt": "1", "s/b": "2"})
+    assert sorted(made(site, f"ADD --exclude=*.txt {web.url('/a.txt')} s /d/")) == ["d", "d/a.txt", "d/b"]
+    assert text_of(site, f"ADD --exclude=*.txt {web.url('/a.txt')} s /d/", "d/a.txt") == "content"
+
+
 def test_no_time_is_later_than_the_epoch(site, web):
     assert made(site, f"ADD {web.url('/a.txt')} /d", source_date_epoch=1000)["d"].mtime == 1000
 
