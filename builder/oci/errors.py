@@ -79,8 +79,9 @@ class RegistryUnavailable(RegistryError):
         retry_after: float | None = None,
         absent: bool = False,
         hung: bool = False,
+        code: str = "",
     ) -> None:
-        super().__init__(message, hint=hint, status=status)
+        super().__init__(message, hint=hint, status=status, code=code)
         self.retry_after = retry_after
         self.absent = absent
         self.hung = hung

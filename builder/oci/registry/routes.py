@@ -11,7 +11,7 @@ from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
 from pybuild.builder.oci.registry.trust import Purpose, Standing, check_peer, check_reachable
 from pybuild.builder.oci.registry.wire.body import FileBody
 from pybuild.builder.oci.registry.wire.certificates import Tls
-from pybuild.builder.oci.registry.wire.failures import NOT_TLS
+from pybuild.builder.oci.registry.wire.failures import NO_CONNECTION, NOT_TLS
 from pybuild.builder.oci.registry.wire.http import Reply, Timing, Transport
 from pybuild.builder.oci.registry.wire.origin import Origin, is_private, joined, origin_of
 
@@ -107,7 +107,9 @@ class Routes:
         """Return whether a server speaks TLS: not one that closes at once, but perhaps one that is unreachable."""
         try:
             self._own.exchange("GET", f"{origin}/v2/", {}).close()
-        except RegistryUnavailable:
+        except RegistryUnavailable as error:
+            if error.code == NO_CONNECTION and origin.port == self._origins[-1].port:
+                raise  # without TLS the host would be waited for once more
             return False
         except RegistryError as error:
             if error.code == NOT_TLS:

@@ -2,12 +2,17 @@
 
 import socket
 import ssl
+from collections.abc import Iterator
+
+from urllib3.exceptions import ConnectTimeoutError
 
 from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
 from pybuild.builder.oci.registry.wire.origin import Origin
 
 UNTRUSTED = "untrusted certificate"
 NOT_TLS = "not TLS"
+NO_CONNECTION = "no connection"
+"""The host did not answer in time, not even to refuse the connection."""
 _REFUSED_BY_SERVER = frozenset(
     {
         "SSLV3_ALERT_BAD_CERTIFICATE",
@@ -42,7 +47,9 @@ def failure_of(origin: Origin, error: Exception) -> RegistryError:
         )
         return RegistryError(f"{origin}: the server rejects the TLS connection: {reason_of(error)}", hint=hint)
     absent = isinstance(cause, socket.gaierror | ConnectionRefusedError)
-    return RegistryUnavailable(f"{origin}: {reason_of(error)}", absent=absent, hung=isinstance(cause, TimeoutError))
+    code = NO_CONNECTION if any(isinstance(each, ConnectTimeoutError) for each in _causes(error)) else ""
+    hung = isinstance(cause, TimeoutError)
+    return RegistryUnavailable(f"{origin}: {reason_of(error)}", absent=absent, hung=hung, code=code)
 
 
 def reason_of(error: BaseException) -> str:
@@ -52,9 +59,16 @@ def reason_of(error: BaseException) -> str:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    while inner := _cause(error):
-        error = inner
-    return error
+    *_, innermost = _causes(error)
+    return innermost
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error*, its cause, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = _cause(cause)
 
 
 def _cause(error: BaseException) -> BaseException | None:
