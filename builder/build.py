@@ -7,7 +7,7 @@ from itertools import islice
 from pybuild.builder.content.context import useless_ignore_files
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
-from pybuild.builder.errors import BuildError, ResolveError
+from pybuild.builder.errors import BuildError, PullFailed, ResolveError
 from pybuild.builder.graph.planning import Plans, make_plans, merge
 from pybuild.builder.image.assemble import PlannedImage, PlatformImage, write_index, write_planned
 from pybuild.builder.image.requested_images import RequestedImage, check_images, requested_images
@@ -105,10 +105,12 @@ def _early_warnings(definition: Definition, planning: Planning, progress: Progre
     """Report the warnings about the Dockerfile when a mistake in it ends the block."""
     try:
         yield
-    except (DockerfileError, ResolveError):
+    except (DockerfileError, ResolveError, PullFailed) as error:
         from pybuild.builder.checks.early_warnings import early_warnings
 
-        for message, line in early_warnings(definition, planning):
+        # Without its base a stage is not looked at.
+        place = None if isinstance(error, PullFailed) else error.span
+        for message, line in early_warnings(definition, planning, place):
             progress(Warned(message=message, line=line))
         raise
 
