@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
@@ -72,10 +73,12 @@ class Trees:
     ) -> str | None:
         """Return the name of the snapshot of *layers*, unpacking each missing layer in a *turn*; None for no layers.
 
-        *opened* opens the blob of a layer; the default is that of the store.
+        *opened* opens the blob of a layer; the default is that of the store. Raises Cancelled between two layers.
         """
         names = self._names(layers)
         while (place := self.snapshots.topmost(names)) < len(names):
+            if cancelled():
+                raise Cancelled("cancelled")
             # The turn is taken before the lock, so that a holder of the lock never waits for a turn (deadlock).
             with turn(), self.locks.exclusive(names[place], cancelled, self._wait), storing(self.root):
                 if not self.snapshots.exists(names[place]):

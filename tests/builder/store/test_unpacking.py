@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.builder.errors import Cancelled
 from pybuild.builder.store.cache import Layers, image_layers
 from pybuild.builder.store.store import Store, open_store
 from pybuild.runtime.errors import NoSuchSnapshot, TooManyLayers
@@ -38,6 +39,12 @@ def test_layers_are_unpacked_into_one_tree(store: Store, layers: Layers) -> None
     name = store.unpack(layers)
     assert store.snapshots.names() == (name,)
     assert [store.trees.count(layers[:number]) for number in range(4)] == [0, 0, 0, 3]
+
+
+def test_unpacking_is_given_up_between_two_layers(store: Store, layers: Layers) -> None:
+    with pytest.raises(Cancelled):
+        store.unpack(layers, lambda: bool(store.snapshots.names()))
+    assert store.snapshots.names() == (store.snapshot_names(layers)[0],)
 
 
 def test_a_tree_that_a_step_has_taken_is_unpacked_for_others(store: Store, layers: Layers) -> None:
