@@ -171,13 +171,13 @@ class Steps:
         self._steps = reporter.restore_steps()
         self._unnamed = RunningStep(0, lambda _event: None)
 
-    def cached(self, index: int, layer: BuiltLayer | None = None) -> None:
+    def report_cached(self, index: int, layer: BuiltLayer | None = None) -> None:
         """Report that a vertex came from the cache, with its layer when that is known."""
         if layer is not None:
-            self.made(index, layer)
+            self.note_layer(index, layer)
         self._step(index).finish(cached=True)
 
-    def made(self, index: int, layer: BuiltLayer) -> None:
+    def note_layer(self, index: int, layer: BuiltLayer) -> None:
         """Note the layer of a vertex, to be reported when the vertex ends."""
         self._step(index).layer = LayerMade(digest=str(layer.digest), diff_id=str(layer.diff_id), size=layer.size)
 

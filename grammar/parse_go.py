@@ -101,10 +101,10 @@ def _nanoseconds(part: re.Match[str], text: str) -> int:
         raise ValueError(f"time: missing unit in duration {quote(text)}")
     if unit not in _UNITS:
         raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
-    return _scaled(whole, fraction, _UNITS[unit])
+    return _scale(whole, fraction, _UNITS[unit])
 
 
-def _scaled(whole: str, fraction: str, unit: int) -> int:
+def _scale(whole: str, fraction: str, unit: int) -> int:
     """Multiply the decimal number *whole* . *fraction* by *unit*, rounding down."""
     return int(whole + fraction) * unit // int("1" + "0" * len(fraction))
 
@@ -115,4 +115,4 @@ def parse_size(text: str) -> int:
     if size is None:
         raise ValueError(f"invalid size: {quote(text)}")
     whole, _, fraction = size[1].partition(".")
-    return _scaled(whole, fraction, 1 << 10 * " kmgtp".index(size[2].lower() or " "))
+    return _scale(whole, fraction, 1 << 10 * " kmgtp".index(size[2].lower() or " "))

@@ -77,7 +77,7 @@ def name_matcher(tokens: Sequence[Token]) -> Matches:
         return _with_ends(literal(first), literal(others[0]))
     if len(others) == 1:
         return _whole(tokens)
-    return partial(_in_turn, _compiled(first), [_compiled(part) for part in others[:-1]], _compiled(others[-1]))
+    return partial(_match_in_turn, _compiled(first), [_compiled(part) for part in others[:-1]], _compiled(others[-1]))
 
 
 def literal(tokens: Sequence[object]) -> str:
@@ -135,7 +135,7 @@ def _compiled(tokens: Sequence[Token]) -> tuple[re.Pattern[str], int]:
     return re.compile("".join(map(regex, tokens)), re.DOTALL), len(tokens)
 
 
-def _in_turn(
+def _match_in_turn(
     first: tuple[re.Pattern[str], int],
     middle: Sequence[tuple[re.Pattern[str], int]],
     last: tuple[re.Pattern[str], int],
@@ -196,10 +196,10 @@ def _token(pattern: str, position: int) -> tuple[Token, int]:
         return Wild.ANY, position + 1
     if char == "[":
         return _char_class(pattern, position + 1)
-    return _char(pattern, position)
+    return _read_char(pattern, position)
 
 
-def _char(pattern: str, position: int) -> tuple[str, int]:
+def _read_char(pattern: str, position: int) -> tuple[str, int]:
     """Read one character that may be escaped."""
     position += pattern.startswith("\\", position)
     if position >= len(pattern):
@@ -224,4 +224,4 @@ def _class_char(pattern: str, position: int) -> tuple[str, int]:
     # filepath.Match of Go refuses these at the start of a range, unless they are escaped.
     if pattern[position : position + 1] in ("", "-", "]"):
         raise BadPattern
-    return _char(pattern, position)
+    return _read_char(pattern, position)

@@ -3,7 +3,7 @@
 import os
 
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.build import build as carry_out
 from pybuild.builder.outputs.export import Outcome
 from pybuild.builder.progress import Progress, silent
@@ -31,7 +31,7 @@ def build(request: Request, store: Store, progress: Progress = silent, *, cancel
         errors.Cancelled: *cancel* was used, or a KeyboardInterrupt came while steps ran.
         errors.PybuildError: any other failure that is not a bug, such as a full disk.
     """
-    with door(cancel):
+    with public_operation(cancel):
         return carry_out(request, store, progress)
 
 
@@ -57,7 +57,7 @@ def become_root() -> None:
         return
     from pybuild.runtime.sandbox import user_namespace
 
-    with door():
+    with public_operation():
         store = default_root()
         user_namespace.become_root()
         # The default store of root is another one, and child processes would use it.

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.api.run import Command, Output, command_of, discard, texts
 from pybuild.builder.store.store import Store
 
@@ -49,7 +49,7 @@ class Container:
 
     @property
     def _state(self) -> "State":
-        with door():
+        with public_operation():
             return self._found.state
 
     @property
@@ -71,7 +71,7 @@ class Container:
         from pybuild.builder.networks.membership import read_live
         from pybuild.builder.networks.ports import parse_exposed
 
-        with door():
+        with public_operation():
             wanted = parse_exposed(port)[0]
             live = read_live(self._found.directory) if self._found.state.runs else None
             return [(each.address, each.host_port) for each in live.ports if each.name == wanted] if live else []
@@ -85,7 +85,7 @@ class Container:
         from pybuild.builder.containers.catalog import Containers
         from pybuild.builder.containers.starting import start
 
-        with door():
+        with public_operation():
             channel = start(Containers(self._store), self._found, lambda _channel: None)
             if channel is not None:
                 channel.close()
@@ -100,7 +100,7 @@ class Container:
 
         given = command_of(command)
         inside = Inside(words=given.words, env=given.env, user=given.user, working_dir=given.workdir)
-        with door():
+        with public_operation():
             return execute(self._found, inside, output)
 
     def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[tuple[int, bytes]]:
@@ -122,21 +122,21 @@ class Container:
         """
         from pybuild.builder.containers.lifecycle import wait
 
-        with door():
+        with public_operation():
             return wait(self._found, seconds)
 
     def stop(self, seconds: int = 10) -> None:
         """Send the stop signal, and SIGKILL after *seconds*. Does nothing when the container has ended."""
         from pybuild.builder.containers.lifecycle import stop_as_set
 
-        with door():
+        with public_operation():
             stop_as_set(self._found, None, seconds)
 
     def kill(self, signal: int = 9) -> None:
         """Send a signal to the first process of the container."""
         from pybuild.builder.containers.lifecycle import kill
 
-        with door():
+        with public_operation():
             kill(self._found, signal)
 
     def remove(self) -> None:
@@ -145,7 +145,7 @@ class Container:
         from pybuild.builder.containers.errors import NoSuchContainer
         from pybuild.builder.containers.lifecycle import remove
 
-        with door(), suppress(NoSuchContainer):
+        with public_operation(), suppress(NoSuchContainer):
             remove(Containers(self._store), self._found, force=True, volumes=True)
 
 
@@ -184,7 +184,7 @@ def start(
     from pybuild.builder.platforms import wanted_platform
 
     token = cancel or Cancel()
-    with door(token):
+    with public_operation(token):
         need_sandbox()
         around = _host_config(command_of(command), texts(networks), texts(ports))
         containers = Containers(store)
@@ -242,7 +242,7 @@ def containers(store: Store) -> list[Container]:
     from pybuild.builder.containers.catalog import Containers
     from pybuild.builder.containers.lifecycle import settle_all
 
-    with door():
+    with public_operation():
         store.database.refuse_ended()
         every = Containers(store)
         # The state of a container whose monitor was killed still says that it runs.

@@ -32,7 +32,7 @@ class SandboxUnavailable(HostError):
 
 
 @contextmanager
-def door(cancel: Cancel | None = None) -> Iterator[None]:
+def public_operation(cancel: Cancel | None = None) -> Iterator[None]:
     """Run the block for an embedding program: *cancel* ends it, and its failures are raised as PybuildError."""
     token = cancel or Cancel()
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.api.run import texts
 from pybuild.builder.image.catalog import Listed, catalog, find
 from pybuild.builder.oci.stored_index import disk_size
@@ -46,7 +46,7 @@ def list(store: Store) -> tuple[Image, ...]:  # noqa: A001 - read as pybuild.lis
     Raises:
         errors.StoreError: the store is closed.
     """
-    with door(), store.in_use():
+    with public_operation(), store.in_use():
         return tuple(_image(store, entry) for entry in catalog(store))
 
 
@@ -74,7 +74,7 @@ def inspect(name: str, store: Store, *, platform: str | None = None) -> dict[str
     """
     from pybuild.builder.image.document import image_document
 
-    with door(), store.in_use():
+    with public_operation(), store.in_use():
         wanted = given_platform(platform)
         return image_document(store, find(store, name), catalog(store), wanted)
 
@@ -90,7 +90,7 @@ def tag(source: str, target: str, store: Store) -> str:
     """
     from pybuild.builder.request.checks import new_name
 
-    with door(), store.in_use():
+    with public_operation(), store.in_use():
         name = new_name(target)
         store.layout.tag(name, find(store, source).descriptor)
         return name
@@ -121,7 +121,12 @@ def load(
     """
     from pybuild.builder.transports.load import load_images
 
-    with door(cancel), store.in_use(), Reporter(progress).step("loading images") as step, ExitStack() as stack:
+    with (
+        public_operation(cancel),
+        store.in_use(),
+        Reporter(progress).step("loading images") as step,
+        ExitStack() as stack,
+    ):
         given = _watch(source, step, stack)
         return tuple(name for names in load_images(store, given, given_platform(platform)) for name in names)
 
@@ -181,7 +186,7 @@ def save(
     def warn(text: str) -> None:
         progress(Warned(message=text))
 
-    with door(cancel), store.in_use(), Reporter(progress).step("saving images") as step:
+    with public_operation(cancel), store.in_use(), Reporter(progress).step("saving images") as step:
         images = chosen(store, texts(names), given_platform(platform), warn)
         if isinstance(target, Path):
             with destination(target) as file:
@@ -219,7 +224,7 @@ def prune(store: Store, *, everything: bool = False, images: bool = True, cancel
         errors.StoreError: the store cannot be written.
         errors.Cancelled: *cancel* was used while waiting for others.
     """
-    with door(cancel):
+    with public_operation(cancel):
         return call_in_worker_if_unpacked(_prune, store, silent, everything=everything, images=images)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Self
 
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.store.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Network:
         """Remove it; no error when it is gone. Raises `errors.NetworkError` when a container runs on it."""
         from pybuild.builder.networks.catalog import Networks
 
-        with door():
+        with public_operation():
             Networks(self._store.root).remove(self._made)
 
 
@@ -72,7 +72,7 @@ def create_network(name: str, store: Store, *, subnet: str = "", internal: bool 
     from pybuild.builder.networks.subnets import checked
     from pybuild.builder.networks.values import NetworkConfig
 
-    with door():
+    with public_operation():
         store.database.refuse_ended()
         pool, pool6 = checked((subnet,) if subnet else (), (), (), ipv6=ipv6)
         wanted = NetworkConfig(
@@ -98,6 +98,6 @@ def networks(store: Store) -> list[Network]:
     """
     from pybuild.builder.networks.catalog import Networks
 
-    with door():
+    with public_operation():
         store.database.refuse_ended()
         return [Network(made, store) for made in Networks(store.root).made()]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.image.catalog import find
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.registry.access import Access
@@ -35,7 +35,7 @@ def _access(store: Store, given: RegistryAccess | None, step: RunningStep) -> Ac
 @contextmanager
 def _transfer(name: str, store: Store, progress: Progress, cancel: Cancel | None) -> Iterator[RunningStep]:
     """Keep *store* in use for a transfer, which is reported as one step and ended by *cancel*."""
-    with door(cancel), store.in_use(), Reporter(progress).step(name) as step:
+    with public_operation(cancel), store.in_use(), Reporter(progress).step(name) as step:
         yield step
 
 

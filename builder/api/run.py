@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Volume, checks
 from pybuild.builder.store.store import Store
@@ -80,7 +80,7 @@ def run(
     from pybuild.builder.platforms import wanted_platform
 
     token = cancel or Cancel()
-    with door(token), store.in_use():
+    with public_operation(token), store.in_use():
         found = find_image(store, image, wanted_platform(platform) if platform else None)
         wanted = _in_image(command_of(command), found)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pybuild.builder.caches.document import DOCUMENT_LIMIT, Remembered
 from pybuild.builder.caches.gha_service import AlreadyThere, Content, FoundEntry, Service, ServiceV1, ServiceV2, Wire
-from pybuild.builder.caches.places import GhaCache, Status, Tell, telling, untold
+from pybuild.builder.caches.places import GhaCache, Status, Tell, ignore_progress, telling
 from pybuild.builder.oci.errors import ImageNotFound, OciError, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.wire.retry import Retry
@@ -61,7 +61,7 @@ class GhaPlace:
         self._seconds = spec.timeout
         self.name = f"GitHub Actions Cache, scope {self._scope}"
 
-    def load(self, store: Store, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = ignore_progress) -> Remembered:
         """Return the documents of the branches that the token may read, in their order."""
         del store
         found = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pybuild.builder.caches.document import Remembered
 from pybuild.builder.caches.manifest import read_caches, write_manifest
-from pybuild.builder.caches.places import LocalCache, Status, Tell, untold
+from pybuild.builder.caches.places import LocalCache, Status, Tell, ignore_progress
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.documents import describe
 from pybuild.builder.oci.errors import ImageNotFound
@@ -31,7 +31,7 @@ class LocalPlace:
         self._directory, self._spec = spec.directory, spec
         self.name = str(self._directory)
 
-    def load(self, store: Store, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = ignore_progress) -> Remembered:
         """Read the documents in place; nothing is copied to *store*."""
         del store, tell
         blobs = BlobStore(self._directory)

@@ -22,7 +22,7 @@ Status = Callable[[str, int, int], None]
 Tell = Callable[[str], None]
 
 
-def untold(_text: str) -> None:
+def ignore_progress(_text: str) -> None:
     """Ignore the progress."""
 
 
@@ -136,7 +136,7 @@ class CachePlace(Protocol):
     name: str
     """For messages."""
 
-    def load(self, store: Store, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = ignore_progress) -> Remembered:
         """Return the content of the cache without fetching layers. *tell* takes messages about waits."""
         ...
 

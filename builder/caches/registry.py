@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pybuild.builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembered
 from pybuild.builder.caches.manifest import read_caches, write_manifest
-from pybuild.builder.caches.places import RegistryCache, Status, Tell, telling, untold
+from pybuild.builder.caches.places import RegistryCache, Status, Tell, ignore_progress, telling
 from pybuild.builder.oci import media
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.registry.registry import Registry, open_registry
@@ -24,7 +24,7 @@ class RegistryPlace:
         self._reference = parse_reference(self.name)
         self._insecure = spec.insecure
 
-    def load(self, store: Store, tell: Tell = untold) -> Remembered:
+    def load(self, store: Store, tell: Tell = ignore_progress) -> Remembered:
         """Fetch the documents of the cache."""
         name = self._reference
         with self._open(store, tell) as registry:

@@ -137,7 +137,7 @@ def _carry_out(arguments: Sequence[str], current: Session) -> int:
         except KeyboardInterrupt:
             sys.stderr.write("\n")  # after the ^C that a terminal shows, as click does
             raise
-    done = _about_containers(arguments, current)
+    done = _run_without_click(arguments, current)
     if done is not None:
         return done
     from pybuild.builder.cli.group import cli
@@ -146,7 +146,7 @@ def _carry_out(arguments: Sequence[str], current: Session) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _about_containers(arguments: Sequence[str], current: Session) -> int | None:
+def _run_without_click(arguments: Sequence[str], current: Session) -> int | None:
     """Carry out a command that is read without click; return None, and do nothing, for any other."""
     at = 2 if arguments[:1] == ["--root"] and len(arguments) > 2 and arguments[1] else 0
     name, words = arguments[at] if len(arguments) > at else "", arguments[at + 1 :]

@@ -97,7 +97,7 @@ def is_terminal(fd: int) -> bool:
         return False
 
 
-def binary_stdin() -> BufferedReader:
+def open_stdin() -> BufferedReader:
     """Open standard input for bytes. A terminal is an error: nobody types an archive."""
     if is_terminal(0):
         from click import UsageError

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.starting import received
+from pybuild.runtime.monitor.starting import receive
 
 _STDIN = 0
 _DETACHED = None
@@ -81,7 +81,7 @@ class Attachment:
                     if self._seen == self._keys:
                         return _DETACHED
                     continue
-                said = received(self._channel)
+                said = receive(self._channel)
                 if said[:1] == messages.ENDED:
                     return int(said[1:])
                 if not said:

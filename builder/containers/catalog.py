@@ -29,7 +29,7 @@ from pybuild.builder.containers.names import SHORT, check_name, is_id, random_na
 from pybuild.builder.containers.state import State, read_state, write_state
 from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
-from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, sweep
+from pybuild.runtime.paths.filelock import exclusive, make_locked_directory, sweep
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.values import positional
 
@@ -85,7 +85,7 @@ class Containers:
         with storing(self.store.root):
             (self.directory / _NAMES).mkdir(mode=0o700, parents=True, exist_ok=True)
             sweep(self.directory, _TEMPORARY)
-            path, lock = new_locked_directory(self.directory, _TEMPORARY)
+            path, lock = make_locked_directory(self.directory, _TEMPORARY)
             try:
                 self._fill(path, config, hold, files)
                 chosen = self._reserve(config.id, wanted)  # before the rename: a name alone is ignored

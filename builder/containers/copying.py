@@ -22,7 +22,7 @@ class Copier:
     def __init__(self, owner: tuple[int, int] | None) -> None:
         self._owner = owner
 
-    def directory(self, source: int, target: int) -> None:
+    def copy_directory(self, source: int, target: int) -> None:
         """Copy the content of the open directory *source* into the open directory *target*."""
         pending = [(os.dup(source), os.dup(target))]
         while pending:
@@ -32,7 +32,7 @@ class Copier:
                     if S_ISDIR(entry.stat.st_mode):
                         pending.append(self._inner(old, new, entry))
                     else:
-                        self.file(old, entry, new, entry.name)
+                        self.copy_file(old, entry, new, entry.name)
             finally:
                 os.close(old)
                 os.close(new)
@@ -64,7 +64,7 @@ class Copier:
             os.fchmod(target, S_IMODE(status.st_mode))
         return target
 
-    def file(self, old: int, entry: DirectoryEntry, new: int, name: str) -> None:
+    def copy_file(self, old: int, entry: DirectoryEntry, new: int, name: str) -> None:
         """Copy a file, symlink or device of the directory *old* as *name* to *new*, and replace what has the name.
 
         Raises:
@@ -143,13 +143,13 @@ def last_name(path: str) -> str:
 
 
 def _put(old: Root, path: str, new: Root, where: str, copier: Copier) -> None:
-    above, name = _parent(old, path)
+    above, name = _open_parent(old, path)
     try:
         entry = DirectoryEntry(name, os.stat(name, dir_fd=above, follow_symlinks=False))
         if not S_ISDIR(entry.stat.st_mode):
-            beside, target = _parent(new, where)
+            beside, target = _open_parent(new, where)
             try:
-                copier.file(above, entry, beside, target)
+                copier.copy_file(above, entry, beside, target)
             finally:
                 os.close(beside)
             return
@@ -159,7 +159,7 @@ def _put(old: Root, path: str, new: Root, where: str, copier: Copier) -> None:
     try:
         target_fd = _directory(new, where, os.fstat(source), copier)
         try:
-            copier.directory(source, target_fd)
+            copier.copy_directory(source, target_fd)
         finally:
             os.close(target_fd)
     finally:
@@ -172,14 +172,14 @@ def _directory(new: Root, where: str, status: os.stat_result, copier: Copier) ->
         if not S_ISDIR(found.st_mode):
             raise ContainerError(f"cannot copy a directory to the file /{where}")
         return new.open(where, os.O_RDONLY | os.O_DIRECTORY)
-    beside, name = _parent(new, where)
+    beside, name = _open_parent(new, where)
     try:
         return copier.make_directory(beside, name, status)
     finally:
         os.close(beside)
 
 
-def _parent(root: Root, path: str) -> tuple[int, str]:
+def _open_parent(root: Root, path: str) -> tuple[int, str]:
     """Open the parent directory of *path*; return its descriptor and the last name, "." for the root itself."""
     if path.strip("/.") == "":
         return root.open(".", os.O_RDONLY | os.O_DIRECTORY), "."

@@ -205,7 +205,7 @@ def program_of(image: ContainerConfig, request: ContainerRequest) -> Program:
     program = Program(
         entrypoint=entrypoint,
         cmd=cmd,
-        env=_environment(image.env, request.env),
+        env=_join_environments(image.env, request.env),
         user=image.user if request.user is None else request.user,
         working_dir=request.working_dir or image.working_dir,
         hostname=request.hostname or request.id[:SHORT],
@@ -240,7 +240,7 @@ def _joined(wanted: Healthcheck | None, image: Healthcheck | None) -> Healthchec
     )
 
 
-def _environment(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _join_environments(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Join the variables of both. As in Docker, a requested name without a value removes the variable of the image."""
     values: dict[str, str | None] = {}
     for line in (*image, *wanted):

@@ -13,7 +13,7 @@ from pybuild.builder.networks.membership import is_live
 from pybuild.builder.signals import signal_number
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, received
+from pybuild.runtime.monitor.starting import NoMonitor, ask, connected, receive
 
 _SIGKILL = 9
 _STOP_SECONDS = 10
@@ -86,7 +86,7 @@ def wait(container: StoredContainer, seconds: float = -1) -> int | None:
                 return container.state.exit_code
             # A timeout of zero would make the socket non-blocking, which raises another error than TimeoutError.
             channel.settimeout(max(seconds, _PAUSE) if seconds >= 0 else None)
-            while said := received(channel):
+            while said := receive(channel):
                 if said[:1] == messages.ENDED:
                     return int(said[1:])
     except TimeoutError:

@@ -55,7 +55,7 @@ def batches(
     directory: Path, wanted: LogRange = EVERYTHING, follow: Callable[[], bool] | None = None
 ) -> Iterator[list[LogLine]]:
     """Yield the same as `lines` in lists: each has the lines that could be read at once, so that none is delayed."""
-    files = _files(directory)
+    files = _open_files(directory)
     start = _place_of_last(files, wanted.tail) if wanted.tail is not None else (0, 0)
     for number, file in enumerate(files):
         with file:
@@ -77,7 +77,7 @@ def _from_nothing(directory: Path, follow: Callable[[], bool]) -> Iterator[list[
         time.sleep(_PAUSE)
 
 
-def _files(directory: Path) -> list[BinaryIO]:
+def _open_files(directory: Path) -> list[BinaryIO]:
     """Open the files of the log, the oldest first. An open file keeps its content when the log is rotated."""
     opened: list[BinaryIO] = []
     number = 0
@@ -143,7 +143,7 @@ def _followed(file: BinaryIO, directory: Path, follow: Callable[[], bool]) -> It
 
 def _later(file: BinaryIO, directory: Path) -> BinaryIO | None:
     """Return the next file of a rotated log; None while *file* is the latest one or is not read to its end."""
-    opened = _files(directory)
+    opened = _open_files(directory)
     own = os.fstat(file.fileno())
     places = [number for number, each in enumerate(opened) if os.path.samestat(os.fstat(each.fileno()), own)]
     # A file that was rotated too often is deleted. Then the oldest one that is left comes next.
@@ -195,7 +195,7 @@ def full_time(text: str) -> str:
     return f"{whole}.{fraction:0<9}Z"
 
 
-def moment(text: str, now: float) -> float:
+def parse_time(text: str, now: float) -> float:
     """Parse ``--since``: seconds since 1970, a time, or a duration before *now*. Raises RequestError."""
     try:
         return float(text)

@@ -120,7 +120,7 @@ def own_network(
         )
         with in_use(directory_of(containers.store.root), start=True) as use, ExitStack() as unless_taken:
             # Before the block: the order of the monitor depends on what is recorded as set up.
-            own = _connected(containers, container, use)
+            own = _connect(containers, container, use)
             for fd in own:
                 unless_taken.callback(os.close, fd)
 
@@ -146,7 +146,7 @@ def own_network(
         yield taken
 
 
-def _connected(containers: Containers, container: StoredContainer, use: "Use | None") -> tuple[int, int]:
+def _connect(containers: Containers, container: StoredContainer, use: "Use | None") -> tuple[int, int]:
     """Connect a container to its bridges in the network *use*, and have its ports forwarded."""
     from pybuild.builder.networks.connecting import connect_all
     from pybuild.builder.networks.shared import forward_ports

@@ -88,7 +88,7 @@ def _started(
     prepare: Callable[[socket.socket], None],
 ) -> socket.socket:
     try:
-        channel = _watched(containers, container, state, namespace)
+        channel = _start_monitor(containers, container, state, namespace)
     except ContainerError as error:
         write_state(container.directory, replace(state, exit_code=_NOT_STARTED, error=str(error)))
         raise
@@ -108,7 +108,7 @@ def _started(
     return channel
 
 
-def _watched(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
+def _start_monitor(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
     """Start a monitor for *container* in the user namespace *namespace*, and return the connection to it."""
     # The monitor gets a copy of this descriptor: flock(2) belongs to the open file, so it is held without a gap.
     lock = take_over(container.directory)

@@ -28,7 +28,7 @@ from pybuild.builder.errors import RequestError
 from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.store import Store
 from pybuild.runtime.monitor.state import timestamp
-from pybuild.runtime.paths.filelock import new_locked_directory, sweep
+from pybuild.runtime.paths.filelock import make_locked_directory, sweep
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.sandbox.inside.file_systems import open_file_system
@@ -92,7 +92,7 @@ class Volumes:
         with storing(self.store.root):
             self.directory.mkdir(mode=0o700, exist_ok=True)
             sweep(self.directory, _TEMPORARY)
-            path, lock = new_locked_directory(self.directory, _TEMPORARY)
+            path, lock = make_locked_directory(self.directory, _TEMPORARY)
             try:
                 (path / _DATA).mkdir()
                 # Any user of a container may have to enter it, whatever the umask of this process.

@@ -52,7 +52,7 @@ class Sources:
             status = os.fstat(root.fd)
             self._contexts[name] = SourceTree(
                 root=root,
-                ignore=_parsed(ignore_text(root, self._files) if name == MAIN else _of_context(root)),
+                ignore=_parsed(ignore_text(root, self._files) if name == MAIN else _read_from_context(root)),
                 # As in Docker: copies of files of a context have UID and GID 0 (Dockerfile reference, "COPY --chown").
                 owned_by_root=True,
                 where="the build context" if name == MAIN else f"the context {name}",
@@ -101,7 +101,7 @@ def ignore_text(root: Root, files: Files) -> Named | None:
         beside = dockerfile.with_name(dockerfile.name + ".dockerignore")
         if beside.is_file():
             return _named_ignore_file(beside)
-    return (_read(root, "Dockerfile.dockerignore") if dockerfile is None else None) or _of_context(root)
+    return (_read(root, "Dockerfile.dockerignore") if dockerfile is None else None) or _read_from_context(root)
 
 
 def _named_ignore_file(path: Path) -> Named:
@@ -117,7 +117,7 @@ def _named_ignore_file(path: Path) -> Named:
     return name, content.decode("utf-8", "surrogateescape")
 
 
-def _of_context(root: Root) -> Named | None:
+def _read_from_context(root: Root) -> Named | None:
     """Read the ignore file of a context: ``.dockerignore``, else Buildah's ``.containerignore``."""
     return _read(root, _FILE) or _read(root, ".containerignore")
 

@@ -53,9 +53,9 @@ def _time_of(op: Http | Git, label: str, remotes: Remotes, caches: Caches) -> in
 
     if isinstance(op, Http):
         return op.mtime or newest(Digest.parse(op.digest), remotes.store)
-    from pybuild.builder.definition.load import remote_tree
+    from pybuild.builder.definition.load import fetch_remote_tree
 
     name = f"[internal] resolve {EPOCH} of {label}"
-    layers = remote_tree(op, name, remotes, caches)
+    layers = fetch_remote_tree(op, name, remotes, caches)
     # All files of a checkout have the time of its commit.
     return newest(layers[-1].digest, remotes.store)

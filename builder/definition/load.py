@@ -36,7 +36,7 @@ def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: 
 
     source = remote_context(files.context, planning).source
     op = remotes.pin(source)
-    layers = remote_tree(
+    layers = fetch_remote_tree(
         op, f"[internal] load git source {source.label}" if isinstance(op, Git) else source.label, remotes, caches
     )
     with remotes.reporter.step(name):
@@ -48,7 +48,7 @@ def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path
         return _read(root, path, where)
 
 
-def remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Caches) -> Layers:
+def fetch_remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Caches) -> Layers:
     """Fetch the pinned source *op* in a step called *name*, and return its layers."""
     from pybuild.builder.plan.plan import Graph, Plan
     from pybuild.builder.solve.solver import SolveSettings, solve

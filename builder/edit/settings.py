@@ -37,7 +37,7 @@ def configured(config: ContainerConfig, settings: ConfigEdits) -> ContainerConfi
     if settings.labels:
         config = replace(config, labels=tuple(edited(dict(config.labels), settings.labels, "--label").items()))
     return replace(
-        _commands(config, settings),
+        _set_commands(config, settings),
         exposed_ports=_members(config.exposed_ports, settings.expose, _ports),
         volumes=_members(config.volumes, settings.volumes, _volume),
         user=config.user if settings.user is None else settings.user,
@@ -76,7 +76,7 @@ def _members(current: tuple[str, ...], words: Iterable[str], names: Callable[[st
 
 
 def _ports(word: str) -> tuple[str, ...]:
-    return rules.ports([word])
+    return rules.parse_ports([word])
 
 
 def _volume(word: str) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def _signal(config: ContainerConfig, text: str | None) -> str:
     return rules.check_signal(text)
 
 
-def _commands(config: ContainerConfig, settings: ConfigEdits) -> ContainerConfig:
+def _set_commands(config: ContainerConfig, settings: ConfigEdits) -> ContainerConfig:
     """Set entrypoint and command; as in a Dockerfile, a new entrypoint removes the command of the old one."""
     if settings.entrypoint is not None:
         config = replace(config, entrypoint=_command(config, "--entrypoint", settings.entrypoint), cmd=None)

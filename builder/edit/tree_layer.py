@@ -61,7 +61,7 @@ def _unpack(stream: BinaryIO, directory: int) -> None:
         raise RequestError("the archive is empty: expected a root file system")
 
 
-def difference(store: Store, image: Image, tree: int, compression: Compression) -> Layer | None:
+def store_difference(store: Store, image: Image, tree: int, compression: Compression) -> Layer | None:
     """Store the changes from *image* to the tree of the descriptor *tree*; None when there are none.
 
     Files that the tree lacks are deleted. Files that an engine puts into every container are not changes. Type, mode,

@@ -83,25 +83,25 @@ class _Handler(socketserver.BaseRequestHandler):
             self.request.settimeout(_PATIENCE)
             agent.settimeout(_PATIENCE)
             agent.connect(os.fspath(self.server.agent))
-            while message := _message(self.request):
+            while message := _read_message(self.request):
                 if message[0] not in _ALLOWED:
                     self.request.sendall(_FAILURE)
                     continue
                 agent.sendall(_framed(message))
-                self.request.sendall(_framed(_message(agent)))
+                self.request.sendall(_framed(_read_message(agent)))
 
 
 def _framed(message: bytes) -> bytes:
     return len(message).to_bytes(4, "big") + message
 
 
-def _message(source: socket.socket) -> bytes:
+def _read_message(source: socket.socket) -> bytes:
     """Read one message; return an empty one at the end of the connection, and when the length is not allowed."""
-    length = int.from_bytes(_exactly(source, 4), "big")
-    return _exactly(source, length) if length <= _LONGEST else b""
+    length = int.from_bytes(_read_exactly(source, 4), "big")
+    return _read_exactly(source, length) if length <= _LONGEST else b""
 
 
-def _exactly(source: socket.socket, length: int) -> bytes:
+def _read_exactly(source: socket.socket, length: int) -> bytes:
     """Read *length* bytes; return none when the connection ends before that."""
     data = bytearray()
     while len(data) < length:

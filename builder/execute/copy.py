@@ -55,11 +55,11 @@ def _copy(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
         with closing(copier):
             copier.all(work.selected)
         if writer.repeated:
-            return work.built(_without_repeats(layer, work, on_root=not op.link))
+            return work.built(_rewrite_without_repeats(layer, work, on_root=not op.link))
         return work.built(layer.commit() if earlier is None else earlier.commit(layer))
 
 
-def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
+def _rewrite_without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
     """Write *layer* again with the last entry of each path only: ``docker load`` refuses a layer with two.
 
     The layer is unpacked, and the changes are packed as after a RUN.
@@ -69,7 +69,7 @@ def _without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:
     snapshots = work.store.snapshots
     with work.store.trees.unpacking(work.job.root if on_root else ()) as unpacking, work.writer() as again:
         with layer.reread() as stream:
-            unpacking.layer(stream, None, layer.nanoseconds)
+            unpacking.unpack_layer(stream, None, layer.nanoseconds)
         with Root.open_host(unpacking.active.directory) as directory:
             pack_changes(again, directory.fd, snapshots.changes(unpacking.active))
         return again.commit()
@@ -101,13 +101,13 @@ class _Copier:
         picks = iter(selected)
         for source in self.op.sources:
             if isinstance(source, Inline):
-                self.group(inline_group(source), None)
+                self.copy_group(inline_group(source), None)
             else:
                 chosen = next(picks)
                 for group in chosen.groups:
-                    self.group(group, chosen.source, unpack=source.unpack)
+                    self.copy_group(group, chosen.source, unpack=source.unpack)
 
-    def group(self, group: Group, source: SourceTree | None, *, unpack: bool = False) -> None:
+    def copy_group(self, group: Group, source: SourceTree | None, *, unpack: bool = False) -> None:
         """Copy one group to its destination. Hard links within the group are kept."""
         self._links.clear()
         destination, node = self.writer.resolve(self.op.destination.lstrip("/"))
@@ -115,24 +115,24 @@ class _Copier:
         if node is not None and not is_directory and (group.is_directory or self.op.destination.endswith("/")):
             raise BuildError(f"cannot copy to non-directory: /{destination}")
         if group.is_directory:
-            self._tree(group, source, destination)
+            self._copy_tree(group, source, destination)
             return
         if unpack and source is not None and self._unpack(group.items[0], source, destination):
             return
         if is_directory or self.op.destination.endswith("/"):
             destination = f"{destination}/{group.base}".lstrip("/")
-        self.writer.directory(destination.rpartition("/")[0], self.made, self._time)
+        self.writer.add_directory(destination.rpartition("/")[0], self.made, self._time)
         self._item(group.items[0], source, destination)
 
-    def _tree(self, group: Group, source: SourceTree | None, destination: str) -> None:
+    def _copy_tree(self, group: Group, source: SourceTree | None, destination: str) -> None:
         """Copy the entries of a directory; the destination gets its time, but neither its owner nor its mode.
 
         The items of *group* are released one by one: in a large tree they would not fit into memory beside the paths of
         the layer.
         """
-        self.writer.directory(destination, self.made, self._time)
+        self.writer.add_directory(destination, self.made, self._time)
         if self.earlier is not None and source is not None:
-            self._stretches(self.earlier, group, source, destination)
+            self._copy_stretches(self.earlier, group, source, destination)
             return
         top = f"{destination}/" if destination else ""
         items = group.items[:0:-1]
@@ -141,7 +141,7 @@ class _Copier:
             item = items.pop()
             self._item(item, source, top + item.name)
 
-    def _stretches(self, earlier: "EarlierLayer", group: Group, source: SourceTree, destination: str) -> None:
+    def _copy_stretches(self, earlier: "EarlierLayer", group: Group, source: SourceTree, destination: str) -> None:
         """Copy what is below *group*; stretches that did not change are taken from the archive of the earlier layer."""
         layer, top = self.writer.layer, f"{destination}/" if destination else ""
         waiting = earlier.parts(group, repr((destination, self.owner, self.op.chmod, layer.latest)))
@@ -168,7 +168,7 @@ class _Copier:
         with os.fdopen(handle, "rb") as file, opened_archive(file) as archive:
             if archive is None:
                 return False
-            self.writer.directory(destination, mtime_ns=self._time)
+            self.writer.add_directory(destination, mtime_ns=self._time)
             unpack_archive(archive, destination, self.writer, self.owner)
         return True
 

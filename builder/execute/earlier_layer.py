@@ -113,7 +113,7 @@ class EarlierLayer:
     def _is_whole(self) -> bool:
         """Return whether the blob of the earlier layer matches its digest; else the step says so."""
         try:
-            with self._blob() as blob:
+            with self._open_blob() as blob:
                 for _ in pieces(blob):
                     check()
         except OciError as error:
@@ -121,7 +121,7 @@ class EarlierLayer:
             return False
         return True
 
-    def _blob(self) -> BinaryIO:
+    def _open_blob(self) -> BinaryIO:
         """Open the blob. The reader raises OciError at the end when the content does not match the digest."""
         assert self._descriptor is not None  # noqa: S101 - else nothing is known
         return verifying(self._store.blobs.open(self._descriptor), self._descriptor.digest, self._descriptor.size)
@@ -145,7 +145,7 @@ class EarlierLayer:
 
     def _next(self) -> bytes:
         if self._content is None:
-            content = decompressing(self._open.enter_context(self._blob()))
+            content = decompressing(self._open.enter_context(self._open_blob()))
             self._content = self._open.enter_context(closing(read_ahead(pieces(content))))
         piece = next(self._content, b"")
         if not piece:

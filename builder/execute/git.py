@@ -21,7 +21,7 @@ from pybuild.runtime.paths.scratch import scratch
 from pybuild.runtime.paths.walk import open_beneath
 
 
-def git(op: Git, work: Work) -> BuiltLayer:
+def add_checkout(op: Git, work: Work) -> BuiltLayer:
     """Check out the commit of *op* and write its files as a layer.
 
     They are owned by root, have the mode 0644 or 0755, and the time of the commit.
@@ -32,12 +32,12 @@ def git(op: Git, work: Work) -> BuiltLayer:
     program = Program(work.host, op.url, work.cancel.is_set)
     with scratch("git-", work.store.root / "tmp") as place:
         directory, seconds = Checkout(op, program, place).run()
-        with _subdir(directory, op) as root, work.writer() as layer:
+        with _open_subdir(directory, op) as root, work.writer() as layer:
             _Writer(layer=layer, root=root, mtime=seconds).run()
             return work.built(layer.commit())
 
 
-def _subdir(directory: Path, op: Git) -> Root:
+def _open_subdir(directory: Path, op: Git) -> Root:
     """Open the requested directory of the repository; no component may be a symlink (SECURITY C03)."""
     with Root.open_host(directory) as top:
         try:

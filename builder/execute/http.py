@@ -11,7 +11,7 @@ from pybuild.builder.sources.http import Fetching, fetch_again
 from pybuild.builder.store.cache import BuiltLayer
 
 
-def http(op: Http, work: Work) -> BuiltLayer:
+def add_download(op: Http, work: Work) -> BuiltLayer:
     """Write the layer with the one file of *op*. Raises BuildError when its blob is gone and cannot be fetched."""
     check_name(op.name)
     fetching = Fetching(report=work.status, tell=work.say, stop=work.cancel)

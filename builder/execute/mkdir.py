@@ -25,7 +25,7 @@ def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
         path, node = writer.resolve(op.path.lstrip("/"))
         if node is None:
             _check_above(writer, path)
-            writer.directory(path)
+            writer.add_directory(path)
         elif node.kind != NodeKind.DIRECTORY:
             raise BuildError(f"mkdir /{path}: not a directory", hint=_HINT)
         return work.built(layer.commit())

@@ -54,7 +54,7 @@ def expecting(ops: Iterable[Run]) -> AbstractContextManager[None]:
 def _found(op: Run, say: Callable[[str], None]) -> Network:
     from pybuild.runtime.private_networks import pool
 
-    if op.network == "default" and (reason := pool.failure_ahead()):
+    if op.network == "default" and (reason := pool.await_ahead()):
         say(f"note: steps use the network of the host: {reason}")
         return Network.HOST
     for name, value in op.proxies:

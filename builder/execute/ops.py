@@ -10,10 +10,10 @@ from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 from pybuild.builder.store.cache import BuiltLayer
 
-__all__ = ["Job", "Work", "execute", "needs_tree", "ready_for"]
+__all__ = ["Job", "Work", "execute", "needs_tree", "prepare_for"]
 
 
-def ready_for(runs: Sequence[Run]) -> AbstractContextManager[None]:
+def prepare_for(runs: Sequence[Run]) -> AbstractContextManager[None]:
     """Start the fork server of sandboxes in the background, and return a block in which *runs* have networks ahead.
 
     If something fails, the RUN that needs it reports it.
@@ -70,13 +70,13 @@ def _execute(op: Op, work: Work) -> BuiltLayer:
 
             return mkdir(op, work)
         case Http():
-            from pybuild.builder.execute.http import http
+            from pybuild.builder.execute.http import add_download
 
-            return http(op, work)
+            return add_download(op, work)
         case Git():
-            from pybuild.builder.execute.git import git
+            from pybuild.builder.execute.git import add_checkout
 
-            return git(op, work)
+            return add_checkout(op, work)
         case Scratch() | Base() | Local():
             raise ValueError(f"{type(op).__name__} makes no layer")
         case _:

@@ -61,7 +61,7 @@ class TreeWriter:
         """Return *path* below *top* with its symlinks resolved, and the entry there, as `lstat` finds it."""
         return resolve(self, path, top)
 
-    def directory(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
+    def add_directory(self, path: str, mode: int = MADE, mtime_ns: int | None = None) -> None:
         """Add the directory *path*, which has no symlinks in it, and its parents to the layer.
 
         A directory that exists keeps its owner and mode; a new one gets *mode*. The directory itself, but not its
@@ -106,13 +106,13 @@ class TreeWriter:
             return mode, *(self.owner or (0, 0))
         return mode | (stat.S_ISGID if self.passes_bit else 0), *(self.owner or (0, above.gid))
 
-    def parents(self, path: str) -> None:
+    def add_parents(self, path: str) -> None:
         """Add the parent directories of *path* to the layer."""
         if path:
             above = path.rpartition("/")[0]
             node = self._written.get(above)
             if node is None:
-                self.directory(above)
+                self.add_directory(above)
             elif node.kind != NodeKind.DIRECTORY:
                 raise BuildError(f"cannot copy to non-directory: /{above}")
 
@@ -130,7 +130,7 @@ class TreeWriter:
             if is_directory:
                 raise BuildError(f"cannot copy to non-directory: /{entry.path}")
             raise BuildError(f"cannot replace to directory /{entry.path} with file")
-        self.parents(entry.path)
+        self.add_parents(entry.path)
         was_directory = existing is not None and existing.kind == NodeKind.DIRECTORY
         if is_directory != was_directory:
             self._new.add(entry.path)

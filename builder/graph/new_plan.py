@@ -19,7 +19,7 @@ from pybuild.grammar.source import Span
 from pybuild.runtime.values import replace
 
 
-def new_plan(
+def make_new_plan(
     definition: Definition, planning: Planning, remotes: Remotes, graphs: GraphProcess, *, pull: str = "missing"
 ) -> Plan:
     """Parse, pin, resolve and plan. Raises DockerfileError and BuildError with the span of the mistake."""

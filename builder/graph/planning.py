@@ -71,11 +71,11 @@ def plan_all(
 
     with GraphProcess(PRELOAD if preload else ()) as graphs:
         graphs.start(definition)
-        from pybuild.builder.graph.new_plan import new_plan
+        from pybuild.builder.graph.new_plan import make_new_plan
 
         made = []
         for key, planning, remembered in zip(keys, images, plans, strict=True):
-            plan = remembered or new_plan(definition, planning, remotes, graphs, pull=pull)
+            plan = remembered or make_new_plan(definition, planning, remotes, graphs, pull=pull)
             if remembered is None:
                 remotes.store.cache.put_plan(key, json.dumps(codec.encode(plan)))
             made.append(plan)

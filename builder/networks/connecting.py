@@ -56,7 +56,7 @@ def _set_up_all(root: Path, live: Live) -> PassedFile:
         namespace = namespaces.pin_new(live.container)
         try:
             namespaces.open_to_users(namespace)
-            neighbours = _neighbours(root, live)
+            neighbours = _count_neighbours(root, live)
             for endpoint in live.endpoints:
                 netavark.set_up(_connection(live, endpoint, neighbours))
         except BaseException:
@@ -67,7 +67,7 @@ def _set_up_all(root: Path, live: Live) -> PassedFile:
 
 def _take_down_all(root: Path, live: Live) -> None:
     with namespaces.locked():
-        neighbours = _neighbours(root, live)
+        neighbours = _count_neighbours(root, live)
         for endpoint in live.endpoints:
             netavark.take_down(_connection(live, endpoint, neighbours))
         netavark.let_go(live.container)
@@ -75,12 +75,12 @@ def _take_down_all(root: Path, live: Live) -> None:
 
 def _set_up_one(root: Path, live: Live, endpoint: Endpoint) -> None:
     with namespaces.locked():
-        netavark.set_up(_connection(live, endpoint, _neighbours(root, live)))
+        netavark.set_up(_connection(live, endpoint, _count_neighbours(root, live)))
 
 
 def _take_down_one(root: Path, live: Live, endpoint: Endpoint) -> None:
     with namespaces.locked(), suppress(RuntimeHostError):
-        netavark.take_down(_connection(live, endpoint, _neighbours(root, live)))
+        netavark.take_down(_connection(live, endpoint, _count_neighbours(root, live)))
         netavark.tidy()
 
 
@@ -113,7 +113,7 @@ def _publisher(networks: Iterable[NetworkConfig]) -> NetworkConfig | None:
     return next((network for network in networks if network.publishes), None)
 
 
-def _neighbours(root: Path, live: Live) -> Counter[str]:
+def _count_neighbours(root: Path, live: Live) -> Counter[str]:
     """Count the other containers on each network, by its id: those with bridges in the same network namespace.
 
     The caller holds `namespaces.locked`, so that the counts stay right until they are used.

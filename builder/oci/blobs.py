@@ -283,10 +283,10 @@ def _open_regular(path: Path, digest: Digest) -> int:
 def _new_file(directory: Path) -> tuple[Path, int]:
     """Create a file that this process holds locked, so that a sweep leaves it alone."""
     try:
-        path, fd = filelock.new_locked_file(directory, _TEMP_PREFIX)
+        path, fd = filelock.make_locked_file(directory, _TEMP_PREFIX)
     except FileNotFoundError:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path, fd = filelock.new_locked_file(directory, _TEMP_PREFIX)
+        path, fd = filelock.make_locked_file(directory, _TEMP_PREFIX)
     os.fchmod(fd, 0o644)  # the directory of the store keeps other users out; an exported layout is for everyone
     return path, fd
 

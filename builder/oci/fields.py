@@ -37,7 +37,7 @@ class Fields:
     def text(self, key: str, *, required: bool = False) -> str:
         """Return a string; empty when absent."""
         value = self._get(key, str, required=required)
-        return "" if value is None else _utf8(value, self.at(key))
+        return "" if value is None else _require_utf8(value, self.at(key))
 
     def integer(self, key: str, *, required: bool = False) -> int:
         """Return a whole number; 0 when absent."""
@@ -60,17 +60,19 @@ class Fields:
         items = self._get(key, list)
         if items is None:
             return None
-        return tuple(_utf8(_typed(item, str, f"{self.at(key)}[{i}]"), self.at(key)) for i, item in enumerate(items))
+        return tuple(
+            _require_utf8(_typed(item, str, f"{self.at(key)}[{i}]"), self.at(key)) for i, item in enumerate(items)
+        )
 
     def text_map(self, key: str) -> dict[str, str]:
         """Return an object whose members are strings (null counts as empty), sorted by key; empty when absent."""
         members = self._get(key, dict) or {}
-        pairs = ((_utf8(name, self.at(key)), value) for name, value in sorted(members.items()))
+        pairs = ((_require_utf8(name, self.at(key)), value) for name, value in sorted(members.items()))
         return {name: self._map_value(key, name, value) for name, value in pairs}
 
     def names(self, key: str) -> tuple[str, ...]:
         """Return the sorted keys of an object that Go uses as a set; empty when absent."""
-        return tuple(sorted(_utf8(name, self.at(key)) for name in self._get(key, dict) or {}))
+        return tuple(sorted(_require_utf8(name, self.at(key)) for name in self._get(key, dict) or {}))
 
     def nested(self, key: str) -> "Fields | None":
         """Return a nested object; None when absent."""
@@ -96,7 +98,9 @@ class Fields:
         return None
 
     def _map_value(self, key: str, name: str, value: object) -> str:
-        return "" if value is None else _utf8(_typed(value, str, f"{self.at(key)}[{name[:80]!r}]"), self.at(key))
+        return (
+            "" if value is None else _require_utf8(_typed(value, str, f"{self.at(key)}[{name[:80]!r}]"), self.at(key))
+        )
 
 
 def parse_object(raw: bytes, context: str, *, limit: int = DOCUMENT_LIMIT) -> Fields:
@@ -116,7 +120,7 @@ def _typed(value: object, kind: type[_T], place: str) -> _T:
     return value
 
 
-def _utf8(text: str, place: str) -> str:
+def _require_utf8(text: str, place: str) -> str:
     """Refuse half of a surrogate pair, which JSON can contain, but no file name or digest."""
     try:
         text.encode()

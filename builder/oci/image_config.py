@@ -57,7 +57,7 @@ def _one_line(members: Fields, key: str) -> str:
     return text
 
 
-def _environment(members: Fields, key: str) -> tuple[str, ...]:
+def _check_environment(members: Fields, key: str) -> tuple[str, ...]:
     """Refuse what execve cannot take or what sets no variable: text without ``=``, NUL bytes."""
     variables = members.texts(key) or ()
     for i, variable in enumerate(variables):
@@ -119,7 +119,7 @@ class ContainerConfig:
 
     user: str = _member("User", _LINE, "")
     exposed_ports: tuple[str, ...] = _member("ExposedPorts", _SET, ())
-    env: tuple[str, ...] = _member("Env", _Form("list", _environment, list), ())
+    env: tuple[str, ...] = _member("Env", _Form("list", _check_environment, list), ())
     entrypoint: tuple[str, ...] | None = _member("Entrypoint", _COMMAND, None)
     cmd: tuple[str, ...] | None = _member("Cmd", _COMMAND, None)
     volumes: tuple[str, ...] = _member("Volumes", _SET, ())

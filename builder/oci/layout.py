@@ -132,7 +132,7 @@ class Layout:
         """Hold the lock of the layout. ``oci-layout`` is never replaced, so all processes lock the same file."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with exclusive(self.root / "oci-layout") as fd:
-            _complete(fd)
+            _mark_complete(fd)
             yield
 
 
@@ -193,7 +193,7 @@ def _lists(entries: _Entries, digest: Digest) -> bool:
     return any(entry.digest == digest for entry in entries)
 
 
-def _complete(fd: int) -> None:
+def _mark_complete(fd: int) -> None:
     """Write the marker file that makes a directory a layout, unless it exists."""
     found = os.pread(fd, 4096, 0)
     if not found:

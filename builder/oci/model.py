@@ -88,7 +88,7 @@ class Manifest:
     @classmethod
     def from_json(cls, raw: bytes, context: str = "manifest") -> "Manifest":
         """Parse and check a manifest. Raises InvalidImage for anything that could also be read as an index."""
-        fields = _document(raw, context, kinds=media.MANIFESTS, never="manifests")
+        fields = _parse_document(raw, context, kinds=media.MANIFESTS, never="manifests")
         subject = fields.nested("subject")
         return cls(
             media_type=fields.text("mediaType") or media.OCI_MANIFEST,
@@ -122,7 +122,7 @@ class Index:
     @classmethod
     def from_json(cls, raw: bytes, context: str = "index", *, limit: int = DOCUMENT_LIMIT) -> "Index":
         """Parse and check an index. Raises InvalidImage for anything that could also be read as a manifest."""
-        fields = _document(raw, context, kinds=media.INDEXES, never="layers config", limit=limit)
+        fields = _parse_document(raw, context, kinds=media.INDEXES, never="layers config", limit=limit)
         if "manifests" not in fields.values:
             raise fields.error("manifests", "expected list, found nothing")
         return cls(
@@ -143,7 +143,9 @@ def chain_ids(diff_ids: tuple[Digest, ...]) -> tuple[str, ...]:
     return tuple(chain)
 
 
-def _document(raw: bytes, context: str, *, kinds: frozenset[str], never: str, limit: int = DOCUMENT_LIMIT) -> Fields:
+def _parse_document(
+    raw: bytes, context: str, *, kinds: frozenset[str], never: str, limit: int = DOCUMENT_LIMIT
+) -> Fields:
     """Parse a manifest or an index, refusing what another reader could take for the other kind (CVE-2021-41190)."""
     fields = parse_object(raw, context, limit=limit)
     if fields.integer("schemaVersion", required=True) != 2:

@@ -122,7 +122,7 @@ class Arriving:
             raise BlobNotFound(f"the download of {descriptor.digest} has failed")
         return descriptor.size
 
-    def file(self, descriptor: Descriptor) -> BinaryIO:
+    def open_file(self, descriptor: Descriptor) -> BinaryIO:
         """Open the file of a blob of which some bytes are there: a partial one, or the blob once it is complete."""
         try:
             return os.fdopen(os.open(_path(self._blobs, descriptor.digest), _READ), "rb", buffering=0)
@@ -145,7 +145,7 @@ class _Reader(io.RawIOBase):
         if not ready:
             return 0
         if self._file is None:
-            self._file = self._arriving.file(self._descriptor)
+            self._file = self._arriving.open_file(self._descriptor)
         count = os.preadv(self._file.fileno(), [memoryview(buffer)[:ready]], self._at)
         if not count:
             # The file of another process, or one that was emptied just now.

@@ -27,7 +27,7 @@ def validate(blobs: BlobStore, descriptor: Descriptor) -> list[str]:
     manifest, config and history, and that each layer unpacks to its diff ID.
     """
     check = _Check(blobs)
-    check.document(descriptor, 0)
+    check.check_document(descriptor, 0)
     return check.problems
 
 
@@ -40,9 +40,9 @@ def validate_store(root: Path) -> list[str]:
     except OciError as error:
         return [str(error)]
     for _, descriptor in entries:
-        check.document(descriptor, 0)
+        check.check_document(descriptor, 0)
     for digest in blobs.digests():
-        check.orphan(digest)
+        check.check_orphan(digest)
     return check.problems
 
 
@@ -53,7 +53,7 @@ class _Check:
         self._diff_ids: dict[Digest, Digest | None] = {}
         self.problems: list[str] = []
 
-    def document(self, descriptor: Descriptor, depth: int) -> None:
+    def check_document(self, descriptor: Descriptor, depth: int) -> None:
         """Check a manifest or an index, and what it leads to."""
         if descriptor.digest in self._seen:
             return
@@ -68,7 +68,7 @@ class _Check:
         except OciError as error:
             self.problems.append(str(error))
 
-    def orphan(self, digest: Digest) -> None:
+    def check_orphan(self, digest: Digest) -> None:
         """Check a blob that no image led to."""
         if digest in self._seen:
             return
@@ -85,7 +85,7 @@ class _Check:
             self._report(descriptor, f"more than {INDEX_DEPTH} indexes in one another")
             return
         for entry in index.manifests:
-            self.document(entry, depth + 1)
+            self.check_document(entry, depth + 1)
 
     def _manifest(self, descriptor: Descriptor) -> None:
         manifest = Manifest.from_json(self._blobs.read(descriptor), f"manifest {descriptor.digest}")
@@ -94,7 +94,7 @@ class _Check:
         if manifest.config.media_type not in media.CONFIGS or len(layers) != len(manifest.layers):
             # An attestation or another artifact: nothing is known of it but its blobs.
             for blob in (manifest.config, *manifest.layers):
-                self._content(blob)
+                self._check_content(blob)
             return
         self._seen.add(manifest.config.digest)
         config = ImageConfig.from_json(self._blobs.read(manifest.config), f"config {manifest.config.digest}")
@@ -116,12 +116,12 @@ class _Check:
 
     def _layer(self, layer: Descriptor, diff_id: Digest) -> None:
         if layer.digest not in self._diff_ids:
-            self._diff_ids[layer.digest] = self._content(layer)
+            self._diff_ids[layer.digest] = self._check_content(layer)
         found = self._diff_ids[layer.digest]
         if found is not None and found != diff_id:
             self._report(layer, f"unpacks to {found} instead of {diff_id}")
 
-    def _content(self, blob: Descriptor) -> Digest | None:
+    def _check_content(self, blob: Descriptor) -> Digest | None:
         """Check the bytes of a blob and return the digest of what it unpacks to; None when it is damaged."""
         self._seen.add(blob.digest)
         compression = media.layer_compression(blob.media_type)

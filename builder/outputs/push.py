@@ -22,7 +22,7 @@ Status = Callable[[str, int, int], None]
 """Takes (what, bytes done, bytes in all), from several threads at once."""
 
 
-def _nobody(_blob: Descriptor, _outcome: str) -> None:
+def _ignore_progress(_blob: Descriptor, _outcome: str) -> None:
     """Ignore the progress."""
 
 
@@ -35,7 +35,7 @@ class Watch:
     """Callbacks of a push: its progress, and whether it was cancelled."""
 
     status: Status = _no_status
-    ended: Callable[[Descriptor, str], None] = _nobody
+    ended: Callable[[Descriptor, str], None] = _ignore_progress
     stop: threading.Event | None = None
 
 

@@ -261,7 +261,7 @@ class Request:
             TypeError: no part has a field of this name, or there is no context.
         """
         left: dict[str, Any] = dict(given)
-        parts = {name: kind(**_taken(kind, left)) for name, kind in _PARTS.items()}
+        parts = {name: kind(**_take(kind, left)) for name, kind in _PARTS.items()}
         if left:
             raise TypeError(f"no such field of a request: {', '.join(sorted(left))}")
         return cls(**parts)
@@ -271,7 +271,7 @@ class Request:
         """Return this request with other values of some fields; errors are those of `of`."""
         own = {part.name: getattr(self, part.name) for part in fields(self)}
         left: dict[str, Any] = dict(given)
-        parts = {name: replace(part, **taken) for name, part in own.items() if (taken := _taken(type(part), left))}
+        parts = {name: replace(part, **taken) for name, part in own.items() if (taken := _take(type(part), left))}
         if left:
             raise TypeError(f"no such field of a request: {', '.join(sorted(left))}")
         return replace(self, **parts)
@@ -280,6 +280,6 @@ class Request:
 _PARTS: dict[str, Any] = {part.name: part.type for part in fields(Request)}
 
 
-def _taken(kind: Any, given: dict[str, Any]) -> dict[str, Any]:
+def _take(kind: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Remove the fields of *kind* from *given*, and return them."""
     return {each.name: given.pop(each.name) for each in fields(kind) if each.name in given}

@@ -67,7 +67,7 @@ class Lookup:
         """Set the layers of a vertex that has been solved."""
         self.solved[index] = layers
 
-    def done(self, index: int) -> None:
+    def release_inputs(self, index: int) -> None:
         """Forget the layers of those inputs of a vertex that no other vertex will use."""
         with self._lock:
             for source in set(self._plan.vertices[index].inputs):

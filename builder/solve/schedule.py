@@ -67,7 +67,7 @@ def run_in_order(
                 while ready and running < most:
                     running += 1
                     threads.begin(heappop(ready)[1], running)
-                for each in _some(ended):
+                for each in _wait_for_some(ended):
                     running -= 1
                     sorter.done(each.key)
         except BaseException:
@@ -128,7 +128,7 @@ def _chains(waits_for: Mapping[int, Iterable[int]]) -> dict[int, int]:
     return {index: length for length, some in enumerate(nx.topological_generations(graph)) for index in some}
 
 
-def _some(ended: _AllEnded) -> list[_Ended]:
+def _wait_for_some(ended: _AllEnded) -> list[_Ended]:
     """Wait until calls end, and return them. When some failed, raise the exception that says the most."""
     found: list[_Ended | None] = []
     while not found:

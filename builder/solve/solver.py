@@ -159,7 +159,7 @@ class _Solver:
 
     def _run(self, needed: set[int]) -> None:
         if needed:
-            from pybuild.builder.execute.ops import ready_for
+            from pybuild.builder.execute.ops import prepare_for
             from pybuild.builder.solve.schedule import check_trees, run_in_order
 
             check_trees(self.plan, needed - self.independent)
@@ -168,7 +168,7 @@ class _Solver:
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
             self.bases.expect(needed)
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
-            with ready_for(runs):
+            with prepare_for(runs):
                 run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
 
     def _check(self) -> None:
@@ -182,7 +182,7 @@ class _Solver:
         with stoppable(self._check):
             self._check()
             self._solve_vertex(index)
-            self.lookup.done(index)
+            self.lookup.release_inputs(index)
 
     def _solve_vertex(self, index: int) -> None:
         vertex = self.plan.vertices[index]
@@ -247,7 +247,7 @@ class _Solver:
                 is_first=self.first_times.is_first,
             )
             layer = (self.execute or execute)(work)
-            self.steps.made(index, layer)
+            self.steps.note_layer(index, layer)
             return layer
 
     def _take_from_cache(self, index: int) -> bool:
@@ -260,4 +260,4 @@ class _Solver:
     def _report_cached(self, index: int) -> None:
         """Report a vertex as cached, with its layer when that is known."""
         layers = () if isinstance(self.plan.vertices[index].op, Base) else self.lookup.solved.get(index)
-        self.steps.cached(index, layers[-1] if layers else None)
+        self.steps.report_cached(index, layers[-1] if layers else None)

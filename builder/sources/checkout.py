@@ -43,7 +43,7 @@ class Checkout:
     def run(self) -> tuple[Path, int]:
         """Return the directory of the checkout and the time of the commit. Raises BuildError."""
         op = self._op
-        directory = self._repository(op.url, op.commit, op.tag or op.ref, tag=op.tag)
+        directory = self._fetch_repository(op.url, op.commit, op.tag or op.ref, tag=op.tag)
         seconds = self._git.run("show", "-s", "--format=%ct", check_commit(op.commit), directory=directory)
         if op.submodules:
             self._submodules(directory, op.url, op.commit, depth=1)
@@ -51,7 +51,7 @@ class Checkout:
             _rename(directory / ".git", self._scratch / "git-0")
         return directory, max(0, int(seconds.split()[-1]))
 
-    def _repository(self, url: str, commit: str, ref: str, *, tag: str = "") -> Path:
+    def _fetch_repository(self, url: str, commit: str, ref: str, *, tag: str = "") -> Path:
         """Fetch *commit* into a new directory and check it out."""
         directory = self._scratch / f"tree-{self._count}"
         self._count += 1
@@ -98,10 +98,10 @@ class Checkout:
         for module in found:
             if self._count > _MOST:
                 raise BuildError(f"{self._op.url}: more than {_MOST} submodules")
-            inner = self._repository(module.url, module.commit, "")
+            inner = self._fetch_repository(module.url, module.commit, "")
             self._submodules(inner, module.url, module.commit, depth + 1)
             _rename(inner / ".git", self._scratch / f"git-{self._count}-{depth}")
-            _place(inner, directory, module.path)
+            _move_into_place(inner, directory, module.path)
 
     def _listed(self, directory: Path, url: str, commit: str) -> list[_Submodule]:
         """Return the submodules that the requested directory needs, by path."""
@@ -169,7 +169,7 @@ def _is_private(url: str) -> bool:
     return origin_of(f"https://[{host}]" if ":" in host else f"https://{host}:{port or 443}").is_private
 
 
-def _place(inner: Path, directory: Path, path: str) -> None:
+def _move_into_place(inner: Path, directory: Path, path: str) -> None:
     """Move the checkout of a submodule into the empty directory that git made at *path*; no symlink is followed."""
     with Root.open_host(directory) as root:
         try:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, OciError
-from pybuild.builder.oci.registry.access import nobody
+from pybuild.builder.oci.registry.access import ignore_message
 from pybuild.builder.oci.registry.web import SIZE_LIMIT, WebRequest, download
 from pybuild.builder.oci.registry.wire.origin import origin_of
 from pybuild.builder.oci.registry.wire.retry import Retry
@@ -48,7 +48,7 @@ class Fetching:
     """How a download is watched: *tell* receives messages about waiting for the server, and *stop* ends it."""
 
     report: ReportBytes = lambda _name, _done, _total: None
-    tell: Callable[[str], None] = nobody
+    tell: Callable[[str], None] = ignore_message
     stop: threading.Event = field(default_factory=threading.Event)
 
 

@@ -134,7 +134,7 @@ def heredoc_file(doc: Heredoc) -> str:
     raise ResolveError(f'invalid file name "{doc.name}" of a heredoc', span=doc.span, hint=hint)
 
 
-def ports(words: Iterable[str]) -> tuple[str, ...]:
+def parse_ports(words: Iterable[str]) -> tuple[str, ...]:
     """Parse the words of EXPOSE into sorted ``port/protocol`` texts. Raises ResolveError for an invalid one."""
     found = {port for word in words for port in _ports(word)}
     return tuple(sorted(found))

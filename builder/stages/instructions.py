@@ -147,7 +147,7 @@ def _arg(node: nodes.Arg, state: StageState, around: Surroundings) -> None:
 
 
 def _env(node: nodes.Env, state: StageState) -> None:
-    pairs = _pairs(node.pairs, state)
+    pairs = _expand_pairs(node.pairs, state)
     for (name, value), (written, _) in zip(pairs, node.pairs, strict=True):
         # Docker writes "=value" into the config, and no container of such an image starts.
         if not name:
@@ -159,12 +159,12 @@ def _env(node: nodes.Env, state: StageState) -> None:
 
 
 def _label(node: nodes.Label, state: StageState) -> None:
-    pairs = _pairs(node.pairs, state)
+    pairs = _expand_pairs(node.pairs, state)
     state.labels.update(pairs)
     state.record("LABEL " + " ".join(f"{name}={value}" for name, value in pairs))
 
 
-def _pairs(pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
+def _expand_pairs(pairs: tuple[tuple[nodes.Word, nodes.Word], ...], state: StageState) -> list[tuple[str, str]]:
     """Expand all pairs with the values from before the instruction."""
     return [(state.expand(name), state.expand(value)) for name, value in pairs]
 
@@ -206,7 +206,7 @@ def _expose(node: nodes.Expose, state: StageState) -> None:
     found: set[str] = set()
     for word in node.ports:
         with _at(word):
-            found.update(rules.ports(expand_all(word, state.scope, escape=state.escape)))
+            found.update(rules.parse_ports(expand_all(word, state.scope, escape=state.escape)))
     ports = tuple(sorted(found))
     state.configure(replace(state.config, exposed_ports=rules.with_names(state.config.exposed_ports, ports)))
     state.record(f"EXPOSE {format_go.plain_list(ports)}")

@@ -21,7 +21,7 @@ from pathlib import Path
 from pybuild.builder.oci.blobs import claim_nothing
 from pybuild.builder.store.free_space import FULL
 from pybuild.builder.store.locks import LASTING, Locks
-from pybuild.runtime.paths.filelock import new_locked_file
+from pybuild.runtime.paths.filelock import make_locked_file
 
 _PREFIX = "lease-"
 
@@ -38,7 +38,7 @@ class Lease:
         try:
             # A new user waits for a removal that requires that there is none.
             fcntl.flock(self._moment, fcntl.LOCK_SH)
-            self._path, self._file = new_locked_file(directory, _PREFIX)
+            self._path, self._file = make_locked_file(directory, _PREFIX)
             fcntl.flock(self._moment, fcntl.LOCK_UN)
         except BaseException:
             os.close(self._moment)

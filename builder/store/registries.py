@@ -57,12 +57,12 @@ def access_of(store: "Store", tell: Callable[[str], None] | None = None, *, inse
     *insecure* registries may be plain or have any certificate. *tell* takes what the user should know at once.
     """
     # Imported here: the command line declares flags with the class above, and loads no registry client for it.
-    from pybuild.builder.oci.registry.access import Access, nobody
+    from pybuild.builder.oci.registry.access import Access, ignore_message
 
     common = store.registries or RegistryAccess()
     return Access(
         auth_file=common.auth_file,
         verify=common.verify and not insecure,
-        tell=tell or nobody,
+        tell=tell or ignore_message,
         passed_over=store.passed_over,
     )

@@ -33,7 +33,7 @@ class Unpacking:
         self.active = active
         self._snapshots = snapshots
 
-    def layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
+    def unpack_layer(self, stream: BinaryIO, diff_id: Digest | None, nanoseconds: Sequence[int]) -> None:
         """Unpack one layer. Raises like `builder.oci.layers.unpack.unpack`."""
         # Imported here: a COPY opens trees, and unpacks none.
         from pybuild.builder.oci.layers.unpack import unpack
@@ -144,7 +144,7 @@ class Trees:
         active = self.snapshots.prepare(names[-2] if below else None, spare=partial(self._are_spare, below))
         with self._unpacking(active) as unpacking:
             with opened(layer.descriptor) as stream:
-                unpacking.layer(stream, layer.diff_id, self.times.of(str(layer.diff_id)))
+                unpacking.unpack_layer(stream, layer.diff_id, self.times.of(str(layer.diff_id)))
             self.snapshots.commit(active, names[-1])
         if not self.snapshots.exists(names[-1]):
             # Another step has taken it, or it cannot be used: then this says why, where `unpack` would try for ever.

@@ -53,7 +53,7 @@ def in_directory(place: InDirectory) -> Descriptor:
     return pick(index.manifests, place.name, str(place.path))
 
 
-def in_archive(place: InArchive, blobs: BlobStore) -> Descriptor:
+def extract_archive(place: InArchive, blobs: BlobStore) -> Descriptor:
     """Extract an archive into *blobs* and return the descriptor that the place names.
 
     Raises:

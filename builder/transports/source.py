@@ -17,7 +17,7 @@ from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.registry import Registry, open_registry
 from pybuild.builder.oci.registry.transfer.remote import TransferProgress, no_progress
 from pybuild.builder.store.store import Store
-from pybuild.builder.transports.files import archive_blobs, copying_directory, in_archive, in_directory
+from pybuild.builder.transports.files import archive_blobs, copying_directory, extract_archive, in_directory
 from pybuild.builder.transports.places import InArchive, InDirectory, InRegistry, InStore, Place
 from pybuild.grammar.reference import DEFAULT_TAG, Reference
 
@@ -107,7 +107,7 @@ def open_source(place: Place, choice: Choice, reading: ReadOptions) -> Iterator[
             yield _local(BlobStore(place.path), in_directory(place), choice)
         case InArchive():
             with archive_blobs(reading.store, reading.into) as blobs:
-                yield _local(blobs, in_archive(place, blobs), choice)
+                yield _local(blobs, extract_archive(place, blobs), choice)
         case InRegistry():
             with open_registry(place.reference.registry, reading.access) as registry:
                 yield _remote(registry, place.reference, choice, reading)

@@ -28,7 +28,7 @@ from pybuild.grammar.reference import DEFAULT_TAG
 _DOCUMENTS = media.INDEXES | media.MANIFESTS
 
 
-def _nobody(_blob: Descriptor, _outcome: str) -> None:
+def _ignore_results(_blob: Descriptor, _outcome: str) -> None:
     """Ignore the results."""
 
 
@@ -39,7 +39,7 @@ class WriteOptions:
     store: Store
     access: Access = AS_CONFIGURED
     progress: TransferProgress = no_progress
-    ended: Callable[[Descriptor, str], None] = _nobody
+    ended: Callable[[Descriptor, str], None] = _ignore_results
 
 
 def write_to(place: Place, source: ImageSource, writing: WriteOptions) -> None:

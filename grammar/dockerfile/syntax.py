@@ -37,7 +37,7 @@ def read_instruction(line: Line, escape: str, among: frozenset[str] = frozenset(
     if keyword not in READERS:
         raise DockerfileError(f"unknown instruction: {name}", line.place(0, len(name)), _hint(name, escape))
     try:
-        return _read(line, keyword, len(name), _language(escape, among | {keyword}))
+        return _read(line, keyword, len(name), _build_parser(escape, among | {keyword}))
     except DockerfileError as error:
         # A dash or quotation mark of a word processor is a frequent reason for a wrong number of words.
         error.hint = near_miss(line.text) or error.hint
@@ -67,7 +67,7 @@ def _rule(keyword: str) -> str:
 
 
 @cache
-def _language(escape: str, keywords: frozenset[str]) -> Lark:
+def _build_parser(escape: str, keywords: frozenset[str]) -> Lark:
     """Build the parser of these instructions, once per process: 15 ms for a few of them, 40 for all."""
 
     def adapt(terminal: TerminalDef) -> None:

@@ -82,7 +82,7 @@ class Lexer:
             return Kind.QUOTED, self._single_quoted()
         if self._quotes and char == '"':
             return Kind.QUOTED, self._double_quoted(keep_escapes=keep_escapes)
-        return Kind.PLAIN, self._run(_plain(self._escape, stop, quotes=self._quotes))
+        return Kind.PLAIN, self._run(_match_plain(self._escape, stop, quotes=self._quotes))
 
     def _peek(self) -> str:
         return self._text[self._position : self._position + 1]
@@ -239,7 +239,7 @@ _NAME = re.compile(r"\w*")
 
 
 @lru_cache
-def _plain(escape: str, stop: str, *, quotes: bool) -> re.Pattern[str]:
+def _match_plain(escape: str, stop: str, *, quotes: bool) -> re.Pattern[str]:
     """Match text without a special character; in a heredoc body quotes are not special."""
     special = "$" + escape + stop + ("'\"" if quotes else "")
     return re.compile(f"[^{re.escape(special)}]+")

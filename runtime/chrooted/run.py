@@ -17,7 +17,7 @@ from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
 from pybuild.runtime.sandbox.launcher import process_of
-from pybuild.runtime.sandbox.privileges import chroot_refusal
+from pybuild.runtime.sandbox.privileges import try_chroot_in
 from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.sandbox.signal_relay import SignalRelay
 from pybuild.runtime.sandbox.spec import ExitStatus, Network, Spec, Tmpfs
@@ -116,7 +116,7 @@ def _check(sandbox: Spec, directory: Path) -> None:
             raise SandboxUnavailable(f"isolation chroot cannot give {name}", isolation.IN_CONTAINER)
     device = directory.stat().st_dev
     if device not in _tried:
-        _tried[device] = chroot_refusal(directory)
+        _tried[device] = try_chroot_in(directory)
     refusal = _tried[device]
     if refusal is None:
         return

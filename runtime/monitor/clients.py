@@ -46,7 +46,7 @@ class MonitorClient:
 
     def send(self, message: bytes) -> None:
         """Send *message* to the client, after the messages that wait for it."""
-        if self._waiting or not self._sent(message):
+        if self._waiting or not self._try_send(message):
             self._waiting.append(message)
             self.size += len(message)
             self._watch()
@@ -88,13 +88,13 @@ class MonitorClient:
 
     def _flush(self) -> None:
         while self._waiting:
-            if not self._sent(self._waiting[0]):
+            if not self._try_send(self._waiting[0]):
                 return
             self.size -= len(self._waiting.pop(0))
         self._watch()
         self._clients.drained()
 
-    def _sent(self, message: bytes) -> bool:
+    def _try_send(self, message: bytes) -> bool:
         """Send *message* if that is possible without waiting; return False if it must be sent later.
 
         To a client that has ended it counts as sent, so that nobody waits for it.

@@ -202,7 +202,7 @@ def _await_end(child: int, status: Status) -> None:
         if number == SIGCHLD:
             pid, ended = os.waitpid(child, os.WNOHANG)
             if pid:
-                status.ended(ended)
+                status.report_end(ended)
                 return
         else:
             os.kill(child, SIGKILL if number == END else number)

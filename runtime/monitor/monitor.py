@@ -38,7 +38,7 @@ class Monitor:
         self._plan = plan
         self._plan_file = memory_file(watch.run.plan)
         self._log = JsonLog(self._directory, watch.streams.log.files, watch.streams.log.size)
-        self._clients = Clients(self._loop, self._directory, self._handle, self._left, self._drained)
+        self._clients = Clients(self._loop, self._directory, self._handle, self._left, self._drain_again)
         self._starter = self._clients.add(CHANNEL)
         self._entries = Entries(self._loop)
         self._state = StateFile(watch.identity.finished.decode())
@@ -84,7 +84,7 @@ class Monitor:
         return None if self._health is None else self._health.milliseconds
 
     def _start(self) -> None:
-        self._streams = Streams(self._loop, self._plan.settings.stdio, self._printed, self._drained)
+        self._streams = Streams(self._loop, self._plan.settings.stdio, self._printed, self._drain_again)
         self._restarts.begin()
         self._attempt = Attempt(
             self._loop,
@@ -109,7 +109,7 @@ class Monitor:
         self._events.record("start")
         self._starter.send(messages.STARTED)
         # Output is read from here on, so STARTED is the first message that the starter receives.
-        self._drained()
+        self._drain_again()
 
     def _checked(self, health: dict[str, object]) -> None:
         if self._state.health is not None and self._state.health["Status"] != health["Status"]:
@@ -197,7 +197,7 @@ class Monitor:
         if self._watch.streams.one_input and self._streams is not None:
             self._streams.end_input()
 
-    def _drained(self) -> None:
+    def _drain_again(self) -> None:
         """Read clients and output again, where the process has taken its input, or the clients their messages."""
         if self._streams is None:
             return
@@ -211,7 +211,7 @@ class Monitor:
             client.removes = False
         if client.types:
             self._end_input()
-        self._drained()
+        self._drain_again()
 
     def _signal(self, client: MonitorClient, kind: bytes, number: int) -> None:
         if kind == messages.STOP:

@@ -136,7 +136,7 @@ def await_start(channel: socket.socket) -> None:
         Refused: it cannot be executed.
         NoMonitor: the monitor has ended.
     """
-    message = received(channel)
+    message = receive(channel)
     kind, text = message[:1], message[1:].decode(errors="replace")
     if kind == messages.REFUSED:
         code, _, reason = text.partition(" ")
@@ -145,7 +145,7 @@ def await_start(channel: socket.socket) -> None:
         raise NoMonitor("the monitor of the container ended")
 
 
-def received(channel: socket.socket) -> bytes:
+def receive(channel: socket.socket) -> bytes:
     """Wait for the next message of a monitor, b"" when there will be none."""
     try:
         return channel.recv(messages.PIECE + 1)
@@ -209,7 +209,7 @@ def ask(directory: Path, message: bytes) -> None:
     with connected(directory) as channel:
         try:
             channel.send(message)
-            answer = received(channel)
+            answer = receive(channel)
         except OSError:  # the monitor has ended before it answered
             answer = b""
     if answer[:1] == messages.FAILED:

@@ -84,13 +84,13 @@ class StateFile:
         try:
             _put(os.open(_NEW, _FLAGS | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=directory), text, sync=sync)
         except OSError as error:
-            if error.errno not in {ENOSPC, EDQUOT} or not _overwritten(directory, text, sync=sync):
+            if error.errno not in {ENOSPC, EDQUOT} or not _overwrite(directory, text, sync=sync):
                 raise
         else:
             os.rename(_NEW, STATE, src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def _overwritten(directory: int, text: bytes, *, sync: bool) -> bool:
+def _overwrite(directory: int, text: bytes, *, sync: bool) -> bool:
     """Overwrite the file within its blocks; return False, and leave it as it is, if there is none or they are too few.
 
     So the end of a container is recorded on a full disk, where its exit code would be lost with its monitor.

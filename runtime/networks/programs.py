@@ -79,7 +79,7 @@ def run(words: tuple[str, ...], given: bytes = b"") -> Ended:
             setsigmask=(),
             setsigdef=_SIGNALS,
         )
-        code = _waited(pid)
+        code = _wait_for(pid)
         return Ended(code=code, out=_content(files[1]), error=_content(files[2]))
     finally:
         for fd in files:
@@ -97,7 +97,7 @@ def _inherited() -> list[int]:
     return found
 
 
-def _waited(pid: int) -> int:
+def _wait_for(pid: int) -> int:
     """Wait for the process *pid*, and return its exit code. A KeyboardInterrupt is raised after its end."""
     interrupted = None
     while True:

@@ -44,7 +44,7 @@ def shared(path: Path) -> Iterator[int]:
         os.close(lock)
 
 
-def new_locked_directory(directory: Path, prefix: str) -> tuple[Path, int]:
+def make_locked_directory(directory: Path, prefix: str) -> tuple[Path, int]:
     """Make a new directory of mode 0700 in *directory*; return it and the descriptor that holds its lock."""
     while True:
         path = directory / f"{prefix}{os.urandom(8).hex()}"
@@ -55,7 +55,7 @@ def new_locked_directory(directory: Path, prefix: str) -> tuple[Path, int]:
                 return path, lock
 
 
-def new_locked_file(directory: Path, prefix: str) -> tuple[Path, int]:
+def make_locked_file(directory: Path, prefix: str) -> tuple[Path, int]:
     """Make a new file of mode 0600 in *directory*; return it and the descriptor that holds its lock."""
     while True:
         path = directory / f"{prefix}{os.urandom(8).hex()}"

@@ -76,7 +76,7 @@ class Root:
             raise ValueError("Root.open creates nothing")
         flags |= 0 if flags & os.O_PATH else os.O_NOCTTY | os.O_NONBLOCK
         try:
-            return _resolved(self.fd, path, flags | os.O_CLOEXEC)
+            return _open_resolved(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:
             raise _named(error, path) from error
 
@@ -203,14 +203,14 @@ class Root:
 
     def _look_up(self, path: str, flags: int) -> int | None:
         try:
-            return _resolved(self.fd, path, flags | os.O_CLOEXEC)
+            return _open_resolved(self.fd, path, flags | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in _MISSING:
                 return None
             raise _named(error, path) from error
 
 
-def _resolved(root: int, path: str, flags: int) -> int:
+def _open_resolved(root: int, path: str, flags: int) -> int:
     """Open *path* inside *root*. A name that is no symlink, as most paths of a build, needs no import of `walk`."""
     name = path or "."
     if _is_name(name):

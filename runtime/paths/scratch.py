@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pybuild.runtime.paths.filelock import MARK, new_locked_directory, remove_tree
+from pybuild.runtime.paths.filelock import MARK, make_locked_directory, remove_tree
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def scratch(prefix: str, above: Path | None = None) -> Iterator[Path]:
 
     Not with `tempfile.TemporaryDirectory`, whose removal is recursive and fails for very deep trees.
     """
-    path, lock = new_locked_directory(above or Path(tempfile.gettempdir()), prefix)
+    path, lock = make_locked_directory(above or Path(tempfile.gettempdir()), prefix)
     try:
         yield path
     finally:

@@ -43,7 +43,7 @@ def hold(uid: int, words: list[str]) -> None:
         _fail(b"no network namespace is permitted here")
     syscalls.unshare(syscalls.CLONE_NEWPID)
     words = [word.replace("{pid}", str(namespace)) for word in words]
-    init = _fork(lambda: _init(uid, words, errors, lifeline), alive)
+    init = _fork(lambda: _run_init(uid, words, errors, lifeline), alive)
     _await_route(namespace, init, errors)
     with open(f"/proc/{namespace}/ns/net", "rb") as opened:
         send(0, b"ready", opened.fileno())
@@ -112,7 +112,7 @@ def _write(path: str, text: str, *, optional: bool = False) -> None:
             raise
 
 
-def _init(uid: int, words: list[str], errors: int, lifeline: int) -> None:
+def _run_init(uid: int, words: list[str], errors: int, lifeline: int) -> None:
     """Run *words* as pid 1 of a PID namespace, which the kernel ends with this process."""
     _tie_to_holder(uid, lifeline)
     program = os.fork()

@@ -99,7 +99,7 @@ def start_ahead() -> None:
     _thread.ahead = os.getpid(), _own_spares().take() or _start()
 
 
-def failure_ahead() -> str:
+def await_ahead() -> str:
     """Wait for the network that was started ahead; return why it failed, "" for success."""
     try:
         _thread.ahead = os.getpid(), take()

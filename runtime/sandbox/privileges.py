@@ -110,7 +110,7 @@ _NEEDED_BY_CHROOT = {
 }
 
 
-def chroot_refusal(directory: Path) -> SandboxUnavailable | None:
+def try_chroot_in(directory: Path) -> SandboxUnavailable | None:
     """Try isolation chroot on trees in *directory*; return why it does not work, None if it does."""
     if os.geteuid() != 0:
         return SandboxUnavailable(f"this is user {os.geteuid()}", "sudo pybuild ...")
@@ -183,7 +183,7 @@ class Ladder:
         )
 
     def _chroot(self) -> Rung:
-        refusal = chroot_refusal(self._directory or _temporary())
+        refusal = try_chroot_in(self._directory or _temporary())
         if refusal is None:
             return Rung(name=isolation.CHROOT, works=True)
         return Rung(name=isolation.CHROOT, works=False, reason=str(refusal), needs=refusal.hint)

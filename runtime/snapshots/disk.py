@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, remove_tree, sweep
+from pybuild.runtime.paths.filelock import exclusive, make_locked_directory, remove_tree, sweep
 from pybuild.runtime.snapshots.lent_mounts import take_back
 from pybuild.runtime.snapshots.snapshotter import Active
 
@@ -95,7 +95,7 @@ class SnapshotDirectory:
     def _begin(self, parent: str | None) -> Path:
         """Make the directory of a new active snapshot with an empty ``fs``; its lock is held from here on."""
         self._sweep_once()
-        path, lock = new_locked_directory(self._directory, _PREFIX)
+        path, lock = make_locked_directory(self._directory, _PREFIX)
         self._held[path.name] = lock
         (path / "parent").write_text(parent or "", encoding="ascii")
         make_root_directory(path)

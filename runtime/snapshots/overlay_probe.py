@@ -10,7 +10,7 @@ from contextlib import suppress
 from errno import EACCES, EINVAL, ELOOP, ENODATA, ENODEV, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM, EXDEV
 from pathlib import Path
 
-from pybuild.runtime.paths.filelock import new_locked_directory
+from pybuild.runtime.paths.filelock import make_locked_directory
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.snapshots.overlay_snapshotter import mount_tree, remove_inside
 
@@ -23,7 +23,7 @@ def overlay_refusal(directory: Path) -> OSError | None:
     Raises:
         OSError: the trial failed for a reason that says nothing of overlayfs: no space, a bad disk, too many files.
     """
-    path, lock = new_locked_directory(directory, "tmp-")
+    path, lock = make_locked_directory(directory, "tmp-")
     try:
         _try_overlay(path)
     except OSError as error:

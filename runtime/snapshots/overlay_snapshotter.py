@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pybuild.runtime.errors import NoSuchSnapshot, SnapshotError, TooManyLayers
 from pybuild.runtime.kernel import syscalls
-from pybuild.runtime.paths.filelock import new_locked_directory, remove_tree
+from pybuild.runtime.paths.filelock import make_locked_directory, remove_tree
 from pybuild.runtime.paths.safepath import Root as SafeRoot
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot, Root
 from pybuild.runtime.snapshots.change import Change
@@ -207,7 +207,7 @@ def mount_tree(
 
 def _mount_and_detach(layers: OpenLayers, attributes: int, scratch: Path) -> int:
     """Mount with mount(2) and detach the mount at once; it exists until the descriptor is closed."""
-    point, lock = new_locked_directory(scratch, "tmp-")
+    point, lock = make_locked_directory(scratch, "tmp-")
     try:
         mount_classic(layers, attributes, os.fspath(point))
         try:

@@ -51,7 +51,7 @@ def serve(channel: socket.socket) -> None:
     send(channel, WorkerReady(namespace))
     for name in setup.modules:
         __import__(name)
-    while (call := _next(channel)) is not None:
+    while (call := _wait_for_call(channel)) is not None:
         _fork(call, channel)
         call.close()
 
@@ -70,7 +70,7 @@ def _become_root(channel: socket.socket, *, joins: bool) -> tuple[int, int]:
     return identity()
 
 
-def _next(channel: socket.socket) -> socket.socket | None:
+def _wait_for_call(channel: socket.socket) -> socket.socket | None:
     """Wait for the socket of the next call, None at the end, and reap the children that have ended meanwhile."""
     _message, received, _flags, _address = socket.recv_fds(channel, 1, 1)
     with suppress(ChildProcessError):

@@ -85,7 +85,7 @@ def test_what_is_no_failure_of_a_step_stays_what_it_is(steps):
 def test_steps_are_numbered_as_they_appear(steps, events):
     with steps.running(2):
         pass
-    steps.cached(0)
+    steps.report_cached(0)
     assert [(event.step, event.name) for event in events if isinstance(event, StepStarted)] == [
         (1, "third"),
         (2, "first"),
@@ -94,7 +94,7 @@ def test_steps_are_numbered_as_they_appear(steps, events):
 
 
 def test_a_vertex_without_a_name_is_not_shown(steps, events):
-    steps.cached(1)
+    steps.report_cached(1)
     with steps.running(1):
         steps.output(1)
     assert events == []
@@ -104,7 +104,7 @@ def test_a_step_begins_and_ends_once(steps, events):
     for _ in range(2):
         with steps.running(0):
             pass
-        steps.cached(0)
+        steps.report_cached(0)
     assert told(events) == [("StepStarted", 1), ("StepFinished", 1)]
 
 
@@ -177,7 +177,7 @@ def test_the_plan_names_its_steps_with_their_inputs_and_an_unnamed_one_stands_fo
     assert (planned.total, [step.name for step in planned.steps]) == (4, ["context", "base", "RUN"])
     assert (context.inputs, base.inputs, run.inputs) == ((), (), (base.id, context.id))
     assert len({context.id, base.id, run.id}) == 3
-    Steps(plan, reporter).cached(3)
+    Steps(plan, reporter).report_cached(3)
     assert (events[1].id, events[1].inputs) == (run.id, run.inputs)
 
 
@@ -194,7 +194,7 @@ A, B = Digest.of(b"a"), Digest.of(b"b")
 
 def test_the_end_of_a_step_has_its_layer_unless_it_failed(steps, events):
     with steps.running(0):
-        steps.made(0, BuiltLayer(B, A, 3, "tar"))
+        steps.note_layer(0, BuiltLayer(B, A, 3, "tar"))
     with pytest.raises(StepFailed), steps.running(2):
         raise BuildError("no")
     ends = [event for event in events if isinstance(event, StepFinished)]

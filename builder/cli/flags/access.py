@@ -62,7 +62,7 @@ class AccessFlags:
 
     def access(self) -> Access:
         """Return the access to the registry. Raises RequestError."""
-        who = None if self.creds is None else credentials(self.creds)
+        who = None if self.creds is None else parse_credentials(self.creds)
         verify, directory = self.tls.tls_verify, self.tls.cert_dir
         return Access(credentials=who, auth_file=self.authfile, verify=verify, certificates=directory, tell=note)
 
@@ -117,11 +117,11 @@ two_sides_options = takes(SideFlags, "sides", SideFlags.sides)
 
 
 def _side(common: Access, creds: str | None, verify: bool | None) -> Access:
-    who = common.credentials if creds is None else credentials(creds)
+    who = common.credentials if creds is None else parse_credentials(creds)
     return replace(common, credentials=who, verify=common.verify if verify is None else verify)
 
 
-def credentials(text: str) -> Credentials:
+def parse_credentials(text: str) -> Credentials:
     """Parse ``NAME:PASSWORD``; the password may have colons. Raises RequestError."""
     name, colon, password = text.partition(":")
     if not name or not colon or not password:

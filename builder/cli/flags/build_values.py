@@ -180,7 +180,7 @@ def _boolean(text: str) -> bool:
     return parse_bool(text)
 
 
-def compression(text: str) -> Compression:
+def parse_compression(text: str) -> Compression:
     """Parse ``TYPE[,LEVEL]``. Raises RequestError."""
     algorithm, comma, level = text.partition(",")
     return checked_compression(algorithm, level if comma else None)

@@ -55,7 +55,7 @@ def takes(
     def add(command: _Command) -> _Command:
         @wraps(command)
         def with_group(*arguments: Any, **flags: Any) -> Any:
-            value = _made(kind, flags)
+            value = _take_group(kind, flags)
             return command(*arguments, **flags, **{name: read(value)})
 
         function: Any = with_group
@@ -99,7 +99,7 @@ def _value_of(each: Any, values: Mapping[str, Any]) -> Any:
     return group_of(each.metadata["part"], values) if "part" in each.metadata else values.get(each.name, each.default)
 
 
-def _made(kind: Any, flags: dict[str, Any]) -> Any:
+def _take_group(kind: Any, flags: dict[str, Any]) -> Any:
     """Remove the flags of *kind* from *flags*, and return the value that they make."""
     return group_of(kind, {each.name: _given(each, flags.pop(each.name)) for each in declared(kind)})
 

@@ -13,7 +13,7 @@ RETRY = ("--retry=N", "--retry-delay=TIME")
 """Temporary failures are always retried."""
 
 
-def taken(*flags: str) -> Callable[[_F], _F]:
+def add_no_op_flags(*flags: str) -> Callable[[_F], _F]:
     """Add hidden flags without effect: ``--name``, ``-n/--name``, and ``--name=VALUE`` for one with a value."""
 
     def add(function: _F) -> _F:

@@ -64,7 +64,7 @@ def read_outputs(
     from pybuild.builder.outputs.image import ImageOutput
     from pybuild.builder.outputs.kinds import with_shape
 
-    given = tuple(map(given_output, texts))
+    given = tuple(map(parse_output, texts))
     common = compression or next((item.compression for item in given if item.compression), Compression())
     about = tuple(each for item in given for each in item.annotations)
     shapes = [_shape(item, form, common, annotated=annotated or bool(about)) for item in given]
@@ -78,7 +78,7 @@ def read_outputs(
     )
 
 
-def given_output(text: str) -> Given:
+def parse_output(text: str) -> Given:
     """Parse one ``-o``. Raises RequestError."""
     from pybuild.builder.outputs.kinds import parse
     from pybuild.builder.outputs.options import read

@@ -42,7 +42,7 @@ _REFUSED = {
 _OFF = frozenset({"", "mode=disabled"})
 
 
-def foreign_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+def add_unsupported_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add these flags, hidden from the help, to a command."""
     for name in _NOTHING_TO_DO:
         function = click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_ignore)(function)

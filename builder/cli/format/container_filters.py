@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.containers.catalog import Containers, StoredContainer
-from pybuild.builder.containers.logs import moment, moment_of
+from pybuild.builder.containers.logs import moment_of, parse_time
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
 from pybuild.builder.networks.membership import read_attached, read_live
@@ -50,7 +50,7 @@ def prune_filter(filters: Iterable[str]) -> Passes:
 
     def test(key: str, value: str) -> Passes:
         if key == "until":
-            limit = moment(value, now)
+            limit = parse_time(value, now)
             return lambda container: moment_of(container.config.created) < limit
         return lambda container: has_label(container.config.program.labels, value) is (key == "label")
 

@@ -79,7 +79,7 @@ class _Run:
     def _act(self, words: Sequence[str], dot: Any, scope: _Scope) -> None:
         if words[:1] in {("break",), ("continue",)}:
             raise _Jump(words[0])
-        names, operator, rest = _assigned(words)
+        names, operator, rest = _split_assignment(words)
         value = self._pipeline(rest, dot, scope)
         if not names:
             self.out.append(shown(value))
@@ -89,7 +89,7 @@ class _Run:
             next(part for part in scope.maps if names[0] in part or part is scope.maps[-1])[names[0]] = value
 
     def _block(self, block: Block, dot: Any, scope: _Scope) -> None:
-        names, _, words = _assigned(block.words)
+        names, _, words = _split_assignment(block.words)
         value = self._pipeline(words, dot, scope)
         if block.kind == "range":
             self._range(block, names, (value, dot), scope)
@@ -163,7 +163,7 @@ class _Titles(_Run):
     functions = HEADER_FUNCTIONS
 
 
-def _assigned(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
+def _split_assignment(words: Sequence[str]) -> tuple[Sequence[str], str, Sequence[str]]:
     """Split ``$a, $b := value``: the names, the operator, the rest."""
     at = next((index for index, word in enumerate(words) if word in {":=", "="}), None)
     if at is None:

@@ -91,7 +91,7 @@ def take_entries(blobs: BlobStore, entries: Iterable[tuple[Entry, Readable]]) ->
         intake.look(entry.path)
         match entry.kind:
             case EntryKind.FILE:
-                intake.file(entry.path, data)
+                intake.store_file(entry.path, data)
             case EntryKind.SYMLINK:
                 directory = posixpath.dirname(entry.path)
                 intake.link(entry.path, clean_path(posixpath.join(directory, entry.linkname)))
@@ -114,7 +114,7 @@ class _Intake:
         if len(self._tops) >= _ENOUGH:
             raise InvalidImage("this is a root file system, not an image archive", hint="use pybuild import for it")
 
-    def file(self, path: str, data: Readable) -> None:
+    def store_file(self, path: str, data: Readable) -> None:
         """Store a file according to its content."""
         if path in self._files.documents or path in self._files.layers:
             raise InvalidImage(f"the archive holds {path!r} twice")

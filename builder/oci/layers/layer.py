@@ -14,7 +14,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.streams.compression import check_level, open_compressor
 from pybuild.builder.oci.streams.pipeline import PipeStage
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
-from pybuild.builder.oci.tar.writer import Parts, TarWriter, Watch, unwatched
+from pybuild.builder.oci.tar.writer import Parts, TarWriter, Watch, report_nothing
 from pybuild.runtime.values import field, frozen
 
 WHITEOUT_PREFIX = ".wh."
@@ -68,7 +68,7 @@ class LayerWriter:
         level: int | None = None,
         *,
         latest: int | None = None,
-        watch: Watch = unwatched,
+        watch: Watch = report_nothing,
     ) -> None:
         """No time in the layer is later than the second *latest*. *watch* gets the progress of each larger file."""
         self.latest = latest

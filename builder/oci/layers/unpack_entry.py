@@ -114,12 +114,12 @@ class Unpacker:
                 self._file(directory, name, entry, data)
             case EntryKind.SYMLINK:
                 dir_fd = self._tree.fd(directory)
-                self._replacing(directory, name, lambda: os.symlink(entry.linkname, name, dir_fd=dir_fd))
+                self._make_replacing(directory, name, lambda: os.symlink(entry.linkname, name, dir_fd=dir_fd))
                 set_status_of_name(dir_fd, name, entry)
             case EntryKind.HARDLINK:
                 self._hard_link(directory, name, entry)
             case EntryKind.CHAR | EntryKind.BLOCK | EntryKind.FIFO:
-                if not self._node(directory, name, entry):
+                if not self._make_node(directory, name, entry):
                     directory.claim()
                     return
             case EntryKind.DIRECTORY:
@@ -131,7 +131,7 @@ class Unpacker:
         self._tree.cover(directory, name)
         directory.claim()
 
-    def _replacing(self, directory: Directory, name: str, make: Callable[[], T]) -> T:
+    def _make_replacing(self, directory: Directory, name: str, make: Callable[[], T]) -> T:
         """Call *make*, which creates *name*; if the name is taken, remove what has it and call *make* again."""
         try:
             return make()
@@ -141,7 +141,7 @@ class Unpacker:
 
     def _file(self, directory: Directory, name: str, entry: Entry, data: EntryData) -> None:
         dir_fd = self._tree.fd(directory)
-        fd = self._replacing(directory, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=dir_fd))
+        fd = self._make_replacing(directory, name, lambda: os.open(name, _CREATE, 0o600, dir_fd=dir_fd))
         try:
             if entry.size:
                 self._write(fd, entry.size, data)
@@ -185,7 +185,7 @@ class Unpacker:
             os.link(source, name, **fds, follow_symlinks=False)
 
         try:
-            self._replacing(directory, name, link)
+            self._make_replacing(directory, name, link)
         except FileNotFoundError:  # it stood below what gave way to the link
             raise LayerError(f"{entry.path!r}: a hard link to something inside itself") from None
         self._skip(entry, set_status_of_hard_link(self._tree.fd(directory), name, entry))
@@ -222,7 +222,7 @@ class Unpacker:
             os.close(new)
         return True
 
-    def _node(self, directory: Directory, name: str, entry: Entry) -> bool:
+    def _make_node(self, directory: Directory, name: str, entry: Entry) -> bool:
         """Make a device or a FIFO; False when that is not permitted."""
         device = os.makedev(entry.dev_major, entry.dev_minor)
         if entry.kind is EntryKind.CHAR and device == 0:
@@ -231,7 +231,7 @@ class Unpacker:
         kinds = {EntryKind.CHAR: stat.S_IFCHR, EntryKind.BLOCK: stat.S_IFBLK, EntryKind.FIFO: stat.S_IFIFO}
         mode, dir_fd = kinds[entry.kind] | 0o600, self._tree.fd(directory)
         try:
-            self._replacing(directory, name, lambda: os.mknod(name, mode, device, dir_fd=dir_fd))
+            self._make_replacing(directory, name, lambda: os.mknod(name, mode, device, dir_fd=dir_fd))
         except PermissionError:  # a user namespace; the device could not be used there either
             self._skip(entry, ("a device node",))
             return False

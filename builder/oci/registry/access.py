@@ -7,7 +7,7 @@ from pathlib import Path
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 
 
-def nobody(_text: str) -> None:
+def ignore_message(_text: str) -> None:
     """Ignore the message."""
 
 
@@ -23,7 +23,7 @@ class Access:
     """A directory with ``*.crt``, ``*.cert`` and ``*.key`` for the registry, instead of those in ``certs.d``."""
     verify: bool = True
     """False permits any certificate, and plain http."""
-    tell: Callable[[str], None] = nobody
+    tell: Callable[[str], None] = ignore_message
     """Takes messages for the user, such as that a request waits, and how long. Called by several threads."""
     passed_over: set[str] = field(default_factory=set, compare=False)
     """Mirrors that did not answer. Everything that shares this set skips them."""

@@ -134,11 +134,11 @@ class Registry:
             documents = Documents(remote, blobs)
             found = documents.pin(target)
             found = documents.select(found, only) if only else found
-            return found, documents.everything(found)
+            return found, documents.fetch_all(found)
 
         return first_good(self._remotes(repository, by_digest=by_digest), at)
 
-    def document(self, repository: str, target: str, blobs: BlobStore) -> Descriptor:
+    def fetch_document(self, repository: str, target: str, blobs: BlobStore) -> Descriptor:
         """Fetch the index or manifest that *target* names, and nothing below it. Raises like `resolve`."""
         remotes = self._remotes(repository, by_digest=as_digest(target) is not None)
         return first_good(remotes, lambda remote: Documents(remote, blobs).pin(target))

@@ -57,7 +57,7 @@ def parse_header(block: bytes) -> RawHeader:
         number(block[108:116], "user id", MAX_ID),
         number(block[116:124], "group id", MAX_ID),
         number(block[124:136], "size", _MAX_SIZE),
-        clamp_time(_signed_number(block[136:148], "time")),
+        clamp_time(_parse_signed(block[136:148], "time")),
         *devices,
     )
 
@@ -104,14 +104,14 @@ def _sum(part: bytes) -> int:
 @lru_cache(_REMEMBERED)
 def number(field: bytes, name: str, limit: int) -> int:
     """Return the number in *field*, 0 for an empty one; from 0 to *limit*."""
-    value = _signed_number(field, name)
+    value = _parse_signed(field, name)
     if not 0 <= value <= limit:
         raise LayerError(f"invalid {name}: {value}")
     return value
 
 
 @lru_cache(_REMEMBERED)
-def _signed_number(field: bytes, what: str) -> int:
+def _parse_signed(field: bytes, what: str) -> int:
     """Parse octal digits, or GNU's base 256: the top bit is set, the others are a number in two's complement."""
     if field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)

@@ -65,7 +65,7 @@ def read_pax(source: BufferedSource, records: Records, stored: int, limit: int) 
     known = dict(records)
     if known.get(b"GNU.sparse.major") == b"1" and known.get(b"GNU.sparse.minor") == b"0":
         size = decimal(known.get(b"GNU.sparse.realsize", b""), "size of a sparse file")
-        numbers, used = _leading_map(source, stored, limit)
+        numbers, used = _read_leading_map(source, stored, limit)
         return checked(size, stored - used, _pairs(numbers))
     if b"GNU.sparse.map" in known:
         numbers = known[b"GNU.sparse.map"].split(b",") if known[b"GNU.sparse.map"] else []
@@ -85,7 +85,7 @@ def _pairs(numbers: list[bytes]) -> Segments:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def _leading_map(source: BufferedSource, stored: int, limit: int) -> tuple[list[bytes], int]:
+def _read_leading_map(source: BufferedSource, stored: int, limit: int) -> tuple[list[bytes], int]:
     """Read the map that version 1.0 puts before the data: a count, then the numbers, a line each, in whole blocks."""
     lines: list[bytes] = []
     rest = b""

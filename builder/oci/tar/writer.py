@@ -28,14 +28,14 @@ Watch = Callable[[str, int, int], None]
 """Takes how far a file that is not small has been written: (path, bytes done, bytes in all)."""
 
 
-def unwatched(_path: str, _done: int, _size: int) -> None:
+def report_nothing(_path: str, _done: int, _size: int) -> None:
     """Report nothing."""
 
 
 class TarWriter:
     """Writes entries in the order given. The sink may keep the blocks that it gets: they do not change afterwards."""
 
-    def __init__(self, sink: Sink, watch: Watch = unwatched) -> None:
+    def __init__(self, sink: Sink, watch: Watch = report_nothing) -> None:
         self._blocks = Blocks(sink)
         self._watch = watch
 

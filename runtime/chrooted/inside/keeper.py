@@ -55,7 +55,7 @@ def keep(plan_fd: int, status_fd: int, parent: int) -> None:
         # While this process has the streams open, the builder does not read their end.
         for fd in (ours, plan_fd, 1, 2):
             os.close(fd)
-        status.ended(tracer.follow())
+        status.report_end(tracer.follow())
 
 
 def _answer_opens(channel: int, plan: ChrootPlan) -> None:

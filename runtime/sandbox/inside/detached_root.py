@@ -140,7 +140,7 @@ def enter_root(root: int, settings: SandboxSettings, status: Status) -> None:
         except PermissionError:  # a container's filter. The mount namespace is this sandbox's all the same.
             if not settings.isolation.may_degrade:
                 raise
-            status.degraded(OWN_ROOT)
+            status.report_lack(OWN_ROOT)
             move_mount(root, AT_FDCWD, "/")
             os.chroot(".")
             give_up_chroot()

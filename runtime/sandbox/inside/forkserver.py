@@ -88,14 +88,14 @@ class Children:
 
     def _run(self, descriptors: tuple[int, ...], *, spare_fits: bool) -> None:
         try:
-            pidfd = (self._given_to_spare(descriptors) if spare_fits else 0) or self._fork(descriptors)
+            pidfd = (self._give_to_spare(descriptors) if spare_fits else 0) or self._fork(descriptors)
             send(_CHANNEL, b"1", pidfd)
         except OSError as error:
             send(_CHANNEL, b"%d" % (error.errno or 0))
         for fd in descriptors:
             os.close(fd)
 
-    def _given_to_spare(self, descriptors: tuple[int, ...]) -> int:
+    def _give_to_spare(self, descriptors: tuple[int, ...]) -> int:
         """Pass the run to the spare child and return its pidfd; 0 when it failed or died while it prepared itself.
 
         The caller then forks another child, which will fail in the same way and report it.

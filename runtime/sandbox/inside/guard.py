@@ -100,7 +100,7 @@ def guard(sockets: GuardSockets, system: SystemMounts, settings: SandboxSettings
             supervisor.finish(process, status, _forward)
             return
         _drop_all_but_status(status)
-        status.ended(_reap_until_end(process))
+        status.report_end(_reap_until_end(process))
 
 
 def _supervised(settings: SandboxSettings, supervision: Supervision) -> "Supervised":
@@ -156,7 +156,7 @@ def _run_first_process(own: int, system: SystemMounts, settings: SandboxSettings
             raise failure
         plan = read_plan(plan_fd)
         if not is_own_proc:
-            status.degraded(OWN_PROC if plan.settings.isolation.supervision is None else PROC_FILES)
+            status.report_lack(OWN_PROC if plan.settings.isolation.supervision is None else PROC_FILES)
         with Operation("mount proc", b"/proc"):
             move_mount(proc, target)
         enter_root(root, plan.settings, status)

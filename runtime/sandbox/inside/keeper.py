@@ -156,7 +156,7 @@ def _set_up_namespaces(settings: SandboxSettings, status: Status) -> None:
             except PermissionError:  # root without CAP_NET_ADMIN: the network stays without a loopback interface
                 if settings.isolation.strict:
                     raise
-                status.degraded(LOOPBACK)
+                status.report_lack(LOOPBACK)
 
 
 def _set_parameter(name: bytes, value: bytes) -> None:
@@ -175,7 +175,7 @@ def _name_host(settings: SandboxSettings, status: Status) -> None:
         except PermissionError:  # a container's filter refuses the call. The step may know the host's name.
             if settings.isolation.strict:
                 raise
-            status.degraded(HOST_NAME)
+            status.report_lack(HOST_NAME)
 
 
 def _make_stdio(stdio: bytes, dev: int) -> int:

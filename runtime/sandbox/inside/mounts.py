@@ -227,7 +227,7 @@ class FileMount(Record):
         """Return the detached mount of this one file. Without noexec if it is executable, as heredoc scripts are."""
         attributes = INERT & ~MOUNT_ATTR_NOEXEC if self.mode & 0o111 else INERT
         with Operation("write file", self.target):
-            name = scratch.file(self.content, self.mode, (self.uid, self.gid))
+            name = scratch.write_file(self.content, self.mode, (self.uid, self.gid))
             return clone(scratch.fd, name, attributes | MOUNT_ATTR_RDONLY)
 
     def describe(self) -> str:

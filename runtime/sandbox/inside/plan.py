@@ -17,7 +17,7 @@ NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 
 HOST_NAME, LOOPBACK, OWN_ROOT, OWN_PROC = "host name", "loopback", "root", "proc"
 PROC_FILES = "files of proc"
-"""What a sandbox lacks on a host that does not permit it; `Status.degraded` reports it by these names."""
+"""What a sandbox lacks on a host that does not permit it; `Status.report_lack` reports it by these names."""
 
 RUN, DEFAULT_RUN, EXPECT = b"run", b"default", b"expect"
 """Messages to the fork server: run a plan; run one with the `DEFAULT_SETTINGS` by the spare child; expect N runs."""
@@ -169,15 +169,15 @@ class Status:
             # What happened is in the report, and nobody looks at the exit code.
             os._exit(0)
 
-    def ended(self, wait_status: int) -> None:
+    def report_end(self, wait_status: int) -> None:
         """Report how the process ended."""
         self._send("ended", os.waitstatus_to_exitcode(wait_status), "", 0, "")
 
-    def degraded(self, what: str) -> None:
+    def report_lack(self, what: str) -> None:
         """Report that the sandbox lacks *what*."""
         self._send("degraded", what, "", 0, "")
 
-    def owner(self, line: bytes) -> None:
+    def report_owner(self, line: bytes) -> None:
         """Report a file whose owner could not be recorded in it: inode, time of birth in ns, uid and gid."""
         self._send("owner", line.decode(), "", 0, "")
 

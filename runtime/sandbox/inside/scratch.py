@@ -101,7 +101,7 @@ class ScratchSpace:
         """Return a descriptor of the directory *name*, made when it is missing."""
         return make_directory(self.fd, name)
 
-    def file(self, content: bytes, mode: int, owner: tuple[int, int]) -> bytes:
+    def write_file(self, content: bytes, mode: int, owner: tuple[int, int]) -> bytes:
         """Write a new file and return its name."""
         name = self._name()
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=self.fd), "wb") as file:

@@ -53,8 +53,8 @@ class Supervised:
         ended = self._reap_until_end(process, forward)
         with open(self._owners, "rb") as file:
             for line in file.read().splitlines():
-                status.owner(line)
-        status.ended(ended)
+                status.report_owner(line)
+        status.report_end(ended)
 
     def _close_all_but(self, status: Status) -> None:
         """Close everything but the pipe of *status* and that of the supervisor, which become 3 and 4."""

@@ -4,7 +4,7 @@ import pytest
 
 from pybuild import errors
 from pybuild.builder.api.cancel import Cancel
-from pybuild.builder.api.errors import door
+from pybuild.builder.api.errors import public_operation
 from pybuild.builder.oci.errors import ImageNotFound, InvalidImage, RegistryError
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.reference import InvalidReference
@@ -31,7 +31,7 @@ from pybuild.runtime.stopping import check
 def test_every_failure_is_translated_with_its_hint_and_its_cause(
     below: Exception, above: type[errors.PybuildError]
 ) -> None:
-    with pytest.raises(errors.PybuildError) as caught, door():
+    with pytest.raises(errors.PybuildError) as caught, public_operation():
         raise below
     assert type(caught.value) is above
     assert caught.value.hint == getattr(below, "hint", "")
@@ -42,7 +42,7 @@ def test_every_failure_is_translated_with_its_hint_and_its_cause(
 def test_a_mistake_in_the_dockerfile_keeps_its_place() -> None:
     mistake = DockerfileError("unknown instruction", Span(13, 16), "did you mean RUN?")
     mistake.source = Source("Dockerfile", "FROM scratch\nRNU x\n")
-    with pytest.raises(errors.DockerfileError, match=r"^unknown instruction$") as caught, door():
+    with pytest.raises(errors.DockerfileError, match=r"^unknown instruction$") as caught, public_operation():
         raise mistake
     assert (caught.value.location, caught.value.span) == ("Dockerfile:2:1", Span(13, 16))
 
@@ -55,7 +55,7 @@ def test_a_failed_step_has_the_line_of_its_instruction() -> None:
 
 
 def test_a_mistake_of_the_program_stays_what_it_is() -> None:
-    with pytest.raises(ZeroDivisionError), door():
+    with pytest.raises(ZeroDivisionError), public_operation():
         raise ZeroDivisionError
 
 
@@ -68,9 +68,9 @@ def test_a_cancelled_operation_ends_where_long_work_asks() -> None:
         check()
         pytest.fail("it went on")
 
-    with pytest.raises(errors.Cancelled), door(cancel):
+    with pytest.raises(errors.Cancelled), public_operation(cancel):
         work()
-    with pytest.raises(errors.Cancelled), door(cancel):
+    with pytest.raises(errors.Cancelled), public_operation(cancel):
         pytest.fail("it was cancelled before it began")
 
 
@@ -82,6 +82,6 @@ def test_what_fails_because_it_was_cancelled_is_cancelled() -> None:
         cancel.cancel()
         raise failed
 
-    with pytest.raises(errors.Cancelled) as caught, door(cancel):
+    with pytest.raises(errors.Cancelled) as caught, public_operation(cancel):
         work()
     assert caught.value.__cause__ is failed

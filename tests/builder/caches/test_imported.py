@@ -8,7 +8,7 @@ import pytest
 
 from pybuild.builder.caches.document import CONFIG_TYPE, Mount, Remembered
 from pybuild.builder.caches.imported import imported
-from pybuild.builder.caches.places import LocalCache, untold
+from pybuild.builder.caches.places import LocalCache, ignore_progress
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.layout import Layout
@@ -49,7 +49,7 @@ class SlowPlace:
 
     name = "slow"
 
-    def load(self, _store: Store, tell: Callable[[str], None] = untold) -> Remembered:
+    def load(self, _store: Store, tell: Callable[[str], None] = ignore_progress) -> Remembered:
         tell("waiting 9 s before attempt 2 of 8: full")
         return Remembered()
 

@@ -7,7 +7,7 @@ from io import BytesIO, TextIOWrapper
 import click
 import pytest
 
-from pybuild.builder.cli.tools import binary_stdin, is_terminal, note, pass_on, put, put_error, say, warn
+from pybuild.builder.cli.tools import is_terminal, note, open_stdin, pass_on, put, put_error, say, warn
 
 
 def test_results_and_notes_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_a_terminal_is_no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
         os.dup2(follower, 0)
         assert is_terminal(0)
         with pytest.raises(click.UsageError, match="standard input is a terminal"):
-            binary_stdin()
+            open_stdin()
     finally:
         os.dup2(kept, 0)
         for fd in (leader, follower, kept):
@@ -61,7 +61,7 @@ def test_standard_input_is_read_as_bytes_and_stays_open() -> None:
         os.write(writer, b"\xff\x00")
         os.close(writer)
         os.dup2(reader, 0)
-        with binary_stdin() as file:
+        with open_stdin() as file:
             assert file.read() == b"\xff\x00"
         os.fstat(0)
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.logs import LogRange, full_time, lines, moment, moment_of
+from pybuild.builder.containers.logs import LogRange, full_time, lines, moment_of, parse_time
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor.log import JsonLog
 
@@ -78,9 +78,9 @@ def test_times() -> None:
     assert moment_of("1970-01-01T00:00:01.5Z") == 1.5
     assert full_time("2023-01-01T00:00:00.12Z") == "2023-01-01T00:00:00.120000000Z"
     assert full_time("2023-01-01T00:00:00Z") == "2023-01-01T00:00:00.000000000Z"
-    assert moment("10m", 1000.0) == 400.0
-    assert moment("12.5", 0) == 12.5
-    assert moment("1970-01-01T00:01:00Z", 0) == 60.0
-    assert moment("1970-01-02T00:00:00+00:00", time.time()) == 86400.0
+    assert parse_time("10m", 1000.0) == 400.0
+    assert parse_time("12.5", 0) == 12.5
+    assert parse_time("1970-01-01T00:01:00Z", 0) == 60.0
+    assert parse_time("1970-01-02T00:00:00+00:00", time.time()) == 86400.0
     with pytest.raises(RequestError):
-        moment("soon", 0)
+        parse_time("soon", 0)

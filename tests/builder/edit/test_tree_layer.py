@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.edit.documents import ImageDocuments
-from pybuild.builder.edit.tree_layer import difference, unpacked_archive, with_difference
+from pybuild.builder.edit.tree_layer import store_difference, unpacked_archive, with_difference
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.layers.unpack import entries
 from pybuild.builder.oci.validate import validate
@@ -32,7 +32,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_archive_of_other_files_is_a_layer_of_changes(store: Store) -> None:
     image = tiny_image(store.blobs, {"same": b"1", "gone/x": b"2", "other": b"3"}, {"upper": b"4"})
     with unpacked_archive(store, io.BytesIO(tar_of({"same": b"1", "other": b"!", "upper": b"4"}))) as tree:
-        layer = difference(store, image, tree, Compression())
+        layer = store_difference(store, image, tree, Compression())
     assert layer is not None
     with store.blobs.open(layer.descriptor) as stream:
         assert [entry.path for entry in entries(stream)] == [".wh.gone", "other"]
@@ -44,7 +44,7 @@ def test_an_archive_of_other_files_is_a_layer_of_changes(store: Store) -> None:
 def test_the_tree_of_the_image_itself_is_no_difference(store: Store) -> None:
     image = tiny_image(store.blobs, {"a": b"1"})
     tree = store.snapshots.open(store.snapshot(image))
-    assert difference(store, image, tree, Compression()) is None
+    assert store_difference(store, image, tree, Compression()) is None
     os.close(tree)
 
 

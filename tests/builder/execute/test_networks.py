@@ -43,7 +43,7 @@ def test_only_the_default_depends_on_the_host(
     monkeypatch.setattr(private, "is_root", lambda: root)
     monkeypatch.setattr(private, "missing", lambda: lacking)
     monkeypatch.setattr(pool, "start_ahead", lambda: None)
-    monkeypatch.setattr(pool, "failure_ahead", lambda: failure)
+    monkeypatch.setattr(pool, "await_ahead", lambda: failure)
     said: list[str] = []
     told: list[tuple[str, str]] = []
     with prepared(Run(args=("x",), network=asked), said.append, lambda *each: told.append(each)) as network:

@@ -66,15 +66,15 @@ def test_a_parent_is_written_once():
 
 def test_the_root_is_never_written():
     writer = writer_on()
-    writer.directory("")
+    writer.add_directory("")
     writer.put(file("f"))
     assert writer.layer.paths == ["f"]
 
 
 def test_a_directory_that_exists_keeps_its_owner_when_it_is_only_made_sure_of():
     writer = writer_on(DictTree(d=TreeNode(NodeKind.DIRECTORY, 0o750, 1, 1, 1)), owner=(5, 6))
-    writer.directory("d")
-    writer.directory("d")
+    writer.add_directory("d")
+    writer.add_directory("d")
     assert writer.layer.entries == [directory("d", mode=0o750, uid=1, gid=1, mtime=1, nanoseconds=AS_BELOW)]
 
 
@@ -90,7 +90,7 @@ def test_a_directory_cannot_take_the_place_of_something_else(kind):
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
         writer.put(directory("d"))
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
-        writer.directory("d")
+        writer.add_directory("d")
     with pytest.raises(BuildError, match="cannot copy to non-directory: /d"):
         writer.put(file("d/f"))
 
@@ -140,6 +140,6 @@ def test_a_name_that_means_a_deletion_is_refused(path):
 
 def test_a_directory_may_be_deeper_than_python_recurses():
     writer = writer_on()
-    writer.directory("a/" * 2500 + "a")
+    writer.add_directory("a/" * 2500 + "a")
     assert len(writer.layer.paths) == 2501
     assert writer.layer.paths[:2] == ["a", "a/a"]

@@ -6,7 +6,7 @@ import pytest
 
 from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import BuildError
-from pybuild.builder.graph.new_plan import new_plan
+from pybuild.builder.graph.new_plan import make_new_plan
 from pybuild.builder.graph.planner_process import GraphProcess
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ContainerConfig
@@ -37,7 +37,7 @@ def plan_of(store, text, **request):
     asked = Request.of(context=Path(), **request)
     remotes = Remotes(asked.execution, store)
     definition = with_surroundings(Definition("Dockerfile", text), asked.files, ignored="")
-    return new_plan(definition, asked.planning, remotes, GraphProcess(), pull=asked.caches.pull)
+    return make_new_plan(definition, asked.planning, remotes, GraphProcess(), pull=asked.caches.pull)
 
 
 def test_a_plan_has_the_work_the_config_and_the_pins(store):

@@ -35,8 +35,8 @@ def request_(tmp_path):
 def planned(monkeypatch):
     """Counts how often a plan was made from scratch."""
     calls = []
-    real = new_plan.new_plan
-    monkeypatch.setattr(new_plan, "new_plan", lambda *args, **more: calls.append(args) or real(*args, **more))
+    real = new_plan.make_new_plan
+    monkeypatch.setattr(new_plan, "make_new_plan", lambda *args, **more: calls.append(args) or real(*args, **more))
     return calls
 
 

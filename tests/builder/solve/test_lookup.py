@@ -166,14 +166,14 @@ def test_layers_are_kept_until_the_last_vertex_that_uses_them_is_done(store):
     asked = Lookup(plan, store, Keys(), Freshness(plan, Caches()))
     asked.solved = {index: Layers() for index in range(6)}
     asked.expect(range(1, 6), targets=(3, 5))
-    asked.done(1)
-    asked.done(2)
+    asked.release_inputs(1)
+    asked.release_inputs(2)
     assert sorted(asked.solved) == [1, 2, 3, 4, 5]
-    asked.done(3)
+    asked.release_inputs(3)
     assert sorted(asked.solved) == [2, 3, 4, 5]
-    asked.done(4)
+    asked.release_inputs(4)
     assert sorted(asked.solved) == [3, 4, 5]
-    asked.done(5)
+    asked.release_inputs(5)
     assert sorted(asked.solved) == [3, 5]
 
 

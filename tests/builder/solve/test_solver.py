@@ -23,7 +23,7 @@ TWO_STAGES = """
     COPY --from=one /out /copied
     RUN write /last x
     """
-forget = Lookup.done
+forget = Lookup.release_inputs
 
 
 @pytest.fixture
@@ -85,7 +85,9 @@ def test_the_layers_of_the_target_are_those_of_its_base_and_its_steps(site):
 
 def test_the_layers_of_earlier_steps_are_not_kept(site, monkeypatch):
     made = []
-    monkeypatch.setattr(Lookup, "done", lambda self, index: (forget(self, index), made.append(sorted(self.solved))))
+    monkeypatch.setattr(
+        Lookup, "release_inputs", lambda self, index: (forget(self, index), made.append(sorted(self.solved)))
+    )
     site.solve("FROM scratch\n" + "".join(f"RUN write /{number} x\n" for number in range(20)))
     assert len(made) == 20
     assert max(map(len, made)) == 1

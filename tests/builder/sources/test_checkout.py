@@ -3,7 +3,7 @@ import pytest
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Git as Op
 from pybuild.builder.request.step_settings import HostInputs
-from pybuild.builder.sources.checkout import Checkout, _place, _submodule_url
+from pybuild.builder.sources.checkout import Checkout, _move_into_place, _submodule_url
 from pybuild.builder.sources.git import GitProgram
 from tests.helpers.repositories import MOMENT, Repository
 
@@ -127,7 +127,7 @@ def test_a_link_in_the_place_of_a_submodule_is_not_followed(tmp_path, repository
     moved = tmp_path / "moved"
     moved.mkdir()
     with pytest.raises(BuildError, match="submodule path 'sub/inner' is not a directory of the repository"):
-        _place(moved, inside, "sub/inner")
+        _move_into_place(moved, inside, "sub/inner")
     assert list(outside.iterdir()) == []
     assert check_out(f"{served}/x.git", commit)[0].joinpath("sub").is_symlink()
 

@@ -97,7 +97,7 @@ def test_a_destination_keeps_the_slash_that_makes_it_a_directory(path, result):
     ],
 )
 def test_ports_are_spelled_out_sorted_and_unique(words, ports):
-    assert config.ports(words) == ports
+    assert config.parse_ports(words) == ports
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_ports_are_spelled_out_sorted_and_unique(words, ports):
 )
 def test_what_is_no_port_is_refused(word, message):
     with pytest.raises(ResolveError, match=re.escape(message)):
-        config.ports([word])
+        config.parse_ports([word])
 
 
 @pytest.mark.parametrize("text", ["SIGTERM", "term", "9", "SIGRTMIN+3", "RTMAX-14", "sigUsr1", "64"])
@@ -159,5 +159,5 @@ def test_names_are_added_to_a_sorted_set_once() -> None:
 
 def test_a_wrong_protocol_has_a_hint() -> None:
     with pytest.raises(ResolveError) as caught:
-        config.ports(["3000/tpc"])
+        config.parse_ports(["3000/tpc"])
     assert caught.value.hint == "use tcp, udp or sctp"

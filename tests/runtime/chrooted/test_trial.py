@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pybuild.runtime.sandbox.privileges import chroot_refusal
+from pybuild.runtime.sandbox.privileges import try_chroot_in
 from tests.helpers.hosts import need_root
 from tests.helpers.program import Program
 from tests.helpers.restricted import restricted
@@ -10,7 +10,7 @@ from tests.helpers.restricted import restricted
 
 def test_a_host_that_does_not_control_devices_is_refused(tmp_path: Path) -> None:
     need_root()
-    refusal = chroot_refusal(tmp_path)
+    refusal = try_chroot_in(tmp_path)
     assert str(refusal) == "steps could use all devices of the host"
     assert list(tmp_path.iterdir()) == []
 

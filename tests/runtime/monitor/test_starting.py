@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.monitor import messages, starting
-from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, received, spawn_monitor_process
+from pybuild.runtime.monitor.starting import NoMonitor, Refused, await_start, receive, spawn_monitor_process
 
 
 def test_what_a_monitor_said_before_it_ended_is_heard() -> None:
@@ -19,7 +19,7 @@ def test_what_a_monitor_said_before_it_ended_is_heard() -> None:
         with pytest.raises(Refused, match="no such program") as refused:
             await_start(ours)
         assert refused.value.code == 127
-        assert received(ours) == b""
+        assert receive(ours) == b""
         with pytest.raises(NoMonitor):
             await_start(ours)
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.paths import filelock
-from pybuild.runtime.paths.filelock import exclusive, new_locked_directory, new_locked_file, remove_tree, shared, sweep
+from pybuild.runtime.paths.filelock import (
+    exclusive,
+    make_locked_directory,
+    make_locked_file,
+    remove_tree,
+    shared,
+    sweep,
+)
 from tests.helpers.hosts import need_root
 
 
@@ -103,8 +110,8 @@ def test_a_lock_file_is_never_a_link_to_elsewhere(tmp_path: Path) -> None:
 
 
 def test_a_sweep_removes_what_nobody_holds_and_leaves_the_rest(tmp_path: Path) -> None:
-    directory, directory_lock = new_locked_directory(tmp_path, "tmp-")
-    file, file_lock = new_locked_file(tmp_path, "tmp-")
+    directory, directory_lock = make_locked_directory(tmp_path, "tmp-")
+    file, file_lock = make_locked_file(tmp_path, "tmp-")
     (tmp_path / "tmp-dead/deep/deeper").mkdir(parents=True)
     (tmp_path / "tmp-dead/deep/file").touch()
     (tmp_path / "tmp-deadfile").touch()
@@ -125,9 +132,9 @@ def test_a_sweep_takes_no_link_and_no_fifo(tmp_path: Path) -> None:
     assert (tmp_path / "victim").is_dir()
 
 
-@pytest.mark.parametrize("make", [new_locked_directory, new_locked_file])
+@pytest.mark.parametrize("make", [make_locked_directory, make_locked_file])
 def test_what_a_sweep_took_before_it_was_locked_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: "type[new_locked_directory]"
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: "type[make_locked_directory]"
 ) -> None:
     genuine = filelock._flock_new
     taken = []
@@ -156,7 +163,7 @@ def test_parallel_makers_and_sweepers_lose_nothing_that_is_held(tmp_path: Path) 
     sweeper.start()
     lost = []
     for _ in range(200):
-        path, lock = new_locked_directory(tmp_path, "tmp-")
+        path, lock = make_locked_directory(tmp_path, "tmp-")
         (path / "inside").touch()
         if not path.exists():
             lost.append(path)

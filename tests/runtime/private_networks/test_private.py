@@ -45,7 +45,7 @@ def test_what_was_started_ahead_is_taken_once_and_dropped(program: Path) -> None
     before = children()
     program.write_text("#!/bin/sh\nexit 1\n")
     pool.start_ahead()
-    assert "it ended without a word" in pool.failure_ahead()
+    assert "it ended without a word" in pool.await_ahead()
     pool.start_ahead()
     pool.drop_ahead()
     pool.drop_ahead()

@@ -20,7 +20,7 @@ from pybuild.builder.cli.flags.output import annotations, read_outputs
 from pybuild.builder.cli.flags.registry import RegistryFlags
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
-from pybuild.builder.cli.flags.unsupported import foreign_flags
+from pybuild.builder.cli.flags.unsupported import add_unsupported_flags
 from pybuild.builder.cli.tools import store
 from pybuild.builder.request import Changes, Request, changes
 from pybuild.builder.request.checks import full_names
@@ -75,7 +75,7 @@ class BuildFlags:
 @click.command("build", cls=Command, epilog=_EPILOG)
 @takes(BuildFlags, "flags")
 @root_option
-@foreign_flags
+@add_unsupported_flags
 def command(*, flags: BuildFlags) -> int:
     """Build an image from a Dockerfile and the files in CONTEXT."""
     report = flags.report
@@ -135,7 +135,7 @@ def _result(flags: BuildFlags) -> Changes:
     asked = read_outputs(
         (*image.outputs, *(["type=docker"] if image.load else []), *(["type=registry"] if image.push else [])),
         flags.report.output_format or "",
-        values.compression(named) if named else None,
+        values.parse_compression(named) if named else None,
         annotated=bool(annotated),
     )
     tags = full_names((*image.tags, *asked.names))

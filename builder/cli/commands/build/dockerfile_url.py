@@ -13,7 +13,7 @@ from pybuild.builder.sources.http import Fetching, ask
 from pybuild.builder.store.free_space import in_temporary
 
 
-def fetched(address: str, execution: Execution, directory: Path) -> Path:
+def fetch_dockerfile(address: str, execution: Execution, directory: Path) -> Path:
     """Write the Dockerfile at *address* into *directory*, which is empty, and return its path.
 
     Raises:

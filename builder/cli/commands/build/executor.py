@@ -14,7 +14,7 @@ from pybuild.builder.cli.commands.build.executor_flags import (
     ExecutorCommand,
     ExecutorFlags,
     SourceFlags,
-    takes_unused,
+    add_unused_flags,
 )
 from pybuild.builder.cli.commands.build.executor_hosts import configured
 from pybuild.builder.cli.commands.registry.push import command as push
@@ -43,7 +43,7 @@ variable names another file, and where docker and podman keep them.
 
 @click.command("executor", cls=ExecutorCommand, epilog=_EPILOG)
 @takes(ExecutorFlags, "flags")
-@takes_unused
+@add_unused_flags
 def command(*, flags: ExecutorFlags) -> int:
     """Build and push an image, with the flags of Kaniko's executor."""
     pushed = _check(flags)

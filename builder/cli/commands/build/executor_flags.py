@@ -136,7 +136,7 @@ class ExecutorCommand(Command):
         return super().parse_args(ctx, [re.sub(r"\A(-\w)=", r"\1", word) for word in words])
 
 
-def takes_unused(function: _Function) -> _Function:
+def add_unused_flags(function: _Function) -> _Function:
     """Add the flags that change nothing here, hidden."""
     for name in _NOT_USED:
         function = click.option(name, multiple=True, hidden=True, expose_value=False)(function)

@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from pybuild.builder.cli.tools import binary_stdin
+from pybuild.builder.cli.tools import open_stdin
 from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile, not_found
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
@@ -47,11 +47,11 @@ def materialized(request: Request, deferred: Deferred | None = None) -> Iterator
 
             ready = ready.changed(ssh=(*ready.execution.ssh, *stack.enter_context(key_agents(deferred.ssh_keys))))
         if deferred is not None and deferred.dockerfile_url:
-            from pybuild.builder.cli.commands.build.dockerfile_url import fetched
+            from pybuild.builder.cli.commands.build.dockerfile_url import fetch_dockerfile
             from pybuild.runtime.paths.scratch import temporary
 
             directory = stack.enter_context(temporary())
-            ready = ready.changed(dockerfile=fetched(deferred.dockerfile_url, ready.execution, directory))
+            ready = ready.changed(dockerfile=fetch_dockerfile(deferred.dockerfile_url, ready.execution, directory))
         yield ready
 
 
@@ -69,7 +69,7 @@ def _without_stdin(request: Request, *, named: bool) -> Iterator[Request]:
     from pybuild.runtime.paths.scratch import temporary
 
     with temporary() as directory:
-        with binary_stdin() as stream, in_temporary():
+        with open_stdin() as stream, in_temporary():
             ready = _taken(request, stream, directory, named=named or request.files.dockerfile is not None)
         yield ready
 
@@ -96,10 +96,10 @@ def _taken(request: Request, stream: BufferedReader, directory: Path, *, named: 
         if not named and not any(os.path.lexists(context / name) for name in DEFAULT_NAMES):
             raise no_dockerfile(context, "the archive", Path())
         return request.changed(context=context)
-    return request.changed(context=context, dockerfile=_inside(context, request.files.dockerfile, directory))
+    return request.changed(context=context, dockerfile=_copy_from_archive(context, request.files.dockerfile, directory))
 
 
-def _inside(context: Path, path: Path, directory: Path) -> Path:
+def _copy_from_archive(context: Path, path: Path, directory: Path) -> Path:
     """Copy the Dockerfile at *path* in the archive, where ``-f`` is a path in it; no symlink leads out of it."""
     with Root.open_host(context) as root:
         text = root.read_file(str(path), LIMIT)

@@ -40,17 +40,19 @@ def opened_containers() -> Iterator[Containers]:
         opened.close()
 
 
-def each(names: Iterable[str], action: Callable[[StoredContainer], object], containers: Containers) -> int | None:
+def for_each_container(
+    names: Iterable[str], action: Callable[[StoredContainer], object], containers: Containers
+) -> int | None:
     """Call *action* with each named container, print the names as they were given, and return the exit code."""
 
     def act(name: str) -> None:
         action(containers.find(name))
         say(name)
 
-    return every(names, act)
+    return for_each(names, act)
 
 
-def every(names: Iterable[str], action: Callable[[str], object]) -> int | None:
+def for_each(names: Iterable[str], action: Callable[[str], object]) -> int | None:
     """Call *action* with each of *names*, report failures without stopping, and return the exit code."""
     failed = False
     for name in names:

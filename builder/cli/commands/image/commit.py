@@ -9,17 +9,16 @@ from pathlib import Path
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build_values import compression as parse_compression
-from pybuild.builder.cli.flags.build_values import source_date_epoch
+from pybuild.builder.cli.flags.build_values import parse_compression, source_date_epoch
 from pybuild.builder.cli.flags.completion_types import FILE, IMAGE
 from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.new_image import EntryFlags, compression_flag, name_image, platform_option
-from pybuild.builder.cli.flags.no_op import taken
-from pybuild.builder.cli.tools import binary_stdin, say, store
+from pybuild.builder.cli.flags.no_op import add_no_op_flags
+from pybuild.builder.cli.tools import open_stdin, say, store
 from pybuild.builder.containers.catalog import lookup
 from pybuild.builder.containers.errors import NoSuchContainer
 from pybuild.builder.edit.documents import ImageDocuments
-from pybuild.builder.edit.tree_layer import difference, unpacked_archive, with_difference
+from pybuild.builder.edit.tree_layer import store_difference, unpacked_archive, with_difference
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.image import Image
@@ -64,7 +63,7 @@ class CommitFlags:
 @click.argument("tree", metavar="[DIR|FILE|-]", type=FILE, required=False)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @takes(CommitFlags, "flags")
-@taken("-q/--quiet")
+@add_no_op_flags("-q/--quiet")
 @platform_option
 @root_option
 def command(image: str, tree: str | None, name: str | None, *, flags: CommitFlags, platform: str | None) -> None:
@@ -105,13 +104,13 @@ def _tell(made: Image, iidfile: str | None) -> None:
 
 
 def _of_container(name: str, called: str | None, flags: CommitFlags) -> Image:
-    from pybuild.builder.cli.commands.container.access.diff import committed, config_of, image_of
+    from pybuild.builder.cli.commands.container.access.diff import commit_container, config_of, image_of
     from pybuild.builder.cli.commands.container.common import opened_containers
 
     with opened_containers() as containers:
         container, names = containers.find(name), full_names((called,)) if called else ()
         config = config_of(container.config.program, image_of(containers, container).config)
-        made = committed(
+        made = commit_container(
             containers,
             container,
             flags.entry.changed(config),
@@ -133,7 +132,7 @@ def _stream(place: str) -> Iterator[int]:
         finally:
             os.close(fd)
         return
-    with binary_stdin() if place == "-" else open_source(Path(place)) as stream:
+    with open_stdin() if place == "-" else open_source(Path(place)) as stream:
         yield stream.fileno()
 
 
@@ -141,6 +140,6 @@ def _layer(store: Store, _send_event: SendEvent, source: Image, given: int, comp
     """Return the layer with the differences of the open directory or archive *given* from the image."""
     with store.in_use():
         if stat.S_ISDIR(os.fstat(given).st_mode):
-            return difference(store, source, given, compression)
+            return store_difference(store, source, given, compression)
         with open(given, "rb", closefd=False) as stream, unpacked_archive(store, stream) as tree:
-            return difference(store, source, tree, compression)
+            return store_difference(store, source, tree, compression)

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build_values import compression as parse_compression
+from pybuild.builder.cli.flags.build_values import parse_compression
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.new_image import name_image, platform_option, tag_option
 from pybuild.builder.cli.tools import say, store

@@ -7,13 +7,13 @@ from typing import BinaryIO
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build_values import compression as parse_compression
+from pybuild.builder.cli.flags.build_values import parse_compression
 from pybuild.builder.cli.flags.completion_types import FILE
 from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.new_image import EntryFlags, compression_flag, loading, name_image
-from pybuild.builder.cli.flags.no_op import taken
+from pybuild.builder.cli.flags.no_op import add_no_op_flags
 from pybuild.builder.cli.image_events import log_image_event
-from pybuild.builder.cli.tools import binary_stdin, note, say, store
+from pybuild.builder.cli.tools import note, open_stdin, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import familiar
@@ -47,7 +47,7 @@ class ImportFlags:
 @click.argument("source", metavar="FILE|URL|-", type=FILE)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @takes(ImportFlags, "flags")
-@taken("-q/--quiet")
+@add_no_op_flags("-q/--quiet")
 @root_option
 def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
     """Create an image with one layer from a tar archive, plain or compressed, and print its ID.
@@ -72,7 +72,7 @@ def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
 
 def _open(opened: Store, source: str) -> BinaryIO:
     if source == "-":
-        return binary_stdin()
+        return open_stdin()
     if not source.lower().startswith(("http://", "https://")):
         return open_source(Path(source))
     from pybuild.builder.sources.address import HttpSource

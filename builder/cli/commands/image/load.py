@@ -10,7 +10,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.new_image import loading
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.image_events import log_image_event
-from pybuild.builder.cli.tools import binary_stdin, say, store
+from pybuild.builder.cli.tools import open_stdin, say, store
 from pybuild.builder.image.catalog import familiar, find
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.transports.load import load_images
@@ -41,7 +41,7 @@ def command(source: Path | None, platform: str | None) -> None:
 
 
 def _open(source: Path | None) -> AbstractContextManager[Path | BufferedReader]:
-    return binary_stdin() if source is None else nullcontext(source)
+    return open_stdin() if source is None else nullcontext(source)
 
 
 def _show(name: str) -> str:

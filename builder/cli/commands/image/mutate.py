@@ -9,12 +9,11 @@ from typing import BinaryIO
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.flags.build_values import compression as parse_compression
-from pybuild.builder.cli.flags.build_values import source_date_epoch
+from pybuild.builder.cli.flags.build_values import parse_compression, source_date_epoch
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.new_image import name_image, platform_option, tag_option
-from pybuild.builder.cli.tools import binary_stdin, say, store
+from pybuild.builder.cli.tools import open_stdin, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.edit.documents import ImageDocuments, layer_members
 from pybuild.builder.edit.settings import ConfigEdits, configured, edited
@@ -170,7 +169,7 @@ def _append(opened: Store, documents: ImageDocuments, append: tuple[str, ...], p
 
 
 def _archive(source: str) -> AbstractContextManager[BinaryIO]:
-    return binary_stdin() if source == "-" else open_source(Path(source))
+    return open_stdin() if source == "-" else open_source(Path(source))
 
 
 def _with_layer(documents: ImageDocuments, layer: Layer, source: str) -> ImageDocuments:

@@ -6,7 +6,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.image.run_image import RunOwnFlags, run_image
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.container.create import ContainerFlags
-from pybuild.builder.cli.flags.container.unsupported import foreign_container_flags
+from pybuild.builder.cli.flags.container.unsupported import add_unsupported_container_flags
 from pybuild.builder.cli.flags.group import takes
 
 _EPILOG = """\b
@@ -36,7 +36,7 @@ Differences from docker run:
 )
 @click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
-@foreign_container_flags
+@add_unsupported_container_flags
 @takes(ContainerFlags, "flags")
 @takes(RunOwnFlags, "own")
 @root_option

@@ -6,7 +6,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.completion_types import IMAGE
-from pybuild.builder.cli.flags.no_op import taken
+from pybuild.builder.cli.flags.no_op import add_no_op_flags
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.tools import store, warn
 from pybuild.builder.oci.archive.save import save
@@ -24,7 +24,7 @@ from pybuild.builder.transports.save import chosen
     expose_value=False,
     help="No effect: the archive has both formats.",
 )
-@taken("-q/--quiet", "-m/--multi-image-archive", "--compress")
+@add_no_op_flags("-q/--quiet", "-m/--multi-image-archive", "--compress")
 @root_option
 def command(images: tuple[str, ...], output: Path | None, platform: str | None) -> None:
     """Save images to one archive that Docker and OCI tools read.

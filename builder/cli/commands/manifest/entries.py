@@ -6,7 +6,7 @@ from dataclasses import replace
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.manifest.inspect import elsewhere, remote_document
+from pybuild.builder.cli.commands.manifest.inspect import elsewhere, fetch_document
 from pybuild.builder.cli.tools import say, store, warn
 from pybuild.builder.errors import RequestError
 from pybuild.builder.image.catalog import find
@@ -99,7 +99,7 @@ def meant(opened: Store, index: Index, text: str) -> Digest:
         reference = elsewhere(text)
         if reference is None:
             raise
-        return remote_document(opened, reference, AS_CONFIGURED).digest
+        return fetch_document(opened, reference, AS_CONFIGURED).digest
 
 
 def _compare(opened: Store, entry: Descriptor) -> None:

@@ -60,12 +60,12 @@ def elsewhere(text: str) -> Reference | None:
     return reference if named else None
 
 
-def remote_document(opened: Store, reference: Reference, access: Access) -> Descriptor:
+def fetch_document(opened: Store, reference: Reference, access: Access) -> Descriptor:
     """Fetch the index or the manifest that *reference* names in its registry. Raises PullFailed."""
     target = reference.digest or reference.tag or DEFAULT_TAG
     try:
         with open_registry(reference.registry, access) as registry:
-            return registry.document(reference.repository, target, opened.blobs)
+            return registry.fetch_document(reference.repository, target, opened.blobs)
     except ImageNotFound as error:
         raise PullFailed(f"no such manifest: {reference}", hint=str(error)) from error
     except OciError as error:
@@ -74,11 +74,11 @@ def remote_document(opened: Store, reference: Reference, access: Access) -> Desc
 
 def _descriptor(opened: Store, name: str, access: Access) -> Descriptor:
     if name.startswith(_REMOTE):
-        return remote_document(opened, parse_reference(name.removeprefix(_REMOTE)), access)
+        return fetch_document(opened, parse_reference(name.removeprefix(_REMOTE)), access)
     try:
         return find(opened, name).descriptor
     except ImageNotFound:
-        return remote_document(opened, parse_reference(name), access)
+        return fetch_document(opened, parse_reference(name), access)
 
 
 def _verbose(opened: Store, descriptor: Descriptor, text: str, access: Access) -> Any:
@@ -97,7 +97,7 @@ def _verbose(opened: Store, descriptor: Descriptor, text: str, access: Access) -
 def _entries(opened: Store, index: Descriptor, reference: Reference | None, access: Access) -> Iterator[dict[str, Any]]:
     for entry in children(opened.blobs, index):
         if not opened.blobs.exists(entry.digest) and reference is not None:
-            remote_document(opened, reference._replace(digest=str(entry.digest)), access)
+            fetch_document(opened, reference._replace(digest=str(entry.digest)), access)
         name = f"{str(reference or index.digest).partition('@')[0]}@{entry.digest}"
         yield _document(name, entry, opened.blobs.read(entry))
 

@@ -10,7 +10,7 @@ from pybuild.builder.cli.commands.manifest.entries import annotate, pairs
 from pybuild.builder.cli.commands.manifest.inspect import elsewhere, inspect
 from pybuild.builder.cli.commands.manifest.lists import exists, remove, rm
 from pybuild.builder.cli.flags.access import Sides, two_sides_options
-from pybuild.builder.cli.flags.no_op import taken
+from pybuild.builder.cli.flags.no_op import add_no_op_flags
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter
 from pybuild.builder.cli.tools import say, store
@@ -44,7 +44,7 @@ def command() -> None:
     """
 
 
-_ALL = taken("--all")
+_ALL = add_no_op_flags("--all")
 """Podman's flag, a no-op: it is the default here."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
-from pybuild.builder.cli.commands.container.common import every, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each, opened_containers
 from pybuild.builder.cli.commands.network.connections import connect_to, disconnect_from
 from pybuild.builder.cli.flags.container.network import checked_address, checked_alias
 from pybuild.builder.cli.flags.group import option, takes
@@ -155,7 +155,7 @@ def _inspect(names: tuple[str, ...], *, template: str | None, verbose: bool) -> 
     documents: list[dict[str, Any]] = []
     with opened_containers() as containers:
         networks = Networks(containers.store.root)
-        code = every(names, lambda name: documents.append(shown_network(containers, networks.find(name))))
+        code = for_each(names, lambda name: documents.append(shown_network(containers, networks.find(name))))
     for text in inspected(documents, template):
         say(text)
     return code
@@ -215,7 +215,7 @@ def _remove(names: tuple[str, ...], *, force: bool) -> int | None:
                 networks.remove(networks.find(name))
             say(name)
 
-        return every(names, one)
+        return for_each(names, one)
 
 
 @command.command("prune", cls=Command)

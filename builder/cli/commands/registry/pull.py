@@ -5,7 +5,7 @@ import click
 from pybuild.builder.cli.command import Command, is_written, root_option
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.flags.no_op import RETRY, TRUST, taken
+from pybuild.builder.cli.flags.no_op import RETRY, TRUST, add_no_op_flags
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.image_events import log_image_event
 from pybuild.builder.cli.tools import say, store, warn
@@ -46,7 +46,7 @@ class PullFlags:
 @click.command("pull", cls=Command)
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
 @takes(PullFlags, "flags")
-@taken(*RETRY, *TRUST)
+@add_no_op_flags(*RETRY, *TRUST)
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")
 @root_option

@@ -8,7 +8,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import access_options
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, takes
-from pybuild.builder.cli.flags.no_op import RETRY, TRUST, taken
+from pybuild.builder.cli.flags.no_op import RETRY, TRUST, add_no_op_flags
 from pybuild.builder.cli.flags.push_form import PushForm, form_options
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter, short
@@ -44,7 +44,7 @@ class PushFlags:
 @click.command("push", cls=Command)
 @click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
 @takes(PushFlags, "flags")
-@taken(*RETRY, *TRUST, "--remove-signatures")
+@add_no_op_flags(*RETRY, *TRUST, "--remove-signatures")
 @form_options
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
-from pybuild.builder.cli.commands.container.common import every, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each, opened_containers
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.cli.format.listing import LabelText, inspected, listing
 from pybuild.builder.cli.tools import is_terminal, say
@@ -100,7 +100,7 @@ def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
     documents: list[dict[str, Any]] = []
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
-        code = every(names, lambda name: documents.append(volume_document(volumes, volumes.find(name))))
+        code = for_each(names, lambda name: documents.append(volume_document(volumes, volumes.find(name))))
     for text in inspected(documents, template):
         say(text)
     return code
@@ -133,7 +133,7 @@ def _remove(names: tuple[str, ...], *, force: bool) -> int | None:
                 volumes.remove([name])
             say(name)
 
-        return every(names, one)
+        return for_each(names, one)
 
 
 @command.command("prune", cls=Command)

@@ -25,7 +25,7 @@ _REFUSED = {
 _ONLY = {"--runtime": ("runc", "there is one runtime"), "--volume-driver": ("local", "there is one volume driver")}
 
 
-def foreign_container_flags(function: "click.decorators.FC") -> "click.decorators.FC":
+def add_unsupported_container_flags(function: "click.decorators.FC") -> "click.decorators.FC":
     """Add flags of ``docker run`` that cannot be kept, hidden from the help: with a warning, or refused."""
     for name in (*_WITHOUT_EFFECT, *_REFUSED, *_ONLY):
         function = click.option(name, multiple=True, hidden=True, expose_value=False, callback=_look)(function)

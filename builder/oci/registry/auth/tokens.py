@@ -119,7 +119,7 @@ class Tokens:
             return f"Bearer {_checked(credentials.registry_token, self._registry)}"
         for challenge in challenges:
             if challenge.scheme == "bearer":
-                return f"Bearer {self._token(scope, challenge, credentials, refused=refused)}"
+                return f"Bearer {self._ask_for_token(scope, challenge, credentials, refused=refused)}"
             header = credentials.header()
             if challenge.scheme == "basic" and header:
                 self.used = True
@@ -128,7 +128,7 @@ class Tokens:
             f"{self._registry} requires authentication", hint=self.withheld or "log in to it with pybuild login"
         )
 
-    def _token(self, scope: Scope, challenge: Challenge, credentials: Credentials, *, refused: bool) -> str:
+    def _ask_for_token(self, scope: Scope, challenge: Challenge, credentials: Credentials, *, refused: bool) -> str:
         """Ask the authority that the registry names for a token; anonymously, if it must not get the credentials.
 
         When a token was *refused*, the scope of the challenge is asked for as well: a registry that shows a repository

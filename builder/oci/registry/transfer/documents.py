@@ -55,7 +55,7 @@ class Documents:
             raise _too_deep(descriptor)
         return descriptor
 
-    def everything(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+    def fetch_all(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
         """Fetch all documents below *descriptor* and return the blobs that they name."""
         found: dict[Digest, Descriptor] = {}
         waiting, seen = [(descriptor, 0)], {descriptor.digest}

@@ -87,7 +87,7 @@ class _Download:
         headers = {"Range": f"bytes={begun}-"} if begun else {}
         expected = _PARTS if begun else _WHOLE
         with remote.get(f"blobs/{wanted.digest}", headers=headers, expected=expected) as reply:
-            self._place(reply, writer)
+            self._set_offset(reply, writer)
             for piece in reply.pieces():
                 self._stop.check()
                 if writer.size + len(piece) > wanted.size:
@@ -97,7 +97,7 @@ class _Download:
         if writer.size < wanted.size:
             raise RegistryUnavailable(f"{wanted.digest} ended after {writer.size} of {wanted.size} bytes")
 
-    def _place(self, reply: Reply, writer: BlobWriter) -> None:
+    def _set_offset(self, reply: Reply, writer: BlobWriter) -> None:
         """Set the writer to the offset where the answer begins."""
         if reply.status == 200:
             if writer.size:

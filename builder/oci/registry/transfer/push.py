@@ -26,7 +26,7 @@ _ROUNDS = 3
 """How often blobs are checked again when the registry reports missing ones."""
 
 
-def _nobody(_blob: Descriptor, _outcome: str) -> None:
+def _ignore_result(_blob: Descriptor, _outcome: str) -> None:
     """Ignore the result."""
 
 
@@ -37,7 +37,7 @@ class PushOptions:
     sources: Mapping[Digest, Sequence[str]] = field(default_factory=dict)
     """Repositories of the same registry that may have a blob already."""
     progress: TransferProgress = no_progress
-    ended: Callable[[Descriptor, str], None] = _nobody
+    ended: Callable[[Descriptor, str], None] = _ignore_result
     """Called once for each blob with its result, from several threads, one at a time."""
     stop: threading.Event | None = None
 

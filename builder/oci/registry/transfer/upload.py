@@ -204,7 +204,7 @@ class Upload:
             if error.status in _OTHER_FORM and error.code in {"", "UNSUPPORTED"} and self._form is None:
                 self._form = whole
                 raise _Lost(str(error), status=error.status) from error
-            self._refusal(error, file)
+            self._raise_refusal(error, file)
 
     def _fits(self) -> bool:
         """Return whether one request may have the whole blob."""
@@ -251,7 +251,7 @@ class Upload:
 
         return FileBody(file=file, offset=offset, size=size, sent=sent)
 
-    def _refusal(self, error: RegistryError, file: BinaryIO) -> None:
+    def _raise_refusal(self, error: RegistryError, file: BinaryIO) -> None:
         """Raise the error for a status other than success."""
         if error.status in _GONE or error.code in _GONE_CODES:
             raise _Lost(str(error), status=error.status) from error

@@ -23,7 +23,7 @@ def assert_alike(pen: Shop, module: object, usual: list[str], others: list[str])
         with mock.patch.object(module, "command", _seen(module, done)):
             found = pen.run(*shlex.split(line))
         assert (line, done == [None]) == (line, line in others)
-        with mock.patch.object(main, "_about_containers", return_value=None):
+        with mock.patch.object(main, "_run_without_click", return_value=None):
             assert (line, _shown(found)) == (line, _shown(pen.run(*shlex.split(line))))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.flags.access import credentials
+from pybuild.builder.cli.flags.access import parse_credentials
 from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.registry.auth.tokens import Credentials
@@ -82,9 +82,9 @@ def test_an_authfile_that_is_not_there_is_a_mistake(shop: Shop, tmp_path: Path) 
 @pytest.mark.parametrize("given", ["", "me", "me:", ":secret"])
 def test_credentials_that_are_not_whole_are_a_mistake_and_not_shown(given: str) -> None:
     with pytest.raises(RequestError, match=r"^invalid --creds: expected NAME:PASSWORD$"):
-        credentials(given)
+        parse_credentials(given)
 
 
 def test_a_password_may_have_colons_and_is_in_no_representation() -> None:
-    assert credentials("me:a:b") == Credentials("me", "a:b")
-    assert "a:b" not in repr(credentials("me:a:b"))
+    assert parse_credentials("me:a:b") == Credentials("me", "a:b")
+    assert "a:b" not in repr(parse_credentials("me:a:b"))

@@ -51,8 +51,8 @@ def test_a_host_without_an_address_is_refused(given: str) -> None:
 
 
 def test_compression_has_a_type_and_a_level() -> None:
-    assert build_flags.compression("zstd,19") == Compression(algorithm="zstd", level=19)
-    assert build_flags.compression("gzip") == Compression(algorithm="gzip")
+    assert build_flags.parse_compression("zstd,19") == Compression(algorithm="zstd", level=19)
+    assert build_flags.parse_compression("gzip") == Compression(algorithm="gzip")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_compression_has_a_type_and_a_level() -> None:
 )
 def test_an_unknown_compression_is_refused(given: str) -> None:
     with pytest.raises(RequestError, match="compression"):
-        build_flags.compression(given)
+        build_flags.parse_compression(given)
 
 
 def test_platforms_come_from_the_flags_or_the_environment_in_normal_form() -> None:

@@ -3,12 +3,12 @@
 import click
 import pytest
 
-from pybuild.builder.cli.flags.unsupported import foreign_flags
+from pybuild.builder.cli.flags.unsupported import add_unsupported_flags
 from pybuild.builder.errors import RequestError
 
 
 @click.command()
-@foreign_flags
+@add_unsupported_flags
 def _command() -> None:
     pass
 

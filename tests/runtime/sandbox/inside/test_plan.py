@@ -47,7 +47,7 @@ def test_a_fault_of_the_child_is_reported_without_a_traceback(capfd: pytest.Capt
 
 @pytest.mark.parametrize(("wait_status", "subject"), [(0, "0"), (3 << 8, "3"), (9, "-9")])
 def test_the_end_of_the_process_is_reported_as_code_or_signal(wait_status: int, subject: str) -> None:
-    assert reported(lambda status: status.ended(wait_status)) == [("ended", subject, "", 0, "")]
+    assert reported(lambda status: status.report_end(wait_status)) == [("ended", subject, "", 0, "")]
 
 
 def test_half_a_message_is_no_message() -> None:

@@ -7,8 +7,8 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.cli.flags.no_op import taken
-from pybuild.builder.cli.tools import binary_stdin
+from pybuild.builder.cli.flags.no_op import add_no_op_flags
+from pybuild.builder.cli.tools import open_stdin
 from pybuild.builder.containers.archives import pack, unpack_into
 from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.copying import Copier, copy, last_name
@@ -40,7 +40,7 @@ class _Copying:
 @click.argument("target", metavar="TARGET|CONTAINER:TARGET")
 @click.option("-a", "--archive", is_flag=True, help="Keep the owner and the group of files.")
 @click.option("-L", "--follow-link", is_flag=True, help="Follow a symlink at SOURCE.")
-@taken("-q/--quiet")
+@add_no_op_flags("-q/--quiet")
 @root_option
 def command(source: str, target: str, *, archive: bool, follow_link: bool) -> None:
     """Copy files or directories between a container, which need not run, and the host.
@@ -62,7 +62,7 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
             return
         copying = _Copying(container=container, source=source, target=place, archive=archive, follow=follow_link)
         with (
-            binary_stdin() if source == "-" else Path(os.devnull).open("rb") as stream,
+            open_stdin() if source == "-" else Path(os.devnull).open("rb") as stream,
             container_access(containers.store, (stream.fileno(),)) as access,
         ):
             access.call(_into, copying, stream.fileno())

@@ -12,7 +12,7 @@ from pybuild.builder.containers.files import changes, written_tree
 from pybuild.builder.containers.lifecycle import pause, unpause
 from pybuild.builder.containers.namespace import call_in_containers
 from pybuild.builder.edit.documents import ImageDocuments
-from pybuild.builder.edit.tree_layer import difference, with_difference
+from pybuild.builder.edit.tree_layer import store_difference, with_difference
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
@@ -50,7 +50,7 @@ def image_of(containers: Containers, container: StoredContainer) -> Image:
     return read_image(containers.store.blobs, read_hold(container.directory).image)
 
 
-def committed(
+def commit_container(
     containers: Containers,
     container: StoredContainer,
     config: ImageConfig,
@@ -83,7 +83,7 @@ def _layer(
     store: Store, _send_event: SendEvent, container: StoredContainer, source: Image, compression: Compression
 ) -> Layer | None:
     with store.in_use(), written_tree(Containers(store), container) as tree:
-        return difference(store, source, tree, compression)
+        return store_difference(store, source, tree, compression)
 
 
 def config_of(program: Program, config: ImageConfig) -> ImageConfig:

@@ -13,7 +13,7 @@ from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import Loose, Typed
 from pybuild.builder.cli.tools import say, store
 from pybuild.builder.containers.events import Event, read_events
-from pybuild.builder.containers.logs import moment
+from pybuild.builder.containers.logs import parse_time
 
 
 @click.command("events", cls=Command)
@@ -31,8 +31,8 @@ def command(*, filters: tuple[str, ...], since: str | None, until: str | None, t
     """
     passes, now = event_filter(filters), time.time()
     asked = parsed(template, TEMPLATE) if template and template != "json" else None
-    begin = None if since is None else moment(since, now)
-    end = None if until is None else moment(until, now)
+    begin = None if since is None else parse_time(since, now)
+    end = None if until is None else parse_time(until, now)
     opened = store()
     root = opened.root
     opened.close()

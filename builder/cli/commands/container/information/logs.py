@@ -9,7 +9,7 @@ from pybuild.builder.cli.commands.container.common import opened_containers
 from pybuild.builder.cli.fast_path.logs import WITHOUT, show
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.logs import LogRange, moment
+from pybuild.builder.containers.logs import LogRange, parse_time
 from pybuild.builder.errors import RequestError
 from pybuild.builder.options import whole_number
 from pybuild.runtime.values import frozen
@@ -49,8 +49,8 @@ def command(name: str, *, flags: LogFlags) -> None:
             raise ContainerError("configured logging driver does not support reading")
         wanted = LogRange(
             tail=_count(flags.tail),
-            since=moment(flags.since, now) if flags.since else None,
-            until=moment(flags.until, now) if flags.until else None,
+            since=parse_time(flags.since, now) if flags.since else None,
+            until=parse_time(flags.until, now) if flags.until else None,
         )
         show(container, wanted, follow=flags.follow, timestamps=flags.timestamps)
 

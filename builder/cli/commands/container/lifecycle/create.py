@@ -4,11 +4,11 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.common import opened_containers
-from pybuild.builder.cli.commands.container.lifecycle.run import created
+from pybuild.builder.cli.commands.container.lifecycle.run import create_container
 from pybuild.builder.cli.failures import Described, Failure, describe
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.container.create import ContainerFlags
-from pybuild.builder.cli.flags.container.unsupported import foreign_container_flags
+from pybuild.builder.cli.flags.container.unsupported import add_unsupported_container_flags
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.cli.tools import say
 from pybuild.builder.errors import RequestError
@@ -23,7 +23,7 @@ _REFUSED = 125
 )
 @click.argument("image", type=IMAGE)
 @click.argument("words", nargs=-1, metavar="[COMMAND [ARG...]]", type=click.UNPROCESSED)
-@foreign_container_flags
+@add_unsupported_container_flags
 @takes(ContainerFlags, "flags")
 @click.option(
     "--platform", metavar="OS/ARCH[/VARIANT]", envvar="DOCKER_DEFAULT_PLATFORM", help="Platform of the image."
@@ -41,4 +41,4 @@ def command(image: str, words: tuple[str, ...], *, flags: ContainerFlags, platfo
         # Docker has another exit code for what its client refuses than for what its daemon refuses.
         raise Described(Failure(describe(error).text, _REFUSED)) from error
     with opened_containers() as containers:
-        say(created(containers, flags.request(image, words, ("stdout", "stderr")), flags, platform).id)
+        say(create_container(containers, flags.request(image, words, ("stdout", "stderr")), flags, platform).id)

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import each, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each_container, opened_containers
 from pybuild.builder.containers.lifecycle import kill
 from pybuild.builder.signals import signal_number
 
@@ -16,4 +16,4 @@ def command(names: tuple[str, ...], *, signal: str) -> int | None:
     """Send a signal to the first process of containers, and print their names."""
     with opened_containers() as containers:
         number = signal_number(signal or "KILL")
-        return each(names, lambda container: kill(container, number), containers)
+        return for_each_container(names, lambda container: kill(container, number), containers)

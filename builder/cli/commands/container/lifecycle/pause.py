@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import each, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each_container, opened_containers
 from pybuild.builder.containers.lifecycle import pause
 
 
@@ -13,4 +13,4 @@ from pybuild.builder.containers.lifecycle import pause
 def command(names: tuple[str, ...]) -> int | None:
     """Suspend all processes of containers, and print their names. The containers need a cgroup."""
     with opened_containers() as containers:
-        return each(names, pause, containers)
+        return for_each_container(names, pause, containers)

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import StopFlags, each, opened_containers
+from pybuild.builder.cli.commands.container.common import StopFlags, for_each_container, opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.run import begin
 from pybuild.builder.cli.flags.group import takes
 from pybuild.builder.containers.catalog import StoredContainer
@@ -23,4 +23,4 @@ def command(names: tuple[str, ...], *, flags: StopFlags) -> int | None:
             begin(containers, container)
             container.log_event("restart")
 
-        return each(names, again, containers)
+        return for_each_container(names, again, containers)

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import every, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each, opened_containers
 from pybuild.builder.cli.tools import put_error, say
 from pybuild.builder.containers.errors import NoSuchContainer
 from pybuild.builder.containers.lifecycle import remove
@@ -28,4 +28,4 @@ def command(names: tuple[str, ...], *, force: bool, volumes: bool) -> int | None
                 return
             say(name)
 
-        return every(names, one)
+        return for_each(names, one)

@@ -65,7 +65,7 @@ def run_container(
     streams = () if showing.detach else showing.attach or ("stdout", "stderr")
     attached = tuple(dict.fromkeys((*(("stdin",) if typed else ()), *streams)))
     with opened_containers() as containers:
-        container = created(containers, flags.request(image, words, attached), flags, platform)
+        container = create_container(containers, flags.request(image, words, attached), flags, platform)
         if not showing.detach:
             shown = frozenset(number for number, name in ((1, "stdout"), (2, "stderr")) if name in attached)
             foreground = Foreground(typed=typed, keys=keys, shown=shown, relayed=showing.sig_proxy)
@@ -81,7 +81,7 @@ def run_container(
         return 0
 
 
-def created(
+def create_container(
     containers: Containers, request: ContainerRequest, flags: ContainerFlags, platform: str | None
 ) -> StoredContainer:
     """Create the container of *request*, with the rest of what the flags describe."""

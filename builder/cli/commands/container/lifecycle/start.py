@@ -4,7 +4,7 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.container.access.foreground import KEYS_HELP, Foreground, start_in_foreground
-from pybuild.builder.cli.commands.container.common import each, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each_container, opened_containers
 from pybuild.builder.cli.commands.container.lifecycle.run import begin
 from pybuild.builder.containers.attachment import DETACH_KEYS, parse_keys
 from pybuild.builder.containers.catalog import StoredContainer
@@ -43,7 +43,7 @@ def command(
             keys = parse_keys(detach_keys) if detach_keys else DETACH_KEYS
             foreground = Foreground(typed=interactive, keys=keys)
             return start_in_foreground(containers, containers.find(names[0]), foreground)
-        return each(names, lambda container: begin(containers, container), containers)
+        return for_each_container(names, lambda container: begin(containers, container), containers)
 
 
 def _is_due(container: StoredContainer) -> bool:

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import StopFlags, each, opened_containers
+from pybuild.builder.cli.commands.container.common import StopFlags, for_each_container, opened_containers
 from pybuild.builder.cli.flags.group import takes
 
 
@@ -14,4 +14,4 @@ from pybuild.builder.cli.flags.group import takes
 def command(names: tuple[str, ...], *, flags: StopFlags) -> int | None:
     """Stop containers by their stop signal, kill them after 10 seconds, and print their names."""
     with opened_containers() as containers:
-        return each(names, flags.stopping(), containers)
+        return for_each_container(names, flags.stopping(), containers)

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import each, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each_container, opened_containers
 from pybuild.builder.containers.lifecycle import unpause
 
 
@@ -13,4 +13,4 @@ from pybuild.builder.containers.lifecycle import unpause
 def command(names: tuple[str, ...]) -> int | None:
     """Resume all processes of paused containers, and print their names."""
     with opened_containers() as containers:
-        return each(names, unpause, containers)
+        return for_each_container(names, unpause, containers)

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import each, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each_container, opened_containers
 from pybuild.builder.cli.flags.container.create import restart_policy
 from pybuild.builder.cli.flags.container.limits import ChangeableLimitFlags
 from pybuild.builder.cli.flags.group import takes
@@ -22,4 +22,6 @@ def command(names: tuple[str, ...], *, flags: ChangeableLimitFlags, restart: str
         if flags == ChangeableLimitFlags() and not restart:
             raise RequestError("you must provide one or more flags when using this command")
         limits, policy = flags.limits(), restart_policy(restart) if restart else None
-        return each(names, lambda container: update(containers.store, container, limits, policy), containers)
+        return for_each_container(
+            names, lambda container: update(containers.store, container, limits, policy), containers
+        )

@@ -3,7 +3,7 @@
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import every, opened_containers
+from pybuild.builder.cli.commands.container.common import for_each, opened_containers
 from pybuild.builder.cli.tools import say
 from pybuild.builder.containers.lifecycle import wait
 
@@ -14,4 +14,4 @@ from pybuild.builder.containers.lifecycle import wait
 def command(names: tuple[str, ...]) -> int | None:
     """Wait until containers exit, one after the other, and print their exit codes."""
     with opened_containers() as containers:
-        return every(names, lambda name: say(str(wait(containers.find(name)))))
+        return for_each(names, lambda name: say(str(wait(containers.find(name)))))

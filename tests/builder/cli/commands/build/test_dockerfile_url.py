@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.commands.build.dockerfile_url import fetched
+from pybuild.builder.cli.commands.build.dockerfile_url import fetch_dockerfile
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
 
@@ -18,5 +18,5 @@ def test_an_address_that_is_none_of_a_file_is_refused_before_anything_is_asked(
     tmp_path: Path, address: str, message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
-        fetched(address, Request.of(context=tmp_path), tmp_path)
+        fetch_dockerfile(address, Request.of(context=tmp_path), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -5,11 +5,11 @@ import pytest
 from click.testing import CliRunner
 
 from pybuild.builder.cli.failures import Described
-from pybuild.builder.cli.flags.container.unsupported import foreign_container_flags
+from pybuild.builder.cli.flags.container.unsupported import add_unsupported_container_flags
 
 
 @click.command()
-@foreign_container_flags
+@add_unsupported_container_flags
 def command() -> None:
     click.echo("done")
 
