@@ -111,8 +111,7 @@ class RunningStep:
         self.started = time.monotonic() if started is None else started
         self.layer: LayerMade | None = None
         """The layer of the step, reported when it ends."""
-        self._progress = progress
-        self.ended = ended
+        self._progress, self.ended = progress, ended
         self._tail: deque[tuple[float, bytes]] = deque()
         self._size = 0
 
@@ -167,8 +166,7 @@ class Steps:
 
     def __init__(self, plan: Plan, reporter: Reporter) -> None:
         self._plan, self._reporter, self._lock = plan, reporter, threading.Lock()
-        self._planned = planned_steps(plan)
-        self._steps = reporter.restore_steps()
+        self._planned, self._steps = planned_steps(plan), reporter.restore_steps()
         self._unnamed = RunningStep(0, lambda _event: None)
 
     def report_cached(self, index: int, layer: BuiltLayer | None = None) -> None:
@@ -198,11 +196,7 @@ class Steps:
 
     @contextmanager
     def aside(self, name: str, index: int) -> Iterator[None]:
-        """Show work that is done for a vertex under a name of its own; an error becomes the failure of the vertex.
-
-        Raises:
-            StepFailed: the block failed.
-        """
+        """Show work that is done for a vertex under a name of its own; an error becomes the vertex's StepFailed."""
         try:
             with self._reporter.unplanned(name):
                 yield

@@ -5,6 +5,7 @@
 """
 
 import os
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,3 +57,29 @@ def tls_in(directory: Path) -> Tls:
         certificate=str(directory / f"{ours}.cert") if ours else "",
         key=str(directory / f"{ours}.key") if ours else "",
     )
+
+
+def tls_context(tls: Tls, *, default_authorities: str) -> ssl.SSLContext:
+    """Return the context of connections with *tls*, which also trust the authorities of this host.
+
+    Raises:
+        RegistryError: a file with certificates cannot be used.
+    """
+    context = ssl.create_default_context()
+    system = ssl.get_default_verify_paths()
+    if not system.cafile and not system.capath:
+        # This host has none, as in many small containers: the file *default_authorities* is used.
+        context.load_verify_locations(default_authorities)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    try:
+        for authority in (*tls.authorities, *([bundle] if bundle else [])):
+            context.load_verify_locations(authority)
+        if tls.certificate:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as error:
+        files = ", ".join(filter(None, (*tls.authorities, tls.certificate, bundle)))
+        raise RegistryError(f"cannot use the certificates {files}: {error.strerror or error}") from error
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -5,8 +5,6 @@ Proxies come from the usual environment variables, certificate authorities from 
 ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE``) and from what `Tls` names.
 """
 
-import os
-import ssl
 import threading
 import time
 import zlib
@@ -21,9 +19,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
-from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
+from pybuild.builder.oci.errors import RegistryUnavailable
 from pybuild.builder.oci.registry.wire.body import FileBody
-from pybuild.builder.oci.registry.wire.certificates import Tls
+from pybuild.builder.oci.registry.wire.certificates import Tls, tls_context
 from pybuild.builder.oci.registry.wire.connections import TellPeer, use
 from pybuild.builder.oci.registry.wire.failures import failure_of, reason_of
 from pybuild.builder.oci.registry.wire.origin import Origin, origin_of
@@ -232,7 +230,7 @@ class _TlsAdapter(_Adapter):
     """Connections that trust the authorities of the system and those of a `Tls`."""
 
     def __init__(self, tls: Tls) -> None:
-        self._context = _tls_context(tls)
+        self._context = tls_context(tls, default_authorities=DEFAULT_CA_BUNDLE_PATH)
         super().__init__(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -243,24 +241,3 @@ class _TlsAdapter(_Adapter):
 
     def cert_verify(self, *_arguments: Any) -> None:
         """Add nothing: requests would also trust a list of its own."""
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    system = ssl.get_default_verify_paths()
-    if not system.cafile and not system.capath:
-        # This host has no authorities, as in many small containers: those that come with requests are used.
-        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
-    try:
-        for authority in (*tls.authorities, *([bundle] if bundle else [])):
-            context.load_verify_locations(authority)
-        if tls.certificate:
-            context.load_cert_chain(tls.certificate, tls.key)
-    except OSError as error:
-        files = ", ".join(filter(None, (*tls.authorities, tls.certificate, bundle)))
-        raise RegistryError(f"cannot use the certificates {files}: {error.strerror or error}") from error
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
