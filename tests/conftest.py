@@ -15,6 +15,8 @@ from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.lab import Lab
 from tests.helpers.leftovers import mark_descendants, now, wait_until_no_server
 
+pytest_plugins = ["tests.helpers.drawing"]
+
 TESTS = Path(__file__).parent
 MARKED_DIRECTORIES = ("e2e", "interop")
 # Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The directories in the list build

@@ -15,7 +15,7 @@ NOT_THE_USERS_FAULT = {0, 3, 70}
 RUN = [name for name in SUCCEED if cases.load(name).prints]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases.parameters(NAMES))
 def test_build_gives_what_is_expected(lab: Lab, name: str) -> None:
     built = lab.case(name)
     for text in built.case.output:
@@ -30,7 +30,8 @@ def test_build_gives_what_is_expected(lab: Lab, name: str) -> None:
     assert _problems(lab, name) == []
 
 
-@pytest.mark.parametrize("name", SUCCEED)
+@pytest.mark.drawn
+@pytest.mark.parametrize("name", cases.parameters(SUCCEED))
 def test_second_run_executes_nothing_and_reads_no_source(lab: Lab, name: str) -> None:
     built = lab.case(name)
     before = _image(lab, name)
@@ -42,7 +43,7 @@ def test_second_run_executes_nothing_and_reads_no_source(lab: Lab, name: str) ->
     assert _image(lab, name) == before
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", cases.parameters(RUN))
 def test_image_runs(lab: Lab, name: str) -> None:
     built = lab.case(name)
     assert built.image is not None, built.first.printed

@@ -22,10 +22,9 @@ pytestmark = pytest.mark.xdist_group(cases.WITH_DEBIAN)
 OTHERWISE = {("chroot", "run-walks-through-everything")}
 RUNGS = ("single", "chroot")
 CASES = [name for name in cases.names() if cases.load(name).base == "bookworm" and not cases.load(name).fails]
-# They install packages, half a minute of processor time and more for each. The tests below install some on each rung, too.
-LONG = ("c-program", "python-app", "python-app-base", "web-site")
+# Those that install packages are long. The tests below install some on each rung, too.
 PAIRS = [
-    pytest.param(rung, name, marks=BEFORE_A_RELEASE if name in LONG else ())
+    pytest.param(rung, name, marks=BEFORE_A_RELEASE if name in cases.INSTALLING else ())
     for rung in RUNGS
     for name in CASES
     if (rung, name) not in OTHERWISE

@@ -19,7 +19,6 @@ from tests.helpers.hosts import need_emulator, need_programs
 from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user
 from tests.helpers.sshd import PROGRAMS, make_key, with_ssh_add
-from tests.helpers.thorough import some_in_ci
 
 _SOURCES = Path(__file__).parents[2] / ".src"
 # Device nodes, and ids beyond the 65536 that the user owns.
@@ -46,7 +45,8 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> OrdinaryUser:
     return made
 
 
-@pytest.mark.parametrize("name", some_in_ci(_cases(), 4))
+@pytest.mark.drawn
+@pytest.mark.parametrize("name", _cases())
 def test_the_image_is_that_of_root(lab: Lab, user: OrdinaryUser, name: str) -> None:
     assert_same_image(lab, user, name)
 

@@ -17,7 +17,6 @@ from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
 from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user, user_in_a_pod
 from tests.helpers.supervisors import supervisor_below
-from tests.helpers.thorough import some_in_ci
 
 # What giving the context to the user takes away; capabilities of processes and owners of pipes, which are not faked.
 OTHERWISE = (
@@ -35,7 +34,7 @@ def _cases() -> list[Any]:
     loaded = map(cases.load, cases.names())
     fit = [case.name for case in loaded if not case.fails and not case.bases and case.base != "bookworm"]
     fit = [name for name in fit if name not in OTHERWISE][2::7]
-    return [*some_in_ci(fit, 3), "run-special-files", "user-forms"]
+    return [*(pytest.param(name, marks=pytest.mark.drawn) for name in fit), "run-special-files", "user-forms"]
 
 
 @pytest.fixture(scope="session")

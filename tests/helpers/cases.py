@@ -24,11 +24,13 @@ import subprocess
 import time
 import tomllib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.helpers.bases import EPOCH
 
@@ -92,6 +94,20 @@ def load(name: str) -> Case:
 def names() -> list[str]:
     """All cases, in order."""
     return sorted(path.parent.name for path in BUILDS.glob("*/expect.toml"))
+
+
+INSTALLING = ("c-program", "python-app", "python-app-base", "web-site")
+"""They install packages of Debian, half a minute of processor time and more for each."""
+
+
+def parameters(names: Iterable[str]) -> list[Any]:
+    """Return parameters for ``parametrize``. CI draws one of `INSTALLING`, with the case that it builds on."""
+    return [
+        pytest.param(name, marks=pytest.mark.drawn("packages", (*load(name).bases, name)[0]))
+        if name in INSTALLING
+        else name
+        for name in names
+    ]
 
 
 WITH_DEBIAN = "cases 0"

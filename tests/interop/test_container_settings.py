@@ -242,6 +242,7 @@ DIFFERENT = {
 """Command lines whose outcome is another one, and why."""
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_docker_does_the_same(ours: Program, theirs: Docker, name: str) -> None:
     mine = carried_out(ours.command(), SCENARIOS[name], dict(ours.environment))

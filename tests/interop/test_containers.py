@@ -403,6 +403,7 @@ def assert_alike(mine: list[Ran], other: list[Ran], different: Container[str]) -
     assert not found, "\n".join(["", *found])
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_docker_does_the_same(ours: Program, theirs: Docker, name: str) -> None:
     mine = carried_out(ours.command(), SCENARIOS[name], dict(ours.environment))

@@ -63,7 +63,8 @@ def docker_lab(docker: Docker, lab: Lab) -> DockerLab:
     return DockerLab(peer=docker, lab=lab)
 
 
-@pytest.mark.parametrize("name", COMPARED)
+@pytest.mark.drawn
+@pytest.mark.parametrize("name", cases.parameters(COMPARED))
 def test_docker_builds_the_same(docker_lab: DockerLab, started: int, name: str) -> None:
     ours = docker_lab.lab.case(name)
     assert ours.image is not None, ours.first.printed
@@ -75,6 +76,7 @@ def test_docker_builds_the_same(docker_lab: DockerLab, started: int, name: str) 
     assert not unexplained, "\n".join(["", *unexplained])
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", REFUSED)
 def test_docker_refuses_it_too(docker_lab: DockerLab, name: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failure:
@@ -82,7 +84,7 @@ def test_docker_refuses_it_too(docker_lab: DockerLab, name: str) -> None:
     assert ALL[name].fails in failure.value.stderr
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", cases.parameters(REAL))
 def test_docker_loads_and_runs_our_image(docker: Docker, lab: Lab, name: str) -> None:
     built = lab.case(name)
     loaded = docker.load(built.archive)

@@ -112,6 +112,7 @@ def built(scene: Scene, line: str) -> tuple[trees.Tree, trees.Tree]:
     return ours, theirs
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("way", WAYS)
 def test_docker_adds_the_same_files(scene: Scene, started: int, way: str) -> None:
     ours, theirs = built(scene, WAYS[way])
@@ -138,6 +139,7 @@ def _is_checked_out(path: str) -> bool:
     return path.startswith("/d/") and path != "/d/g" and "/.git" not in path
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("way", REFUSED)
 def test_docker_refuses_it_too(scene: Scene, way: str) -> None:
     context = scene.context(REFUSED[way])

@@ -362,6 +362,7 @@ def without_addresses(text: str) -> str:
     return text.strip()
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_docker_does_the_same(request: pytest.FixtureRequest, ours: Program, name: str) -> None:
     theirs: peers.Docker = request.getfixturevalue("theirs_of_ipv6" if name == "IPv6" else "theirs")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import trees
+from tests.helpers import cases, trees
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
 
-NAMES = ("python-app", "run-deletes", "copy-unusual-names")
+NAMES = cases.parameters(("python-app", "run-deletes", "copy-unusual-names"))
 
 
 def _output(*command: str) -> str:
@@ -65,12 +65,15 @@ def test_archive_is_an_oci_layout(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("mutate", "-e", "ADDED=1", "--annotation", "a=b"), ("flatten",)])
-def test_others_read_what_is_made_without_a_build(lab: Lab, command: tuple[str, ...], tmp_path: Path) -> None:
-    built = lab.case("web-site")
+@pytest.mark.parametrize("name", cases.parameters(("run-deletes", "web-site")))
+def test_others_read_what_is_made_without_a_build(
+    lab: Lab, name: str, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    built = lab.case(name)
     assert built.image is not None, built.first.printed
-    name = f"web-site:{command[0]}"
-    lab.program.run(command[0], "web-site", "-t", name, *command[1:])
-    source = f"oci:{lab.program.store}:docker.io/library/{name}"
+    made = f"{name}:{command[0]}"
+    lab.program.run(command[0], name, "-t", made, *command[1:])
+    source = f"oci:{lab.program.store}:docker.io/library/{made}"
     config = json.loads(_output("skopeo", "inspect", "--config", source))
     expected = built.image.config["config"]["Env"]
     assert config["config"]["Env"] == ([*expected, "ADDED=1"] if command[0] == "mutate" else expected)

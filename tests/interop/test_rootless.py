@@ -1,6 +1,6 @@
 """The command lines of `test_containers` and `test_container_settings` as an ordinary user, beside dockerd, which is root.
 
-What the user cannot have differs: `DIFFERENT` says why. Those of `QUICK` are about much; the rest is for a release.
+What the user cannot have differs: `DIFFERENT` says why.
 """
 
 import shutil
@@ -12,17 +12,12 @@ from tests.helpers import bases
 from tests.helpers.hosts import need_programs
 from tests.helpers.ordinary import OrdinaryUser, ordinary_user
 from tests.helpers.peers import Docker
-from tests.helpers.thorough import BEFORE_A_RELEASE
 from tests.interop import test_container_settings, test_containers
 from tests.interop.test_containers import IMAGES, assert_alike, carried_out, theirs
 
 __all__ = ["theirs"]
 
 SCENARIOS = {**test_containers.SCENARIOS, **test_container_settings.SCENARIOS}
-QUICK = (
-    *("what a process is given", "exit codes of run", "volumes", "namespaces and kernel parameters"),
-    "what a container wrote",
-)
 _GROUPS = "without root there is no control group to freeze"
 _IDS = "a tmpfs of a user namespace shows whose it is"
 DIFFERENT = {
@@ -53,9 +48,8 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrdinaryUser]:
     made.remove_containers()
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=BEFORE_A_RELEASE) for name in SCENARIOS]
-)
+@pytest.mark.drawn
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_user_and_docker_do_the_same(user: OrdinaryUser, theirs: Docker, name: str) -> None:
     mine = carried_out(user.command(), SCENARIOS[name], dict(user.environment))
     other = carried_out(list(theirs.client), SCENARIOS[name])
