@@ -17,7 +17,7 @@ from tests.helpers import bases, cases
 from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_emulator, need_programs
 from tests.helpers.lab import Lab
-from tests.helpers.ordinary import UID, OrdinaryUser, assert_same_image, ordinary_user
+from tests.helpers.ordinary import HOME, UID, OrdinaryUser, assert_same_image, ordinary_user
 from tests.helpers.sshd import PROGRAMS, make_key, with_ssh_add
 
 _SOURCES = Path(__file__).parents[2] / ".src"
@@ -319,7 +319,7 @@ async def main():
         print(pybuild.prune(store, everything=True).records > 0)
 
 go = threading.Event()
-other = threading.Thread(target=go.wait)
+other = threading.Thread(target=go.wait, daemon=True)  # when the rest fails, the program ends
 other.start()
 before = os.readlink("/proc/self/ns/user"), os.readlink("/proc/self/ns/mnt"), os.geteuid()
 asyncio.run(main())
@@ -332,16 +332,13 @@ def test_a_program_with_threads_and_an_event_loop_builds_twice_at_once_and_stays
     user: OrdinaryUser,
 ) -> None:
     context = _context(user, "embedded", "FROM small\nARG name\nRUN echo go; sleep 1; echo $name > /made\n")
-    default = user.directory / ".local/share/pybuild"
-    shutil.rmtree(default, ignore_errors=True)
-    shutil.copytree(user.directory / "store/blobs", default / "blobs")
-    for name in ("index.json", "oci-layout", "pybuild.db"):
-        shutil.copy(user.directory / "store" / name, default / name)
-    subprocess.run(["chown", "-RhP", str(UID), user.directory / ".local"], check=True)
+    at_default = replace(user, store=HOME / ".local/share/pybuild")
+    at_default.import_tar(user.seen(user.directory / "small.tar"), "small")
     command = user.command()
     words = [*command[: command.index("-m")], "-c", EMBEDDED, os.fspath(context)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYBUILD_ROOT"}
     ended = subprocess.run(
-        words, env={**os.environ, **dict(user.variables)}, capture_output=True, text=True, check=False
+        words, env={**environment, **dict(user.variables)}, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
     both, pruned, stayed = ended.stdout.splitlines()

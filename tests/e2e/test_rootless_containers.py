@@ -240,7 +240,7 @@ _EMBEDDED = """
 import asyncio, threading, pybuild
 
 end = threading.Event()
-threading.Thread(target=end.wait).start()
+threading.Thread(target=end.wait, daemon=True).start()  # when the rest fails, the program ends
 with pybuild.Store.open() as store:
     def one(name):
         with pybuild.start("small", ("sleep", "1000"), store, name=name) as container:
