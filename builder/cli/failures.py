@@ -179,7 +179,7 @@ def failed_code(error: BaseException) -> int:
         return HOST
     if isinstance(why, PullFailed | RegistryError):
         return PULL
-    # Paths, users and the number of layers are what the Dockerfile and its images have made them.
+    # Wrong paths, users and numbers of layers come from the Dockerfile or its images, not from the host.
     is_host = isinstance(why, RuntimeHostError | OSError) and not isinstance(
         why, UnsafePathError | UnknownUser | TooManyLayers
     )

@@ -86,7 +86,7 @@ def _created(containers: Containers, image: Image, request: ContainerRequest, ho
     layers = image_layers(image)
     snapshot = (store.snapshot_names(layers) or ("",))[-1]
     volumes = Volumes(store)
-    # The tree is open, and so stays, until the container stands on it.
+    # An open tree is not removed, so it is there when the snapshot of the container is made on it.
     with volumes.wanted(), Root(store.trees.open(layers)):
         inherited = _inherited(containers, host)
         host = replace(host, mounts=_with_volumes(volumes, program, (*inherited, *host.mounts)))

@@ -43,7 +43,7 @@ class LayerStack:
             return True
 
     def lowest(self, count: int) -> "LayerStack":
-        """Return a stack of the lowest *count* layers, for another stage that goes on from there."""
+        """Return a stack of the lowest *count* layers, for another stage that continues from there."""
         with self._lock:
             stack = LayerStack(self._names[:count], self._numbers[:count])
             stack._unread = self._unread[: bisect_left(self._unread, count)]
@@ -122,7 +122,7 @@ def stack_of(names: Sequence[str], number: Callable[[int], int], database: Datab
     if stack is None and len(names) > 1:
         stack = known.get((LayerStack, names[0], names[-2]))
         if stack is not None and not stack.grow(names, lambda: number(len(names) - 1), database):
-            # Another stage has gone on from there.
+            # Another stage has added its own layers to that stack.
             stack = stack.lowest(len(names) - 1)
             stack.grow(names, lambda: number(len(names) - 1), database)
     if stack is None:

@@ -41,7 +41,7 @@ class Selected(NamedTuple):
     began_ns: int = 0
     """When reading began. A file that changed since, or just before, may change again with the same change time."""
     stretches: list[list[Stretch]] | None = None
-    """Those of each group, listed; None when the source has no identity."""
+    """The stretches of each group, with their listings; None when the source has no identity."""
 
 
 class Selections:

@@ -19,7 +19,7 @@ _MOST = 1 << 14
 class StretchDigests:
     """Digests of the stretches of one source; a context manager that stores new ones at its end.
 
-    The files of stretches that are not known are asked of *files*.
+    *files* computes the digests of files in stretches that are not known.
     """
 
     def __init__(self, source: SourceTree, database: Database, files: FileDigests) -> None:

@@ -183,7 +183,7 @@ class _Copier:
                 error.hint = error.hint or self._way_round(item, path)
                 raise
             return
-        status = item.stat  # made at each look in a large tree
+        status = item.stat  # kept, because items of a large tree compute it at each access
         first = self._links.get((status.st_dev, status.st_ino)) if status.st_nlink > 1 else None
         if first is not None:
             self.writer.put(entry._replace(kind=EntryKind.HARDLINK, size=0, linkname=first, xattrs=()))

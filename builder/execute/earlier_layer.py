@@ -158,7 +158,7 @@ class EarlierLayer:
         A stretch is left out when a file of it changed so recently that a later change might leave the time as it is,
         or when an entry depends on others.
         """
-        # What is true of the files of a stretch was found out when it became part of the earlier layer.
+        # A stretch of the earlier layer was checked when that layer was written.
         if part.key in self._known or (part.key and self._is_steady(part.items)):
             self._made[part.key] = (start, end)
 

@@ -134,7 +134,7 @@ class Work:
 
     def open_root(self) -> int:
         """Return a descriptor of the rootfs as it was before the op, unpacked again if it is gone."""
-        # Without a turn: who packs has one already.
+        # Without a turn: the caller packs a layer, and so has one already.
         return self.store.trees.open(self.job.root, self.cancel.is_set)
 
     @contextmanager

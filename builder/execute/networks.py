@@ -41,7 +41,7 @@ def prepared(
 
 
 def expecting(ops: Iterable[Run]) -> AbstractContextManager[None]:
-    """Return a block in which the private network of the next of these steps is begun while another one runs."""
+    """Return a context manager, in whose block the private network of the next step starts while another one runs."""
     wanted = [_ASKED.get(op.network) for op in ops]
     if all(network in {Network.NONE, Network.HOST} for network in wanted):
         return nullcontext()

@@ -14,9 +14,10 @@ __all__ = ["Job", "Work", "execute", "needs_tree", "prepare_for"]
 
 
 def prepare_for(runs: Sequence[Run]) -> AbstractContextManager[None]:
-    """Start the fork server of sandboxes in the background, and return a block in which *runs* have networks ahead.
+    """Start the fork server of sandboxes in the background, and return a context manager for executing *runs*.
 
-    If something fails, the RUN that needs it reports it.
+    In its block, private networks are started ahead of the steps that need them. A failure of either is reported by the
+    first RUN that needs it.
     """
     if not runs:
         return nullcontext()

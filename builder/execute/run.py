@@ -98,7 +98,7 @@ def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
                 insecure=op.security == "insecure",
             )
             status = _run_in_sandbox(with_rights(spec, rights_of(settings, host)), work, secrets.values)
-        # Before the status, which then is only that of the kill.
+        # Before the status is looked at: that of a cancelled command says only that it was killed.
         if work.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):

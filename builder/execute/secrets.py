@@ -126,7 +126,7 @@ def _in_base64(value: bytes, ahead: int) -> Iterator[bytes]:
     form = base64.b64encode(bytes(ahead) + value)[-(-bits // 6) : (bits + 8 * len(value)) // 6]
     yield from (form, form.translate(bytes.maketrans(b"+/", b"-_")))
     if not ahead:
-        # base64(1) breaks lines. Only for a value at the start of the text it is known where.
+        # base64(1) breaks lines: for a value at the start of the text it is known where, for any other it is not.
         yield from (form[start : start + _LINE] for start in range(0, len(form) - _SHORTEST_LINE, _LINE))
 
 

@@ -78,7 +78,7 @@ class TreeWriter:
             self._pass_through(waiting.pop(), mode, None if waiting else mtime_ns)
 
     def _pass_through(self, path: str, mode: int, mtime_ns: int | None) -> None:
-        """Do as `directory` does, for a path whose parent directories are in the layer already."""
+        """Do as `add_directory` does, for a path whose parent directories are in the layer already."""
         written = self._written.get(path)
         node = written or self.lstat(path)
         entry = self._directory_entry(path, node, mode)

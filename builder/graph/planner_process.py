@@ -88,7 +88,7 @@ class GraphProcess:
             self._pidfd = os.pidfd_open(self._child)
 
     def parse(self) -> None:
-        """Take over what the process has parsed. Without it the definition is parsed when it is asked."""
+        """Take over what the process has parsed. Without a process, the definition is parsed at its first use."""
         definition = self._unparsed
         if self._channel is None or definition is None:
             return

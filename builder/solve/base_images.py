@@ -83,8 +83,8 @@ class BaseImages:
 def unpacked_meanwhile(layers: Layers, store: Store, progress: Progress, cancel: threading.Event) -> Iterator[Progress]:
     """Unpack *layers* in a thread while the block pulls them, and wait for the thread at the end.
 
-    It yields what the block reports the progress of its downloads to. Failures are not reported here: a step that needs
-    the tree unpacks what is missing, and reports them then. When nothing is to be pulled, nothing is unpacked.
+    It yields a callback, to which the block reports the progress of its downloads. Failures are not reported here: a
+    step that needs the tree unpacks what is missing, and reports them. When nothing is pulled, nothing is unpacked.
     """
     if all(store.blobs.has(layer.descriptor) for layer in layers):
         yield progress

@@ -11,7 +11,7 @@ from pybuild.runtime.errors import RuntimeHostError
 
 
 class VertexKeys:
-    """The keys by the index of the vertex. *epoch* is SOURCE_DATE_EPOCH: it limits times in layers, so keys have it."""
+    """The key of each vertex, by its index. Keys cover *epoch*, SOURCE_DATE_EPOCH: it limits times in layers."""
 
     def __init__(self, plan: Plan, selections: Selections, steps: Steps, epoch: int | None) -> None:
         self._plan, self._selections, self._steps, self._epoch = plan, selections, steps, epoch
@@ -41,7 +41,7 @@ class VertexKeys:
         self._compute_key(index)
 
     def _compute_key(self, index: int) -> None:
-        """Compute the key of a vertex whose selections, and the key of whose rootfs, are known."""
+        """Compute the key of a vertex from the key of its rootfs and the digests of its selections, which are known."""
         inputs = self._plan.vertices[index].inputs
         root = self.by_index[inputs[0]] if inputs else None
         self.by_index[index] = key(self._plan.vertices[index].op, root, self.contents[index], self._epoch)

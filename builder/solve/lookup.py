@@ -50,14 +50,15 @@ class Lookup:
         self._bases: dict[Base, Layers] = {}
         self._base_of: list[int] = []
         self.solved: dict[int, Layers] = {}
-        """The layers of the solved vertices that another vertex or the result still needs, by index."""
+        """The layers of solved vertices, by index, as long as another vertex or the result needs them."""
         self._users: Counter[int] = Counter()
         self._lock = threading.Lock()
 
     def expect(self, indexes: Iterable[int], targets: Iterable[int]) -> None:
-        """Keep the layers of an input only until those of *indexes* that use it are done, those of *targets* always.
+        """Count the users of each vertex among *indexes*, so that `release_inputs` can drop layers that nothing uses.
 
-        Each vertex has the layers of all below it, so that those of all vertices grow with the square of their number.
+        A vertex has all layers below its own, so without this, memory would grow with the square of the number of
+        vertices. The layers of *targets* are always kept.
         """
         self._users.update(targets)
         for index in indexes:

@@ -45,9 +45,9 @@ def run_in_order(
 ) -> None:
     """Call *work* for each key of *waits_for*, in several threads, once the calls for its values have ended.
 
-    All that wait for nothing run at once, at most *jobs* if that is given: most of them wait themselves, for a network
-    or a command. What costs processor and memory has its bound in `builder.execute.concurrency`. Where not all may run,
-    those begin first on which the longest chain of others waits, then those with the smallest key.
+    All calls that wait for no other run at the same time, at most *jobs* of them: most wait for a network or a command.
+    `builder.execute.concurrency` limits those that need much processor time and memory. If not all may run, those with
+    the longest chain of calls behind them begin first, then those with the smallest key.
 
     When one call fails, or this thread is interrupted or stopped (`runtime.stopping`), *cancel* is set, nothing new is
     begun, and what runs is waited for. Raises what the first call that failed raised.
@@ -99,7 +99,7 @@ class _Threads:
             thread.join()
 
     def begin(self, index: int, running: int) -> None:
-        """Begin a call. *running* is how many there are with it, those that have just ended perhaps included."""
+        """Begin a call. *running* is the number of calls with this one; some may have just ended."""
         if running > len(self._threads):
             thread = Thread(target=self._run, name=f"steps {running}")
             thread.start()
@@ -133,7 +133,7 @@ def _wait_for_some(ended: _AllEnded) -> list[_Ended]:
     found: list[_Ended | None] = []
     while not found:
         check()
-        # Waking up now and then lets a signal in that came just before the thread went to sleep.
+        # With a time limit: a signal that arrives just before the wait would not end it.
         with suppress(Empty):
             found.append(ended.get(timeout=_WAKE_UP))
     while not ended.empty():
@@ -146,16 +146,16 @@ def _wait_for_some(ended: _AllEnded) -> list[_Ended]:
 
 
 def _raise_first_failure(done: list[_Ended]) -> None:
-    """Raise the exception of one of these, if there is any: a failure rather than that a step was stopped."""
+    """Raise the exception of a failed call, if there is one: of a step that was stopped only if no other failed."""
     failures = [each.error for each in done if each.error is not None]
     for error in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
         raise error
 
 
 def check_trees(plan: Plan, indexes: Iterable[int]) -> None:
-    """Raise TreesNeeded when this process is not root, and one of these vertices works on files that were unpacked.
+    """Raise TreesNeeded when this process is not root, and one of these vertices needs unpacked files.
 
-    They may be its own, or those that it selects.
+    These are the files of its rootfs, or those that it selects from another stage.
     """
     if not is_direct() and any(_needs_tree(plan, index) for index in indexes):
         raise TreesNeeded

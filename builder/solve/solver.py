@@ -164,7 +164,7 @@ class _Solver:
 
             check_trees(self.plan, needed - self.independent)
             ops = [self.plan.vertices[index].op for index in needed]
-            # Another executor need not run commands here.
+            # An executor that a caller gives need not run commands in a sandbox of this process.
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
             self.bases.expect(needed)
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}

@@ -187,7 +187,7 @@ def _ask(reference: str, platform: Platform, store: Store, step: RunningStep) ->
         step.fail(error)
         raise PullFailed(f"{reference}: not found", hint="use pybuild import or load first") from error
     except OciError as error:
-        # What the message of the build adds to it is the name of the step.
+        # The step shows the error alone; the message of the build also says which reference it is about.
         step.fail(error)
         hint = error.hint or "use pybuild import or load to build without a registry"
         raise PullFailed(f"failed to resolve source metadata for {reference}: {error}", hint=hint) from error

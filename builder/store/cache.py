@@ -68,7 +68,7 @@ def image_layers(image: "Image") -> Layers:
 
 _SAME_USE = 60  # seconds; a build soon after another one then writes nothing and does not wait for the disk
 _FORGOTTEN_AT_ONCE = 16
-# Records of long Dockerfiles are large: all of a store in memory were gigabytes.
+# Records of long Dockerfiles are large: all those of a store would take gigabytes of memory.
 _READ_AT_ONCE = 64
 
 

@@ -1,7 +1,7 @@
 """Locks of a store, by name: locks on files below ``locks/``, which end with the process that holds them.
 
 They are advisory, and shared by processes and threads alike. The name is hashed, so it may be any text.
-`computed_once` is a lock of threads alone.
+`computed_once` is for threads of one process: an attribute that one of them computes for all.
 """
 
 import errno

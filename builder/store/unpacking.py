@@ -40,7 +40,7 @@ class Unpacking:
 
         overlay = self.active.format is DiskFormat.OVERLAY
         directory_fd = os.open(self.active.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # In a whole tree the parent is not looked at; it may be gone.
+        # A snapshot that is a whole tree does not need its parent, which may be gone.
         parent = self.active.parent if overlay else None
         with Root(directory_fd) as directory, Root(self._snapshots.open(parent)) as lower:
             unpack(stream, directory.fd, overlay=overlay, diff_id=diff_id, lower=lower, nanoseconds=nanoseconds)
@@ -82,7 +82,7 @@ class Trees:
             # The turn is taken before the lock, so that a holder of the lock never waits for a turn (deadlock).
             with turn(), self.locks.exclusive(names[place], cancelled, self._wait), storing(self.root):
                 if not self.snapshots.exists(names[place]):
-                    # What it stands on may be gone by now.
+                    # Its parent may have been removed meanwhile.
                     with suppress(NoSuchSnapshot):
                         self._unpack_last(layers[: place + 1], names[: place + 1], opened or self.blobs.open)
         return names[-1] if names else None

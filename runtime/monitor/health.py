@@ -76,7 +76,7 @@ class HealthCheck:
         try:
             self._fork_check()
         except OSError as error:
-            # No more processes or descriptors: the check has failed, and the monitor must go on with its container.
+            # No more processes or descriptors: the check has failed, and the monitor must not end.
             self._printed = f"the check cannot be started: {kernel_reason(error)}".encode()
             self._judge()
             return

@@ -244,6 +244,6 @@ class Monitor:
 
     def _execute(self, client: MonitorClient, fds: tuple[int, ...]) -> None:
         if self._attempt is None or not self._attempt.runs or len(fds) != DESCRIPTORS:
-            client.send(str(3).encode())  # ESRCH. That no descriptor comes along is what `fork_inside` looks at.
+            client.send(str(3).encode())  # ESRCH; `fork_inside` takes an answer without a descriptor as a failure
             return
         client.send_descriptor(self._entries.fork(self._plan, self._attempt.process, fds))

@@ -58,7 +58,7 @@ def _fork(become: "Callable[[], None]", *closed: int) -> int:
         for fd in closed:
             os.close(fd)
         become()
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the child must not go on as the holder
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the child must not continue as the holder
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(1)

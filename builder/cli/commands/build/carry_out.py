@@ -112,7 +112,7 @@ def log_to(path: Path | None) -> Iterator[Callable[[Progress], Progress]]:
 
 
 def deadline_of(timeout: float | None) -> "AbstractContextManager[Deadline | None]":
-    """Return the deadline of a command and of what it has to read before; None when there is no limit."""
+    """Return the deadline of a command, which includes the time to read its inputs; None when there is no limit."""
     if timeout is None:
         return nullcontext()
     from pybuild.builder.deadline import in_time

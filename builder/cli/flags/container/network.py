@@ -92,7 +92,7 @@ class NetworkFlags:
             return chosen
         if os.geteuid() != 0:
             return PRIVATE if self._needs_network() or not _no_private_network() else HOST
-        # What only a network of its own can have decides: it is then said what that needs.
+        # A flag that needs a bridge selects it even where there is none: the error then says what is missing.
         return BRIDGE if self._needs_network() or not obstacle()[0] else HOST
 
     def fallback(self) -> str:
