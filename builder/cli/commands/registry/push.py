@@ -6,10 +6,10 @@ import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.access import access_options
+from pybuild.builder.cli.flags.build_values import checked_compression
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, takes
 from pybuild.builder.cli.flags.no_op import RETRY, TRUST, add_no_op_flags
-from pybuild.builder.cli.flags.push_form import PushForm, form_options
 from pybuild.builder.cli.flags.values import FilePath
 from pybuild.builder.cli.format.transfer import Meter, short
 from pybuild.builder.cli.image_events import log_image_event
@@ -26,6 +26,56 @@ from pybuild.builder.platforms import given_platform
 from pybuild.builder.store.store import Store
 from pybuild.grammar.reference import DEFAULT_TAG, InvalidReference, Reference, parse_reference
 from pybuild.runtime.values import frozen
+
+_DOCKER = {"oci": False, "v2s2": True, "docker": True}
+
+
+@frozen
+class PushForm:
+    """How an image is converted. *docker* None keeps its media types, *algorithm* "" keeps its layers."""
+
+    docker: bool | None = None
+    algorithm: str = ""
+    level: int | None = None
+
+    def of(self, opened: Store, descriptor: Descriptor) -> Descriptor:
+        """Return *descriptor* in this form. The converted blobs stay in the store until the next prune."""
+        if self.docker is None and not self.algorithm:
+            return descriptor
+        from pybuild.builder.oci.convert import Form, convert
+
+        form = Form(docker=bool(self.docker), algorithm=self.algorithm, level=self.level)
+        return convert(opened.blobs, descriptor, form)
+
+
+@frozen
+class FormFlags:
+    """The form in which an image is uploaded."""
+
+    kind: str | None = option(
+        "--format",
+        type=click.Choice([*_DOCKER]),
+        help="Convert media types: oci, or Docker's (v2s2 or docker).",
+    )
+    algorithm: str | None = option(
+        "--compression-format", metavar="TYPE", help="Recompress all layers: gzip, zstd or uncompressed."
+    )
+    level: str | None = option("--compression-level", metavar="LEVEL", help="Level for --compression-format.")
+    force_compression: bool = option("--force-compression", is_flag=True, hidden=True)
+
+    def form(self) -> PushForm:
+        """Return the form. Raises RequestError."""
+        if self.level and not self.algorithm:
+            raise RequestError("--compression-level needs --compression-format")
+        packed = checked_compression(self.algorithm, self.level) if self.algorithm else None
+        docker = _DOCKER[self.kind] if self.kind else None
+        if docker and packed is not None and packed.algorithm == "zstd":
+            raise RequestError("zstd needs OCI media types", hint="leave out --format")
+        return PushForm(
+            docker=docker,
+            algorithm=packed.algorithm if packed else "",
+            level=packed.level if packed and self.level else None,
+        )
 
 
 @frozen
@@ -45,7 +95,7 @@ class PushFlags:
 @click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
 @takes(PushFlags, "flags")
 @add_no_op_flags(*RETRY, *TRUST, "--remove-signatures")
-@form_options
+@takes(FormFlags, "form", FormFlags.form)
 @access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print the full name only.")
 @root_option

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.builder.cli.commands.registry.push import FormFlags, PushForm
+from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.blobs import BlobStore
 from tests.builder.cli.conftest import Shop
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
@@ -151,3 +153,33 @@ def test_an_image_is_pushed_in_another_form(shop: Shop, server: FakeRegistry, tm
 def test_forms_that_there_are_not_are_refused(shop: Shop, words: tuple[str, ...]) -> None:
     shop.image("tiny:1")
     assert shop.run("push", *words, "tiny:1").code == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "form"),
+    [
+        (FormFlags(), PushForm()),
+        (FormFlags(kind="oci"), PushForm(docker=False)),
+        (FormFlags(kind="v2s2"), PushForm(docker=True)),
+        (FormFlags(kind="docker", algorithm="gzip"), PushForm(docker=True, algorithm="gzip")),
+        (FormFlags(algorithm="zstd", level="3"), PushForm(algorithm="zstd", level=3)),
+        (FormFlags(kind="oci", algorithm="zstd"), PushForm(docker=False, algorithm="zstd")),
+        (FormFlags(force_compression=True), PushForm()),
+    ],
+)
+def test_flags_become_a_form(flags: FormFlags, form: PushForm) -> None:
+    assert flags.form() == form
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (FormFlags(level="3"), "--compression-level needs --compression-format"),
+        (FormFlags(kind="docker", algorithm="zstd"), "zstd needs OCI media types"),
+        (FormFlags(algorithm="brotli"), "brotli"),
+        (FormFlags(algorithm="gzip", level="eleven"), "eleven"),
+    ],
+)
+def test_contradictions_and_unknown_words_are_errors(flags: FormFlags, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        flags.form()
