@@ -11,14 +11,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from pybuild.builder.errors import RequestError
+from pybuild.builder.errors import RequestError, StoreError
 from pybuild.builder.networks.errors import NetworkError, NoSuchNetwork
 from pybuild.builder.networks.etc_files import name_servers
 from pybuild.builder.networks.membership import all_live, plain
@@ -49,9 +49,10 @@ class Networks:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock of the networks of this store while the block runs."""
-        with storing(self.root):
-            self.directory.mkdir(mode=0o700, exist_ok=True)
-        with exclusive(self.directory / "lock"):
+        with ExitStack() as stack:
+            with storing(self.root):
+                self.directory.mkdir(mode=0o700, exist_ok=True)
+                stack.enter_context(exclusive(self.directory / "lock"))
             yield
 
     def create(self, wanted: NetworkConfig, *, ipv6: bool = False) -> NetworkConfig:
@@ -147,16 +148,21 @@ class Networks:
         return sorted(found, key=lambda each: (each.created, each.id))
 
     def all(self) -> list[NetworkConfig]:
-        """Return all networks, sorted by name."""
-        with self.locked():
+        """Return all networks, sorted by name. A store that cannot be written may lack the default one."""
+        with suppress(StoreError), self.locked():
             self.default()
         return sorted((*self.made(), *map(_without_file, (HOST, NONE))), key=lambda each: (each.name, each.id))
 
     def find(self, text: str) -> NetworkConfig:
         """Return the network with the name or id *text*, or with an id that begins so. Raises NoSuchNetwork."""
         if text == BRIDGE:
-            with self.locked():
-                return self.default()
+            try:
+                with self.locked():
+                    return self.default()
+            except StoreError:
+                # The disk is full or read-only, which does not matter to those who only look at it.
+                if all(each.name != BRIDGE for each in self.made()):
+                    raise
         everything = (*self.made(), *map(_without_file, (HOST, NONE)))
         for test in (lambda each: text in {each.name, each.id}, lambda each: bool(text) and each.id.startswith(text)):
             found = [each for each in everything if test(each)]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pybuild.builder.errors import Cancelled, StoreError
+from pybuild.builder.errors import StoreError
 from pybuild.builder.store.store import Store
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.snapshots.id_map import id_map, is_host_map
@@ -96,11 +96,7 @@ def cache_mounts(store: Store) -> Iterator[StoredMount]:
 
 def in_use(mount: StoredMount, store: Store) -> bool:
     """Return whether a step of any builder uses a cache mount right now."""
-    try:
-        with store.locks.exclusive(f"use {mount.name}", lambda: True):
-            return False
-    except Cancelled:
-        return True
+    return store.locks.is_held(f"use {mount.name}")
 
 
 @contextmanager

@@ -15,7 +15,18 @@ from tests.helpers.hosts import need_root, need_small_base
 from tests.helpers.program import Program
 from tests.helpers.registry import FakeRegistry
 
-READING = (("images",), ("df",), ("history", "one"), ("inspect", "one"), ("save", "-o", "/dev/null", "one"))
+READING = (
+    ("images",),
+    ("df",),
+    ("history", "one"),
+    ("inspect", "one"),
+    ("save", "-o", "/dev/null", "one"),
+    ("ps", "-a"),
+    ("info",),
+    ("volume", "ls"),
+    ("network", "ls"),
+    ("events", "--since", "1h", "--until", "1s"),
+)
 
 
 @pytest.fixture(params=["bytes", "inodes"])
@@ -32,10 +43,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def program(disk: Path, tmp_path: Path) -> Program:
-    """A store on the small disk with the images "one" and "two"."""
+    """A store on the small disk with the images "one" and "two", and a cache mount."""
     made = Program(store=disk / "store")
     for name in ("one", "two"):
         build(made, tmp_path, name)
+    (made.store / "cache-mounts" / ("0" * 64)).mkdir()
     return made
 
 
@@ -127,8 +139,12 @@ def test_prune_works_on_a_full_disk_without_the_space_that_is_held_for_it(
     program: Program, disk: Path, tmp_path: Path, filled: Callable[[Path], None]
 ) -> None:
     shutil.rmtree(program.store / "reserve")
+    # Its blobs are data of the cache, whose inodes the locks of the cache mount need.
+    program.run("rmi", "two")
     filled(disk)
-    assert "records: 2" in program.run("prune", "-af").stdout
+    printed = program.run("prune", "-af").stdout
+    assert "records: 2" in printed
+    assert not any((program.store / "cache-mounts").iterdir())
     clear(disk)
     assert build(program, tmp_path, "one") == (0, "")
 
@@ -147,6 +163,13 @@ def test_a_store_that_can_only_be_read_is_read(program: Program, disk: Path) -> 
     make_read_only(disk)
     for command in READING:
         program.run(*command)
+
+
+def test_networks_of_a_store_that_can_only_be_read_are_shown(program: Program, disk: Path) -> None:
+    listed = program.run("network", "ls", "-q").stdout
+    make_read_only(disk)
+    assert program.run("network", "ls", "-q").stdout == listed
+    program.run("network", "inspect", "bridge")
 
 
 def test_the_log_that_a_killed_builder_left_is_read_in_a_store_that_can_only_be_read(

@@ -56,6 +56,15 @@ def test_a_lock_is_held_by_one_alone_and_freed_afterwards(locks):
     assert is_free(locks)
 
 
+@pytest.mark.parametrize("kind", ["shared", "exclusive"])
+def test_whether_a_lock_is_held_is_known_without_taking_it(locks, tmp_path, kind):
+    assert not locks.is_held("name")
+    assert list(tmp_path.iterdir()) == []
+    with getattr(locks, kind)("name"):
+        assert locks.is_held("name")
+    assert not locks.is_held("name")
+
+
 def test_a_lock_is_freed_by_an_error(locks):
     with pytest.raises(ZeroDivisionError), locks.exclusive("name"):
         raise ZeroDivisionError
