@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pybuild.builder.content.selections import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from pybuild.builder.execute.concurrency import PACKING, turns_of
+from pybuild.builder.execute.handover import Handover
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.plan.ops import Op
@@ -90,6 +91,14 @@ class Work:
     cancel: threading.Event
     is_first: Callable[[str], bool]
     """Returns True for the first call with a name in this build: only then is the cache mount of that name emptied."""
+    before: Handover | None = None
+    """Hands over the tree of the RUN that this one stands on."""
+    after: Handover | None = None
+    """Hands over the tree of this one."""
+
+    def wait_for_root(self) -> Layers:
+        """Return the layers of the rootfs, once those of the RUN before are stored. Raises Cancelled when it failed."""
+        return self.job.root if self.before is None else self.before.wait_for_layers()
 
     def say(self, text: str) -> None:
         """Show a line of the builder itself in the output of the step."""
@@ -135,7 +144,7 @@ class Work:
     def open_root(self) -> int:
         """Return a descriptor of the rootfs as it was before the op, unpacked again if it is gone."""
         # Without a turn: the caller packs a layer, and so has one already.
-        return self.store.trees.open(self.job.root, self.cancel.is_set)
+        return self.store.trees.open(self.wait_for_root(), self.cancel.is_set)
 
     @contextmanager
     def tree(self) -> Iterator[Tree]:

@@ -14,6 +14,7 @@ from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mounts import agent_env, mounts
 from pybuild.builder.execute.networks import prepared
 from pybuild.builder.execute.rights import binds, with_rights
+from pybuild.builder.execute.rootfs import OtherTimes, Rootfs
 from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.plan.ops import Run
@@ -24,9 +25,9 @@ from pybuild.builder.store.notices import tell_once
 from pybuild.grammar.parse_go import quote
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.rootfs import roots
 from pybuild.runtime.running import run as run_sandbox
 from pybuild.runtime.sandbox.spec import ExitStatus, FileMount, Mount, Network, Process, ResourceLimits, Spec
-from pybuild.runtime.snapshots.snapshotter import Active
 
 
 class CommandFailed(BuildError):
@@ -76,36 +77,43 @@ def run(op: Run, work: Work) -> BuiltLayer:
 
         need_emulator(op.platform, work.store.root / "tmp")
     with prepared(op, work.say, partial(tell_once, work.store)) as network:
-        return _run(op, work, network)
+        try:
+            return _run(op, work, network)
+        except OtherTimes:
+            # Its tree is gone, so that this time the rootfs is unpacked from the layers of the step before.
+            return _run(op, work, network)
 
 
 def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
-    snapshots, settings, host = work.store.snapshots, work.job.settings, work.host
-    active = work.prepare(work.job.root, spare=True)
-    try:
-        with ExitStack() as stack:
-            secrets = find_secrets(op, host)
-            # Of two with one name the later one counts. Proxies win over ENV, as in BuildKit.
-            env = (*op.env, *op.proxies, *agent_env(op), *secrets.env)
-            spec = Spec(
-                root=snapshots.root(active),
-                process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
-                mounts=(*mounts(op, work, stack), *secrets.mounts, *_added_mounts(settings, host)),
-                limits=_limits(settings, host),
-                network=network(),
-                hostname=op.hostname,
-                hosts=op.hosts,
-                insecure=op.security == "insecure",
-            )
-            status = _run_in_sandbox(with_rights(spec, rights_of(settings, host)), work, secrets.values)
+    with Rootfs(work) as rootfs:
+        status = _run_command(op, work, network, work.store.snapshots.root(rootfs.tree))
         # Before the status is looked at: that of a cancelled command says only that it was killed.
         if work.cancel.is_set():
             raise Cancelled("interrupted")
         if status != ExitStatus(code=0):
             raise CommandFailed(op.args, status)
-        return _commit(work, active)
-    finally:
-        snapshots.discard(active)
+        rootfs.settle()
+        rootfs.offer()
+        return _commit(work, rootfs)
+
+
+def _run_command(op: Run, work: Work, network: Callable[[], Network], root: roots.Root) -> ExitStatus:
+    settings, host = work.job.settings, work.host
+    with ExitStack() as stack:
+        secrets = find_secrets(op, host)
+        # Of two with one name the later one counts. Proxies win over ENV, as in BuildKit.
+        env = (*op.env, *op.proxies, *agent_env(op), *secrets.env)
+        spec = Spec(
+            root=root,
+            process=Process(args=op.args, env=env, cwd=op.cwd, user=op.user),
+            mounts=(*mounts(op, work, stack), *secrets.mounts, *_added_mounts(settings, host)),
+            limits=_limits(settings, host),
+            network=network(),
+            hostname=op.hostname,
+            hosts=op.hosts,
+            insecure=op.security == "insecure",
+        )
+        return _run_in_sandbox(with_rights(spec, rights_of(settings, host)), work, secrets.values)
 
 
 def _limits(settings: StepSettings, host: HostInputs) -> ResourceLimits:
@@ -119,7 +127,8 @@ def _run_in_sandbox(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitS
     seconds = work.job.settings.step_timeout
     watch = _Watch(work.cancel, seconds)
     try:
-        status = run_sandbox(spec, output=output or work.output, cancel=watch)
+        started = None if work.before is None else work.before.note_start
+        status = run_sandbox(spec, output=output or work.output, cancel=watch, started=started)
     except SandboxError as error:
         if (found := mistake(error, lambda: Root(work.open_root()))) is not None:
             raise found from error
@@ -132,16 +141,16 @@ def _run_in_sandbox(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitS
     return status
 
 
-def _commit(work: Work, active: Active) -> BuiltLayer:
-    snapshots = work.store.snapshots
-    with Root.open_host(active.directory) as directory, work.writer() as layer:
-        pack_changes(layer, directory.fd, snapshots.changes(active, work.open_root), clamp_tree=True)
+def _commit(work: Work, rootfs: Rootfs) -> BuiltLayer:
+    tree = rootfs.tree
+    with Root.open_host(tree.directory) as directory, work.writer() as layer:
+        pack_changes(layer, directory.fd, work.store.snapshots.changes(tree, work.open_root), clamp_tree=True)
         packed = layer.commit()
         built = work.built(packed)
     # The store keeps one set of fractions of seconds for a layer. When it already has another set for the same diff ID,
     # the snapshot would differ from it, so it is dropped, and the next step unpacks the layer.
     if work.store.times.put(str(built.diff_id), packed.nanoseconds):
-        snapshots.commit(active, work.store.snapshot_names((*work.job.root, built))[-1])
+        rootfs.commit(work.store.snapshot_names((*work.wait_for_root(), built))[-1])
     return built
 
 

@@ -4,7 +4,7 @@ This is not a part of `solver`, because a build that finds everything in the cac
 they need takes a tenth of its time.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from graphlib import TopologicalSorter
@@ -18,7 +18,7 @@ from pybuild.builder.errors import Cancelled
 from pybuild.builder.execute.ops import needs_tree
 from pybuild.builder.interrupts import noticed
 from pybuild.builder.plan.keys import picks
-from pybuild.builder.plan.ops import Base, Local, Scratch
+from pybuild.builder.plan.ops import Base, Local, Run, Scratch
 from pybuild.builder.plan.plan import Plan
 from pybuild.runtime.errors import TreesNeeded
 from pybuild.runtime.sandbox.isolation import is_direct
@@ -36,14 +36,26 @@ class _Ended(NamedTuple):
     error: BaseException | None
 
 
-_AllEnded = SimpleQueue[_Ended | None]
-"""Calls in the order in which they ended; None for a signal that ends the build."""
+class Passed(NamedTuple):
+    """A call that has not ended, but lets those that wait for it begin."""
+
+    key: int
+
+
+News = SimpleQueue[_Ended | Passed | None]
+"""What calls report, in order; None for a signal that ends the build."""
 
 
 def run_in_order(
-    waits_for: Mapping[int, Iterable[int]], work: Callable[[int], None], cancel: Event, jobs: int | None = None
+    waits_for: Mapping[int, Iterable[int]],
+    work: Callable[[int], None],
+    cancel: Event,
+    jobs: int | None = None,
+    news: News | None = None,
 ) -> None:
     """Call *work* for each key of *waits_for*, in several threads, once the calls for its values have ended.
+
+    A call may put a `Passed` of its own key into *news* before it ends.
 
     All calls that wait for no other run at the same time, at most *jobs* of them: most wait for a network or a command.
     `builder.execute.concurrency` limits those that need much processor time and memory. If not all may run, those with
@@ -55,21 +67,24 @@ def run_in_order(
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
     running = 0
-    ended: _AllEnded = SimpleQueue()
+    passed: set[int] = set()
+    news = SimpleQueue() if news is None else news
     most = jobs or _MOST
     after = _chains(waits_for) if 1 < most < len(waits_for) else {}
     ready: list[tuple[int, int]] = []
-    with noticed(partial(ended.put, None)), _Threads(work, ended) as threads:
+    with noticed(partial(news.put, None)), _Threads(work, news) as threads:
         try:
-            while sorter.is_active():
+            while running or sorter.is_active():
                 for index in sorter.get_ready():
                     heappush(ready, (-after.get(index, 0), index))
                 while ready and running < most:
                     running += 1
                     threads.begin(heappop(ready)[1], running)
-                for each in _wait_for_some(ended):
-                    running -= 1
-                    sorter.done(each.key)
+                for each in _wait_for_some(news):
+                    running -= isinstance(each, _Ended)
+                    if each.key not in passed:
+                        sorter.done(each.key)
+                        passed.add(each.key)
         except BaseException:
             cancel.set()
             raise
@@ -81,8 +96,8 @@ class _Threads:
     `concurrent.futures` does this as well, but it loads `logging`, which takes longer than a small step.
     """
 
-    def __init__(self, work: Callable[[int], None], ended: _AllEnded) -> None:
-        self._work, self._ended = work, ended
+    def __init__(self, work: Callable[[int], None], news: News) -> None:
+        self._work, self._news = work, news
         self._calls: SimpleQueue[int | None] = SimpleQueue()
         self._threads: list[Thread] = []
 
@@ -108,7 +123,7 @@ class _Threads:
 
     def _run(self) -> None:
         while (index := self._calls.get()) is not None:
-            self._ended.put(_Ended(index, self._error_of(index)))
+            self._news.put(_Ended(index, self._error_of(index)))
 
     def _error_of(self, index: int) -> BaseException | None:
         try:
@@ -128,20 +143,20 @@ def _chains(waits_for: Mapping[int, Iterable[int]]) -> dict[int, int]:
     return {index: length for length, some in enumerate(nx.topological_generations(graph)) for index in some}
 
 
-def _wait_for_some(ended: _AllEnded) -> list[_Ended]:
-    """Wait until calls end, and return them. When some failed, raise the exception that says the most."""
-    found: list[_Ended | None] = []
+def _wait_for_some(news: News) -> list[_Ended | Passed]:
+    """Wait until calls end or pass, and return them. When some failed, raise the exception that says the most."""
+    found: list[_Ended | Passed | None] = []
     while not found:
         check()
         # With a time limit: a signal that arrives just before the wait would not end it.
         with suppress(Empty):
-            found.append(ended.get(timeout=_WAKE_UP))
-    while not ended.empty():
-        found.append(ended.get())
+            found.append(news.get(timeout=_WAKE_UP))
+    while not news.empty():
+        found.append(news.get())
     done = [each for each in found if each is not None]
     if len(done) < len(found):
         raise KeyboardInterrupt
-    _raise_first_failure(done)
+    _raise_first_failure([each for each in done if isinstance(each, _Ended)])
     return done
 
 
@@ -167,3 +182,17 @@ def _needs_tree(plan: Plan, index: int) -> bool:
         return False
     selected = (plan.vertices[vertex.inputs[pick.input]].op for pick in picks(vertex.op))
     return needs_tree(vertex.op) or not all(isinstance(op, Local) for op in selected)
+
+
+def chains_of_runs(plan: Plan, waits_for: Mapping[int, Iterable[int]]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of RUN, the second of which changes the rootfs of the first, and alone waits for it."""
+    waiting: dict[int, list[int]] = {}
+    for index, sources in waits_for.items():
+        for source in sources:
+            waiting.setdefault(source, []).append(index)
+    for first, (index, *more) in waiting.items():
+        second = plan.vertices[index]
+        # A mount of the second may be from the first, too.
+        alone = not more and second.inputs[0] == first and first not in second.inputs[1:]
+        if alone and isinstance(plan.vertices[first].op, Run) and isinstance(second.op, Run):
+            yield first, index

@@ -14,6 +14,7 @@ the other waits for the lock and then finds the record.
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pybuild.builder.content.context import Sources
@@ -34,6 +35,7 @@ from pybuild.runtime.errors import RuntimeHostError, TreesNeeded
 from pybuild.runtime.values import frozen
 
 if TYPE_CHECKING:
+    from pybuild.builder.execute.handover import Handover
     from pybuild.builder.execute.job import FirstTimes
     from pybuild.builder.solve.base_images import BaseImages
 
@@ -104,6 +106,9 @@ class _Solver:
         self.independent: set[int] = set()
         """Vertices whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""
         self.execute: Executor | None = None
+        self.before: dict[int, Handover] = {}
+        self.after: dict[int, Handover] = {}
+        """Handovers, by the RUN that takes a tree and by the one that gives it."""
 
     @computed_once
     def first_times(self) -> "FirstTimes":
@@ -159,8 +164,11 @@ class _Solver:
 
     def _run(self, needed: set[int]) -> None:
         if needed:
+            from queue import SimpleQueue
+
+            from pybuild.builder.execute.handover import Handover
             from pybuild.builder.execute.ops import prepare_for
-            from pybuild.builder.solve.schedule import check_trees, run_in_order
+            from pybuild.builder.solve.schedule import News, Passed, chains_of_runs, check_trees, run_in_order
 
             check_trees(self.plan, needed - self.independent)
             ops = [self.plan.vertices[index].op for index in needed]
@@ -168,8 +176,14 @@ class _Solver:
             runs = [op for op in ops if isinstance(op, Run) and self.execute is None]
             self.bases.expect(needed)
             waits_for = {index: needed.intersection(self._waits_for(index)) for index in needed}
+            news: News = SimpleQueue()
+            # With SOURCE_DATE_EPOCH, packing sets times in the tree.
+            if self.execute is None and self.execution.source_date_epoch is None and self.execution.jobs is None:
+                for first, second in chains_of_runs(self.plan, waits_for):
+                    handover = Handover(partial(news.put, Passed(first)), self.cancel)
+                    self.after[first] = self.before[second] = handover
             with prepare_for(runs):
-                run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs)
+                run_in_order(waits_for, self._solve_one, self.cancel, self.execution.jobs, news)
 
     def _check(self) -> None:
         if self.cancel.is_set():
@@ -180,8 +194,12 @@ class _Solver:
         from pybuild.runtime.stopping import stoppable
 
         with stoppable(self._check):
-            self._check()
-            self._solve_vertex(index)
+            try:
+                self._check()
+                self._solve_vertex(index)
+            finally:
+                if index in self.after:
+                    self.after[index].end(self.lookup.solved.get(index))
             self.lookup.release_inputs(index)
 
     def _solve_vertex(self, index: int) -> None:
@@ -245,6 +263,8 @@ class _Solver:
                 status=self.steps.status(index),
                 cancel=self.cancel,
                 is_first=self.first_times.is_first,
+                before=self.before.get(index),
+                after=self.after.get(index),
             )
             layer = (self.execute or execute)(work)
             self.steps.note_layer(index, layer)

@@ -1,7 +1,7 @@
 """Runs a `Spec`: translates it to the plan of a sandbox child, and turns the child's reports into a result."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from posixpath import normpath
@@ -33,13 +33,19 @@ _RLIMITS = (
 
 
 def run(
-    sandbox: spec.Spec, *, output: Output, cancel: CancelFlag | None = None, signals: SignalRelay | None = None
+    sandbox: spec.Spec,
+    *,
+    output: Output,
+    cancel: CancelFlag | None = None,
+    signals: SignalRelay | None = None,
+    started: Callable[[], None] | None = None,
 ) -> spec.ExitStatus:
     """Run the process of *sandbox* in a new sandbox and return how it ended. Blocks; any number of threads may call it.
 
     *output* is called with (1 or 2, bytes) in the calling thread; what a terminal shows is stream 1. Setting *cancel*
     kills everything inside, and the status is that of SIGKILL. With *signals*, an entered `SignalRelay`, signals of
-    this process reach the program, and its `killed` takes the place of *cancel*. A program that does not exist gives
+    this process reach the program, and its `killed` takes the place of *cancel*. *started* is called when other
+    processes prepare the sandbox, and this one waits. A program that does not exist gives
     127, one that cannot be executed 126, each with a line on stream 2. When this returns or raises, no process of the
     sandbox is left.
 
@@ -52,6 +58,8 @@ def run(
         made = make_plan(resolved, tuple(os.fsencode(file) for file in groups.files), network)
         spare_fits = made.settings.prepared_settings() == plan.DEFAULT_SETTINGS.prepared_settings()
         child = _start(encode(made), sandbox, spare_fits=spare_fits)
+        if started is not None:
+            started()
         reports = child.run_to_end(output, cancel, signals)
     for missing in (report.subject for report in reports if report.kind == "degraded"):
         _note_once(missing, output)

@@ -77,6 +77,10 @@ class CopyingSnapshotter(SnapshotDirectory):
             raise
         return active
 
+    def prepare_on(self, below: Active) -> Active | None:  # noqa: ARG002
+        """See `Snapshotter.prepare_on`. The tree would be copied while it is read."""
+        return None
+
     def root(self, active: Active) -> Root:
         """See `Snapshotter.root`."""
         path = self._active_path(active)

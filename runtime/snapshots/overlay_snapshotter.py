@@ -77,6 +77,21 @@ class OverlaySnapshotter(SnapshotDirectory):
             raise
         return active
 
+    def prepare_on(self, below: Active) -> Active | None:
+        """See `Snapshotter.prepare_on`."""
+        lowers = () if below.parent is None else self._chain(below.parent)
+        if len(lowers) == MAX_LOWERS:
+            return None
+        self._chains[below.key] = (below.directory, *lowers)
+        return self.prepare(below.key)
+
+    def commit(self, active: Active, name: str) -> None:
+        """See `Snapshotter.commit`."""
+        path = self._active_path(active)
+        if active.parent != self._parent(path):  # one of `prepare_on`, which has been committed since
+            (path / "parent").write_text(active.parent or "", encoding="ascii")
+        super().commit(active, name)
+
     def root(self, active: Active) -> Root:
         """See `Snapshotter.root`."""
         path = self._active_path(active)
@@ -132,6 +147,7 @@ class OverlaySnapshotter(SnapshotDirectory):
             yield from copied_changes(directory, old.fd)
 
     def _seal(self, path: Path) -> None:
+        self._chains.pop(path.name, None)
         remove_inside(path, "work")
 
     def _chain(self, name: str) -> tuple[Path, ...]:

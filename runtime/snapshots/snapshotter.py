@@ -6,7 +6,8 @@
     names a **committed** snapshot: never changed again. pybuild uses chain IDs (``sha256:...``), so the same tree
     reached by two ways is kept once.
 *parent*
-    the committed snapshot that an active one starts from; None for an empty root. An active snapshot is never a parent.
+    the committed snapshot that an active one starts from; None for an empty root. With `prepare_on` it is an active
+    one, until that is committed.
 *lasting*
     a writable snapshot in a directory of the caller's, such as that of a container: no sweep removes it, and it
     outlives its process and the boot. The caller keeps its parent, or makes it again.
@@ -67,6 +68,14 @@ class Snapshotter(Protocol):
         A snapshotter that would have to copy the parent may use the tree of the parent itself, if *spare* returns that
         it can be made again. The parent is gone then, and `changes` works only if `root` was called before the tree was
         changed.
+        """
+        ...
+
+    def prepare_on(self, below: Active) -> Active | None:
+        """Make a new active snapshot on *below*, which is not changed any more; None where that is not possible.
+
+        *below* may be committed once nothing opens the layers of the new one by their paths, after a command has ended.
+        Then the caller sets the parent of the new one to its name.
         """
         ...
 

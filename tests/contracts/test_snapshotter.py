@@ -20,6 +20,7 @@ from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
 from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
 from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter
 from pybuild.runtime.snapshots.snapshotter import Active, Snapshotter
+from pybuild.runtime.values import replace
 from tests.helpers.hosts import need_root
 from tests.helpers.trees import Tree, read_directory
 
@@ -120,6 +121,27 @@ def test_what_was_written_is_there_after_the_commit(keeper: Snapshotter) -> None
     assert sorted(found) == ["/a", "/a/b", "/a/b/f", "/a/g", "/a/l"]
     assert found["/a/b/f"].text == b"one\n"
     assert found["/a/l"].link == "b"
+
+
+def test_one_may_begin_on_another_that_is_committed_later(keeper: Snapshotter) -> None:
+    base = layered(keeper, "echo 1 >a; echo 2 >b")
+    below = keeper.prepare(base)
+    changed(keeper, below, "rm a; echo 3 >c; chmod 711 .")
+    above = keeper.prepare_on(below)
+    if isinstance(keeper, CopyingSnapshotter):
+        assert above is None
+        keeper.discard(below)
+        return
+    assert above is not None
+    run(keeper.root(above), "test ! -e a; cat b c; rm c; echo 4 >d")  # type: ignore[arg-type]
+    assert shown(keeper, below) == ["delete a", "add c"]
+    keeper.commit(below, name(7))
+    above = replace(above, parent=name(7))
+    assert shown(keeper, above) == ["delete c", "add d"]
+    keeper.commit(above, name(8))
+    assert files(keeper, name(8)) == ["/b", "/d"]
+    with pytest.raises(SnapshotError, match="is the parent of"):
+        keeper.remove(name(7))
 
 
 def test_changes_are_told_before_the_commit_and_ordered(keeper: Snapshotter) -> None:

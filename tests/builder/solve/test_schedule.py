@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from pybuild.builder.solve.schedule import _Threads, run_in_order
+from pybuild.builder.plan.ops import Mkdir, Run, Scratch
+from pybuild.builder.plan.plan import Plan, Vertex
+from pybuild.builder.solve.schedule import News, Passed, _Threads, chains_of_runs, run_in_order
 
 PATIENCE = 20
 
@@ -100,3 +102,68 @@ def test_calls_that_have_no_thread_yet_are_dropped_after_a_failure():
         fail()
     assert begun in ([0], [])
     assert ended.qsize() == len(begun)
+
+
+def test_a_call_may_let_those_that_wait_for_it_begin_before_it_ends():
+    news: News = queue.SimpleQueue()
+    meeting = threading.Barrier(2)
+
+    def work(place):
+        if place == 0:
+            news.put(Passed(0))
+        meeting.wait(PATIENCE)
+
+    run_in_order({0: (), 1: (0,)}, work, threading.Event(), news=news)
+    assert not meeting.broken
+
+
+def test_a_call_that_let_others_begin_is_waited_for_and_may_fail():
+    news: News = queue.SimpleQueue()
+    other = threading.Event()
+
+    def work(place):
+        if place == 1:
+            other.set()
+            return
+        news.put(Passed(0))
+        other.wait(PATIENCE)
+        time.sleep(0.1)  # so that the end of the other one is seen before
+        raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        run_in_order({0: (), 1: (0,)}, work, threading.Event(), news=news)
+
+
+def test_jobs_count_a_call_until_it_ends():
+    news: News = queue.SimpleQueue()
+    inside = []
+
+    def work(place):
+        inside.append(place)
+        news.put(Passed(place))
+        time.sleep(0.1)
+        assert inside == [place]
+        inside.clear()
+
+    run_in_order({0: (), 1: (0,)}, work, threading.Event(), 1, news)
+
+
+def test_runs_in_a_chain_are_those_that_one_other_run_alone_waits_for():
+    def run(*inputs):
+        return Vertex(op=Run(args=("true",)), inputs=inputs)
+
+    plan = Plan(
+        vertices=(
+            Vertex(op=Scratch()),
+            run(0),
+            run(1),  # in a chain
+            Vertex(op=Mkdir(path="/d"), inputs=(2,)),
+            run(3),  # on another op
+            run(4, 4),  # mounts what it stands on
+            run(5),
+            run(5),  # two on one
+            run(7, 6),  # in a chain, and waits for a mount
+        )
+    )
+    waits_for = {index: set(vertex.inputs) for index, vertex in enumerate(plan.vertices)}
+    assert list(chains_of_runs(plan, waits_for)) == [(1, 2), (7, 8)]
