@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields, replace
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -28,6 +27,7 @@ from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.running import run as run_sandbox
 from pybuild.runtime.sandbox.spec import ExitStatus, FileMount, Mount, Network, Process, ResourceLimits, Spec
+from pybuild.runtime.values import fields
 
 
 class CommandFailed(BuildError):
@@ -118,8 +118,8 @@ def _run_command(op: Run, work: Work, network: Callable[[], Network], root: root
 
 def _limits(settings: StepSettings, host: HostInputs) -> ResourceLimits:
     """Return the limits of a RUN as a value of the sandbox, whose fields have the same names."""
-    resources = replace(settings.resources, cgroup_parent=host.cgroup_parent)
-    return ResourceLimits(**{each.name: getattr(resources, each.name) for each in fields(resources)})
+    limits = {each.name: getattr(settings.resources, each.name) for each in fields(settings.resources)}
+    return ResourceLimits(**{**limits, "cgroup_parent": host.cgroup_parent})
 
 
 def _run_in_sandbox(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitStatus:

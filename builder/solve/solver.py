@@ -37,6 +37,7 @@ from pybuild.runtime.values import frozen
 if TYPE_CHECKING:
     from pybuild.builder.execute.handover import Handover
     from pybuild.builder.execute.job import FirstTimes
+    from pybuild.builder.request.step_settings import HostInputs, StepSettings
     from pybuild.builder.solve.base_images import BaseImages
 
 _WAITING = "waiting for another build that is at the same step"
@@ -116,6 +117,12 @@ class _Solver:
         from pybuild.builder.execute.job import FirstTimes
 
         return FirstTimes()
+
+    @computed_once
+    def settings(self) -> "tuple[StepSettings, HostInputs]":
+        from pybuild.builder.request.step_settings import host_inputs, step_settings
+
+        return step_settings(self.execution), host_inputs(self.execution)
 
     @computed_once
     def bases(self) -> "BaseImages":
@@ -238,25 +245,25 @@ class _Solver:
     def _execute(self, index: int, selected: tuple[Selected, ...]) -> BuiltLayer:
         from pybuild.builder.execute.job import Job, Work
         from pybuild.builder.execute.ops import execute
-        from pybuild.builder.request.step_settings import host_inputs, step_settings
 
         vertex = self.plan.vertices[index]
         if isinstance(vertex.op, Run):
             for source in vertex.inputs:
                 self.bases.unpack(index, source)
         with self.steps.running(index), storing(self.store.root):
+            settings, host = self.settings
             if note := read_again(selected):
                 self.steps.output(index)(2, note.encode())
             job = Job(
                 op=vertex.op,
                 root=self.lookup.rootfs(index) or Layers(),
                 inputs=tuple(self.lookup.solved.get(source) for source in vertex.inputs),
-                settings=step_settings(self.execution),
+                settings=settings,
                 ignore_cache=index in self.freshness.to_run,
             )
             work = Work(
                 job=job,
-                host=host_inputs(self.execution),
+                host=host,
                 store=self.store,
                 selected=selected,
                 output=self.steps.output(index),
