@@ -10,7 +10,7 @@ kernel refuses answers to the calls of dead processes.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EFAULT, ENAMETOOLONG, ENOSYS, EPERM
 
@@ -137,6 +137,12 @@ class Caller:
             lines = file.readall().splitlines()
         self.check()
         return next((int(line[len(_UMASK) :], 8) for line in lines if line.startswith(_UMASK)), 0o022)
+
+
+Arguments = tuple[int, ...]
+Answer = int | None
+"""What the call returns, a negative errno for failure; None when the kernel is to carry it out."""
+Handler = Callable[[Caller, Arguments], Answer]
 
 
 @contextmanager

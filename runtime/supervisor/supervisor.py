@@ -8,23 +8,18 @@ from errno import EINVAL, EIO, ENOSYS, EPERM
 
 from pybuild.runtime.kernel.capabilities import mask
 from pybuild.runtime.ownership.record import DEVICES
-from pybuild.runtime.supervisor import identities, xattr_calls
-from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
+from pybuild.runtime.supervisor import xattr_calls
+from pybuild.runtime.supervisor.caller import AT_FDCWD, Answer, Arguments, Caller, Handler, signed
 from pybuild.runtime.supervisor.create_calls import Creator
 from pybuild.runtime.supervisor.exec_ids import note_ids
 from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles
-from pybuild.runtime.supervisor.identities import Identities, ProcessIds
+from pybuild.runtime.supervisor.id_calls import IdAnswers
+from pybuild.runtime.supervisor.identities import Identities
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
 from pybuild.runtime.supervisor.stat_calls import StatusAnswers
 from pybuild.runtime.supervisor.values import Supervision
 
-Arguments = tuple[int, ...]
-Answer = int | None
-"""What the call returns, a negative errno for failure; None when the kernel is to carry it out."""
-Handler = Callable[[Caller, Arguments], Answer]
-_ID = struct.Struct("=I")
 _HOW = struct.Struct("=QQQ")
-_MOST_GROUPS = 65536  # NGROUPS_MAX
 _NO_FOLLOW = AT_SYMLINK_NOFOLLOW
 _CREAT = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 
@@ -39,6 +34,7 @@ class Supervisor:
         calls = dict(supervision.calls)
         self._status = StatusAnswers(self.files, machine)
         self._creator = Creator(self.files, self.identities)
+        self._ids = IdAnswers(self.identities, self._may)
         handlers = self._handlers()
         self._handlers_by_number = {number: handlers[name.decode()] for number, name in calls.items()}
         self._opens = {number for number, name in calls.items() if name in {b"open", b"openat", b"openat2", b"creat"}}
@@ -72,27 +68,12 @@ class Supervisor:
             os.close(fd)
 
     def _handlers(self) -> dict[str, Handler]:
-        users = {"setuid": identities.set_one, "setreuid": identities.set_two, "setresuid": identities.set_all}
-        groups = {"setgid": identities.set_one, "setregid": identities.set_two, "setresgid": identities.set_all}
         return {
             **self._status_handlers(),
             **self._attribute_handlers(),
             **self._creating_handlers(),
             **self._keeping_handlers(),
-            **{name: self._setter(change, users=True) for name, change in users.items()},
-            **{name: self._setter(change, users=False) for name, change in groups.items()},
-            # They report no failure, but return the former id (setfsuid(2)), which stays as it is here.
-            "setfsuid": lambda c, _: self._now(c).users[1],
-            "setfsgid": lambda c, _: self._now(c).groups[1],
-            "setgroups": self._setgroups,
-            "getuid": lambda c, _: self._now(c).users[0],
-            "geteuid": lambda c, _: self._now(c).users[1],
-            "getgid": lambda c, _: self._now(c).groups[0],
-            "getegid": lambda c, _: self._now(c).groups[1],
-            "getresuid": lambda c, a: _write_ids(c, a, self._now(c).users),
-            "getresgid": lambda c, a: _write_ids(c, a, self._now(c).groups),
-            "getgroups": self._getgroups,
-            "prctl": self._prctl,
+            **self._ids.handlers(),
             "chroot": self._chroot,
         }
 
@@ -183,61 +164,10 @@ class Supervisor:
             return -ENOSYS
         return self._creator.open(caller, self.files.place(caller, (signed(a[0]), a[1], 0)), flags, mode)
 
-    def _now(self, caller: Caller) -> ProcessIds:
-        return self.identities.of(caller.call.tid)
-
-    def _setter(self, change: identities.Change, *, users: bool) -> Handler:
-        counts = {identities.set_one: 1, identities.set_two: 2, identities.set_all: 3}
-
-        def handle(caller: Caller, a: Arguments) -> Answer:
-            now = self._now(caller)
-            wanted = tuple(argument & 0xFFFFFFFF for argument in a[: counts[change]])
-            # No process has the id -1. The calls with several ids take it for one that stays.
-            if change is identities.set_one and wanted == (0xFFFFFFFF,):
-                return -EINVAL
-            ids, privileged = (now.users, now.is_root) if users else (now.groups, now.changes_groups)
-            privileged = privileged and bool(self._may & mask("SETUID" if users else "SETGID"))
-            changed = change(ids, wanted, privileged=privileged)
-            new = (changed, now.groups) if users else (now.users, changed)
-            self._become(caller, ProcessIds(*new, now.supplementary, keeps=now.keeps))
-            return 0
-
-        return handle
-
-    def _become(self, caller: Caller, identity: ProcessIds) -> None:
-        caller.check()
-        self.identities.assign(caller.call.tid, identity)
-
-    def _setgroups(self, caller: Caller, a: Arguments) -> Answer:
-        now, count = self._now(caller), a[0] & 0xFFFFFFFF
-        if not (now.changes_groups and self._may & mask("SETGID")):
-            return -EPERM
-        if count > _MOST_GROUPS:
-            return -EINVAL
-        data = caller.read(a[1], count * _ID.size) if count else b""
-        groups = tuple(sorted(number for (number,) in _ID.iter_unpack(data)))  # the kernel sorts them, too
-        self._become(caller, ProcessIds(now.users, now.groups, groups, keeps=now.keeps))
-        return 0
-
-    def _prctl(self, caller: Caller, a: Arguments) -> Answer:
-        """Note a prctl(PR_SET_KEEPCAPS), the only one that is passed on, and let the kernel carry it out."""
-        now = self._now(caller)
-        if now.is_root and a[1] <= 1:
-            self._become(caller, ProcessIds(now.users, now.groups, now.supplementary, keeps=bool(a[1])))
-        return None
-
     def _chroot(self, _caller: Caller, _: Arguments) -> Answer:
         """Note that callers may have different roots from now on, and let the kernel carry out the call."""
         self.files.has_roots = True
         return None
-
-    def _getgroups(self, caller: Caller, a: Arguments) -> Answer:
-        groups, size = self._now(caller).supplementary, signed(a[0])
-        if size < 0 or 0 < size < len(groups):
-            return -EINVAL
-        if size and groups:
-            caller.write(a[1], b"".join(map(_ID.pack, groups)))
-        return len(groups)
 
 
 def _named(answer: Callable[[Caller, int], Answer]) -> Handler:
@@ -246,9 +176,3 @@ def _named(answer: Callable[[Caller, int], Answer]) -> Handler:
 
 def _ids(uid: int, gid: int) -> tuple[int, int]:
     return uid & 0xFFFFFFFF, gid & 0xFFFFFFFF
-
-
-def _write_ids(caller: Caller, addresses: Arguments, ids: tuple[int, int, int]) -> int:
-    for address, number in zip(addresses, ids, strict=False):
-        caller.write(address, _ID.pack(number))
-    return 0
