@@ -14,16 +14,19 @@ import fcntl
 import os
 from errno import EACCES, EIO, EROFS
 from stat import S_IMODE
+from struct import Struct
 
 from pybuild.runtime.chrooted.inside.values import Hidden
-from pybuild.runtime.kernel.syscalls import PR_SET_PDEATHSIG, SIGKILL, close_range, prctl, set_file_ids
+from pybuild.runtime.kernel.syscalls import PR_SET_PDEATHSIG, SIGKILL, close_range, openat2, prctl, set_file_ids
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Caller, signed
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
 
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, SHRINK, GROW, WRITE
 _ADD_SEALS = 1033
 _READ = 0o4
-_OPENAT2, _FLAGS_OF_HOW = 437, 8
+_OPENAT2, _HOW = 437, Struct("=QQQ")
+_NEVER_OPENED = (os.O_PATH, os.O_DIRECTORY, os.O_CREAT | os.O_EXCL)
+"""Flags with which nothing is read of a file that is there: the kernel fails, or returns what leads to no content."""
 Ids = tuple[int, int, tuple[int, ...]]
 """The user, the group and the supplementary groups of a caller that decide what it may open."""
 
@@ -69,48 +72,59 @@ class _Opener:
         ids = _ids_of(call.tid)
         with Caller(self._listener, call) as caller:
             caller.check()
-            found = self._found(caller, ids)
-            flags = self._flags(caller) if found else 0
+            try:
+                flags, resolve = self._how(caller)
+                found = self._found(caller, ids, flags, resolve)
+            except OSError:  # nothing is there, or the caller may not reach it: the kernel will give the error
+                found = None
         if found is None:
-            self._listener.proceed(call)
-            return
-        content = self._contents[found.st_dev, found.st_ino]
-        # By a descriptor of O_PATH nothing can be read, so that of the file in the tree will do.
-        if flags & os.O_PATH:
             self._listener.proceed(call)
         elif flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             self._listener.answer(call, -EROFS)
         elif not _may_read(found, ids):
             self._listener.answer(call, -EACCES)
         else:
+            content = self._contents[found.st_dev, found.st_ino]
             # Opened again, because a copy of the descriptor would share the position in the file with others.
             fd = os.open(b"self/fd/%d" % content, os.O_RDONLY | os.O_CLOEXEC)
             self._listener.hand_over(call, fd, close_on_exec=bool(flags & os.O_CLOEXEC))
             os.close(fd)
 
-    def _flags(self, caller: Caller) -> int:
-        """Return the flags of the call: an argument or, of openat2(2), the first member of a struct in memory."""
+    def _how(self, caller: Caller) -> tuple[int, int]:
+        """Return the flags of the call, and the rules for its path: openat2(2) has both in a struct in memory."""
         value = caller.call.arguments[self._calls[caller.call.number] + 1]
         if caller.call.number != _OPENAT2:
-            return value
-        return int.from_bytes(caller.read(value, _FLAGS_OF_HOW), "little")
+            return value, 0
+        flags, _, resolve = _HOW.unpack(caller.read(value, _HOW.size))
+        return flags, resolve
 
-    def _found(self, caller: Caller, ids: Ids) -> os.stat_result | None:
-        """Return the status of the file that the caller opens if it is that of a secret, else None."""
+    def _found(self, caller: Caller, ids: Ids, flags: int, resolve: int) -> os.stat_result | None:
+        """Return the status of the file that the caller opens if it is that of a secret, else None. Raises OSError."""
+        if any(flags & each == each for each in _NEVER_OPENED):
+            return None
         index = self._calls[caller.call.number]
         directory = signed(caller.call.arguments[index - 1]) if index else AT_FDCWD
         user, group, _ = ids
         set_file_ids(user, group)
         try:
             path = caller.text(caller.call.arguments[index])
-            opened = caller.open(caller.place(directory, path), follow=True)
-        except OSError:  # nothing is there, or the caller may not reach it: the kernel will give the error
-            return None
+            opened = _open(caller, directory, path, flags & os.O_NOFOLLOW, resolve)
         finally:
             set_file_ids(0, 0)
         found = os.fstat(opened)
         os.close(opened)
         return found if (found.st_dev, found.st_ino) in self._contents else None
+
+
+def _open(caller: Caller, directory: int, path: bytes, no_follow: int, resolve: int) -> int:
+    """Return an O_PATH descriptor of *path* as *caller* would open it, under the rules *resolve* of openat2(2)."""
+    if not resolve:
+        return caller.open(caller.place(directory, path), follow=not no_follow)
+    start = caller.open(caller.place(directory, b"."), follow=True)
+    try:
+        return openat2(start, path, os.O_PATH | no_follow, resolve=resolve)
+    finally:
+        os.close(start)
 
 
 def _ids_of(tid: int) -> Ids:
