@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import trees
 from tests.helpers.contexts import write_context
 from tests.helpers.program import Program
 
@@ -130,3 +131,23 @@ def test_an_agent_is_there_for_its_step_alone(program: Program, tmp_path: Path) 
     ]
     assert shown[2:] == ["."]
     assert list((program.store / "tmp").iterdir()) == []
+
+
+def test_a_secret_in_a_shared_cache_mount_is_there_until_its_own_step_ends(program: Program, tmp_path: Path) -> None:
+    """The step that made its mount point ends first; ``wait`` waits for a file of the other stage for half a minute."""
+    mounts = "--mount=type=cache,target=/m --mount=type=secret,id=one,target=/m/settings"
+    wait = "n=0; while [ ! -e /m/FILE ] && [ $((n += 1)) -lt 600 ]; do sleep 0.05; done"
+    first, second = (wait.replace("FILE", name) for name in ("second", "ended"))
+    text = f"""FROM small AS a
+RUN {mounts} touch /m/first; {first}
+RUN --mount=type=cache,target=/m touch /m/ended
+FROM small AS b
+RUN --mount=type=cache,target=/m {wait.replace("FILE", "first")}
+RUN {mounts} touch /m/second; {second}; wc -c < /m/settings > /size
+FROM small
+COPY --from=a /etc/motd /
+COPY --from=b /size /
+"""
+    context = write_context(tmp_path / "c", {"Dockerfile": text, "s": SECRET})
+    program.build(context, f"--secret=id=one,src={context}/s")
+    assert trees.read_archive(program.save("built", tmp_path / "saved.tar")).tree["/size"].text == b"%d\n" % len(SECRET)

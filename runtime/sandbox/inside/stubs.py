@@ -1,12 +1,13 @@
 """Stubs: the mount points that a root lacks, made for one run and removed again, without following any symlink.
 
 An overlay gets them from an additional lowest layer (`Stubs.plant`). Those that such a layer cannot provide, and all
-those of a plain directory, are made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run.
+those of a plain directory, are made in the root itself (`Stubs.open`, `Stubs.make`) and removed after the run. Those in
+another mount, such as a cache, stay: another step may have a mount on the same one, which the kernel would take away.
 """
 
 import os
 from errno import EBUSY, EEXIST, EISDIR, ELOOP, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV
-from stat import S_IFMT, S_ISDIR
+from stat import S_IFMT, S_ISDIR, S_ISLNK
 from time import time_ns
 
 from pybuild.runtime.kernel.syscalls import (
@@ -15,22 +16,24 @@ from pybuild.runtime.kernel.syscalls import (
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
     openat2,
+    statx,
 )
 from pybuild.runtime.paths.in_root import make_directory, open_inside, undo_umask
 from pybuild.runtime.records import Operation
 
 _NO_STUB_ANY_MORE = (ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST, EBUSY, ELOOP, EXDEV)
 """Why a stub cannot be removed when the process has removed, replaced or used it."""
+_STATX_MNT_ID, _MOUNT = 0x1000, slice(144, 152)  # stx_mnt_id of struct statx
 _STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 
 
 class Stub:
     """A mount point that was made for this run. It is identified by its directory (a descriptor), name and inode."""
 
-    __slots__ = ("before", "found", "name", "parent")
+    __slots__ = ("before", "found", "name", "parent", "stays")
 
-    def __init__(self, parent: int, name: bytes, before: os.stat_result) -> None:
-        self.parent, self.name, self.before = parent, name, before
+    def __init__(self, parent: int, name: bytes, before: os.stat_result, *, stays: bool) -> None:
+        self.parent, self.name, self.before, self.stays = parent, name, before, stays
         self.found = (self._look(), os.fstat(parent).st_mtime_ns)
 
     def _look(self) -> tuple[int, int, int]:
@@ -42,7 +45,7 @@ class Stub:
         inode, mtime = self.found
         now = os.fstat(self.parent)
         try:
-            if self._look() != inode:
+            if self.stays or self._look() != inode:
                 return
             if S_ISDIR(inode[2]):
                 os.rmdir(self.name, dir_fd=self.parent)
@@ -89,7 +92,7 @@ class Stubs:
         """Remember which planted directories are visible in the overlay *root*; the image has the others itself."""
         self._planted = [(path, status) for path, status in self._planted if _is_visible(root, path, status)]
 
-    def open(self, root: int, path: bytes, *, directory: bool) -> int:
+    def open(self, root: int, path: bytes, *, directory: bool, links: int = MAX_LINKS) -> int:
         """Return an O_PATH descriptor of the mount point *path* in *root*; a missing one is made, with its parents.
 
         Raises OSError ENOTDIR or EISDIR when there is a file instead of a *directory*, or the reverse.
@@ -97,7 +100,7 @@ class Stubs:
         try:
             fd = open_inside(root, path)
         except FileNotFoundError:
-            return self._make(root, path, directory, MAX_LINKS)
+            return self._make(root, path, directory, links)
         if S_ISDIR(os.fstat(fd).st_mode) != directory:
             os.close(fd)
             number = ENOTDIR if directory else EISDIR
@@ -110,10 +113,10 @@ class Stubs:
         made = any(stub.found[0][:2] == (status.st_dev, status.st_ino) for stub in self._made)
         return made or any(_attributes(planted) == _attributes(status) for _, planted in self._planted)
 
-    def make(self, parent: int, name: bytes, *, directory: bool) -> int:
+    def make(self, parent: int, name: bytes, *, directory: bool, stays: bool = False) -> int:
         """Make the mount point *name* in the directory *parent* and return an O_PATH descriptor of it.
 
-        Raises FileExistsError when anything is there, even a dangling symlink.
+        `remove` leaves one that *stays*. Raises FileExistsError when anything is there, even a dangling symlink.
         """
         if name in {b"", b".", b".."}:
             raise OSError(ENOENT, os.strerror(ENOENT), name)
@@ -122,7 +125,7 @@ class Stubs:
             os.mkdir(name, mode, dir_fd=parent)
         else:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=parent))
-        self._made.append(Stub(os.dup(parent), name, before))
+        self._made.append(Stub(os.dup(parent), name, before, stays=stays))
         made = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
         undo_umask(made, mode)
         return made
@@ -134,15 +137,16 @@ class Stubs:
         except FileNotFoundError:
             parent = self._make(root, above, True, links)
         try:
-            return self.make(parent, name, directory=directory)
+            return self.make(parent, name, directory=directory, stays=_mount_of(parent) != _mount_of(root))
         except FileExistsError:
-            # It could neither be opened nor made, so it is a symlink whose target is missing. The target is made, as
-            # by runc, because images have symlinks such as /etc/resolv.conf -> /run/resolv.conf.
             if links == 0:
                 raise OSError(ELOOP, os.strerror(ELOOP), path) from None
+            if not S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):  # another step just made it
+                return self.open(root, path, directory=directory, links=links - 1)
+            # It could neither be opened nor made, so it is a symlink whose target is missing. The target is made, as
+            # by runc, because images have symlinks such as /etc/resolv.conf -> /run/resolv.conf.
             target = os.readlink(name, dir_fd=parent)
-            path = target if target.startswith(b"/") else above + b"/" + target
-            return self._make(root, path, directory, links - 1)
+            return self._make(root, target if target[:1] == b"/" else above + b"/" + target, directory, links - 1)
         finally:
             os.close(parent)
 
@@ -157,6 +161,10 @@ class Stubs:
             for path, _ in self._planted:
                 _remove_copy(upper, path)
             os.close(upper)
+
+
+def _mount_of(fd: int) -> bytes:
+    return statx(fd, 0, _STATX_MNT_ID)[_MOUNT]
 
 
 def _is_visible(root: int, path: bytes, planted: os.stat_result) -> bool:

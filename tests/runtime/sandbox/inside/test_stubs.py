@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.kernel.syscalls import mount
+from pybuild.runtime.sandbox.inside import stubs as module
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.helpers.leftovers import descriptors_below
+from tests.runtime.namespaces import in_mount_namespace
 
 
 @pytest.fixture
@@ -251,3 +254,33 @@ def test_mount_points_and_the_directories_above_them_have_their_modes_whatever_t
     assert planted == [0o755, 0o755]
     for stubs in (file, made):
         stubs.remove()
+
+
+def test_a_mount_point_in_another_mount_stays_as_another_step_may_use_it(root: Path) -> None:
+    (root / "cache").mkdir()
+
+    def work() -> object:
+        mount("none", os.fspath(root / "cache"), "tmpfs", 0)
+        make(root, "/cache/d/m", "/other").remove()
+        return listed(root)
+
+    assert in_mount_namespace(work) == "['cache', 'cache/d', 'cache/d/m']"
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_a_mount_point_that_another_step_makes_in_this_moment_is_used(
+    root: Path, monkeypatch: pytest.MonkeyPatch, directory: bool
+) -> None:
+    asked = []
+
+    def made_meanwhile(*arguments: object) -> int:
+        asked.append(arguments)
+        if len(asked) == 1:
+            (root / "m").mkdir() if directory else (root / "m").touch()
+            raise FileNotFoundError(errno.ENOENT, "not yet")
+        return open_inside(*arguments)
+
+    open_inside = module.open_inside
+    monkeypatch.setattr(module, "open_inside", made_meanwhile)
+    make(root, "/m", directory=directory).remove()
+    assert listed(root) == ["m"]
