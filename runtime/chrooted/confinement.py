@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 from functools import cache
 
-from pybuild.runtime.chrooted.inside.process_calls import IO_PRIORITY, MANY, NONE, ONE, OPENING, PRIORITY, code
+from pybuild.runtime.chrooted.inside.process_calls import IO_PRIORITY, MANY, NONE, ONE, OPENING, PRIORITY
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS
 from pybuild.runtime.sandbox.inside.seccomp import (
     ALLOW,
+    EBUSY,
     ENOSYS,
     EPERM,
     JEQ,
@@ -41,7 +42,7 @@ the user may have given another one."""
 _ABSENT = "clone3 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register"
 """Calls whose arguments are in memory, or a pidfd, which may have come over a socket. They fail with ENOSYS, for which
 programs have another way."""
-_PID_AT = {
+_NAMING = {
     "tkill": (ONE, 0),
     "tgkill": (ONE, 0),
     "rt_sigqueueinfo": (ONE, 0),
@@ -56,18 +57,19 @@ _PID_AT = {
     "ioprio_set": (IO_PRIORITY, 1),
     "setpgid": (NONE, 0),
     "setsid": (NONE, 0),
+    # Left to the keeper for some values of another argument: see `_CONDITIONAL`.
+    "prlimit64": (ONE, 0),
+    "fcntl": (MANY, 2),
+    "fcntl64": (MANY, 2),
 }
+"""The calls that are left to the keeper: their kind, and the index of the number among the arguments."""
 # The flags CLONE_NEW* of clone(2) together, and numbers of fcntl(2) and ioctl(2).
 _NEW_NAMESPACES, _CLONE_UNTRACED = 0x7E020000, 0x00800000
 # By these calls a process makes the kernel send SIGIO or SIGURG to another one. F_SETOWN alone names it by value, and
 # is left to the keeper; the others point to memory, and are refused.
 _F_SETOWN, _F_SETOWN_EX = 8, 15
 _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
-
-
-def _tracing(kind: int, index: int) -> Code:
-    """Return the program that stops the caller for the keeper, which receives `calls.code` of the call."""
-    return returning(TRACE | code(kind, index))
+_NEW_LISTENER = 1 << 3  # SECCOMP_FILTER_FLAG_NEW_LISTENER
 
 
 def _chosen(index: int, answers: dict[int, Code], otherwise: Code) -> Code:
@@ -83,6 +85,16 @@ def _clone() -> Code:
     return (argument(0), refused, *returning(ALLOW), *returning(EPERM))
 
 
+def _seccomp() -> Code:
+    """Return the program that refuses a listener, with the errno that the kernel has for a second one.
+
+    Its answer would count in place of ours: USER_NOTIF takes precedence over TRACE, and the kernel would carry out a
+    call that a listener lets continue.
+    """
+    refused = Instruction(JSET, _NEW_LISTENER, jt=1)
+    return (argument(1), refused, *returning(ALLOW), *returning(EBUSY))
+
+
 def _locks(index: int, otherwise: Code) -> Code:
     """Return the program that ignores changes of RLIMIT_LOCKS, the mark, and has *otherwise* for other limits.
 
@@ -93,12 +105,13 @@ def _locks(index: int, otherwise: Code) -> Code:
 
 _CONDITIONAL: dict[str, Callable[[], Code]] = {
     "clone": _clone,
+    "seccomp": _seccomp,
     "setrlimit": lambda: _locks(0, returning(ALLOW)),
     # 0 is the caller itself.
-    "prlimit64": lambda: _locks(1, _chosen(0, {0: returning(ALLOW)}, _tracing(ONE, 0))),
+    "prlimit64": lambda: _locks(1, _chosen(0, {0: returning(ALLOW)}, returning(TRACE))),
     **dict.fromkeys(
         ("fcntl", "fcntl64"),
-        lambda: _chosen(1, {_F_SETOWN: _tracing(MANY, 2), _F_SETOWN_EX: returning(EPERM)}, returning(ALLOW)),
+        lambda: _chosen(1, {_F_SETOWN: returning(TRACE), _F_SETOWN_EX: returning(EPERM)}, returning(ALLOW)),
     ),
     "ioctl": lambda: _chosen(1, {_FIOSETOWN: returning(EPERM), _SIOCSPGRP: returning(EPERM)}, returning(ALLOW)),
 }
@@ -107,8 +120,8 @@ _CONDITIONAL: dict[str, Callable[[], Code]] = {
 def _verdict(name: str) -> Code:
     if name in _CONDITIONAL:
         return _CONDITIONAL[name]()
-    if name in _PID_AT:
-        return _tracing(*_PID_AT[name])
+    if name in _NAMING:
+        return returning(TRACE)
     if name in _REFUSED.split():
         return returning(EPERM)
     return returning(ENOSYS if name in _ABSENT.split() else ALLOW)
@@ -149,3 +162,9 @@ def own_filter() -> bytes:
         for arch, table in MACHINES[machine]
     )
     return packed(by_architecture(blocks))
+
+
+def traced_calls() -> tuple[tuple[int, int, int, int], ...]:
+    """Return the calls for which `own_filter` stops the caller: architecture, number, kind, index of the argument."""
+    tables = MACHINES[os.uname().machine]
+    return tuple((arch, table[name], *_NAMING[name]) for arch, table in tables for name in _NAMING if name in table)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pybuild.runtime.chrooted import filling
-from pybuild.runtime.chrooted.confinement import opening_filter, own_filter
+from pybuild.runtime.chrooted.confinement import opening_filter, own_filter, traced_calls
 from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
 from pybuild.runtime.chrooted.replacements import Places
 from pybuild.runtime.errors import SandboxUnavailable
@@ -60,6 +60,7 @@ def run(
             cgroups=tuple(os.fsencode(file) for file in groups.files),
             mark=number,
             filter=own_filter(),
+            traced=traced_calls(),
             process=process_of(own),
             opening=_opening(filled.hidden),
         )

@@ -68,11 +68,11 @@ def event_message(pid: int) -> int:
     return message.value
 
 
-def filtered_call(pid: int) -> tuple[int, tuple[int, ...]]:
-    """Return the number with which the filter of *pid* has stopped it (SECCOMP_RET_DATA), and the call's arguments."""
+def filtered_call(pid: int) -> tuple[int, int, tuple[int, ...]]:
+    """Return architecture, number and arguments of the call at which a filter has stopped *pid*."""
     info = _SeccompInfo()
     _ptrace(_PTRACE_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.addressof(info))
-    return info.data, tuple(info.arguments)
+    return info.arch, info.number, tuple(info.arguments)
 
 
 def answer(pid: int, result: int) -> None:

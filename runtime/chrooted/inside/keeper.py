@@ -48,7 +48,7 @@ def keep(plan_fd: int, status_fd: int, parent: int) -> None:
             return
         # While it waits, so that all that it will fork is traced from its start.
         with Operation("trace the process"):
-            tracer = Tracer(process)
+            tracer = Tracer(process, plan.traced)
         send(ours, b"x")
         if plan.opening is not None:
             _answer_opens(ours, plan)
@@ -96,10 +96,12 @@ def _begin(plan: ChrootPlan, keeper: int) -> None:
         # The mark of the processes of this run. Before the filter, with which a change of this limit has no effect.
         setrlimit(RLIMIT_LOCKS, plan.mark, plan.mark)
         stay_below(root)
-        set_seccomp_filter(plan.filter)
     if plan.opening is not None:
+        # Before the other filter, which refuses a listener.
         with Operation("listen to what is opened"):
             send(keeper, b"l", seccomp_listener(plan.opening.filter))
             receive(keeper, 0)
+    with Operation("confine"):
+        set_seccomp_filter(plan.filter)
     # scoped: a second ruleset of Landlock that does not name files would forbid renames between directories.
     become(plan.process, root, scoped=True)

@@ -21,14 +21,8 @@ kill(2); what the argument before it says, as for setpriority(2) and ioprio_set(
 for pidfd_open(2), since all that could act on it by its descriptor is refused."""
 GO_ON, DONE = -1, 0
 """Decisions: the kernel carries the call out; it is not carried out and succeeds."""
-_INDEXES = 8  # more than a call has arguments, which are six
 _FIRST_KIND = {PRIORITY: 0, IO_PRIORITY: 1}
 """The value of that argument for a process. The next value means a group of processes, the one after it a user."""
-
-
-def code(kind: int, index: int) -> int:
-    """Return the data that a filter passes to the keeper: the *kind* of a call, and the *index* of the number."""
-    return kind * _INDEXES + index
 
 
 class NamedProcesses(Collection[int]):
@@ -57,13 +51,12 @@ class NamedProcesses(Collection[int]):
         return tracer == os.getpid() and process in {number, _process_and_tracer(self._caller)[0]}
 
 
-def decision(data: int, arguments: tuple[int, ...], inside: Collection[int]) -> int:
+def decision(kind: int, index: int, arguments: tuple[int, ...], inside: Collection[int]) -> int:
     """Return `GO_ON`, `DONE`, or the errno with which a call is refused.
 
-    *data* is the `code` from the filter, and *inside* has the numbers of processes and threads inside
+    *index* is that of the number among the *arguments*, and *inside* has the numbers of processes and threads inside
     (`NamedProcesses`).
     """
-    kind, index = divmod(data, _INDEXES)
     if kind == NONE:
         return GO_ON
     number = _signed(arguments[index])

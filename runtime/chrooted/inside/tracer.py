@@ -9,6 +9,7 @@ cgroup.kill (no container has a writable cgroup).
 """
 
 import os
+from errno import ENOSYS
 from signal import SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
 
 from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NamedProcesses, decision, has_ended
@@ -24,12 +25,16 @@ _WALL = 0x40000000
 class Tracer:
     """A child of this process, and all processes and threads that descend from it."""
 
-    __slots__ = ("_first", "_inside")
+    __slots__ = ("_first", "_inside", "_traced")
 
-    def __init__(self, first: int) -> None:
-        """Trace *first*, which must wait for that. All signals of this process must be blocked."""
+    def __init__(self, first: int, traced: tuple[tuple[int, int, int, int], ...]) -> None:
+        """Trace *first*, which must wait for that, and decide its *traced* calls, which are those of `ChrootPlan`.
+
+        All signals of this process must be blocked.
+        """
         ptrace.seize(first)
         self._first = first
+        self._traced = {(arch, number): (kind, index) for arch, number, kind, index in traced}
         self._inside = {first}
         """The numbers of those that have not been reaped. Numbers of threads that exec may be those of others."""
 
@@ -121,11 +126,22 @@ class Tracer:
             if former != pid:
                 self._inside.discard(former)
         elif event == ptrace.EVENT_SECCOMP:
-            decided = decision(*ptrace.filtered_call(pid), NamedProcesses(self._inside, pid))
+            decided = self._decided(pid)
             if decided == GO_ON:
                 return True
             ptrace.answer(pid, -decided)
         return False
+
+    def _decided(self, pid: int) -> int:
+        """Return the decision about the call at which *pid* has stopped.
+
+        By its number, which only the kernel sets. The data of SECCOMP_RET_TRACE is that of the newest filter, which may
+        be one of the step's own.
+        """
+        arch, number, arguments = ptrace.filtered_call(pid)
+        if (arch, number) not in self._traced:
+            return ENOSYS  # what a filter that asks for a tracer gets where there is none (seccomp(2))
+        return decision(*self._traced[arch, number], arguments, NamedProcesses(self._inside, pid))
 
     def _end(self) -> None:
         """Kill all that are left, and reap until there is none. One that is forked meanwhile stops before it runs."""

@@ -31,12 +31,13 @@ class ChrootPlan(Record):
 
     *root* is the directory that becomes the root, with everything in the place of mounts. *cgroups* are the
     ``cgroup.procs`` files to join. *mark* marks the processes of this run (`snapshots.process_marks`).
-    *filter* is the program of a filter in addition to that of *process*, which leaves some calls to the keeper.
-    *opening* is None for a step without secrets.
+    *filter* is the program of a filter in addition to that of *process*. It leaves the *traced* calls to the keeper:
+    each has its architecture and number, and the kind and index that `process_calls.decision` takes. *opening* is None
+    for a step without secrets.
     """
 
     # In the order of the constructor.
-    __slots__ = ("root", "cgroups", "mark", "filter", "process", "opening")  # noqa: RUF023
+    __slots__ = ("root", "cgroups", "mark", "filter", "traced", "process", "opening")  # noqa: RUF023
 
     def __init__(  # noqa: PLR0917 - the wire passes slots by position
         self,
@@ -44,8 +45,9 @@ class ChrootPlan(Record):
         cgroups: tuple[bytes, ...],
         mark: int,
         filter: bytes,  # noqa: A002
+        traced: tuple[tuple[int, int, int, int], ...],
         process: Process,
         opening: HiddenFiles | None = None,
     ) -> None:
-        self.root, self.cgroups, self.mark, self.filter, self.process = root, cgroups, mark, filter, process
-        self.opening = opening
+        self.root, self.cgroups, self.mark, self.filter, self.traced = root, cgroups, mark, filter, traced
+        self.process, self.opening = process, opening

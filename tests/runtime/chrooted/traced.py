@@ -4,7 +4,7 @@ import os
 import traceback
 from collections.abc import Callable
 
-from pybuild.runtime.chrooted.confinement import own_filter
+from pybuild.runtime.chrooted.confinement import own_filter, traced_calls
 from pybuild.runtime.chrooted.inside.tracer import Tracer
 from pybuild.runtime.kernel.passing import receive, send, socket_pair
 from pybuild.runtime.kernel.syscalls import (
@@ -57,7 +57,7 @@ def _keep(work: Callable[[], object], program: bytes, writer: int) -> int:
     if child == 0:
         _begin(work, program, writer, theirs)
     os.close(writer)
-    tracer = Tracer(child)
+    tracer = Tracer(child, traced_calls())
     send(ours, b"x")
     code = os.waitstatus_to_exitcode(tracer.follow())
     try:

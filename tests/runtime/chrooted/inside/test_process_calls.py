@@ -15,7 +15,6 @@ from pybuild.runtime.chrooted.inside.process_calls import (
     OPENING,
     PRIORITY,
     NamedProcesses,
-    code,
     decision,
 )
 
@@ -24,7 +23,7 @@ _MINUS_ONE = (1 << 64) - 1
 
 
 def _asked(kind: int, place: int, *arguments: int) -> int:
-    return decision(code(kind, place), (*arguments, 0, 0, 0, 0, 0)[:6], _INSIDE)
+    return decision(kind, place, (*arguments, 0, 0, 0, 0, 0)[:6], _INSIDE)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +83,6 @@ def test_a_number_that_was_given_to_another_process_is_not_inside() -> None:
                 (MANY, (1 << 64) - other.pid),
                 (OPENING, other.pid),
             ):
-                assert decision(code(kind, 0), (number,) * 6, inside) == EPERM
+                assert decision(kind, 0, (number,) * 6, inside) == EPERM
         finally:
             other.kill()

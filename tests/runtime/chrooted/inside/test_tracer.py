@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from pybuild.runtime.chrooted.inside import tracer
-from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NONE, ONE, code
+from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NONE, ONE
 from pybuild.runtime.kernel import ptrace
 from tests.runtime.chrooted.traced import result, start
 
@@ -140,13 +140,13 @@ def test_nobody_is_reaped_before_a_call_is_carried_out(monkeypatch: pytest.Monke
             raise ChildProcessError
         return answers.pop(0)
 
-    for name, value in {"seize": None, "go_on": None, "filtered_call": (code(ONE, 0), (10,) * 6)}.items():
+    for name, value in {"seize": None, "go_on": None, "filtered_call": (1, 2, (10,) * 6)}.items():
         monkeypatch.setattr(ptrace, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(tracer, "wait_signal", lambda: signal.SIGCHLD)
     monkeypatch.setattr(tracer, "has_ended", lambda _: False)
     monkeypatch.setattr(tracer, "decision", lambda *_: GO_ON)
     monkeypatch.setattr(os, "waitpid", waitpid)
-    assert tracer.Tracer(10).follow() == 0
+    assert tracer.Tracer(10, ((1, 2, ONE, 0),)).follow() == 0
     assert waited == [-1, 10, 10, -1, -1, -1]
 
 
@@ -172,7 +172,7 @@ def test_threads_are_named_by_their_own_process_alone() -> None:
 
 def test_a_process_changes_its_group_only_while_no_other_call_is_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a call about a group could reach another one that has its number since the last process left it."""
-    monkeypatch.setattr(tracer, "decision", lambda data, *_: GO_ON if data != code(NONE, 0) else 77)
+    monkeypatch.setattr(tracer, "decision", lambda kind, *_: GO_ON if kind != NONE else 77)
 
     def changed() -> list[int | None]:
         found: list[int | None] = []
