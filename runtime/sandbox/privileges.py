@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT
+from pybuild.runtime.kernel.syscalls import capget
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import hierarchies
 from pybuild.runtime.sandbox.interpreter import child_environment, program
@@ -146,6 +148,7 @@ _IN_CONTAINER = {
     isolation.SINGLE: isolation.UNCONFINED,
 }
 """The option of docker run that each rung needs in a container. The hint of an error names all of them."""
+_WITH_ALL = "docker run without --cap-drop, and with --cap-add SYS_ADMIN"
 
 
 @frozen
@@ -231,5 +234,10 @@ def _tried(name: str, found: Privileges) -> Rung:
         missing=found.missing if found.rootful else (),
         overlay=found.overlay,
         reason=found.reason,
-        needs=found.command or (_IN_CONTAINER[name] if found.hint == isolation.IN_CONTAINER else found.hint),
+        needs=found.command or (_in_container(name) if found.hint == isolation.IN_CONTAINER else found.hint),
     )
+
+
+def _in_container(name: str) -> str:
+    # SYS_ADMIN is not enough where capabilities that Docker gives by default were dropped.
+    return _WITH_ALL if name == isolation.ROOT and DEFAULT & ~capget()[0] else _IN_CONTAINER[name]

@@ -37,6 +37,14 @@ def test_the_advice_is_that_of_the_rung(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_where_capabilities_were_dropped_one_more_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_root()
+    refused = Privileges(euid=0, reason="no", hint=isolation.IN_CONTAINER)
+    monkeypatch.setattr(privileges, "probe", lambda *_, **__: refused)
+    monkeypatch.setattr(privileges, "capget", lambda: (1, 1, 0))
+    assert Ladder({}).rungs[0].needs == "docker run without --cap-drop, and with --cap-add SYS_ADMIN"
+
+
 def test_what_cannot_be_wanted_is_refused_at_once() -> None:
     with pytest.raises(SandboxUnavailable, match="unknown isolation"):
         Ladder({isolation.VARIABLE: "hyperv"})
