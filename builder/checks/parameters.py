@@ -97,7 +97,7 @@ class _Survey:
         waiting = list(self._used[section.index])
         seen: set[str] = set()
         while waiting:
-            name = waiting.pop()
+            name = waiting.pop(0)
             if name not in seen and name in known:
                 waiting.extend(known[name].needs)
                 yield known[name]
@@ -136,16 +136,11 @@ class _Survey:
         return tuple(sorted(found.values(), key=lambda access: access.span.start))
 
     def _declared(self, node: Arg, scope: StageScope) -> Mapping[str, Argument]:
-        # An ARG that only redeclares a global one keeps the description and the place of that.
-        own = [
-            (name, default)
-            for name, default in node.items
-            if default is not None or name in self._around.build_args or name not in self._around.scope
-        ]
+        # An ARG that only redeclares a global one with a value keeps the description and the place of that.
         return {
             name: self._argument(node, name, default, scope.variables.get(name, ""))
-            for name, default in own
-            if name not in self._globals or default is not None or name in self._around.build_args
+            for name, default in node.items
+            if default is not None or name in self._around.build_args or name not in self._around.scope
         }
 
     def _argument(self, node: Arg, name: str, default: Word | None, value: str) -> Argument:

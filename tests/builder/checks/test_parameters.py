@@ -52,6 +52,11 @@ def test_arguments_are_those_that_the_target_and_its_stages_use() -> None:
     assert parameters_of(TEXT).description == "is the whole"
 
 
+def test_arguments_of_one_line_stay_in_order_and_a_global_one_without_a_value_is_that_of_the_stage() -> None:
+    text = "ARG V\nFROM base\nARG B=1 A C\n# V is the version\nARG V\n"
+    assert arguments_of(text) == [("B", "1", ""), ("A", "", ""), ("C", "", ""), ("V", "", "is the version")]
+
+
 def test_the_target_chooses() -> None:
     assert arguments_of(TEXT, target="other") == [("only_here", "", "")]
     assert ("one", "1", "is a number") in arguments_of(TEXT, target="first")
