@@ -11,11 +11,11 @@ from pybuild.grammar.source import Source, Span
 
 
 def text(report: CheckReport) -> str:
-    """Return the report as text: each violation with its place and hint, the remarks, then the number of both."""
+    """Return the report as text: the number of violations and remarks, then each with its place and hint."""
     blocks = [_block(violation, report.source) for violation in report.violations]
     for message, line in report.remarks:
         blocks.append("\n".join([f"\nWARNING: {clean(message)}", *excerpt(report.source, line, line)]) + "\n")
-    return "".join(blocks) + ("\n" if blocks else "") + _verdict(report)
+    return _verdict(report) + "".join(blocks)
 
 
 def _block(violation: Violation, source: Source) -> str:

@@ -14,6 +14,7 @@ from tests.builder.checks.samples import CASING, NAME, SECOND, SOURCE
 
 def test_the_text_is_that_of_buildkit_with_the_fix_named() -> None:
     assert report.text(CheckReport(source=SOURCE, violations=(CASING,))) == (
+        "Check complete, 1 warning has been found!\n"
         "\n"
         "WARNING: FromAsCasing - https://docs.docker.com/go/dockerfile/rule/from-as-casing/\n"
         "'as' and 'FROM' do not match\n"
@@ -25,15 +26,13 @@ def test_the_text_is_that_of_buildkit_with_the_fix_named() -> None:
         "   3 | >>>  as \u00c4\n"
         "   4 |     \n"
         "--------------------\n"
-        "\n"
-        "Check complete, 1 warning has been found!\n"
     )
 
 
-def test_the_last_line_counts_the_warnings() -> None:
+def test_the_first_line_counts_the_warnings() -> None:
     assert report.text(CheckReport(source=SOURCE)) == "Check complete, no warnings found.\n"
     two = report.text(CheckReport(source=SOURCE, violations=(NAME, CASING)))
-    assert two.endswith("\nCheck complete, 2 warnings have been found!\n")
+    assert two.startswith("Check complete, 2 warnings have been found!\n\nWARNING: ")
     assert "\x1b" not in two
 
 
@@ -70,4 +69,4 @@ def test_json_tells_what_would_end_a_build() -> None:
 def test_remarks_beyond_the_rules_are_shown_and_counted() -> None:
     text = report.text(CheckReport(source=SOURCE, violations=(CASING,), remarks=(("looks like JSON", 1),)))
     assert "\nWARNING: looks like JSON\nDockerfile:1\n" in text
-    assert text.endswith("\nCheck complete, 2 warnings have been found!\n")
+    assert text.startswith("Check complete, 2 warnings have been found!\n")

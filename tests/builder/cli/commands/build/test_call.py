@@ -101,7 +101,7 @@ def test_check_exits_1_on_a_warning_unless_told_to_ignore_it(shop: Shop, context
     dockerfile(context, "FROM scratch as a\n")
     result = shop.run("build", "--check", str(context))
     assert result.code == 1
-    assert result.lines[-1] == "Check complete, 1 warning has been found!"
+    assert result.lines[0] == "Check complete, 1 warning has been found!"
     assert shop.run("build", "--call=check,ignorestatus=true", str(context)).code == 0
 
 
