@@ -110,22 +110,19 @@ def parameters(names: Iterable[str]) -> list[Any]:
     ]
 
 
-WITH_DEBIAN = "cases 0"
-"""The group of the cases on Debian, which takes seconds to import, into Docker as well: one process of a run does it."""
+WITH_DEBIAN, SMALL = "cases on Debian", "small cases"
+"""The groups of cases, for two processes of a run to share the work. A Debian takes seconds to import, into Docker as well."""
 
 
 @cache
 def group(name: str) -> str:
-    """One of two groups of cases, for two processes to share the work. A case is in that of the case it builds on.
-
-    Where *name* is no case, the first.
-    """
+    """The group of a case, which is that of the case it builds on. Where *name* is no case, it is `SMALL`."""
     if not (BUILDS / name / "expect.toml").is_file():
-        return WITH_DEBIAN
+        return SMALL
     case = load(name)
     if case.bases:
         return group(case.bases[0])
-    return WITH_DEBIAN if case.base == "bookworm" else f"cases {zlib.crc32(name.encode()) % 2}"
+    return WITH_DEBIAN if case.base == "bookworm" else SMALL
 
 
 def _age(context: Path, moment: int) -> None:
