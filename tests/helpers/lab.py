@@ -34,6 +34,7 @@ class Lab:
     directory: Path
     _built: dict[str, BuiltCase] = field(default_factory=dict)
     _brought: set[str] = field(default_factory=set)
+    _trees: dict[str, trees.Tree] = field(default_factory=lambda: {"scratch": {}})
 
     @property
     def program(self) -> Program:
@@ -51,7 +52,9 @@ class Lab:
 
     def base_tree(self, case: cases.Case) -> trees.Tree:
         """The tree that *case* starts from."""
-        return {} if case.base == "scratch" else trees.read_tar(TARS[case.base]())
+        if case.base not in self._trees:
+            self._trees[case.base] = trees.read_tar(TARS[case.base]())
+        return self._trees[case.base]
 
     def _build(self, case: cases.Case) -> BuiltCase:
         for base in case.bases:

@@ -14,29 +14,35 @@ mount -t tmpfs -o mode=755 none /mnt
 mkdir /mnt/home /mnt/etc
 mount --bind "$home" /mnt/home
 
+# Each test runs this many times: no program is started twice where once is enough.
+cd /etc
+touch passwd group subuid subgid
+cp passwd group subuid subgid /mnt/etc/
 for name in passwd group subuid subgid; do
-    touch "/etc/$name"
-    cp "/etc/$name" /mnt/etc/
     mount --bind "/mnt/etc/$name" "/etc/$name"
 done
 echo "tester:x:4242:4242::/mnt/home:/bin/sh" >> /etc/passwd
 echo "tester:x:4242:" >> /etc/group
 echo "$SUBORDINATE" | tee -a /etc/subuid >> /etc/subgid
 
-# A closed folder on the way is covered by an open view of itself.
-open() {
-    [ "$1" = / ] && return
-    open "$(dirname "$1")"
-    if [ -z "$(find "$1" -maxdepth 0 -perm -o=x)" ]; then
-        scratch=$(mktemp -d -p /mnt)
-        mkdir "$scratch/upper" "$scratch/work"
-        mount -t overlay -o "lowerdir=$1,upperdir=$scratch/upper,workdir=$scratch/work" none "$1"
-        chmod o+rx "$1"
-    fi
-}
+# All directories on the way, each once, behind those above it.
+ways=:
 IFS=:
 for path in $paths; do
-    open "$path"
+    below=
+    while [ -n "$path" ]; do
+        case $ways in *":$path:"*) break ;; esac
+        below=$path:$below
+        path=${path%/*}
+    done
+    ways=$ways$below
+done
+# A closed one is covered by an open view of itself.
+find ${ways#:} -maxdepth 0 ! -perm -o=x | while read -r closed; do
+    scratch=$(mktemp -d -p /mnt)
+    mkdir "$scratch/upper" "$scratch/work"
+    mount -t overlay -o "lowerdir=$closed,upperdir=$scratch/upper,workdir=$scratch/work" none "$closed"
+    chmod o+rx "$closed"
 done
 unset IFS
 
