@@ -27,8 +27,12 @@ esac
 
 @pytest.mark.parametrize(("linters", "tests"), [(0, 0), (0, 2), (3, 0), (3, 2)])
 def test_linters_and_tests_run_and_either_may_fail(tmp_path: Path, linters: int, tests: int) -> None:
-    programs = {"git": "#!/bin/sh\necho 1234\n", "make": MAKE}
-    for name, text in {**{f"bin/{name}": text for name, text in programs.items()}, "tests/setup/debian.sh": ""}.items():
+    programs = {
+        "bin/git": "#!/bin/sh\necho 1234\n",
+        "bin/make": MAKE,
+        ".venv/bin/python": '#!/bin/sh\necho "$*" > bases\n',
+    }
+    for name, text in {**programs, "tests/setup/debian.sh": ""}.items():
         (path := tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
@@ -44,6 +48,7 @@ def test_linters_and_tests_run_and_either_may_fail(tmp_path: Path, linters: int,
         check=False,
     )
     assert (done.returncode, done.stdout) == (tests or linters, "said by the linters\n"), done.stderr
+    assert (tmp_path / "bases").read_text() == "-m tests.helpers.bases\n"
     words = (tmp_path / "told").read_text().strip()
     assert words.endswith(
         "test-all mutants JOBS=3 PYTEST=-m 'not release' --share 4 --seed 1234 MUTANTS=--share 10 --seed 1234"

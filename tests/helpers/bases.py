@@ -9,6 +9,7 @@
 
 They stand in ``$XDG_CACHE_HOME/pybuild-tests``, each under a name that changes with its recipe. One that no test has used
 for a day is removed when its recipe has changed; until then tests of another checkout may be using it.
+``python -m tests.helpers.bases`` makes those that are mostly downloads, but for the services, which CI does not need.
 """
 
 import fcntl
@@ -178,3 +179,8 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    for made in (docker_root, nginx, small_arm64):
+        made()
