@@ -31,7 +31,8 @@ COPY many /many/
 RUN cat /many/* > /left && sleep 0.05
 FROM small
 COPY large /large
-RUN head -c 300000 /dev/urandom > /right && mkdir -p /a/b/c && rm -r /home
+RUN head -c 300000 /dev/urandom > /right
+RUN mkdir -p /a/b/c && rm -r /home
 COPY --from=left /left /
 RUN --mount=type=cache,target=/c touch /c/x && sha256sum /left > /sum && rm /etc/motd
 """
