@@ -10,24 +10,25 @@ Guarantees for any number of processes at once, and after ``kill -9`` or a power
 - A file below ``tmp/`` whose lock is free was left by a crash; `BlobStore.sweep` removes these and no others.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO
 
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.errors import BlobNotFound, DigestMismatch, InvalidDigest, SizeMismatch
+from pybuild.builder.oci.errors import BlobNotFound, InvalidDigest, SizeMismatch
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor
 from pybuild.runtime.paths import filelock
 
+if TYPE_CHECKING:
+    from pybuild.builder.oci.blob_writer import BlobWriter
+
 _TEMP_PREFIX = "blob-"
 _RETIRED_PREFIX = "blob-gone-"
 _PARTS_PREFIX = "blob-part-"
-_WRITE_BACK = 8 << 20  # between two requests: few system calls, and little left for the fsync at the end
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a layout from elsewhere may have a FIFO there
 
 
@@ -120,7 +121,10 @@ class BlobStore:
 
     def writer(self, algorithm: str = "sha256") -> "BlobWriter":
         """Start a new blob."""
-        return BlobWriter(self.root, algorithm, claim=self.claim)
+        # Imported here: a build in which nothing changed writes no blob.
+        from pybuild.builder.oci.blob_writer import BlobWriter
+
+        return BlobWriter(self.root, algorithm, _new_file(self.root / "tmp"), self.claim)
 
     def remove(self, digest: Digest) -> None:
         """Remove a blob. Idempotent; readers that have it open can continue."""
@@ -158,111 +162,6 @@ class BlobStore:
         return len(filelock.sweep(directory, _TEMP_PREFIX, spared)) if directory.is_dir() else 0
 
 
-class BlobWriter:
-    """A blob that is being written: a context manager. It is discarded at the end unless it was committed."""
-
-    def __init__(
-        self,
-        root: Path,
-        algorithm: str,
-        resume: tuple[Path, int] | None = None,
-        claim: "Callable[[str], None] | None" = None,
-    ) -> None:
-        self._root, self._algorithm, self._claim = root, algorithm, claim or claim_nothing
-        self._hash = hashlib.new(algorithm)
-        self._path, self._fd = resume or _new_file(root / "tmp")
-        self._keep = resume is not None
-        self.size = 0
-        """Bytes written so far."""
-        self._on_way = 0
-        """Bytes whose writeback to the disk was started."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._keep and self.size and self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        self.discard()
-
-    def recall(self, piece: bytes) -> None:
-        """Hash the existing content of the file, before anything is written (`builder.oci.partial_blobs`)."""
-        self._hash.update(piece)
-        self.size += len(piece)
-
-    def rewind(self) -> None:
-        """Discard everything written so far."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self._hash = hashlib.new(self._algorithm)
-        self.size = self._on_way = 0
-
-    def write(self, piece: bytes | memoryview) -> None:
-        """Append *piece*."""
-        self._hash.update(piece)
-        self.size += len(piece)
-        rest = memoryview(piece)
-        try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
-        except OSError as error:
-            # The error of a full disk gets the path that could not be written.
-            error.filename = os.fspath(self._path)
-            raise
-        if self.size - self._on_way >= _WRITE_BACK:
-            self._write_back()
-
-    def _write_back(self) -> None:
-        """Start writeback of the new bytes; otherwise the fsync at the end has to write all of them.
-
-        POSIX_FADV_DONTNEED does that on Linux. It would also drop the pages from the cache, but not dirty ones.
-        """
-        os.posix_fadvise(self._fd, self._on_way, self.size - self._on_way, os.POSIX_FADV_DONTNEED)
-        self._on_way = self.size
-
-    def reread(self) -> BinaryIO:
-        """Open what was written so far for reading, from its beginning."""
-        return self._path.open("rb")
-
-    def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
-        """Flush the blob, give it its name and return its digest and size.
-
-        Raises:
-            DigestMismatch: the content is not the *expected* one; nothing was stored.
-        """
-        digest = Digest(self._algorithm, self._hash.hexdigest())
-        if expected not in {None, digest}:
-            raise DigestMismatch(f"content of {expected} has the digest {digest}")
-        self._claim(str(digest))  # before it has its name, so that no removal takes it in between
-        os.fsync(self._fd)
-        self._publish(digest)
-        return digest, self.size
-
-    def discard(self) -> None:
-        """Discard the blob unless it was committed. Idempotent."""
-        if self._fd < 0:
-            return
-        with suppress(FileNotFoundError):
-            self._path.unlink()
-        os.close(self._fd)
-        self._fd = -1
-
-    def _publish(self, digest: Digest) -> None:
-        """Rename over a copy that may exist: it has the same content, or is damaged and repaired by this."""
-        directory = self._root / "blobs" / digest.algorithm
-        try:
-            os.rename(self._path, directory / digest.hex)
-        except FileNotFoundError:
-            directory.mkdir(parents=True, exist_ok=True)
-            os.rename(self._path, directory / digest.hex)
-            _flush_directory(directory.parent)  # the directories are new as well
-            _flush_directory(self._root)
-        os.close(self._fd)
-        self._fd = -1
-        _flush_directory(directory)
-
-
 def claim_nothing(_digest: str) -> None:
     """Claim nothing."""
 
@@ -289,12 +188,3 @@ def _new_file(directory: Path) -> tuple[Path, int]:
         path, fd = filelock.make_locked_file(directory, _TEMP_PREFIX)
     os.fchmod(fd, 0o644)  # the directory of the store keeps other users out; an exported layout is for everyone
     return path, fd
-
-
-def _flush_directory(directory: Path) -> None:
-    """Flush the names in *directory*, so that they survive a power failure."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pybuild.builder.oci.blobs import BlobStore, BlobWriter
+from pybuild.builder.oci.blob_writer import BlobWriter
+from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import BlobNotFound
 from pybuild.builder.oci.model import Descriptor
@@ -43,7 +44,7 @@ def resumed(blobs: BlobStore, digest: Digest) -> BlobWriter:
         os.close(fd)
         return blobs.writer(digest.algorithm)
     os.fchmod(fd, 0o644)  # the mode of all blobs
-    writer = BlobWriter(blobs.root, digest.algorithm, resume=(path, fd), claim=blobs.claim)
+    writer = BlobWriter(blobs.root, digest.algorithm, (path, fd), blobs.claim, is_partial=True)
     with os.fdopen(os.dup(fd), "rb") as written:
         while piece := written.read(PIECE):
             writer.recall(piece)

@@ -32,7 +32,7 @@ class Layer:
 
 
 class BlobSink(Protocol):
-    """A blob that is being written (`builder.oci.blobs.BlobWriter`)."""
+    """A blob that is being written (`builder.oci.blob_writer.BlobWriter`)."""
 
     def write(self, piece: bytes | memoryview) -> None:
         """Add *piece* to the end."""

@@ -7,7 +7,8 @@ is its digest, so all answers are parts of the same bytes, and wrong ones are de
 from collections.abc import Sequence
 from functools import partial
 
-from pybuild.builder.oci.blobs import BlobStore, BlobWriter
+from pybuild.builder.oci.blob_writer import BlobWriter
+from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import DigestMismatch, RegistryUnavailable, SizeMismatch
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.partial_blobs import resumed

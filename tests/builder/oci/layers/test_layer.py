@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.oci import media
-from pybuild.builder.oci.blobs import BlobStore, BlobWriter
+from pybuild.builder.oci.blob_writer import BlobWriter
+from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError, OciError
 from pybuild.builder.oci.layers.layer import Layer, LayerWriter, check_name
