@@ -12,18 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
-from urllib.parse import urlsplit
 
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage, RegistryError, RegistryUnavailable
-from pybuild.builder.oci.fields import parse_object
 from pybuild.builder.oci.image import Image, host_platform, read_image
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor, Manifest, Platform
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials, Scope
 from pybuild.builder.oci.registry.client import Call, Client
+from pybuild.builder.oci.registry.lists import list_tags
 from pybuild.builder.oci.registry.mirrors import MirrorPlace
 from pybuild.builder.oci.registry.settings import Settings, host_settings
 from pybuild.builder.oci.registry.transfer.documents import Documents, as_digest
@@ -34,15 +33,12 @@ from pybuild.builder.oci.registry.transfer.referrers import list_referrers
 from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress, first_good, no_progress
 from pybuild.builder.oci.registry.wire.certificates import Tls
 from pybuild.builder.oci.registry.wire.http import Reply, Timing
-from pybuild.builder.oci.registry.wire.origin import Origin, joined
+from pybuild.builder.oci.registry.wire.origin import Origin
 from pybuild.builder.oci.registry.wire.retry import Retry
 
 # distribution-spec, "Pulling manifests": the form of <name>.
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*\Z")
-# RFC 8288: other parameters may precede and follow the relation.
-_NEXT = re.compile(r"""<([^<>]*)>[^<>,]*?;\s*rel\s*=\s*["']?next["']?\s*(?:[,;]|\Z)""", re.IGNORECASE)
-_PAGES = 1000  # a registry could link pages without end
 _MIRROR_ATTEMPTS = 2  # the registry itself is asked after them
 
 
@@ -185,14 +181,7 @@ class Registry:
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """Return the tags of a repository, following the pages of the list."""
-        remote = self._remotes(repository)[-1]
-        found: dict[str, None] = {}
-        path, seen = "tags/list", set[str]()
-        while path and path not in seen and len(seen) < _PAGES:
-            seen.add(path)
-            names, path = self._retry.run(partial(_tags_page, remote, path))
-            found.update(dict.fromkeys(names))
-        return tuple(found)
+        return list_tags(self._remotes(repository)[-1])
 
     def referrers(self, repository: str, subject: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
         """Return the manifests that refer to *subject*, of one type or of all."""
@@ -274,25 +263,6 @@ def open_registry(name: str, access: Access = AS_CONFIGURED) -> Registry:
         chosen_certificates=access.certificates,
     )
     return Registry(name, settings, access=access)
-
-
-def _tags_page(remote: Remote, path: str) -> tuple[tuple[str, ...], str]:
-    """Return the tags of one page, and the path of the next one, if there is one."""
-    with remote.get(path) as reply:
-        names, query = page_of(reply, "tags", remote.repository)
-    return names, f"tags/list?{query}" if query is not None else ""
-
-
-def page_of(reply: Reply, key: str, whose: str) -> tuple[tuple[str, ...], str | None]:
-    """Return the names of a page of a list, and the query of the next one. Raises RegistryError that says *whose*."""
-    raw, link = reply.content(DOCUMENT_LIMIT), _NEXT.search(reply.headers.get("Link", ""))
-    if raw is None:
-        raise RegistryError(f"{whose}: the list of {key} is larger than {DOCUMENT_LIMIT} bytes")
-    try:
-        names = parse_object(raw, key).texts(key) or ()
-    except InvalidImage as error:
-        raise RegistryError(f"{whose}: {error}") from None
-    return names, urlsplit(joined(reply.url, link[1])).query if link else None
 
 
 def _check_name(repository: str) -> None:

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from pybuild.builder.oci.errors import InvalidImage, RegistryDenied, RegistryError
 from pybuild.builder.oci.fields import parse_object
 from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
-from pybuild.builder.oci.registry.registry import Registry, page_of
+from pybuild.builder.oci.registry.lists import page_of
+from pybuild.builder.oci.registry.registry import Registry
 
 # Docker's client searches there as well: the index of Docker Hub is another host than its registry.
 HUB, _HUB_SEARCH = "docker.io", "https://index.docker.io"

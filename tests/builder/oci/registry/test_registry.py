@@ -354,15 +354,6 @@ def test_a_push_goes_to_the_registry_itself(source: BlobStore, image: Image, ser
         assert mirror.requests == []
 
 
-def test_tags_are_listed_page_by_page(
-    registry: Registry, server: FakeRegistry, source: BlobStore, image: Image
-) -> None:
-    for number in range(5):
-        server.add(source, APP, f"v{number}", image.descriptor)
-    assert registry.tags(APP) == ("1.0", "v0", "v1", "v2", "v3", "v4")
-    assert server.paths().count(f"/v2/{APP}/tags/list") == 3
-
-
 def test_everything_below_an_index_is_pulled(
     registry: Registry, server: FakeRegistry, source: BlobStore, blobs: BlobStore, image: Image
 ) -> None:
