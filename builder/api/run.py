@@ -116,7 +116,7 @@ def command_of(command: Command | Iterable[str]) -> Command:
 
 def _in_image(command: Command, image: "Image") -> "ImageCommand":
     from pybuild.builder.execute.image_command import ImageCommand
-    from pybuild.builder.execute.rights import binds
+    from pybuild.builder.execute.process_rights import binds
     from pybuild.runtime.sandbox.spec import Network
 
     own = (line.partition("=") for line in image.config.config.env)

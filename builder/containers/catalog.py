@@ -3,7 +3,7 @@
     <root>/containers/names/<name>    a file with the id of the container of this name
     <root>/containers/<id>/
         config.json                   its settings (`config`), changed by ``update`` only
-        holds.json                    the image and snapshot that it needs (`builder.store.holds`)
+        holds.json                    the image and snapshot that it needs (`builder.store.container_holds`)
         state.json                    its state (`state`), written by its monitor while it has one
         json.log                      its output (`runtime.monitor.log`)
         rootfs/                       the files that it wrote: a lasting snapshot (`runtime.snapshots`)
@@ -27,8 +27,8 @@ from pybuild.builder.containers.config import CONFIG, Config
 from pybuild.builder.containers.errors import ContainerError, NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import SHORT, check_name, is_id, random_name
 from pybuild.builder.containers.state import State, read_state, write_state
+from pybuild.builder.store.container_holds import CONTAINERS, Hold, write_hold
 from pybuild.builder.store.free_space import storing
-from pybuild.builder.store.holds import CONTAINERS, Hold, write_hold
 from pybuild.runtime.paths.filelock import exclusive, make_locked_directory, sweep
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.values import positional

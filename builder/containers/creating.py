@@ -18,7 +18,7 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck
 from pybuild.builder.platforms import platform_of
 from pybuild.builder.store.cache import image_layers
-from pybuild.builder.store.holds import Hold
+from pybuild.builder.store.container_holds import Hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.errors import RuntimeHostError

@@ -13,7 +13,7 @@ from pybuild.builder.containers.namespace import call_in_containers, check_ids
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import image_layers
-from pybuild.builder.store.holds import read_hold
+from pybuild.builder.store.container_holds import read_hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.kernel.pidfd import has_ended

@@ -15,7 +15,7 @@ from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.names import is_id
 from pybuild.builder.containers.state import is_watched
 from pybuild.builder.progress import silent
-from pybuild.builder.store.holds import CONTAINERS
+from pybuild.builder.store.container_holds import CONTAINERS
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.runtime.errors import RuntimeHostError, SandboxUnavailable

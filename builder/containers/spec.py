@@ -8,7 +8,7 @@ from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, M
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.volume_options import VolumeMount, check_propagation, tmpfs_at
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.rights import with_rights
+from pybuild.builder.execute.process_rights import with_rights
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.request.values import Device, Rights
 from pybuild.runtime.rootfs.roots import Root

@@ -25,7 +25,7 @@ from pybuild.builder.networks.membership import is_live
 from pybuild.builder.networks.values import HOST, NONE
 from pybuild.builder.oci.image import read_image
 from pybuild.builder.progress import silent
-from pybuild.builder.store.holds import Hold, read_hold, write_hold
+from pybuild.builder.store.container_holds import Hold, read_hold, write_hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent, WorkerAccess
 from pybuild.grammar.parse_go import parse_size

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from pybuild.builder.display.log_tail import StepLog
 from pybuild.builder.display.sanitize import clean_line
-from pybuild.builder.display.tail import StepLog
 from pybuild.builder.display.units import clock
 from pybuild.builder.progress import StepFinished, StepOutput
 

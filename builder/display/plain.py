@@ -8,8 +8,8 @@ or when 64 KiB of its output wait, so that nothing is lost and memory stays boun
 import threading
 from typing import TextIO, assert_never
 
+from pybuild.builder.display.log_tail import StepLog
 from pybuild.builder.display.sanitize import clean_line
-from pybuild.builder.display.tail import StepLog
 from pybuild.builder.display.units import clock, progress_size
 from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import TextIO, assert_never
 
 from pybuild.builder.display.colors import Colors
-from pybuild.builder.display.columns import aligned, cut, width
 from pybuild.builder.display.failed_logs import WholeLog, log_block
+from pybuild.builder.display.log_tail import LogTail, StepLog
 from pybuild.builder.display.sanitize import clean_line
-from pybuild.builder.display.tail import LogTail, StepLog
+from pybuild.builder.display.text_width import aligned, cut, width
 from pybuild.builder.display.units import progress_size
 from pybuild.builder.display.warnings import summary
 from pybuild.builder.progress import Event, StepFinished, StepOutput, StepsPlanned, StepStarted, StepStatus, Warned

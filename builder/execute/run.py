@@ -12,7 +12,7 @@ from pybuild.builder.execute.image_command import mistake
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.mounts import agent_env, mounts
 from pybuild.builder.execute.networks import prepared
-from pybuild.builder.execute.rights import binds, with_rights
+from pybuild.builder.execute.process_rights import binds, with_rights
 from pybuild.builder.execute.rootfs import OtherTimes, Rootfs
 from pybuild.builder.execute.secrets import Redactor, find_secrets
 from pybuild.builder.oci.layers.pack import pack_changes

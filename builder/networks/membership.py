@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pybuild.builder.networks.values import Endpoint, Live, Membership, PublishedPort
-from pybuild.builder.store.holds import CONTAINERS
+from pybuild.builder.store.container_holds import CONTAINERS
 from pybuild.runtime.paths.replacing import replace_file
 from pybuild.runtime.values import fields
 

@@ -101,7 +101,7 @@ def allocated(
     """Return *wanted* with a port of the host chosen for each. *taken* are the ports of other containers.
 
     With *ipv6* a port for all addresses of the host is two: one at those of IPv4, and one at those of IPv6. One of SCTP
-    is only the first, because the process that forwards from addresses of IPv6 does not know SCTP (`forwarding`).
+    is only the first, because the process that forwards from addresses of IPv6 does not know SCTP (`forwarder`).
 
     Raises:
         NetworkError: a port is in use.
@@ -178,7 +178,7 @@ def mappings(ports: Iterable[PublishedPort], *, ipv6: bool = False) -> list[dict
 
     With *ipv6* the container has an address of IPv6. netavark takes a port without an address for one of all addresses
     of both versions (see `rules.narrow`). It knows no way to those of IPv6 alone, and the kernel none from its loopback
-    address: these are forwarded by a process (`forwarding`).
+    address: these are forwarded by a process (`forwarder`).
     """
     found: list[dict[str, object]] = []
     last: PublishedPort | None = None

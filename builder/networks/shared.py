@@ -110,7 +110,7 @@ def forward_ports6(live: Live) -> int:
 
 
 def _forward(space: int, kept: tuple[int, ...], live: Live, ports: Iterable[PublishedPort]) -> int:
-    from pybuild.runtime.shared_networks.forwarding import Forwarded, forward
+    from pybuild.runtime.shared_networks.forwarder_client import Forwarded, forward
 
     inner = next(each for each in live.endpoints if is_publisher(each))
     wanted = [

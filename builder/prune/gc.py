@@ -19,7 +19,7 @@ from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.cache_mounts import StoredMount, cache_mounts, remove, sweep, unused
-from pybuild.builder.store.holds import holds
+from pybuild.builder.store.container_holds import holds
 from pybuild.builder.store.leases import is_used, removing
 from pybuild.builder.store.snapshotters import abandoned, places, present
 from pybuild.builder.store.store import Store

@@ -16,7 +16,7 @@ from pybuild.runtime.kernel.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from pybuild.runtime.snapshots.lent_mounts import Lent, record, take_back
-from pybuild.runtime.snapshots.listing import note_returned
+from pybuild.runtime.snapshots.tree_listing import note_returned
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pybuild.runtime.chrooted import filling
+from pybuild.runtime.chrooted import mount_contents
 from pybuild.runtime.chrooted.confinement import opening_filter, own_filter, traced_calls
 from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
 from pybuild.runtime.chrooted.replacements import Places
@@ -53,7 +53,7 @@ def run(
     number = new_mark()
     with limited_with_notes(sandbox.limits, output) as groups, _placed(directory, number) as places:
         _warn_of_sizes(sandbox, output)
-        filled = filling.fill(places, sandbox)
+        filled = mount_contents.fill(places, sandbox)
         own = replace(sandbox, capabilities=sandbox.capabilities & _CAPABILITIES)
         plan = ChrootPlan(
             root=os.fsencode(directory / "fs"),

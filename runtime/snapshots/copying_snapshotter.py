@@ -17,9 +17,9 @@ from pybuild.runtime.snapshots.change import Change
 from pybuild.runtime.snapshots.changes import tree_changes
 from pybuild.runtime.snapshots.copy_mark import COPIED, is_copy
 from pybuild.runtime.snapshots.disk import SnapshotDirectory, make_root_directory, new_key
-from pybuild.runtime.snapshots.listing import drop_listing, is_listed, list_tree, listed_changes
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat, never
 from pybuild.runtime.snapshots.tree_copies import copy_open_tree
+from pybuild.runtime.snapshots.tree_listing import drop_listing, is_listed, list_tree, listed_changes
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCKED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,7 +31,7 @@ class CopyingSnapshotter(SnapshotDirectory):
     A process that reads a tree has a shared lock on its root directory. A tree that nobody has locked may be taken
     over: the committed snapshot is gone then. The directory of an active snapshot also holds ``copied``, a file made
     right after the copy: files that changed later have a later change time, so that `changes` reads only few others. A
-    tree that was taken over has a listing beside it (`listing.py`), made before the first process sees the tree.
+    tree that was taken over has a listing beside it (`tree_listing.py`), made before the first process sees the tree.
     """
 
     def __init__(self, directory: Path) -> None:

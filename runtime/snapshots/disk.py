@@ -217,7 +217,7 @@ def _make_ready(directory: Path) -> None:
     if directory.stat().st_mode & 0o077:
         directory.chmod(0o700)
     if not (directory / "empty").exists():
-        from pybuild.runtime.snapshots.spreading import spread
+        from pybuild.runtime.snapshots.ext4_spreading import spread
 
         spread(directory)
         (directory / "empty").mkdir(mode=0o755, exist_ok=True)

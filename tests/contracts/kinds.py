@@ -43,7 +43,7 @@ PROMISES = {
     "builder/cli/flags/values.py": "the types of values that several flags have",
     "builder/cli/format/event_filters.py": "the filters of events, beside those of images and containers",
     "builder/cli/image_events.py": "events of images in the log",
-    "builder/display/columns.py": "the width of a text on a terminal",
+    "builder/display/text_width.py": "the width of a text on a terminal",
     "builder/display/warnings.py": "the block of warnings at the end of a build",
     "runtime/sandbox/results.py": "how a process ended, for those that have no other use for the launcher",
     "builder/oci/digest.py": "the digest of image-spec",

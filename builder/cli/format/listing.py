@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from pybuild.builder.display.columns import width
+from pybuild.builder.display.text_width import width
 
 if TYPE_CHECKING:
     # Imported for a --format: the plain table needs no templates.

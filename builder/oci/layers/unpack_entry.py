@@ -13,7 +13,7 @@ from typing import TypeVar, assert_never
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack_directory import Directory, added, join
 from pybuild.builder.oci.layers.unpack_holes import written_parts_of
-from pybuild.builder.oci.layers.unpack_status import (
+from pybuild.builder.oci.layers.unpack_metadata import (
     clear_xattrs,
     copy_status,
     set_status,

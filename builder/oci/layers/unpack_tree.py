@@ -28,7 +28,7 @@ from contextlib import suppress
 
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack_directory import Directory, OpenDirectories, added, join
-from pybuild.builder.oci.layers.unpack_status import give
+from pybuild.builder.oci.layers.unpack_metadata import give
 from pybuild.runtime.kernel.syscalls import MAX_LINKS
 from pybuild.runtime.paths.filelock import remove_tree
 from pybuild.runtime.paths.safepath import Root

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.layer import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
 from pybuild.builder.oci.layers.unpack_directory import Directory, added
-from pybuild.builder.oci.layers.unpack_status import copy_status, set_default_status
+from pybuild.builder.oci.layers.unpack_metadata import copy_status, set_default_status
 from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 
 

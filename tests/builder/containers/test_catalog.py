@@ -9,7 +9,7 @@ from pybuild.builder.containers.errors import NameInUse, NoSuchContainer
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.store.holds import Hold
+from pybuild.builder.store.container_holds import Hold
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import replace
 from tests.builder.containers.test_config import PLAIN

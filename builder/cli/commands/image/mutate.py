@@ -15,8 +15,8 @@ from pybuild.builder.cli.flags.group import option, part, takes
 from pybuild.builder.cli.flags.new_image import name_image, platform_option, tag_option
 from pybuild.builder.cli.tools import open_stdin, say, store
 from pybuild.builder.edit.archive_layer import store_archive
+from pybuild.builder.edit.config_edits import ConfigEdits, configured, edited
 from pybuild.builder.edit.documents import ImageDocuments, layer_members
-from pybuild.builder.edit.settings import ConfigEdits, configured, edited
 from pybuild.builder.image.assemble import timestamp
 from pybuild.builder.image.catalog import find_image
 from pybuild.builder.oci.layers.layer import Layer

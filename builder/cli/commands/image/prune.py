@@ -12,7 +12,7 @@ from pybuild.builder.cli.tools import say, store
 from pybuild.builder.display.units import human_size
 from pybuild.builder.image.catalog import Listed, catalog, familiar
 from pybuild.builder.prune import gc
-from pybuild.builder.store.holds import CONTAINERS
+from pybuild.builder.store.container_holds import CONTAINERS
 from pybuild.builder.store.store import Store
 
 

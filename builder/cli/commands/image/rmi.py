@@ -17,7 +17,7 @@ from pybuild.builder.oci.model import Platform
 from pybuild.builder.oci.stored_index import listed_manifests
 from pybuild.builder.platforms import given_platform
 from pybuild.builder.prune import gc
-from pybuild.builder.store.holds import CONTAINERS
+from pybuild.builder.store.container_holds import CONTAINERS
 from pybuild.builder.store.store import Store
 
 

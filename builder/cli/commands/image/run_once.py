@@ -15,7 +15,7 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import pass_on, store
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute import image_command
-from pybuild.builder.execute.rights import with_rights
+from pybuild.builder.execute.process_rights import with_rights
 from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.model import ContainerConfig
 from pybuild.builder.store.store import Store

@@ -20,7 +20,7 @@ from pybuild.builder.outputs.files import destination, sink
 from pybuild.builder.outputs.tar import write_trees
 from pybuild.builder.outputs.tree import OutputTree
 from pybuild.builder.request.values import Compression
-from pybuild.builder.store.holds import read_hold
+from pybuild.builder.store.container_holds import read_hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.errors import RuntimeHostError

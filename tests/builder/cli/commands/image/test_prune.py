@@ -7,7 +7,7 @@ import pytest
 from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.names import new_id
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.holds import Hold
+from pybuild.builder.store.container_holds import Hold
 from pybuild.runtime.values import replace
 from tests.builder.cli.conftest import Shop
 from tests.builder.containers.test_config import PLAIN

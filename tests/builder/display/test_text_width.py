@@ -1,4 +1,4 @@
-from pybuild.builder.display.columns import aligned, cut, width
+from pybuild.builder.display.text_width import aligned, cut, width
 
 
 def test_wide_characters_take_two_columns_and_combining_ones_none() -> None:

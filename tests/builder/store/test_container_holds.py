@@ -5,7 +5,7 @@ import pytest
 from pybuild.builder.errors import StoreError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import Descriptor
-from pybuild.builder.store.holds import Hold, holds, read_hold, write_hold
+from pybuild.builder.store.container_holds import Hold, holds, read_hold, write_hold
 
 HOLD = Hold(
     image=Descriptor(media_type="m", digest=Digest.parse("sha256:" + "1" * 64), size=7), snapshot="sha256:" + "2" * 64

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.snapshots.listing import list_tree, listed_changes, note_returned
 from pybuild.runtime.snapshots.tree_copies import copy_tree
+from pybuild.runtime.snapshots.tree_listing import list_tree, listed_changes, note_returned
 from tests.helpers.hosts import need_root
 from tests.runtime.deep import go_down
 

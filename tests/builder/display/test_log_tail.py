@@ -3,7 +3,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybuild.builder.display.tail import LogTail, StepLog
+from pybuild.builder.display.log_tail import LogTail, StepLog
 
 
 def test_the_last_lines_are_kept_with_the_time_of_their_first_piece() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.passing import receive
-from pybuild.runtime.shared_networks.forwarding import Forwarded, forward
+from pybuild.runtime.shared_networks.forwarder_client import Forwarded, forward
 from pybuild.runtime.values import replace
 from tests.helpers.hosts import need_root
 

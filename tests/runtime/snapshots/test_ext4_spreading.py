@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.snapshots import spreading
+from pybuild.runtime.snapshots import ext4_spreading
 from pybuild.runtime.snapshots.copying_snapshotter import CopyingSnapshotter
 from tests.helpers.disks import small_disk
 from tests.helpers.hosts import need_root
@@ -14,7 +14,7 @@ from tests.helpers.hosts import need_root
 def flags_of(directory: Path) -> int:
     handle, flags = os.open(directory, os.O_RDONLY), array("l", [0])
     try:
-        fcntl.ioctl(handle, spreading.GET_FLAGS, flags)
+        fcntl.ioctl(handle, ext4_spreading.GET_FLAGS, flags)
     except OSError:
         pytest.skip("no ext4")
     finally:
@@ -25,8 +25,8 @@ def flags_of(directory: Path) -> int:
 def test_snapshots_are_spread_over_the_disk_once(tmp_path: Path) -> None:
     before = flags_of(tmp_path)
     CopyingSnapshotter(tmp_path / "snapshots")
-    assert flags_of(tmp_path / "snapshots") == before | spreading.TOP_OF_HIERARCHY
-    assert flags_of(tmp_path / "snapshots/empty") & spreading.TOP_OF_HIERARCHY == 0
+    assert flags_of(tmp_path / "snapshots") == before | ext4_spreading.TOP_OF_HIERARCHY
+    assert flags_of(tmp_path / "snapshots/empty") & ext4_spreading.TOP_OF_HIERARCHY == 0
 
 
 def test_a_file_system_without_that_hint_does(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath as At
 
 import pytest
 
-from pybuild.runtime.chrooted.filling import fill
+from pybuild.runtime.chrooted.mount_contents import fill
 from pybuild.runtime.chrooted.replacements import Places
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.rootfs.roots import DirectoryRoot

@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.builder.edit.settings import ConfigEdits, configured, edited
+from pybuild.builder.edit.config_edits import ConfigEdits, configured, edited
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.model import ContainerConfig
 

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pybuild.builder.errors import RequestError
-from pybuild.builder.execute.rights import program_of, with_rights
+from pybuild.builder.execute.process_rights import program_of, with_rights
 from pybuild.builder.request import Device, Rights, Volume
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.rootfs.roots import DirectoryRoot
