@@ -133,8 +133,9 @@ class IndexTree:
             where = f"layer IN ({_marks(some)}) AND path IN ({_marks(names)})"
             query = f"SELECT path, kind, mode, uid, gid, mtime, link, layer FROM layer_paths WHERE {where}"  # noqa: S608
             found: dict[int, dict[bytes, TreeNode]] = {}
-            for row in self._database.all(query, (*some, *names)):
-                found.setdefault(row[7], {})[row[0]] = _node(row)
+            for path, kind, mode, uid, gid, mtime, link, layer in self._database.all(query, (*some, *names)):
+                node = TreeNode(NodeKind(kind), mode, uid, gid, mtime, os.fsdecode(link))
+                found.setdefault(layer, {})[path] = node
             # Of a thousand layers few have any of the names, so the others are skipped.
             if found:
                 yield from (found[layer] for layer in some if layer in found)
@@ -150,10 +151,6 @@ def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def _marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
-
-
-def _node(row: tuple[Any, ...]) -> TreeNode:
-    return TreeNode(NodeKind(row[1]), row[2], row[3], row[4], row[5], os.fsdecode(row[6]))
 
 
 def _parents(path: str) -> Iterator[str]:
