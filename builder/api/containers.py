@@ -127,10 +127,10 @@ class Container:
 
     def stop(self, seconds: int = 10) -> None:
         """Send the stop signal, and SIGKILL after *seconds*. Does nothing when the container has ended."""
-        from pybuild.builder.containers.lifecycle import stop_as_set
+        from pybuild.builder.containers.lifecycle import stop_by_settings
 
         with public_operation():
-            stop_as_set(self._found, None, seconds)
+            stop_by_settings(self._found, None, seconds)
 
     def kill(self, signal: int = 9) -> None:
         """Send a signal to the first process of the container."""

@@ -72,7 +72,7 @@ def execute(container: StoredContainer, inside: Inside, output: Output | None) -
 
 def _run(data: bytes, fork: Fork, inside: Inside, output: Output | None) -> int:
     if output is None:
-        _leave(data, fork)
+        _start_in_background(data, fork)
         return 0
     reports = _child(data, fork, inside).run_to_end(output)
     return result_of([report for report in reports if report.kind != "degraded"]).shell_code
@@ -90,7 +90,7 @@ def _child(data: bytes, fork: Fork, inside: Inside) -> Child:
     return Child(data, fork=fork)
 
 
-def _leave(data: bytes, fork: Fork) -> None:
+def _start_in_background(data: bytes, fork: Fork) -> None:
     """Start the command in the background, with all streams on /dev/null."""
     plan = memory_file(data)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

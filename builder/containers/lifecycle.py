@@ -20,7 +20,7 @@ _STOP_SECONDS = 10
 _PATIENCE, _PAUSE = 10.0, 0.005
 
 
-def let_go(container: StoredContainer) -> None:
+def take_down_networks(container: StoredContainer) -> None:
     """Take down the networks of a container if it has ended. One that was removed meanwhile is no error."""
     if is_live(container.directory) and container.state.status not in ALIVE:
         _await_release(container)
@@ -40,7 +40,7 @@ def kill(container: StoredContainer, signal: int) -> None:
         raise ContainerError(f"Container {container.id} is not running") from error
     if signal == _SIGKILL:
         wait(container, _PATIENCE)
-        let_go(container)
+        take_down_networks(container)
 
 
 def stop(container: StoredContainer, signal: int, seconds: float) -> None:
@@ -63,10 +63,10 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
             wait(container, -1)
     # The state, and the name of a container with --rm, are final only when the monitor has released its lock.
     _await_release(container)
-    let_go(container)
+    take_down_networks(container)
 
 
-def stop_as_set(container: StoredContainer, signal: str | None, seconds: int | None) -> None:
+def stop_by_settings(container: StoredContainer, signal: str | None, seconds: int | None) -> None:
     """Stop a container. The defaults of *signal* and *seconds* are those of its settings, or else SIGTERM and 10."""
     program = container.config.program
     own = _STOP_SECONDS if program.stop_timeout is None else program.stop_timeout

@@ -34,8 +34,8 @@ from pybuild.runtime.monitor.settings import (
     ContainerRun,
     ContainerStreams,
     LogFiles,
+    MonitorSettings,
     Restart,
-    WatchOrder,
 )
 from pybuild.runtime.monitor.starting import (
     MonitorDescriptors,
@@ -150,7 +150,7 @@ def _watch(
     """Start the monitor that gets *fds*. Its process has been spawned, but without root."""
     check_ids(container.id, container.config.ids)
     with own_network(Containers(store), container, rootless=fds.process is None) as take:
-        order = _order(Containers(store), container, finished)
+        order = _monitor_settings(Containers(store), container, finished)
         own = take()
         try:
             if own[0] >= 0:
@@ -162,7 +162,7 @@ def _watch(
                     os.close(fd)
 
 
-def _order(containers: Containers, container: StoredContainer, finished: str) -> WatchOrder:
+def _monitor_settings(containers: Containers, container: StoredContainer, finished: str) -> MonitorSettings:
     around, program = container.config.host, container.config.program
     spec = spec_of(container, _root(containers, container), _places(containers, container))
     # Made last: if something above raises, the groups would stay until the container is removed.
@@ -175,7 +175,7 @@ def _order(containers: Containers, container: StoredContainer, finished: str) ->
     tell_missing(containers.store, missing)
     plan = make_plan(spec, tuple(os.fsencode(group / "cgroup.procs") for group in made))
     network = () if around.network in {HOST, NONE} else ("network",)
-    return WatchOrder(
+    return MonitorSettings(
         afterwards=_afterwards(containers, container),
         identity=_identity(containers, container, finished),
         restart=Restart(around.restart_most, around.restart.encode()),

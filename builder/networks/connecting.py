@@ -70,7 +70,7 @@ def _take_down_all(root: Path, live: Live) -> None:
         neighbours = _count_neighbours(root, live)
         for endpoint in live.endpoints:
             netavark.take_down(_connection(live, endpoint, neighbours))
-        netavark.let_go(live.container)
+        netavark.release_namespace(live.container)
 
 
 def _set_up_one(root: Path, live: Live, endpoint: Endpoint) -> None:

@@ -12,7 +12,7 @@ sys.path.append(os.path.abspath(__file__).rsplit(os.sep, 4)[0])
 from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.kernel.syscalls import PR_SET_DUMPABLE, block_signals, close_range, prctl, reset_signals
 from pybuild.runtime.monitor.monitor import Monitor
-from pybuild.runtime.monitor.settings import CHANNEL, NETWORK, OWNERS, WATCH, WatchOrder
+from pybuild.runtime.monitor.settings import CHANNEL, NETWORK, OWNERS, SETTINGS, MonitorSettings
 from pybuild.runtime.records import decode
 from pybuild.runtime.sandbox.inside.keeper import cut_imports
 from pybuild.runtime.sandbox.inside.namespaces import JOINABLE
@@ -42,15 +42,14 @@ def main() -> None:
     close_range(CHANNEL + len(given))
     # The socket, by which no more will come, is replaced by /dev/null.
     os.dup2(1, 0)
-    with open(WATCH, "rb", buffering=0) as file:
+    with open(SETTINGS, "rb", buffering=0) as file:
         file.seek(0)
-        watch = decode(file.readall())
-    if isinstance(watch, WatchOrder):
-        if (
-            NETWORK_NAMESPACE not in watch.run.joins
-        ):  # it is a second descriptor of the lock then, which would be held while one is open
+        settings = decode(file.readall())
+    if isinstance(settings, MonitorSettings):
+        # Without a network to join it is a second descriptor of the lock, which is held while one is open.
+        if NETWORK_NAMESPACE not in settings.run.joins:
             os.close(NETWORK)
-        monitor = Monitor(watch)
+        monitor = Monitor(settings)
         try:
             monitor.run()
         except Exception as error:

@@ -18,7 +18,7 @@ from pybuild.runtime.monitor.health import HealthCheck
 from pybuild.runtime.monitor.log import JsonLog
 from pybuild.runtime.monitor.loop import Loop
 from pybuild.runtime.monitor.restarts import Restarts
-from pybuild.runtime.monitor.settings import CHANNEL, LOCK, Health, Restart, WatchOrder
+from pybuild.runtime.monitor.settings import CHANNEL, LOCK, Health, MonitorSettings, Restart
 from pybuild.runtime.monitor.state import NEVER, StateFile, timestamp
 from pybuild.runtime.monitor.streams import Streams
 from pybuild.runtime.records import decode, memory_file
@@ -28,23 +28,23 @@ from pybuild.runtime.sandbox.inside.plan import SandboxPlan
 class Monitor:
     """One container, from its start to the end of its last run. All work is done by handlers of one event loop."""
 
-    def __init__(self, watch: WatchOrder) -> None:
-        self._watch = watch
+    def __init__(self, settings: MonitorSettings) -> None:
+        self._settings, identity = settings, settings.identity
         self._loop = Loop()
-        self._directory = os.open(watch.identity.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        plan = decode(watch.run.plan)
+        self._directory = os.open(identity.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        plan = decode(settings.run.plan)
         if not isinstance(plan, SandboxPlan):
             raise TypeError(type(plan))
         self._plan = plan
-        self._plan_file = memory_file(watch.run.plan)
-        self._log = JsonLog(self._directory, watch.streams.log.files, watch.streams.log.size)
+        self._plan_file = memory_file(settings.run.plan)
+        self._log = JsonLog(self._directory, settings.streams.log.files, settings.streams.log.size)
         self._clients = Clients(self._loop, self._directory, self._handle, self._left, self._drain_again)
         self._starter = self._clients.add(CHANNEL)
         self._entries = Entries(self._loop)
-        self._state = StateFile(watch.identity.finished.decode())
+        self._state = StateFile(identity.finished.decode())
         self._over = False
-        self._restarts = Restarts(watch.restart)
-        self._events = EventRecorder(watch.identity.store, watch.identity.directory, watch.identity.actor)
+        self._restarts = Restarts(settings.restart)
+        self._events = EventRecorder(identity.store, identity.directory, identity.actor)
         self._attempt: Attempt | None = None
         self._streams: Streams | None = None
         self._health: HealthCheck | None = None
@@ -60,14 +60,14 @@ class Monitor:
                 self._start()
         self._log.end()
         # While the lock is held, since the next start makes groups of the same names.
-        groups.remove(self._watch.run.cgroups)
+        groups.remove(self._settings.run.cgroups)
         # From here on, the next process that takes the lock may write the state.
         os.close(LOCK)
         self._clients.close()
         while any(client.size for client in self._clients.everyone):
             self._loop.turn(None)
-        if self._watch.afterwards and not self._starter.removes:
-            os.execv(self._watch.afterwards[0], list(self._watch.afterwards))  # noqa: S606 - the command line that we were given
+        if self._settings.afterwards and not self._starter.removes:
+            os.execv(self._settings.afterwards[0], list(self._settings.afterwards))  # noqa: S606 - the command line that we were given
 
     def give_up(self, error: Exception) -> None:
         """Record that the monitor ends because of *error*, which is a bug."""
@@ -92,7 +92,7 @@ class Monitor:
             self._streams,
             self._started,
             self._ended,
-            around=SandboxNeighbours(self._watch.run, self._plan),
+            around=SandboxNeighbours(self._settings.run, self._plan),
         )
 
     # What happens to the process.
@@ -102,7 +102,7 @@ class Monitor:
         state.status, state.pid, state.start_time = "running", pid, start_time(pid)
         state.exit_code, state.error, state.oom_killed = 0, "", False
         state.started = timestamp(time.time_ns())
-        if isinstance(how := self._watch.run.health, Health):
+        if isinstance(how := self._settings.run.health, Health):
             self._health = HealthCheck(self._loop, how, lambda fds: fork_into(self._plan, process, fds), self._checked)
         # Before STARTED is sent: the command may look at the state, or at the events, as soon as it has that.
         self._write(sync=False)
@@ -131,7 +131,7 @@ class Monitor:
         self._attempt = self._streams = self._health = None
         self._log.end()
         state.pid, state.start_time, state.exit_code, state.error = 0, 0, code, error
-        state.oom_killed = groups.oom_kills(self._watch.run.cgroups) > 0
+        state.oom_killed = groups.oom_kills(self._settings.run.cgroups) > 0
         if state.started == NEVER:
             self._over = True
             self._write(sync=True)
@@ -194,7 +194,7 @@ class Monitor:
             streams.resize(rows, columns)
 
     def _end_input(self) -> None:
-        if self._watch.streams.one_input and self._streams is not None:
+        if self._settings.streams.one_input and self._streams is not None:
             self._streams.end_input()
 
     def _drain_again(self) -> None:
@@ -223,11 +223,12 @@ class Monitor:
         if (attempt := self._attempt) is not None and attempt.process >= 0 and number:
             send_signal(attempt.process, number)
             if number == SIGKILL:
-                groups.freeze(self._watch.run.cgroups, frozen=False)  # in version 1, frozen processes do not even die
+                # In version 1, frozen processes do not even die.
+                groups.freeze(self._settings.run.cgroups, frozen=False)
         client.send(messages.DONE)
 
     def _freeze(self, client: MonitorClient, *, frozen: bool) -> None:
-        if self._attempt is None or not groups.freeze(self._watch.run.cgroups, frozen=frozen):
+        if self._attempt is None or not groups.freeze(self._settings.run.cgroups, frozen=frozen):
             client.send(messages.FAILED + b"this host has no control group that can be frozen")
             return
         self._state.status = "paused" if frozen else "running"

@@ -6,10 +6,10 @@ They are in a module of their own, so that the commands need not import what car
 from pybuild.runtime.records import Record
 from pybuild.runtime.sandbox.inside.process import Process
 
-CHANNEL, WATCH, LOCK, NETWORK, LIFELINE, OWNERS = 3, 4, 5, 6, 7, 8
-"""The descriptors of a monitor: the channel to the command that started it, its `WatchOrder`, its lock, the network
-namespace that its container joins, if any, a descriptor whose closing ends a private network, and from OWNERS on the
-pidfds of containers whose other namespaces are joined, in the order of `namespaces.JOINABLE`."""
+CHANNEL, SETTINGS, LOCK, NETWORK, LIFELINE, OWNERS = 3, 4, 5, 6, 7, 8
+"""The descriptors of a monitor: the channel to the command that started it, its `MonitorSettings`, its lock, the
+network namespace that its container joins, if any, a descriptor whose closing ends a private network, and from OWNERS
+on the pidfds of containers whose other namespaces are joined, in the order of `namespaces.JOINABLE`."""
 NEVER, ON_FAILURE, ALWAYS, UNLESS_STOPPED = b"no", b"on-failure", b"always", b"unless-stopped"
 """The restart policies."""
 
@@ -100,7 +100,7 @@ class ContainerRun(Record):
         self.cgroups, self.health, self.joins, self.plan = cgroups, health, joins, plan
 
 
-class WatchOrder(Record):
+class MonitorSettings(Record):
     """A container to supervise.
 
     *afterwards* is the command line that the monitor executes in place of itself at the end, () for none.

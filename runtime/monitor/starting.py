@@ -13,7 +13,7 @@ from pybuild.runtime.errors import RuntimeHostError, SandboxError
 from pybuild.runtime.kernel.passing import send
 from pybuild.runtime.kernel.pidfd import leave
 from pybuild.runtime.monitor import messages
-from pybuild.runtime.monitor.settings import WatchOrder
+from pybuild.runtime.monitor.settings import MonitorSettings
 from pybuild.runtime.records import encode
 from pybuild.runtime.sandbox.interpreter import child_argv, child_environment, interpreter
 from pybuild.runtime.values import frozen, replace
@@ -57,12 +57,12 @@ class MonitorDescriptors:
         return self.channel, self.lock, *optional, *self.owners
 
 
-def start_monitor(watch: WatchOrder, lock: int) -> socket.socket:
+def start_monitor(settings: MonitorSettings, lock: int) -> socket.socket:
     """Start a monitor with a new channel, and return this process's end of it."""
     ours, theirs = channel_pair()
     with theirs:
         try:
-            launch_monitor(watch, MonitorDescriptors(channel=theirs.fileno(), lock=lock))
+            launch_monitor(settings, MonitorDescriptors(channel=theirs.fileno(), lock=lock))
         except BaseException:
             ours.close()
             raise
@@ -75,9 +75,9 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def spawn_monitor_process() -> socket.socket:
-    """Start the process of a monitor, which loads its modules and waits for its order. Return the socket to it.
+    """Start the process of a monitor, which loads its modules and waits for its settings. Return the socket to it.
 
-    `launch_monitor` sends the order. Without one the process ends when the socket is closed, and has done nothing.
+    `launch_monitor` sends them. Without them the process ends when the socket is closed, and has done nothing.
 
     Raises:
         SandboxError: there can be no more processes.
@@ -106,27 +106,27 @@ def spawn_monitor_process() -> socket.socket:
     return ours
 
 
-def launch_monitor(watch: WatchOrder, given: MonitorDescriptors) -> None:
-    """Start a monitor with the order *watch*. Its process is spawned first, if that has not been done.
+def launch_monitor(settings: MonitorSettings, given: MonitorDescriptors) -> None:
+    """Start a monitor with these *settings*. Its process is spawned first, if that has not been done.
 
     Raises:
         SandboxError: there can be no more processes.
     """
     if given.process is None:
         with spawn_monitor_process() as spawned:
-            launch_monitor(watch, replace(given, process=spawned.fileno()))
+            launch_monitor(settings, replace(given, process=spawned.fileno()))
         return
-    order = os.memfd_create("watch", os.MFD_CLOEXEC)
+    file = os.memfd_create("settings", os.MFD_CLOEXEC)
     try:
-        os.write(order, encode(watch))
+        os.write(file, encode(settings))
         # The first five descriptors have fixed places: where one is missing, it is a second one of another.
         network = given.lock if given.network is None else given.network
-        lifeline = order if given.lifeline is None else given.lifeline
-        send(given.process, b"order", given.channel, order, given.lock, network, lifeline, *given.owners)
+        lifeline = file if given.lifeline is None else given.lifeline
+        send(given.process, b"order", given.channel, file, given.lock, network, lifeline, *given.owners)
     except OSError as error:
         raise SandboxError("start", "the monitor", error.errno or ESRCH) from error
     finally:
-        os.close(order)
+        os.close(file)
 
 
 def await_start(channel: socket.socket) -> None:
@@ -221,7 +221,7 @@ def ask(directory: Path, message: bytes) -> None:
 def fork_inside(channel: socket.socket, descriptors: tuple[int, int, int, int, int]) -> int:
     """Ask the monitor behind *channel* to fork a process into its container; return a pidfd of it.
 
-    It serves as the ``fork`` of `child.Child`, whose data is an encoded `watch.InsideCommand` then, and not a plan.
+    It serves as the ``fork`` of `child.Child`, whose data is an encoded `settings.InsideCommand` then, and not a plan.
     Raises NoMonitor.
     """
     try:

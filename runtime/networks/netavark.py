@@ -94,7 +94,8 @@ def _addresses6(connection: Connection) -> list[str]:
 def take_down(connection: Connection) -> None:
     """Disconnect a namespace. Parts that were never set up, or have been taken down already, are no errors.
 
-    Bridges that no other namespace uses are removed. Call `tidy` or `let_go` afterwards for rules and the name server.
+    Bridges that no other namespace uses are removed. Call `tidy` or `release_namespace` afterwards, for rules and
+    the name server.
     """
     _forget_dead_server()
     # If this process may not make an interface, then no earlier one could set up any.
@@ -108,7 +109,7 @@ def take_down(connection: Connection) -> None:
                 links.remove_bridge(bridge)
 
 
-def let_go(pin: str) -> None:
+def release_namespace(pin: str) -> None:
     """Remove the name of a namespace that is connected to no network any more, and `tidy`."""
     unpin(pin)
     tidy()

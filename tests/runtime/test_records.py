@@ -42,7 +42,7 @@ def kinds(kind: type[Record] = Record) -> Iterator[type[Record]]:
 def test_a_constructor_takes_the_slots_in_their_order() -> None:
     """The wire has no names, so two swapped slots of one type would go unnoticed by the type checker."""
     found = list(kinds())
-    assert {plan.SandboxPlan, process.Process, settings.WatchOrder, settings.InsideCommand} <= set(found)
+    assert {plan.SandboxPlan, process.Process, settings.MonitorSettings, settings.InsideCommand} <= set(found)
     for kind in found:
         assert tuple(inspect.signature(kind).parameters) == tuple(kind.__slots__), kind
 

@@ -21,8 +21,8 @@ from pybuild.runtime.monitor.settings import (
     Health,
     InsideCommand,
     LogFiles,
+    MonitorSettings,
     Restart,
-    WatchOrder,
 )
 from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
 from pybuild.runtime.records import encode
@@ -122,7 +122,7 @@ def watched(
     directory.mkdir(exist_ok=True)
     process = {name: options.pop(name) for name in ("user", "cwd") if name in options}
     spec = Spec(root=image.root, process=Program(args=args, env=image.env, **process), **options)
-    watch = WatchOrder(
+    watch = MonitorSettings(
         afterwards=afterwards,
         identity=ContainerIdentity(
             actor=((b"image", b"box"), (b"name", b"c1")),

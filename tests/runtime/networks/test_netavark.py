@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pybuild.runtime.networks.namespaces import locked, networks_directory, pin_new
-from pybuild.runtime.networks.netavark import Connection, NetworkFailure, let_go, set_up, take_down
+from pybuild.runtime.networks.netavark import Connection, NetworkFailure, release_namespace, set_up, take_down
 from tests.helpers.networks import need_netavark, own_network, seen, seen_once
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def test_what_is_set_up_is_taken_down_as_often_as_one_likes() -> None:
         assert set_up(connection())["n"]["interfaces"]["eth0"]
         assert seen().processes
         take_down(connection())
-        let_go(NAME)
+        release_namespace(NAME)
         assert seen_once(before) == before
         take_down(connection())
-        let_go(NAME)
+        release_namespace(NAME)
         assert seen_once(before) == before
 
 
@@ -61,7 +61,7 @@ def test_a_failure_is_told_in_the_words_of_netavark() -> None:
         with pytest.raises(NetworkFailure, match="cannot connect the container to its network"):
             set_up(connection(subnet="nonsense"))
         take_down(connection())
-        let_go(NAME)
+        release_namespace(NAME)
         assert seen_once(before) == before
 
 
@@ -73,7 +73,7 @@ def test_rules_of_others_stay() -> None:
         os.close(pin_new(NAME))
         set_up(connection())
         take_down(connection())
-        let_go(NAME)
+        release_namespace(NAME)
         assert seen_once(before) == before
         assert len(before.rules) == 1
 
@@ -90,7 +90,7 @@ def test_no_signal_goes_to_a_process_that_has_the_number_of_the_server() -> None
             os.close(pin_new(NAME))
             set_up(connection())
             take_down(connection())
-            let_go(NAME)
+            release_namespace(NAME)
             assert stranger.poll() is None
         finally:
             stranger.kill()

@@ -8,7 +8,7 @@ from pybuild.builder.cli.flags.group import option
 from pybuild.builder.cli.tools import put_error, say, store
 from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.lifecycle import settle_all, stop_as_set
+from pybuild.builder.containers.lifecycle import settle_all, stop_by_settings
 from pybuild.builder.containers.namespace import need_sandbox
 from pybuild.builder.errors import BuildError, PullFailed, PybuildError, RequestError
 from pybuild.builder.oci.errors import OciError
@@ -84,4 +84,4 @@ class StopFlags:
         """Return what stops a container as the flags say. Raises RequestError for an unknown signal."""
         if self.signal:
             signal_number(self.signal)
-        return lambda container: stop_as_set(container, self.signal, self.seconds)
+        return lambda container: stop_by_settings(container, self.signal, self.seconds)

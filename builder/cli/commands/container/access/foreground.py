@@ -8,7 +8,7 @@ from pybuild.builder.cli.tools import note, pass_on
 from pybuild.builder.containers.attachment import DETACH_KEYS, Attachment
 from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.errors import ContainerError
-from pybuild.builder.containers.lifecycle import let_go, remove, wait
+from pybuild.builder.containers.lifecycle import remove, take_down_networks, wait
 from pybuild.builder.containers.starting import start
 from pybuild.builder.errors import BuildError
 from pybuild.runtime.errors import RuntimeHostError
@@ -68,7 +68,7 @@ def start_in_foreground(containers: Containers, container: StoredContainer, fore
     if removes:
         remove(containers, container, force=True, volumes=True)
     else:
-        let_go(container)
+        take_down_networks(container)
     return code
 
 
