@@ -1,9 +1,13 @@
-"""Small notations that Dockerfiles inherit from Go: white space, quoting, booleans, numbers, durations and sizes.
+"""Small notations that are inherited from Go: white space, quoting, booleans, numbers, durations, sizes, addresses.
 
 Each function accepts exactly what Docker's builder accepts and raises ValueError with Go's text.
 """
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 """What Go calls a space; `str.strip` and `\\s` of Python also take the separators 0x1c to 0x1f."""
@@ -116,3 +120,10 @@ def parse_size(text: str) -> int:
         raise ValueError(f"invalid size: {quote(text)}")
     whole, _, fraction = size[1].partition(".")
     return _scale(whole, fraction, 1 << 10 * " kmgtp".index(size[2].lower() or " "))
+
+
+def parse_ip(text: str) -> "IPv4Address | IPv6Address":
+    """Return an address. Unlike Python, Go takes none with a zone (``fe80::1%eth0``), which only one host knows."""
+    from ipaddress import ip_address
+
+    return ip_address(text.replace("%", "/"))

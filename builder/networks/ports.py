@@ -4,11 +4,11 @@ import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.values import PublishedPort
+from pybuild.grammar.parse_go import parse_ip
 from pybuild.runtime.values import replace
 
 _SCTP = "sctp"
@@ -57,8 +57,7 @@ def _split(words: str) -> tuple[str, str, str]:
 def _address(text: str) -> str:
     """Return an address of the host as it is usually written, "" for none."""
     try:
-        # After % is the name of an interface, which no rule for a port takes.
-        return str(ip_address(text.replace("%", "/"))) if text else ""
+        return str(parse_ip(text)) if text else ""
     except ValueError as error:
         raise RequestError(f"Invalid ip address: {text}", hint="give an address of the host") from error
 

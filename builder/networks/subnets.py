@@ -8,6 +8,7 @@ from itertools import chain
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.errors import NetworkError
 from pybuild.builder.networks.values import AddressPool
+from pybuild.grammar.parse_go import parse_ip
 from pybuild.runtime.values import replace
 
 Subnet = IPv4Network | IPv6Network
@@ -64,7 +65,7 @@ def _is_within(inner: Subnet, outer: Subnet | None) -> bool:
 
 def _network(text: str, flag: str) -> Subnet:
     try:
-        found = ipaddress.ip_network(text, strict=False)
+        found = ipaddress.ip_network(text.replace("%", "/"), strict=False)  # no zone, as `parse_ip`
     except ValueError as error:
         hint = f"write it as {_EXAMPLE[4]} or {_EXAMPLE[6]}"
         raise RequestError(f"{flag}: invalid CIDR address: {text}", hint=hint) from error
@@ -87,7 +88,7 @@ def _is_unicast(found: Subnet) -> bool:
 
 def _address(text: str, flag: str) -> IPv4Address | IPv6Address:
     try:
-        return ipaddress.ip_address(text)
+        return parse_ip(text)
     except ValueError as error:
         raise RequestError(f"invalid {flag} {text!r}", hint="give an address") from error
 

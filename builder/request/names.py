@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.platforms import parse_platform
+from pybuild.grammar.parse_go import parse_ip
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 SCRATCH = "scratch"
@@ -45,13 +46,11 @@ def short_name(text: str) -> str | None:
 
 def check_hosts(pairs: Iterable[tuple[str, str]]) -> None:
     """Check lines of /etc/hosts, as (name, address)."""
-    import ipaddress  # names of contexts need none
-
     for name, address in pairs:
         if not name or not address or any(char.isspace() for char in name):
             raise RequestError(f'bad format for add-host: "{name}:{address}"', hint="write it as name:address")
         try:
-            ipaddress.ip_address(address)
+            parse_ip(address)
         except ValueError as error:
             hint = "use an IPv4 or IPv6 address, or host-gateway"
             raise RequestError(f'invalid IP address in add-host: "{address}"', hint=hint) from error

@@ -1,6 +1,6 @@
 import pytest
 
-from pybuild.grammar.parse_go import parse_bool, parse_duration, parse_int32, parse_size, parse_uint32, quote
+from pybuild.grammar.parse_go import parse_bool, parse_duration, parse_int32, parse_ip, parse_size, parse_uint32, quote
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,10 @@ def test_numbers_have_32_bits() -> None:
 def test_bad_octal_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="invalid syntax"):
         parse_uint32(text, 8)
+
+
+def test_an_address_has_no_zone() -> None:
+    assert str(parse_ip("FE80:0::1")) == "fe80::1"
+    for text in ("fe80::1%eth0", "fe80::1%", "1.2.3.4%1", "fe80::1/64", ""):
+        with pytest.raises(ValueError, match="address"):
+            parse_ip(text)

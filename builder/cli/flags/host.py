@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Changes, Rights, Volume, changes, checks
+from pybuild.grammar.parse_go import parse_ip
 from pybuild.runtime.values import frozen
 
 _MODES = frozenset({"ro", "rw", "z", "Z"})
@@ -159,9 +160,7 @@ def _resolv_conf(servers: tuple[str, ...], domains: tuple[str, ...], options: tu
 
 
 def _check_address(address: str) -> None:
-    import ipaddress
-
     try:
-        ipaddress.ip_address(address)
+        parse_ip(address)
     except ValueError as error:
         raise RequestError(f"invalid --dns {address!r}", hint="give the address of a name server") from error

@@ -54,6 +54,8 @@ def test_the_address_of_a_host_is_ipv4_or_ipv6():
     check_hosts((("h", "1.1.1.1"), ("h", "::1")))
     with pytest.raises(RequestError, match='invalid IP address in add-host: "::g"'):
         check_hosts((("h", "::g"),))
+    with pytest.raises(RequestError, match='invalid IP address in add-host: "fe80::1%eth0"'):
+        check_hosts((("h", "fe80::1%eth0"),))
 
 
 def test_an_entitlement_is_one_of_two():

@@ -1,13 +1,14 @@
 """Flags about the networks of a container. Raises RequestError."""
 
-import ipaddress
 import os
 import re
+from contextlib import suppress
 
 from pybuild.builder.cli.flags.group import option
 from pybuild.builder.errors import RequestError
 from pybuild.builder.networks.ports import parse_exposed, parse_publish
 from pybuild.builder.networks.values import BRIDGE, CONTAINER, HOST, HOST_GATEWAY, NONE, PRIVATE, Membership, Networking
+from pybuild.grammar.parse_go import parse_ip
 from pybuild.runtime.values import frozen, replace
 
 VARIABLE = "PYBUILD_NETWORK"
@@ -178,7 +179,7 @@ class NetworkFlags:
     def _servers(self) -> tuple[str, ...]:
         for address in self.dns:
             try:
-                ipaddress.ip_address(address)
+                parse_ip(address)
             except ValueError as error:
                 raise RequestError(f"invalid --dns {address!r}", hint="give the address of a name server") from error
         return self.dns
@@ -232,11 +233,12 @@ def checked_address(text: str | None, version: int) -> str:
     """Return an address of this version of IP as it is usually written, "" for none."""
     if not text:
         return ""
-    try:
-        return str(ipaddress.IPv4Address(text) if version == 4 else ipaddress.IPv6Address(text))
-    except ValueError as error:
-        hint = "write --ip as 10.1.2.3" if version == 4 else "write --ip6 as fd00:1:2::3"
-        raise RequestError(f"invalid IPv{version} address: {text}", hint=hint) from error
+    with suppress(ValueError):
+        found = parse_ip(text)
+        if found.version == version:
+            return str(found)
+    hint = "write --ip as 10.1.2.3" if version == 4 else "write --ip6 as fd00:1:2::3"
+    raise RequestError(f"invalid IPv{version} address: {text}", hint=hint)
 
 
 def _mac(text: str | None) -> str:

@@ -39,6 +39,7 @@ def test_name_servers_replace_those_of_the_host() -> None:
         ({"volumes": ("/:a",)}, "invalid target 'a'"),
         ({"volumes": ("/:/",)}, "invalid target '/'"),
         ({"dns": ("server",)}, "invalid --dns 'server'"),
+        ({"dns": ("fe80::1%eth0",)}, "invalid --dns 'fe80::1%eth0'"),
         ({"dns": ("1.2.3.4",), "dns_search": ("a b",)}, "invalid --dns-search or --dns-option 'a b'"),
         ({"dns_search": ("a",)}, "--dns-search and --dns-option need --dns"),
     ],

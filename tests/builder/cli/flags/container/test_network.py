@@ -98,7 +98,7 @@ def test_an_alias_is_one_name(name: str) -> None:
 def test_addresses() -> None:
     assert checked_address(None, 4) == checked_address("", 6) == ""
     assert checked_address("FD00:0:0::1", 6) == "fd00::1"
-    for text, version in (("10.1.2", 4), ("fd00::1", 4), ("10.1.2.3", 6), ("fd00::zz", 6)):
+    for text, version in (("10.1.2", 4), ("fd00::1", 4), ("10.1.2.3", 6), ("fd00::zz", 6), ("fe80::1%1", 6)):
         with pytest.raises(RequestError, match=f"invalid IPv{version} address: {text}"):
             checked_address(text, version)
     flags = NetworkFlags(network=("one",), ip="10.1.2.3", ip6="fd00::1")
