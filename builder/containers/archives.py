@@ -24,12 +24,12 @@ from pybuild.runtime.paths.safepath import Root
 Sink = Callable[[bytes | memoryview], None]
 
 
-def pack(root: Root, path: str, sink: Sink, *, follow: bool, called: str = "") -> None:
+def pack(root: Root, path: str, sink: Sink, *, follow: bool) -> None:
     """Write what is at *path* below *root* as a tar archive to *sink*.
 
     The entries begin with the last name of *path*; when it ends with ``/.``, they are the directory itself, as ``./``,
     and the names in it.
-    *called* is the name of what is the root of its tree, as a volume is. What *follow* finds has its own name.
+    What *follow* finds has its own name.
 
     Raises:
         ContainerError: there is nothing at the path, or something that an archive cannot hold.
@@ -38,8 +38,6 @@ def pack(root: Root, path: str, sink: Sink, *, follow: bool, called: str = "") -
     if found is None:
         raise ContainerError(f"Could not find the file /{path.rstrip('/')} in the source")
     name = "." if path.endswith("/.") else last_name(root.real(path) if follow else path)
-    if path == "." and called:
-        name = called
     if S_ISDIR(found.st_mode):
         directory = root.open(path.rstrip("/") or ".", os.O_RDONLY | os.O_DIRECTORY)
         try:

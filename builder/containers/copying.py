@@ -111,17 +111,16 @@ class Copier:
         return self._owner or (entry.stat.st_uid, entry.stat.st_gid)
 
 
-def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, follow: bool, called: str = "") -> None:
+def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, follow: bool) -> None:
     """Copy from a path in one tree to a path in another, by the rules of ``docker cp`` for directories and slashes.
 
-    *follow* follows a symlink at the source. *called* is the name of a source that is the root of its tree, as a volume
-    is; without one its content is copied.
+    *follow* follows a symlink at the source.
 
     Raises:
         ContainerError: the source is missing, or source and target do not fit. The messages are Docker's.
     """
     (old, path), (new, place) = source, target
-    contents = path.endswith("/.") or (path == "." and not called)
+    contents = path.endswith("/.") or path == "."
     status = old.stat(path, follow=follow or path.endswith(("/", "/.")))
     if status is None:
         raise ContainerError(f"Could not find the file /{path.rstrip('/')} in the source")
@@ -131,8 +130,11 @@ def copy(source: tuple[Root, str], target: tuple[Root, str], copier: Copier, *, 
     if there is not None and not place.endswith("/"):
         place = new.real(place)  # through a symlink to a file its target is written, not the link
     into = there is not None and S_ISDIR(there.st_mode)
-    name = called if path == "." and called else last_name(path)
-    where = f"{place.rstrip('/')}/{name}" if into and not (contents and S_ISDIR(status.st_mode)) else place.rstrip("/")
+    where = (
+        f"{place.rstrip('/')}/{last_name(path)}"
+        if into and not (contents and S_ISDIR(status.st_mode))
+        else place.rstrip("/")
+    )
     real = old.real(path) if follow or S_ISDIR(status.st_mode) else path
     _put(old, real, new, where, copier)
 

@@ -1,15 +1,15 @@
 """The files of a container: its file tree, what it changed in that of the image, and its size on disk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from posixpath import normpath
 
-from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer
-from pybuild.builder.containers.config import TMPFS
+from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer, locked
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.namespace import call_in_containers, check_ids
+from pybuild.builder.containers.spec import mount_of
+from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.oci.image import Image, read_image
 from pybuild.builder.prune.usage import disk_usage
 from pybuild.builder.store.cache import image_layers
@@ -17,8 +17,12 @@ from pybuild.builder.store.container_holds import read_hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent
 from pybuild.runtime.kernel.pidfd import has_ended
+from pybuild.runtime.mounted_tree import mounted
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs import roots
+from pybuild.runtime.sandbox import launcher
+from pybuild.runtime.sandbox.inside.file_systems import FileSystem
+from pybuild.runtime.sandbox.inside.mounts import Bind
 from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.overlay_snapshotter import open_root
@@ -59,23 +63,49 @@ def written_tree(containers: Containers, container: StoredContainer) -> Iterator
 
 @contextmanager
 def whole_tree(containers: Containers, container: StoredContainer, *, writes: bool) -> Iterator[Root]:
-    """Yield the root of the file tree of a container; while it runs that is as its processes see it, with mounts.
+    """Yield the root of the file tree of a container with its mounts, as its processes see it while it runs.
 
-    *writes* says whether the caller does: two overlays that write to one upper directory would disturb each other.
+    Mounts that are new at each start are missing when it does not run. *writes* says whether the caller does.
     """
     check_ids(container.id, container.config.ids)
-    process = container.state.open_process() if container.state.runs else None
-    if process is None and not writes:
-        with written_tree(containers, container) as read_only, Root(os.dup(read_only)) as tree:
-            yield tree
-        return
-    if process is None:
-        store = containers.store
-        with store.in_use():
-            root = store.snapshots.lasting_root(container.directory / ROOTFS, snapshot_of(containers, container))
-            with Root(open_root(root, store.root / "tmp")) as tree:
+    if not container.state.runs:
+        mounts = _lasting_mounts(containers, container)
+        if not writes and not mounts:
+            with written_tree(containers, container) as read_only, Root(os.dup(read_only)) as tree:
                 yield tree
-        return
+            return
+        # Two overlays that write to one upper directory would disturb each other, so it is not started meanwhile.
+        with locked(container):
+            if not container.state.runs:
+                with _stopped_tree(containers, container, mounts) as tree:
+                    yield tree
+                return
+    with _running_tree(container) as tree:
+        yield tree
+
+
+def _lasting_mounts(containers: Containers, container: StoredContainer) -> list[Bind | FileSystem]:
+    places = Volumes(containers.store).places(container)
+    made = [launcher.mount_of(mount_of(each, places)) for each in container.config.host.mounts]
+    return [each for each in made if isinstance(each, Bind | FileSystem)]
+
+
+@contextmanager
+def _stopped_tree(
+    containers: Containers, container: StoredContainer, mounts: Sequence[Bind | FileSystem]
+) -> Iterator[Root]:
+    store = containers.store
+    with store.in_use():
+        root = store.snapshots.lasting_root(container.directory / ROOTFS, snapshot_of(containers, container))
+        with Root(open_root(root, store.root / "tmp")) as tree, mounted(tree.fd, mounts, store.root / "tmp"):
+            yield tree
+
+
+@contextmanager
+def _running_tree(container: StoredContainer) -> Iterator[Root]:
+    process = container.state.open_process()
+    if process is None:
+        raise ContainerError(f"Container {container.id} is not running")
     try:
         with Root(os.open(f"/proc/{container.state.pid}/root", _DIRECTORY)) as tree:
             # Only if the process still lives, its number was not that of another one when the path was opened.
@@ -127,15 +157,11 @@ def written_size(store: Store, container: StoredContainer) -> int:
     return size_of(store, container.directory / ROOTFS / "fs")
 
 
-def place_in(container: StoredContainer, tree: Root, path: str) -> tuple[Root, str]:
-    """Return the tree that *path* of a container is in, and the path in that tree.
-
-    Nothing is mounted in a container that does not run, so there *path* may be in the directory of a volume instead.
-    """
-    whole = normpath("/" + path.lstrip("/")) + ("/" if path.endswith("/") else "/." if path.endswith("/.") else "")
-    if not container.state.runs:
-        # The innermost mount first.
-        for each in sorted(container.config.host.mounts, key=lambda mount: -len(mount.target)):
-            if each.kind != TMPFS and f"{whole}/".startswith(f"{each.target}/") and os.path.isdir(each.source):
-                return Root(os.open(each.source, _DIRECTORY)), whole.removeprefix(each.target).lstrip("/") or "."
-    return Root(os.dup(tree.fd)), whole.lstrip("/") or "."
+def check_writable(container: StoredContainer, path: str) -> None:
+    """Raise ContainerError, with Docker's words, when *path* of a container is on something read-only."""
+    whole = f"/{path.strip('/')}/"
+    around = [each for each in container.config.host.mounts if whole.startswith(f"{each.target}/")]
+    if around and max(around, key=lambda each: len(each.target)).read_only:
+        raise ContainerError("mounted volume is marked read-only")
+    if not around and container.config.host.read_only:
+        raise ContainerError("container rootfs is marked read-only")

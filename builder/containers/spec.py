@@ -1,12 +1,12 @@
 """The `Spec` of the sandbox of a container, made from its config."""
 
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.config import BIND, TMPFS, VOLUME, HostConfig, MountPoint, Namespaces
 from pybuild.builder.containers.errors import ContainerError
 from pybuild.builder.containers.volume_options import VolumeMount, check_propagation, tmpfs_at
+from pybuild.builder.containers.volumes import Places
 from pybuild.builder.errors import RequestError
 from pybuild.builder.execute.process_rights import with_rights
 from pybuild.builder.networks.values import HOST, NONE
@@ -22,16 +22,14 @@ _MAKES_DEVICES = frozenset({"CAP_MKNOD", "ALL"})
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a mount point
 
 
-def spec_of(container: StoredContainer, root: Root, volumes: Mapping[str, Path | MountPoint | VolumeMount]) -> Spec:
+def spec_of(container: StoredContainer, root: Root, volumes: Places) -> Spec:
     """Return the description of the sandbox of *container*.
-
-    *volumes* has the directory of each volume by name, or what is mounted instead.
 
     Raises:
         ContainerError: this process cannot give a capability that the config demands.
     """
     program, around = container.config.program, container.config.host
-    mounts = tuple(_mount(each, volumes) for each in around.mounts)
+    mounts = tuple(mount_of(each, volumes) for each in around.mounts)
     made = Spec(
         root=root,
         process=Process(
@@ -109,7 +107,8 @@ def _files(container: StoredContainer, around: HostConfig) -> tuple[Mount, ...]:
     )
 
 
-def _mount(each: MountPoint, volumes: Mapping[str, Path | MountPoint | VolumeMount]) -> Mount:
+def mount_of(each: MountPoint, volumes: Places) -> Mount:
+    """Return a mount of a container for its sandbox. Raises ContainerError."""
     target = PurePosixPath(each.target)
     place = volumes[each.name] if each.kind == VOLUME else Path(each.source)
     if isinstance(place, MountPoint):  # a volume that is a tmpfs

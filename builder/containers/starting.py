@@ -8,7 +8,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer, locked
-from pybuild.builder.containers.config import VOLUME, MountPoint
 from pybuild.builder.containers.errors import ContainerError, NotStarted
 from pybuild.builder.containers.events import actor
 from pybuild.builder.containers.executing import health_order
@@ -19,7 +18,6 @@ from pybuild.builder.containers.recovery import groups_parent, leave_networks, s
 from pybuild.builder.containers.spec import spec_of
 from pybuild.builder.containers.state import State, write_state
 from pybuild.builder.containers.updating import tell_missing
-from pybuild.builder.containers.volume_options import VolumeMount
 from pybuild.builder.containers.volumes import Volumes
 from pybuild.builder.networks.membership import is_live
 from pybuild.builder.networks.values import HOST, NONE
@@ -164,7 +162,7 @@ def _watch(
 
 def _monitor_settings(containers: Containers, container: StoredContainer, finished: str) -> MonitorSettings:
     around, program = container.config.host, container.config.program
-    spec = spec_of(container, _root(containers, container), _places(containers, container))
+    spec = spec_of(container, _root(containers, container), Volumes(containers.store).places(container))
     # Made last: if something above raises, the groups would stay until the container is removed.
     made, missing = make_groups(container.id, groups_parent(container), around.limits)
     if shares_processes(around.namespaces) and not made:
@@ -200,16 +198,6 @@ def _identity(containers: Containers, container: StoredContainer, finished: str)
         finished=finished.encode(),
         store=os.fsencode(containers.store.root),
     )
-
-
-def _places(containers: Containers, container: StoredContainer) -> dict[str, Path | MountPoint | VolumeMount]:
-    """Return the directory of each volume by name, or what is mounted instead. Raises ContainerError."""
-    volumes = Volumes(containers.store)
-    names = [each.name for each in container.config.host.mounts if each.kind == VOLUME]
-    for name in names:
-        if not volumes.data(name).is_dir():
-            raise ContainerError(f"the volume {name} of the container is gone", hint=f"pybuild volume create {name}")
-    return {name: volumes.place(name) for name in names}
 
 
 def _root(containers: Containers, container: StoredContainer) -> Root:

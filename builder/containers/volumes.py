@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR
@@ -39,6 +39,9 @@ _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 # No name of a volume begins with a dash.
 _LOCK, _TEMPORARY, _FILE, _DATA = "volumes", "-tmp-", "volume.json", "data"
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Places = Mapping[str, Path | MountPoint | VolumeMount]
+"""The directory of each volume by name, or what is mounted instead."""
 
 
 @frozen
@@ -73,6 +76,16 @@ class Volumes:
     def place(self, name: str) -> Path | MountPoint | VolumeMount:
         """Return what is mounted in containers: a directory, or what its options say instead. Raises ContainerError."""
         return place_of(name, self.data(name), dict(self.find(name).options))
+
+    def places(self, container: StoredContainer) -> Places:
+        """Return the places of the volumes of *container*. Raises ContainerError."""
+        names = [each.name for each in container.config.host.mounts if each.kind == VOLUME]
+        for name in names:
+            if not self.data(name).is_dir():
+                raise ContainerError(
+                    f"the volume {name} of the container is gone", hint=f"pybuild volume create {name}"
+                )
+        return {name: self.place(name) for name in names}
 
     def add(
         self, name: str, labels: tuple[tuple[str, str], ...] = (), options: tuple[tuple[str, str], ...] = ()

@@ -44,8 +44,8 @@ class SavedMounts:
 def make_private() -> None:
     """Make all mounts of this namespace private, and the root of this process that of the namespace.
 
-    To be called right after unshare(CLONE_NEWNS), by a process with one thread. An OSError means that the kernel
-    permits no sandbox; a failure that only a chroot can cause is the SandboxError of an `Operation`.
+    To be called right after unshare(CLONE_NEWNS). It concerns the calling thread only. An OSError means that the
+    kernel permits no sandbox; a failure that only a chroot can cause is the SandboxError of an `Operation`.
     """
     place = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -64,8 +64,8 @@ def _go_to_namespace_root(place: int) -> bool:
     setns(2) has this effect, even with the namespace that the process is in already.
     """
     # Opened first: after setns(2) the path need not lead to a /proc.
-    infos = os.open("/proc/self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    infos = os.open("/proc/thread-self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    own = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
         setns(own, CLONE_NEWNS)
         root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

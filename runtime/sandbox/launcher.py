@@ -135,7 +135,7 @@ def make_plan(sandbox: spec.Spec, cgroup_files: tuple[bytes, ...] = (), network:
         stdio=_stdio(sandbox),
     )
     return plan.SandboxPlan(
-        mounts=tuple(_mount(mount) for mount in (*host_files(sandbox), *sandbox.mounts)),
+        mounts=tuple(mount_of(mount) for mount in (*host_files(sandbox), *sandbox.mounts)),
         process=process_of(sandbox),
         root=_root(sandbox.root),
         settings=settings,
@@ -198,7 +198,8 @@ def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
             return mounts.DirectoryRoot(path=os.fsencode(path), read_only=read_only)
 
 
-def _mount(mount: spec.Mount) -> mounts.Mount:
+def mount_of(mount: spec.Mount) -> mounts.Mount:
+    """Return *mount* in the form that the child takes."""
     # One slash in front: POSIX lets two mean something else, and normpath keeps them.
     target = os.fsencode(normpath("/" + str(mount.target).lstrip("/")))
     match mount:

@@ -123,7 +123,9 @@ def _set_opaque(fd: int) -> None:
 def _finish_implicit(tree: UnpackTree, directory: Directory, fd: int) -> None:
     """Let a directory that the archive only passes through look as in the parent snapshot, if it is still there."""
     if not tree.overlay and directory.mtime_ns is not None and not directory.reset:
-        os.utime(fd, ns=(directory.mtime_ns, directory.mtime_ns))
+        # One that is as before may be on a read-only mount, as the root of a container with --read-only.
+        if os.fstat(fd).st_mtime_ns != directory.mtime_ns:
+            os.utime(fd, ns=(directory.mtime_ns, directory.mtime_ns))
     elif (
         tree.lower is not None and _keeps_lower_status(directory) and (found := tree.lower_stat(directory)) is not None
     ):

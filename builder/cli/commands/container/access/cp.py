@@ -1,7 +1,11 @@
 """``pybuild cp``: copy files between a container and the host."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EROFS
 from pathlib import Path
+from posixpath import normpath
 
 import click
 
@@ -11,8 +15,9 @@ from pybuild.builder.cli.flags.no_op import add_no_op_flags
 from pybuild.builder.cli.tools import open_stdin
 from pybuild.builder.containers.archives import pack, unpack_into
 from pybuild.builder.containers.catalog import Containers, StoredContainer
-from pybuild.builder.containers.copying import Copier, copy, last_name
-from pybuild.builder.containers.files import place_in, whole_tree
+from pybuild.builder.containers.copying import Copier, copy
+from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.files import check_writable, whole_tree
 from pybuild.builder.containers.namespace import call_in_containers, container_access
 from pybuild.builder.errors import RequestError
 from pybuild.builder.outputs.files import destination, sink
@@ -71,27 +76,45 @@ def command(source: str, target: str, *, archive: bool, follow_link: bool) -> No
 
 def _out(store: Store, _send_event: SendEvent, copying: _Copying) -> None:
     copier = Copier(None if copying.archive else (os.getuid(), os.getgid()))
-    with whole_tree(Containers(store), copying.container, writes=False) as tree, _host() as host:
-        place, path = place_in(copying.container, tree, copying.source)
-        called = "" if copying.source.endswith("/.") or not copying.source.strip("/.") else last_name(copying.source)
-        with place:
-            if copying.target == "-":
-                with destination(None) as file:
-                    pack(place, path, sink(file), follow=copying.follow, called=called)
-            else:
-                copy((place, path), (host, _absolute(copying.target)), copier, follow=copying.follow, called=called)
+    path = _inside(copying.source)
+    with (
+        _writable(copying.target),
+        whole_tree(Containers(store), copying.container, writes=False) as tree,
+        _host() as host,
+    ):
+        if copying.target == "-":
+            with destination(None) as file:
+                pack(tree, path, sink(file), follow=copying.follow)
+        else:
+            copy((tree, path), (host, _absolute(copying.target)), copier, follow=copying.follow)
 
 
 def _into(store: Store, _send_event: SendEvent, copying: _Copying, stdin: int) -> None:
     copier = Copier(None if copying.archive else (0, 0))
-    with whole_tree(Containers(store), copying.container, writes=True) as tree, _host() as host:
-        place, path = place_in(copying.container, tree, copying.target)
-        with place:
-            if copying.source == "-":
-                with open(stdin, "rb", closefd=False) as stream:
-                    unpack_into(place, path, stream)
-            else:
-                copy((host, _absolute(copying.source)), (place, path), copier, follow=copying.follow)
+    path = _inside(copying.target)
+    check_writable(copying.container, path)
+    with (
+        _writable(f"/{path}"),
+        whole_tree(Containers(store), copying.container, writes=True) as tree,
+        _host() as host,
+    ):
+        if copying.source == "-":
+            with open(stdin, "rb", closefd=False) as stream:
+                unpack_into(tree, path, stream)
+        else:
+            copy((host, _absolute(copying.source)), (tree, path), copier, follow=copying.follow)
+
+
+@contextmanager
+def _writable(path: str) -> Iterator[None]:
+    """Name *path* in the error of a block that finds it read-only, for which the store would be blamed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != EROFS:
+            raise
+        # With the OSError as its cause it would be one of the host, whose store cannot be written.
+        raise ContainerError(f"{path}: {os.strerror(EROFS).lower()}") from None
 
 
 def _host() -> Root:
@@ -100,8 +123,16 @@ def _host() -> Root:
 
 def _absolute(path: str) -> str:
     """Return a path of the host without its first slash. A slash, or a slash and a dot, at its end is kept."""
-    end = "/." if path.endswith("/.") else "/" if path.endswith("/") else ""
-    return os.fspath(Path(path).absolute()).lstrip("/") + end or "."
+    return os.fspath(Path(path).absolute()).lstrip("/") + _end_of(path) or "."
+
+
+def _inside(path: str) -> str:
+    """Return a path of a container in the same form. Paths of a container begin at its root."""
+    return (normpath("/" + path.lstrip("/")) + _end_of(path)).lstrip("/") or "."
+
+
+def _end_of(path: str) -> str:
+    return "/." if path.endswith("/.") else "/" if path.endswith("/") else ""
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -1,3 +1,4 @@
+import fcntl
 import gzip
 import io
 import os
@@ -213,3 +214,51 @@ def test_who_reads_a_stopped_container_does_not_disturb_who_writes(pen: Shop) ->
         assert read.stat("etc/motd") is not None
     with whole_tree(containers, container, writes=False) as read, open(read.open("etc/motd"), "rb") as file:
         assert file.read() == b"changed"
+
+
+def test_the_volumes_of_a_stopped_container_are_in_its_tree(pen: Shop, tmp_path: Path) -> None:
+    (tmp_path / "bound").mkdir()
+    (tmp_path / "bound/f").write_text("host")
+    (tmp_path / "file").write_text("one file")
+    bound = ("-o", "type=none", "-o", "o=bind", "-o", f"device={tmp_path}/bound")
+    assert pen.run("volume", "create", "elsewhere", *bound).code == 0
+    binds = ("-v", "elsewhere:/data/v", "-v", "plain:/data/w/x", "-v", f"{tmp_path}/file:/data/file")
+    pen.run("create", "--name", "one", "--network", "none", *binds, "box", "true")
+    assert taken(pen, archive_of(("g", b"new")), "one:/data/v").returncode == 0
+    assert taken(pen, archive_of(("v/h", b"h"), ("w/x/deep", b"d"), ("own", b"o")), "one:/data").returncode == 0
+    assert tree(tmp_path / "bound") == {"f": "host", "g": "new", "h": "h"}
+    assert tree(pen.store.root / "volumes/plain/data") == {"deep": "d"}
+    assert pen.run("cp", "one:/data", str(tmp_path / "out")).code == 0
+    assert tree(tmp_path / "out") == {
+        "file": "one file", "own": "o", "v/f": "host", "v/g": "new", "v/h": "h", "w/x/deep": "d",
+    }  # fmt: skip
+    assert pen.run("diff", "one").lines == ["A /data", "A /data/own"]  # no mount point is left
+
+
+def test_what_is_read_only_is_not_written(pen: Shop, one: str, tmp_path: Path) -> None:
+    content = archive_of(("g", b"new"))
+    for name, options in (("sealed", ("--read-only",)), ("open", ())):
+        volumes = ("-v", "kept:/kept:ro", "-v", "written:/written")
+        pen.run("run", "-d", "--name", name, *options, *volumes, "box", "sleep", "1000")
+    if pen.run("inspect", "-f", "{{.State.Running}}", one).out == "false\n":
+        pen.run("kill", "sealed", "open")
+    for name in ("sealed", "open"):
+        assert taken(pen, content, f"{name}:/written").returncode == 0
+        assert "mounted volume is marked read-only" in taken(pen, content, f"{name}:/kept").stderr
+    for path in ("/tmp", "/"):
+        assert "container rootfs is marked read-only" in taken(pen, content, f"sealed:{path}").stderr
+    assert tree(pen.store.root / "volumes/kept/data") == {}
+    # Through a link it is the kernel that refuses, which is not about the store.
+    assert taken(pen, archive_of(("link", "/kept")), "open:/").returncode == 0
+    refused = taken(pen, content, "open:/link")
+    assert (refused.returncode, refused.stderr) == (1, "ERROR: /link: read-only file system\n")
+
+
+def test_one_command_at_a_time_writes_to_a_stopped_container(pen: Shop) -> None:
+    pen.run("create", "--name", "one", "--network", "none", "box", "cat", "/f")
+    containers = Containers(pen.store)
+    container = containers.find("one")
+    with (container.directory / "lock").open("a") as lock:
+        with whole_tree(containers, container, writes=True), pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
