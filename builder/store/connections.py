@@ -4,6 +4,10 @@ Closing any descriptor of a file releases all locks that the process has on it (
 SQLite. Another process then takes itself for the last user of the database, and deletes the log that this one still
 writes to: records are lost, or a query fails with "disk I/O error". So the header is not read while a connection of
 this process has the file open; whoever opened that has looked at it.
+
+SQLite writes to the index of its log through shared memory. On btrfs and the like even a page that was written before
+takes new space, and where there is none, as at the limit of a quota, the kernel ends the process with SIGBUS. So on a
+full disk of that kind the index is not used: neither by a new connection, nor to close one.
 """
 
 import os
@@ -17,6 +21,7 @@ from urllib.parse import quote
 
 from pybuild.builder.store.free_space import is_short
 from pybuild.builder.store.schema import APPLICATION, check_owner, make, migrate
+from pybuild.runtime.paths.filesystems import is_copy_on_write
 
 SAY_AFTER = 2.0
 """Seconds that SQLite itself waits for a lock of another process."""
@@ -28,6 +33,8 @@ _LENGTH = 100  # bytes: "The Database Header" of SQLite's file format
 _File = tuple[int, int]
 _open: Counter[_File | None] = Counter()
 """The number of connections of this process, by the device and the inode of the file."""
+_left_open: list[sqlite3.Connection] = []
+"""Connections that end with the process, because to close them would end it."""
 _turn = threading.Lock()
 """Held while a connection is opened or closed, and while the header is read."""
 
@@ -38,12 +45,15 @@ class CountedConnection:
     def __init__(self, path: Path | None, connect: Callable[[], sqlite3.Connection]) -> None:
         with _turn:
             self.sqlite = connect()
-            self._file = _file(path)
+            self._path, self._file = path, _file(path)
             _open[self._file] += 1
 
     def close(self) -> None:
         """Close it. Raises sqlite3.Error when the log could not be written back; it is closed all the same."""
         with _turn:
+            if self._path is not None and _cannot_be_shared(self._path):
+                _left_open.append(self.sqlite)
+                return
             _open[self._file] -= 1
             self.sqlite.close()
 
@@ -87,12 +97,22 @@ def connect(path: Path, *settings: str) -> sqlite3.Connection:
     """
     if not os.access(path.parent, os.W_OK):
         return _read_only(path)
+    if _cannot_be_shared(path):
+        return _with_less(path)
     try:
         return _open_prepared(path, "PRAGMA journal_mode=WAL", *settings)
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
             raise
         return _with_less(path)
+
+
+def _cannot_be_shared(path: Path) -> bool:
+    """Return whether a write to the shared memory of the database could end this process."""
+    try:
+        return is_copy_on_write(path.parent) and is_short(path.parent)
+    except OSError:  # the store has been removed
+        return False
 
 
 def _with_less(path: Path) -> sqlite3.Connection:

@@ -14,10 +14,12 @@ from pathlib import Path
 _EXT, _XFS, _BTRFS = 0xEF53, 0x58465342, 0x9123683E
 _FUSE, _NFS, _9P, _CEPH = 0x65735546, 0x6969, 0x01021997, 0xC36400
 _SMB, _SMB2, _VBOX = 0xFF534D42, 0xFE534D42, 0x786F4256
+_ZFS, _BCACHEFS = 0x2FC12FC1, 0xCA451A4E
 _WITH_ID = frozenset({_EXT, _XFS, _BTRFS})
 """File systems with an id that is written to the disk when they are made."""
 _REMOTE = frozenset({_FUSE, _NFS, _SMB, _SMB2, _9P, _CEPH, _VBOX})
 """File systems whose change times come from another machine or program."""
+_COPY_ON_WRITE = frozenset({_BTRFS, _ZFS, _BCACHEFS})
 UNCOUNTED = 1 << 62
 """The size of a file system that counts no blocks."""
 _AT_EMPTY_PATH = 0x1000
@@ -36,19 +38,38 @@ def identity(fd: int) -> str | None:
     which is not reused until the host is booted again (Linux 6.8). Images are read-only or on a loop device: a program
     may make several with equal ids, inode numbers and change times.
     """
+    found = _statfs(fd)
+    kind = _kind(found)
+    if kind in _REMOTE:
+        return None
+    number = struct.unpack_from("Q", found, _ID_AT)[0]
+    device = os.fstat(fd).st_dev
+    is_image = struct.unpack_from("l", found, _FLAGS_AT)[0] & os.ST_RDONLY or os.major(device) == _LOOP
+    if kind in _WITH_ID and not is_image:
+        return f"{kind:x}:{number:x}"
+    return f"{kind:x}:{number:x}:{device:x}:{_mount(fd)}"
+
+
+def is_copy_on_write(directory: Path) -> bool:
+    """Return whether the file system of *directory* needs free space to overwrite what a file has already."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _kind(_statfs(fd)) in _COPY_ON_WRITE
+    finally:
+        os.close(fd)
+
+
+def _statfs(fd: int) -> bytes:
     buffer = ctypes.create_string_buffer(256)
     if _libc.fstatfs(fd, buffer):
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    kind = struct.unpack_from("l", buffer.raw, _TYPE_AT)[0] & 0xFFFFFFFF
-    if kind in _REMOTE:
-        return None
-    number = struct.unpack_from("Q", buffer.raw, _ID_AT)[0]
-    device = os.fstat(fd).st_dev
-    is_image = struct.unpack_from("l", buffer.raw, _FLAGS_AT)[0] & os.ST_RDONLY or os.major(device) == _LOOP
-    if kind in _WITH_ID and not is_image:
-        return f"{kind:x}:{number:x}"
-    return f"{kind:x}:{number:x}:{device:x}:{_mount(fd)}"
+    return buffer.raw
+
+
+def _kind(found: bytes) -> int:
+    kind: int = struct.unpack_from("l", found, _TYPE_AT)[0]
+    return kind & 0xFFFFFFFF
 
 
 def disk_space(target: int | Path) -> tuple[int, int]:

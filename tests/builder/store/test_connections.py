@@ -1,12 +1,14 @@
 """Connections, and reading the header of the database: that never releases the locks of SQLite."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 from pybuild.builder.oci.digest import Digest
-from pybuild.builder.store.connections import CountedConnection, is_foreign
+from pybuild.builder.store import connections
+from pybuild.builder.store.connections import CountedConnection, connect, is_foreign
 from pybuild.builder.store.database import Database
 from pybuild.builder.store.store import Store
 
@@ -55,3 +57,25 @@ def test_a_database_in_memory_is_no_use_of_the_file(tmp_path):
     database = Database(path)
     assert database.all("SELECT * FROM selections") == []
     assert is_foreign(path)
+
+
+def test_on_a_full_disk_that_copies_on_write_the_shared_memory_of_the_log_is_not_touched(tmp_path, monkeypatch):
+    before, new = (tmp_path / name for name in ("before", "new"))
+    opened = CountedConnection(before, lambda: connect(before))
+    monkeypatch.setattr(connections, "is_copy_on_write", lambda _directory: True)
+    monkeypatch.setattr(connections, "is_short", lambda _directory: True)
+    opened.close()
+    # The last connection that is closed removes it.
+    assert before.with_name("before-shm").exists()
+    found = connect(new)
+    assert found.execute("SELECT count(*) FROM records").fetchone() == (0,)
+    assert not new.with_name("new-shm").exists()
+    found.close()
+
+
+def test_the_last_connection_to_a_store_that_was_removed_is_closed(tmp_path):
+    path = tmp_path / "store" / "db"
+    path.parent.mkdir()
+    opened = CountedConnection(path, lambda: connect(path))
+    shutil.rmtree(path.parent)
+    opened.close()

@@ -16,6 +16,11 @@ def identity_of(path: Path) -> str | None:
         os.close(fd)
 
 
+def test_a_file_system_that_copies_on_write_is_known_by_its_type(tmp_path: Path) -> None:
+    found = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], check=True, capture_output=True, text=True)
+    assert filesystems.is_copy_on_write(tmp_path) == (found.stdout.strip() in {"btrfs", "zfs", "bcachefs"})
+
+
 def test_what_is_mounted_in_turn_at_one_place_is_told_apart(tmp_path: Path) -> None:
     need_root()
     place = tmp_path / "place"
