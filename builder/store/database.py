@@ -3,8 +3,8 @@
 A row that names a blob is written only after the blob is on disk, so a crash can lose rows but never leave a wrong one.
 Reads and writes are single statements: each is atomic, the last writer wins, and everything here can be computed again.
 So a file that is damaged, or not a database of ours, is no failure: this process continues with an empty database in
-memory, and the next process with exclusive access moves the file away (`set_aside`). No error of SQLite leaves this
-module: it is retried, or becomes a StoreError; a wrong statement is a bug.
+memory, and the next process with exclusive access moves the file away (`damaged_database`). No error of SQLite leaves
+this module: it is retried, or becomes a StoreError; a wrong statement is a bug.
 
 The file is opened by the first query, because most commands need none.
 """
@@ -115,7 +115,7 @@ class Database:
             if not is_short(self._path.parent):
                 raise
             self.close()
-            # The log first, as in `set_aside`.
+            # The log first, as in `damaged_database.set_aside`.
             for suffix in ("-wal", "-shm", ""):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             # A new file would need the space that is only about to be freed.
@@ -159,12 +159,11 @@ class Database:
             StoreError: it cannot.
             RuntimeError: the statement itself is wrong: it does not suit tables that were just made.
         """
-        exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        code = exact & 0xFF
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if self._is_made_anew and code == sqlite3.SQLITE_ERROR:
             raise RuntimeError(f"{error}, in a new database") from error
         missing = code == sqlite3.SQLITE_ERROR and str(error).startswith(_TABLE_MISSING)
-        if code in _DAMAGED or exact in _DAMAGED_EXACTLY or missing:
+        if is_damage(error) or missing:
             self._replace("is damaged")
         elif code in _BUSY:
             self._wait(began)
@@ -196,7 +195,7 @@ class Database:
         self._drop_connection()
         self._continue_in_memory()
         try:
-            _mark(self._path).touch(mode=0o600)
+            mark_of(self._path).touch(mode=0o600)
         except OSError:
             self.notice(f"{self._path} {what}: this command continues without it")
             return
@@ -229,48 +228,17 @@ def _all_or_nothing(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
         raise
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether *error* means that the file is damaged."""
+    exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return exact & 0xFF in _DAMAGED or exact in _DAMAGED_EXACTLY
+
+
 def is_suspect(path: Path) -> bool:
     """Return whether the database at *path* is suspect: found damaged by a process, or not ours by its header."""
-    return is_foreign(path) or (path.exists() and _mark(path).exists())
+    return is_foreign(path) or (path.exists() and mark_of(path).exists())
 
 
-def set_aside(path: Path) -> Path | None:
-    """Rename a suspect database, so that a new one is created; return its new name, None when it is sound.
-
-    The caller has exclusive access.
-    """
-    if not is_suspect(path) or _is_sound(path):
-        _mark(path).unlink(missing_ok=True)
-        return None
-    target = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    # The log first: SQLite would apply one that was left to a new database.
-    for suffix in ("-wal", "-shm"):
-        log = path.with_name(path.name + suffix)
-        if log.exists():
-            log.rename(target.with_name(target.name + suffix))
-    path.rename(target)
-    _mark(path).unlink(missing_ok=True)
-    return target
-
-
-def _is_sound(path: Path) -> bool:
-    """Return whether SQLite finds no damage. "Locked" and "disk full" are no damage."""
-    connection = None
-    try:
-        connection = connect(path)
-        rows = connection.execute("PRAGMA quick_check(1)").fetchall()
-    except ForeignDatabase:
-        return False
-    except StoreError:
-        return True
-    except sqlite3.Error as error:
-        exact = getattr(error, "sqlite_errorcode", 0)
-        return exact & 0xFF not in _DAMAGED and exact not in _DAMAGED_EXACTLY
-    finally:
-        if connection is not None:
-            connection.close()
-    return rows == [("ok",)]
-
-
-def _mark(path: Path) -> Path:
+def mark_of(path: Path) -> Path:
+    """Return the path of the file that marks the database at *path* as suspect."""
     return path.with_name(f"{path.name}.suspect")

@@ -24,7 +24,7 @@ from pybuild.builder.oci.blobs import BlobStore, claim_nothing
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.store import leases
 from pybuild.builder.store.cache import BuiltLayer, Cache, ImportedCaches, image_layers
-from pybuild.builder.store.database import Database, is_suspect, set_aside
+from pybuild.builder.store.database import Database, is_suspect
 from pybuild.builder.store.directory import default_root, prepare
 from pybuild.builder.store.free_space import give_up_reserve, is_short, make_reserve, storing
 from pybuild.builder.store.locks import LASTING, Locks, computed_once
@@ -264,6 +264,8 @@ def _sweep(store: Store) -> None:
 
 
 def _replace_database(store: Store) -> None:
+    from pybuild.builder.store.damaged_database import set_aside
+
     path = store.root / "pybuild.db"
     # Processes that use it now may still read its rows; it is moved away when there are none.
     # Tried, not waited for: a later command can do it as well.
