@@ -57,6 +57,7 @@ def _build(lab: Lab, rung: Place, name: str) -> Path:
     return rung.directory / f"{name}.tar"
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("rung", "name"), PAIRS, indirect=["rung"])
 def test_the_image_is_that_of_root(lab: Lab, rung: Place, name: str) -> None:
     image, expected = trees.read_archive(_build(lab, rung, name)), lab.case(name).image

@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     drawn = sum(item.get_closest_marker(_NAME) is not None for item in items)
     left = set(left_out(items, config.getoption("share"), config.getoption("seed")))
     items[:] = [item for item in items if item not in left]
+    if left:
+        config.hook.pytest_deselected(items=list(left))
     config.stash[_COUNTED] = len(left), drawn
 
 

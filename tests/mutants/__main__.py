@@ -34,7 +34,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="ids, their beginnings, or rows such as B20; else all")
     parser.add_argument("--share", type=int, default=1, metavar="N", help="only one mutant in N, chosen at random")
     parser.add_argument("--seed", default="", help="what the choice depends on: the same seed, the same mutants")
-    parser.add_argument("--jobs", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--jobs", type=int, choices=range(1, 9), default=2)
     parser.add_argument("--list", action="store_true", help="print what would run")
     parser.add_argument("--check", action="store_true", help="only look whether the edits apply; runs no test")
     return parser.parse_args()
