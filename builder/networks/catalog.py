@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from pybuild.builder.errors import RequestError, StoreError
@@ -74,7 +73,7 @@ class Networks:
         with self.locked():
             if any(each.name == wanted.name for each in self.made()):
                 raise NetworkError(f"network with name {wanted.name} already exists")
-            network = replace(wanted, id=token_hex(32), created=timestamp(time.time_ns()))
+            network = replace(wanted, id=os.urandom(32).hex(), created=timestamp(time.time_ns()))
             if ipv6 and not network.subnet6:
                 pool = free_subnet6(network.id, self._taken())
                 network = replace(network, subnet6=pool.subnet, gateway6=pool.gateway)
@@ -117,7 +116,7 @@ class Networks:
         found = next((each for each in self.made() if each.name == BRIDGE), None)
         if found is None:
             made = timestamp(time.time_ns())
-            return self._add(NetworkConfig(id=token_hex(32), name=BRIDGE, created=made))
+            return self._add(NetworkConfig(id=os.urandom(32).hex(), name=BRIDGE, created=made))
         if exists(found.interface) or overlapping(found.subnet, self._taken(found.id)) is None:
             return found
         if self.users(found.id):

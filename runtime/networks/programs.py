@@ -1,7 +1,6 @@
 """The programs that set up networks: where they are, and how they are run."""
 
 import os
-import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +31,8 @@ class Ended:
 
 def find(name: str) -> str | None:
     """Return the path of a program, None when it is not installed. $PATH is not used: sbin is often not in it."""
-    return shutil.which(name, path=f"{_PATH}:{':'.join(_PLACES)}")
+    paths = (f"{place}/{name}" for place in (*_PATH.split(":"), *_PLACES))
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
 
 
 def missing() -> tuple[str, ...]:

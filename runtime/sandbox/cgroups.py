@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EBUSY
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from pybuild.runtime.sandbox.cgroup_settings import limit_of, settings
@@ -182,7 +181,7 @@ def _make_group(hierarchy: Hierarchy, limits: ResourceLimits, kept: set[str]) ->
     if hierarchy.unified:
         _pass_on(hierarchy.directory, {each[0] for each in wanted})
     _sweep(hierarchy.directory)
-    group = hierarchy.directory / f"{_PREFIX}{os.getpid()}-{token_hex(4)}"
+    group = hierarchy.directory / f"{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
     group.mkdir()
     # Before the limits are set, so that the caller removes it even if that fails.
     yield group
