@@ -6,7 +6,7 @@ others may use the store meanwhile: what they rely on is claimed (`builder.store
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,8 +23,6 @@ from pybuild.builder.store.container_holds import holds
 from pybuild.builder.store.leases import is_used, removing
 from pybuild.builder.store.snapshotters import abandoned, places, present
 from pybuild.builder.store.store import Store
-from pybuild.runtime.errors import SnapshotError
-from pybuild.runtime.snapshots.snapshotter import Snapshotter
 
 
 @dataclass(slots=True)
@@ -215,28 +213,14 @@ def _sweep_snapshots(store: Store, freed: Freed) -> None:
     sizes = {name: snapshot_size(store, name) for _, name in found}
     with removing(store.root / "locks") as claimed:
         needed = _mark_all(store).snapshots | claimed
-        old = [(keeper, name) for keeper in unused for name in keeper.names()]
-        retired = list(_retire_in_order([*old, *((keeper, name) for keeper, name in found if name not in needed)]))
+        retired = [each for keeper in unused for each in keeper.retire(keeper.names())]
+        for keeper in keepers:
+            retired += keeper.retire(name for owner, name in found if owner is keeper and name not in needed)
     # After the lock was released: claims of running builds wait for it, and to remove many files takes seconds.
     for name, bury in retired:
         bury()
         freed.snapshots.append(name)
         freed.size += sizes.pop(name, 0)
-
-
-def _retire_in_order(unused: list[tuple[Snapshotter, str]]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Rename snapshots away, children before their parents; yield a function that removes each."""
-    while unused:
-        left = []
-        for keeper, name in unused:
-            try:
-                yield name, keeper.retire(name)
-            # It still has children. They may be later in the list, or be in use.
-            except SnapshotError:
-                left.append((keeper, name))
-        if len(left) == len(unused):
-            return
-        unused = left
 
 
 def snapshot_size(store: Store, name: str) -> int:

@@ -4,7 +4,8 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -67,16 +68,24 @@ class SnapshotDirectory:
 
     def remove(self, name: str) -> None:
         """See `Snapshotter.remove`."""
-        self.retire(name)()
+        if not (retired := dict(self.retire([name]))):
+            raise SnapshotError(f"snapshot {name} is the parent of another one")
+        retired[name]()
 
-    def retire(self, name: str) -> Callable[[], None]:
+    def retire(self, names: Iterable[str]) -> Iterator[tuple[str, Callable[[], None]]]:
         """See `Snapshotter.retire`."""
-        path = self._place(name)
+        paths = {name: self._place(name) for name in names}
         self._sweep_once()
-        for other in os.listdir(self._directory):
-            if self._parent(self._directory / other) == name:
-                raise SnapshotError(f"snapshot {name} is the parent of {other}")
-        return self._retire(path)
+        parents = {entry: self._parent(self._directory / entry) for entry in os.listdir(self._directory)}
+        children = Counter(parents.values())  # read once for all, because a store may have thousands
+        free = [name for name in paths if not children[name]]
+        while free:
+            path = paths[name := free.pop()]
+            yield name, self._retire(path)
+            parent = parents.get(path.name)
+            children[parent] -= 1
+            if parent in paths and not children[parent]:
+                free.append(parent)
 
     def begin_use(self, claim: Callable[[str], None]) -> None:
         """See `Snapshotter.begin_use`. What an earlier user found is claimed anew."""
@@ -131,7 +140,7 @@ class SnapshotDirectory:
             return path
         if path.exists():
             try:
-                self._drop(path)
+                self._retire(path, keep_current=True)()  # unless it is current by now
             except OSError as error:
                 if error.errno != errno.EROFS:
                     raise
@@ -157,21 +166,17 @@ class SnapshotDirectory:
             return []
         return [name for name in names if _NAME.fullmatch(name)]
 
-    def _drop(self, path: Path) -> None:
-        """Remove a committed directory, unless it is current by now."""
-        self._retire(path, keep_current=True)()
-
     def _retire(self, path: Path, *, keep_current: bool = False) -> Callable[[], None]:
         """Rename a committed directory, so that it is none any more; return what removes it. Works on a full disk."""
         grave = self._directory / new_key()
         # Under the lock nobody else removes or replaces it, so what is renamed is what was looked at.
         with exclusive(self._directory / "lock"):
             if keep_current and self._is_current(path):
-                return _done
+                return _nothing
             try:
                 lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:  # another process has removed it
-                return _done
+                return _nothing
             try:
                 # Locked like an active snapshot, so that no sweep removes it at the same time.
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -180,8 +185,7 @@ class SnapshotDirectory:
                 os.close(lock)
                 raise
         self._parents.pop(path.name, None)
-        # So that it is not the parent's child any more, which may be removed now as well.
-        (grave / "parent").unlink(missing_ok=True)
+        (grave / "parent").unlink(missing_ok=True)  # so that the parent may be removed as well
         return lambda: self._remove_held(grave, lock)
 
     def _remove_held(self, path: Path, lock: int) -> None:
@@ -204,12 +208,8 @@ def make_root_directory(path: Path) -> None:
     (path / "fs").chmod(0o755)
 
 
-def _nothing(_name: str) -> None:
-    """Claim nothing."""
-
-
-def _done() -> None:
-    """Nothing is left to be removed."""
+def _nothing(*_: object) -> None:
+    """Do nothing."""
 
 
 def _make_ready(directory: Path) -> None:

@@ -17,7 +17,7 @@ removed. Committed snapshots are derived data: each can be made again by unpacki
 survives the loss of any of them, and those of an earlier boot are removed, since they may be incomplete.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -129,8 +129,12 @@ class Snapshotter(Protocol):
         """Remove a committed snapshot. Idempotent. Raises SnapshotError while it is the parent of another one."""
         ...
 
-    def retire(self, name: str) -> Callable[[], None]:
-        """Do the quick part of `remove`, after which *name* does not exist; return a function that frees the space."""
+    def retire(self, names: Iterable[str]) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Do the quick part of `remove` for *names*, children before their parents; leave those that others stand on.
+
+        Yield each name that does not exist any more, and a function that frees its space. Nobody may make a snapshot on
+        one of *names* meanwhile.
+        """
         ...
 
     def begin_use(self, claim: Callable[[str], None]) -> None:

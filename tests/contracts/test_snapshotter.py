@@ -471,6 +471,28 @@ def test_a_snapshot_that_others_stand_on_cannot_be_removed_before_them(keeper: S
     assert keeper.names() == ()
 
 
+def test_those_that_nobody_stands_on_are_retired_children_first_after_one_look(
+    keeper: Snapshotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layered(keeper, *(f"echo >f{number}" for number in range(5)))
+    active = keeper.prepare(name(1))
+    looks: list[object] = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda place: (looks.append(place), listdir(place))[1])
+    retired = list(keeper.retire(map(name, range(5))))
+    monkeypatch.undo()
+    assert [each for each, _ in retired] == [name(4), name(3), name(2)]
+    assert len(looks) <= 2  # one of them is the sweep
+    assert keeper.names() == (name(0), name(1))
+    for _, bury in retired:
+        bury()
+    keeper.discard(active)
+    retired = list(keeper.retire([name(0), name(1)]))
+    assert [each for each, _ in retired] == [name(1), name(0)]
+    for _, bury in retired:
+        bury()
+
+
 def test_what_a_killed_builder_left_keeps_no_snapshot_from_being_removed(
     keeper: Snapshotter, make: Callable[[], Snapshotter], tmp_path: Path
 ) -> None:
