@@ -30,7 +30,7 @@ def test_linters_and_tests_run_and_either_may_fail(tmp_path: Path, linters: int,
     programs = {
         "bin/git": "#!/bin/sh\necho 1234\n",
         "bin/make": MAKE,
-        ".venv/bin/python": '#!/bin/sh\necho "$*" > bases\n',
+        ".venv/bin/python": '#!/bin/sh\necho "$*" >> python\n',
     }
     for name, text in {**programs, "tests/setup/debian.sh": ""}.items():
         (path := tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,10 @@ def test_linters_and_tests_run_and_either_may_fail(tmp_path: Path, linters: int,
         check=False,
     )
     assert (done.returncode, done.stdout) == (tests or linters, "said by the linters\n"), done.stderr
-    assert (tmp_path / "bases").read_text() == "-m tests.helpers.bases\n"
+    assert sorted((tmp_path / "python").read_text().splitlines()) == [
+        "-m pytest --collect-only -q",
+        "-m tests.helpers.bases",
+    ]
     words = (tmp_path / "told").read_text().strip()
     assert words.endswith(
         "test-all mutants JOBS=5 PYTEST=-m 'not release' --share 4 --seed 1234 MUTANTS=--jobs 4 --share 10 --seed 1234"
