@@ -112,8 +112,8 @@ class Containers:
         """Reserve the *wanted* name, or a random one that is free, and return it."""
         with self.store.locks.exclusive(_RENAMING):
             names = _owners(self.directory)
-            random = [random_name() for _ in range(_TRIES)]
-            tries = [wanted] if wanted else [*random, f"{random[0]}_{identity[:SHORT]}"]
+            random = [] if wanted else [random_name() for _ in range(_TRIES)]
+            tries = [*random, f"{random[0]}_{identity[:SHORT]}"] if random else [wanted]
             free = next((name for name in tries if name not in names), "")
             if not free:
                 raise self._taken(wanted, names[wanted])

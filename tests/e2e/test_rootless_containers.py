@@ -138,6 +138,11 @@ def test_volumes_keep_their_data_and_its_owners(user: OrdinaryUser) -> None:
     user.run("rm", "-fv", "one")
     assert output(user, "volume", "ls", "-q") == "data"
     assert output(user, "run", "--rm", "-v", "data:/v", "small", "stat", "-c", "%u", "/v/inner") == "7"
+    user.run("create", "--name", "two", "-v", "data:/new/v", "small", "stat", "-c", "%u", "/new/v/inner/copied")
+    user.run("cp", "/etc/hostname", "two:/new/v/inner/copied")
+    assert output(user, "start", "-a", "two") == "0"
+    assert user.run("diff", "two").stdout == ""
+    user.run("rm", "two")
     user.run("volume", "rm", "data")
     assert output(user, "volume", "ls", "-q") == ""
 
