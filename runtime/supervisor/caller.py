@@ -68,8 +68,11 @@ class Caller:
     def read(self, address: int, size: int) -> bytes:
         """Return *size* bytes at *address*. Raises OSError EFAULT if a part of them is not mapped."""
         found = self._read(address, size)
-        if len(found) < size:
-            raise OSError(EFAULT, os.strerror(EFAULT))
+        while len(found) < size:  # a piece has a length that is enough for a path
+            piece = self._read(address + len(found), size - len(found))
+            if not piece:
+                raise OSError(EFAULT, os.strerror(EFAULT))
+            found += piece
         return found
 
     def text(self, address: int, most: int = _PATH_MAX) -> bytes:

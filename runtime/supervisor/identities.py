@@ -12,7 +12,8 @@ from errno import EAGAIN, EPERM
 from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS
 
 _FIRST = 1 << 40  # the number of the first identity, far above limits that are set for other reasons
-_MOST = 1 << 16  # a step that sets more and more ids must not fill the memory
+_MOST = 1 << 19  # ids of all identities: a step that sets more and more of them must not fill the memory
+_IDS = 8  # of an identity without supplementary groups: three of the user, three of the group, and two for the rest
 _UNCHANGED = 0xFFFFFFFF  # -1 in a call keeps an id
 
 IdTriple = tuple[int, int, int]
@@ -62,6 +63,7 @@ class Identities:
     def __init__(self) -> None:
         self._known: list[ProcessIds] = []
         self._numbers: dict[tuple[object, ...], int] = {}
+        self._ids = 0
 
     def of(self, tid: int) -> ProcessIds:
         """Return the identity of a thread's process: root until `assign`. Raises OSError when it has ended."""
@@ -74,8 +76,10 @@ class Identities:
         key = identity.users, identity.groups, identity.supplementary, identity.keeps
         number = self._numbers.get(key)
         if number is None:
-            if len(self._known) >= _MOST:
+            ids = self._ids + _IDS + len(identity.supplementary)
+            if ids > _MOST:
                 raise OSError(EAGAIN, "too many identities")
+            self._ids = ids
             number = self._numbers[key] = len(self._known)
             self._known.append(identity)
         # The soft limit alone: without CAP_SYS_RESOURCE a hard one cannot be raised again.

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import resource
@@ -79,3 +80,20 @@ def _kernels(calls: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[tuple
     words = [sys.executable, "-S", "-c", _IN_KERNEL]
     done = subprocess.run(words, input=json.dumps(calls), check=True, capture_output=True, text=True)
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def test_many_groups_are_set_and_do_not_fill_the_memory_of_the_supervisor() -> None:
+    """As many as the kernel takes, again and again others: two megabytes for each set of them."""
+
+    def change() -> tuple[list[int], int]:
+        os.setgroups(range(65536))
+        first, count = os.getgroups(), 1
+        with contextlib.suppress(BlockingIOError):
+            while count < 100:
+                os.setgroups(range(count, count + 65536))
+                count += 1
+        return [len(first), first[0], first[-1]], count
+
+    (told, count) = supervised(change)
+    assert told == [65536, 0, 65535]
+    assert count < 10
