@@ -196,3 +196,21 @@ RUN {cache} cat /c/f
     assert built.exit_code == 0, built.printed
     assert " good welcome" in built.printed
     assert built.printed.count(" changed") == 1
+
+
+def test_a_file_of_a_bind_mount_may_be_linked_into_the_tree_and_is_a_copy(program: Restricted, tmp_path: Path) -> None:
+    mount = "--mount=type=bind,from=a,target=/b"
+    text = f"""FROM small AS a
+RUN echo good > /f
+FROM small
+RUN {mount} ln /b/f /linked && echo changed > /b/f && mv /b/etc/motd /moved
+RUN {mount} --mount=type=bind,source=s,target=/s cat /b/f /b/etc/motd /s > /seen && ln /s /context && echo changed > /s
+"""
+    context = write_context(tmp_path / "c", {"Dockerfile": text, "s": "of the context\n"})
+    program.build(context, "--no-cache")
+    tree = trees.read_archive(program.save("built", tmp_path / "saved.tar")).tree
+    assert tree["/seen"].text == b"good\nwelcome\nof the context\n"
+    assert (tree["/linked"].text, tree["/linked"].same) == (b"changed\n", "")
+    assert tree["/moved"].text == b"welcome\n"
+    assert not {"/b/f", "/context"} & tree.keys()
+    assert (context / "s").read_text() == "of the context\n"
