@@ -1,7 +1,11 @@
 """The image of pybuild itself: built by pybuild from this repository, and building in a container."""
 
+import json
 import os
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,10 +50,42 @@ _PLACES: dict[str, tuple[str, ...]] = {
 """The rungs that pods and jobs have: with the options of ``docker run`` that make such places."""
 
 
+_WITH_ADVICE: tuple[tuple[str, ...], ...] = (
+    (),
+    ("--user=1000",),
+    ("--cap-drop=ALL", "--user=1000"),
+    (*_POD, "--cap-drop=ALL"),
+    ("--security-opt=no-new-privileges", "--user=1000"),
+)
+"""The options of containers in which something better than what is there can be had by more options."""
+
+
+def _doctor(docker: peers.Docker, options: Sequence[str]) -> dict[str, Any]:
+    script = "pybuild doctor --format=json || true"
+    found = json.loads(docker.run("pybuild", "-c", script, options=("--entrypoint=sh", "-e=HOME=/tmp", *options)))
+    assert isinstance(found, dict)
+    return found
+
+
+def _follow(docker: peers.Docker, options: Sequence[str]) -> dict[str, bool]:
+    """Return for each better rung that the doctor has more options for, beside *options*, whether it works with them."""
+    found = _doctor(docker, options)
+    worked = {}
+    for rung in takewhile(lambda rung: rung["name"] != found["isolation"]["used"], found["rungs"]):
+        if rung["needs"].startswith("docker run --"):
+            advised = rung["needs"].removeprefix("docker run ").removesuffix(" ...").split(" ")
+            after = _doctor(docker, (*options, *advised))["rungs"]
+            worked[rung["name"]] = next(each["works"] for each in after if each["name"] == rung["name"])
+    return worked
+
+
 def _in_docker(program: Program, directory: Path) -> dict[str, str]:
     """Build with mounts in each place of `_PLACES`; return what the doctor said there, and what was built."""
     with peers.docker(directory) as docker:
         docker.load(program.save("pybuild", directory / "pybuild.tar"))
+        followed = {options: _follow(docker, options) for options in _WITH_ADVICE}
+        assert all(followed.values()), followed
+        assert all(all(worked.values()) for worked in followed.values()), followed
         script = "pybuild doctor | grep isolation; pybuild import small.tar small && pybuild build --secret=id=s,src=s -t x ."
         script += " && pybuild export x | tar -xO made"
         printed = {}
