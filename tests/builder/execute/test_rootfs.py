@@ -114,6 +114,7 @@ def test_the_first_may_fail_while_the_second_has_its_tree(chain: Chain) -> None:
     with chain.first() as first:  # and give it no name
         first.offer()
         second = chain.second()
+    assert first.tree.directory.exists()
     chain.handover.end(None)
     chain.cancel.set()
     with pytest.raises(Cancelled), second:
