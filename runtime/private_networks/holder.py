@@ -64,10 +64,11 @@ def _fork(become: "Callable[[], None]", *closed: int) -> int:
         os._exit(1)
 
 
-def _tie_to_holder(uid: int, lifeline: int) -> None:
+def _tie_to_holder(uid: int) -> None:
     """Become the user *uid*, and have the kernel kill this process when the holder ends.
 
-    If it has ended before that, its end of the pipe *lifeline* is closed.
+    The kernel sends that signal with the rights of the holder (kill(2)). To another user it needs CAP_KILL, which root
+    of a container may lack, so the caller waits for the end of the holder as well.
     """
     if uid >= 0:
         os.setgroups([])
@@ -77,21 +78,26 @@ def _tie_to_holder(uid: int, lifeline: int) -> None:
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
     # After the change of user, which clears it.
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, syscalls.SIGKILL)
-    poller = select.poll()
-    poller.register(lifeline, 0)
-    if poller.poll(0):
-        os._exit(1)
 
 
 def _hold_namespace(uid: int, made: int, lifeline: int) -> None:
-    """Make the namespaces, write to *made*, and wait to be killed."""
-    _tie_to_holder(uid, lifeline)
+    """Make the namespaces, write to *made*, and wait for the end of the holder."""
+    _tie_to_holder(uid)
     _unshare_user(syscalls.CLONE_NEWNET)
     # Without duplicate address detection an address can be used at once. Nobody else is on this link.
     _write("/proc/sys/net/ipv6/conf/default/accept_dad", "0", optional=True)
     os.write(made, b"n")
     os.close(0)
-    select.poll().poll()
+    _await_end(lifeline)
+
+
+def _await_end(lifeline: int, program: int = 0) -> None:
+    """Wait until the holder has ended, and with it its end of the pipe *lifeline*, or the process *program* has."""
+    poller = select.poll()
+    poller.register(lifeline, 0)
+    if program:
+        poller.register(os.pidfd_open(program), select.POLLIN)
+    poller.poll()
 
 
 def _unshare_user(more: int) -> None:
@@ -114,7 +120,7 @@ def _write(path: str, text: str, *, optional: bool = False) -> None:
 
 def _run_init(uid: int, words: list[str], errors: int, lifeline: int) -> None:
     """Run *words* as pid 1 of a PID namespace, which the kernel ends with this process."""
-    _tie_to_holder(uid, lifeline)
+    _tie_to_holder(uid)
     program = os.fork()
     if program == 0:
         null = os.open(os.devnull, os.O_RDWR)
@@ -123,10 +129,7 @@ def _run_init(uid: int, words: list[str], errors: int, lifeline: int) -> None:
         syscalls.reset_signals()  # Python ignores SIGPIPE, and pasta fails when it finds that
         os.execv(words[0], words[1:])  # noqa: S606 - found in the PATH of the user
     os.close(0)
-    while True:
-        ended, status = os.wait()
-        if ended == program:
-            os._exit(os.waitstatus_to_exitcode(status) & 0x7F or 1)
+    _await_end(lifeline, program)
 
 
 def _make_tun_node() -> None:

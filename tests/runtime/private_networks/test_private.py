@@ -1,10 +1,25 @@
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.private_networks import pool, private
+from tests.helpers.leftovers import wait_until_no_process
+
+_WITHOUT_A_ROUTE = """
+import time
+from pathlib import Path
+from pybuild.runtime.private_networks import private
+
+network = private.begin()
+while not Path("started").exists():
+    time.sleep(0.01)
+network.close()
+"""
 
 
 def children() -> set[str]:
@@ -63,3 +78,15 @@ def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pool.start_ahead()
     with pytest.raises(SandboxUnavailable, match="neither pasta nor slirp4netns"):
         pool.take()
+
+
+def test_nothing_outlives_a_holder_that_may_not_signal_its_children() -> None:
+    """Its children are of another user, so their death signals need CAP_KILL, which root of a container may lack."""
+    with tempfile.TemporaryDirectory(prefix="private-network-") as name:
+        place = Path(name)
+        place.chmod(0o777)  # the program is executed by another user
+        (place / "pasta").write_text(f"#!/bin/sh\n: > {place}/started\nexec sleep 1000\n")
+        (place / "pasta").chmod(0o755)
+        words = ["setpriv", "--bounding-set=-kill", sys.executable, "-c", _WITHOUT_A_ROUTE]
+        subprocess.run(words, cwd=place, env={**os.environ, "PATH": f"{place}:/usr/bin:/bin"}, check=True, timeout=60)
+        assert wait_until_no_process(name) == []
