@@ -6,6 +6,7 @@ namespaces of the container, makes no difference to what is permitted inside.
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.helpers.restricted import Restricted, refuse, restricted
 
 _REPOSITORY = Path(__file__).parents[2]
 _PREFIX = "pybuild-test-"
+_NEW = 60  # seconds
 _DEVICES = Path("/sys/fs/cgroup/devices")
 _ALLOWED = (
     *("c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm"),
@@ -43,7 +45,7 @@ def _controlled() -> Iterator[Path]:
     own = next(line.split(":")[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if ":devices:" in line)
     parent = _DEVICES / own.strip().lstrip("/")
     _sweep(parent)
-    group = parent / f"{_PREFIX}{os.getpid()}"
+    group = parent / f"{_PREFIX}{os.urandom(8).hex()}"
     group.mkdir()
     try:
         (group / "devices.deny").write_text("a")
@@ -56,9 +58,13 @@ def _controlled() -> Iterator[Path]:
 
 
 def _sweep(parent: Path) -> None:
+    """Remove the groups that killed processes left: those with a process in them stay, and new ones, which get theirs.
+
+    Their age tells, because the mutation pass has a PID namespace for each test, where numbers of others mean nothing.
+    """
     for left in parent.glob(f"{_PREFIX}*"):
-        if not Path("/proc", left.name.removeprefix(_PREFIX)).exists():
-            with suppress(OSError):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _NEW:
                 left.rmdir()
 
 
