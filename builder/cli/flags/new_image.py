@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from pybuild.builder.cli.flags.group import option
+from pybuild.builder.cli.flags.group import option, part
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.model import Descriptor, ImageConfig
 from pybuild.builder.store.store import Store
@@ -46,8 +46,8 @@ def platform_option(function: _F) -> _F:
 
 
 @frozen
-class EntryFlags:
-    """The config and the history entry of an image with a new layer. An empty value is one."""
+class ChangeFlags:
+    """Instructions for the config of an image that is not built. An empty value is one."""
 
     changes: tuple[str, ...] = option(
         "-c",
@@ -56,9 +56,6 @@ class EntryFlags:
         multiple=True,
         metavar="INSTRUCTION",
         help='Apply a Dockerfile instruction to the image, such as "CMD /bin/sh"; repeatable.',
-    )
-    message: str = option(
-        "-m", "--message", empty=True, default="", metavar="TEXT", help="Comment for the history entry."
     )
 
     def changed(self, config: ImageConfig) -> ImageConfig:
@@ -70,12 +67,22 @@ class EntryFlags:
         return changed(config, self.changes)
 
 
-def compression_flag() -> Any:
-    """Declare a field for ``--compression`` of a new layer."""
+@frozen
+class EntryFlags:
+    """The config and the history entry of an image with a new layer. An empty value is one."""
+
+    change: ChangeFlags = part(ChangeFlags)
+    message: str = option(
+        "-m", "--message", empty=True, default="", metavar="TEXT", help="Comment for the history entry."
+    )
+
+
+def compression_flag(layers: str = "the new layer") -> Any:
+    """Declare a field for ``--compression`` of *layers*, as the help calls them."""
     return option(
         "--compression",
         empty=True,
         default="gzip",
         metavar="TYPE[,LEVEL]",
-        help="Compression of the new layer: gzip (default), zstd or uncompressed.",
+        help=f"Compression of {layers}: gzip (default), zstd or uncompressed.",
     )

@@ -9,7 +9,7 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -32,18 +32,6 @@ def _call(name: str, *arguments: object) -> str:
     if libc.syscall(ctypes.c_long(_TABLE[name]), *words) < 0:
         return errno.errorcode[ctypes.get_errno()]
     return "done"
-
-
-@pytest.fixture
-def outside() -> Iterator[int]:
-    """A process outside, which leads a group. It must still be there afterwards."""
-    with subprocess.Popen(["sleep", "1000"], process_group=0) as process:
-        try:
-            yield process.pid
-            assert process.poll() is None
-            assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
-        finally:
-            process.kill()
 
 
 def _info(number: int) -> object:

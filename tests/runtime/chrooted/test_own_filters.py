@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -23,18 +21,6 @@ from pybuild.runtime.supervisor.listener import Listener
 from tests.runtime.chrooted.traced import result
 
 _ATTACKED = ("setpriority", "kill")
-
-
-@pytest.fixture
-def outside() -> Iterator[int]:
-    """A process outside, to which nothing must happen."""
-    with subprocess.Popen(["sleep", "1000"], process_group=0) as process:
-        try:
-            yield process.pid
-            assert process.poll() is None
-            assert os.getpriority(os.PRIO_PROCESS, process.pid) == os.getpriority(os.PRIO_PROCESS, 0)
-        finally:
-            process.kill()
 
 
 def _filter(names: tuple[str, ...], answer: int) -> bytes:

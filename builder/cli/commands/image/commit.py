@@ -88,7 +88,7 @@ def command(image: str, tree: str | None, name: str | None, *, flags: CommitFlag
         with opened.in_use(), _stream(tree) as stream:
             source = find_image(opened, image, wanted)
             documents = ImageDocuments.read(opened.blobs, source)
-            documents = documents.with_config(source.config, flags.entry.changed(source.config))
+            documents = documents.with_config(source.config, flags.entry.change.changed(source.config))
             layer = WorkerAccess(opened, silent, (stream,)).call(_layer, source, stream, compression)
             made = with_difference(documents, layer, flags.history_entry()).write(opened.blobs, source)
             name_image(opened, made.descriptor, names)
@@ -113,7 +113,7 @@ def _of_container(name: str, called: str | None, flags: CommitFlags) -> Image:
         made = commit_container(
             containers,
             container,
-            flags.entry.changed(config),
+            flags.entry.change.changed(config),
             flags.history_entry(),
             compression=flags.compression(),
             pauses=flags.pause,

@@ -56,7 +56,7 @@ def command(source: str, name: str | None, *, flags: ImportFlags) -> None:
     """
     names = full_names((name,)) if name else ()
     comment = flags.entry.message or f"Imported from {source}"
-    config = flags.entry.changed(_config(wanted_platform(flags.platform), comment))
+    config = flags.entry.change.changed(_config(wanted_platform(flags.platform), comment))
     compression = parse_compression(flags.packed)
     opened = store()
     try:

@@ -12,7 +12,7 @@ from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.flags.build_values import parse_compression, source_date_epoch
 from pybuild.builder.cli.flags.completion_types import IMAGE
 from pybuild.builder.cli.flags.group import option, part, takes
-from pybuild.builder.cli.flags.new_image import name_image, platform_option, tag_option
+from pybuild.builder.cli.flags.new_image import ChangeFlags, compression_flag, name_image, platform_option, tag_option
 from pybuild.builder.cli.tools import open_stdin, say, store
 from pybuild.builder.edit.archive_layer import store_archive
 from pybuild.builder.edit.config_edits import ConfigEdits, configured, edited
@@ -97,21 +97,8 @@ class MutateFlags:
         metavar="FILE|-",
         help="Append a tar archive as a layer, plain or compressed by gzip or zstd.",
     )
-    packed: str = option(
-        "--compression",
-        empty=True,
-        default="gzip",
-        metavar="TYPE[,LEVEL]",
-        help="Compression of appended layers: gzip (default), zstd or uncompressed.",
-    )
-    changes: tuple[str, ...] = option(
-        "-c",
-        "--change",
-        empty=True,
-        multiple=True,
-        metavar="INSTRUCTION",
-        help='Apply a Dockerfile instruction, such as "SHELL [...]".',
-    )
+    packed: str = compression_flag("appended layers")
+    change: ChangeFlags = part(ChangeFlags)
 
     def config(self, config: ImageConfig) -> ImageConfig:
         """Return *config* with the changes that the flags ask for."""
@@ -119,11 +106,7 @@ class MutateFlags:
         if self.set_platform:
             target = parse_platform(self.set_platform)
             config = replace(config, os=target.os, architecture=target.architecture, variant=target.variant)
-        if self.changes:
-            from pybuild.builder.cli.flags.changes import changed
-
-            config = changed(config, self.changes)
-        return config
+        return self.change.changed(config)
 
 
 @click.command("mutate", cls=Command, epilog=_EPILOG)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.flags.new_image import EntryFlags, loading, name_image
+from pybuild.builder.cli.flags.new_image import ChangeFlags, loading, name_image
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
 from pybuild.builder.store.store import Store
@@ -34,5 +34,5 @@ def test_a_failure_names_what_was_loaded_and_keeps_its_hint(source: Path | None,
 
 def test_changes_are_applied_to_the_config() -> None:
     config = ImageConfig(architecture="amd64", os="linux", config=ContainerConfig(user="a"))
-    assert EntryFlags(changes=("USER b",)).changed(config).config.user == "b"
-    assert EntryFlags().changed(config) is config
+    assert ChangeFlags(changes=("USER b",)).changed(config).config.user == "b"
+    assert ChangeFlags().changed(config) is config
