@@ -7,9 +7,10 @@ from pathlib import Path
 from pybuild.builder.cli.fast_path.common import KnownFlags, found_container, read
 from pybuild.builder.cli.tools import pass_on
 from pybuild.builder.containers.catalog import StoredContainer
-from pybuild.builder.containers.logs import LogLine, LogRange, batches, full_time
+from pybuild.builder.containers.logs import LogRange, batches, full_time
 from pybuild.builder.containers.state import is_watched
 from pybuild.builder.options import whole_number
+from pybuild.runtime.monitor.log_entries import LogLine
 
 _KNOWN = KnownFlags(
     ones={"-n": "tail", "--tail": "tail"},
@@ -39,7 +40,8 @@ def command(words: Sequence[str]) -> int | None:
 
 def show(container: StoredContainer, wanted: LogRange, *, follow: bool = False, timestamps: bool = False) -> None:
     """Print the *wanted* output of a container on the streams that it was written to."""
-    for batch in batches(container.directory, wanted, _still(container.directory) if follow else None):
+    still = _still(container.directory) if follow else None
+    for batch in batches(container.directory, wanted, still, joined=not timestamps):
         for stream, group in groupby(batch, key=lambda line: line.stream):
             pass_on(stream, b"".join(_shown(line, timestamps=timestamps) for line in group))
 

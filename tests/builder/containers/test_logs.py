@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.containers.logs import LogRange, full_time, lines, moment_of, parse_time
+from pybuild.builder.containers.logs import LogRange, batches, full_time, lines, moment_of, parse_time
 from pybuild.builder.errors import RequestError
 from pybuild.runtime.monitor.log import JsonLog
 
@@ -47,6 +47,47 @@ def test_a_damaged_line_costs_no_other(tmp_path: Path) -> None:
         file.write(b'{"log":"cut off\n{"log":1,"stream":"stdout","time":""}\n[]\n')
     written(tmp_path, 2)
     assert shown(tmp_path) == ["0", "1", "0", "1"]
+
+
+@pytest.mark.parametrize("size", [0, 200_000])
+@pytest.mark.parametrize("since", [-1.0, 0.0, 1.5, 500.0, 2999.0, 2999.5, 5000.0, float("inf"), float("nan")])
+def test_lines_since_a_time_and_until_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: float, size: int
+) -> None:
+    log = written(tmp_path, 0, files=9, size=size)
+    for number in range(3000):
+        monkeypatch.setattr(time, "time_ns", lambda number=number: number * 1_000_000_000)
+        log.write(1 + number % 2, b"%d %b\n" % (number, b"x" * 300))
+    first = next((number for number in range(3000) if number >= since), 0 if since != since else 3000)
+    found = [int(line.data.split()[0]) for line in lines(tmp_path, LogRange(since=since, until=2998.5))]
+    assert found == [*range(first, 2999)]
+    found = [int(line.data.split()[0]) for line in lines(tmp_path, LogRange(tail=20, since=since))]
+    assert found == [*range(max(2980, first), 3000)]
+
+
+def test_a_time_is_found_without_reading_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = written(tmp_path, 0)
+    for number in range(100):
+        monkeypatch.setattr(time, "time_ns", lambda number=number: number * 1_000_000_000)
+        log.write(1, (b"x" * 99 + b"\n") * 500)
+    before = read_by_this_process()
+    assert len(list(lines(tmp_path, LogRange(since=98.0)))) == 1000
+    assert read_by_this_process() - before < (tmp_path / "json.log").stat().st_size / 3
+
+
+def read_by_this_process() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_joined_lines_are_those_between_two_streams(tmp_path: Path) -> None:
+    log = written(tmp_path, 0)
+    for stream, data in ((1, b'a"\\\n\xff\n'), (2, b"e\n"), (1, "ü\u2028🐳\n".encode()), (1, b"b\n")):
+        log.write(stream, data)
+    with (tmp_path / "json.log").open("ab") as file:
+        file.write(b'{"log":"cut off')
+    found = [(each.stream, each.data) for batch in batches(tmp_path, joined=True) for each in batch]
+    assert b"".join(data for stream, data in found if stream == 1) == b'a"\\\n\xff\n' + "ü\u2028🐳\n".encode() + b"b\n"
+    assert [data for stream, data in found if stream == 2] == [b"e\n"]
 
 
 def test_following_goes_through_files_that_took_turns(tmp_path: Path) -> None:
