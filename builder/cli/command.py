@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from pybuild.builder.cli.session import session
+from pybuild.builder.cli.tools import session
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ import click
 from pybuild.builder.cli.aliases import FAMILIES, spelled_out, unknown_command
 from pybuild.builder.cli.commands import COMMANDS
 from pybuild.builder.cli.failures import FAILED, Described, Failure, describe
-from pybuild.builder.cli.session import session
+from pybuild.builder.cli.tools import session
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from pybuild.builder.cli.flags.fast_path import fast_path_build
-from pybuild.builder.cli.session import Session, Tools, begin
+from pybuild.builder.cli.tools import Session, Tools, begin
 from pybuild.builder.interrupts import INTERRUPTED, Interrupts
 
 _DEBUG = frozenset({"-D", "--debug"})

@@ -1,16 +1,17 @@
-"""Functions that every command uses: opening the store, printing, and reading standard input.
+"""What every command uses: its session, the store, printing, and reading standard input.
 
-This module does not import click, because the most common command lines are read without it.
+This module imports neither click, without which the most common command lines are read, nor anything of ours: until
+`builder.interrupts` is loaded, an interrupt shows a traceback.
 """
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pybuild.builder.cli.session import session
-from pybuild.builder.store.free_space import writing
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # Usual commands about containers open no store.
@@ -18,6 +19,41 @@ if TYPE_CHECKING:
     from pybuild.builder.store.store import Store
 
 _HANDLES = "/proc/self/fd"
+
+
+class Tools:
+    """Replacements for tests of the functions that open a store and build; None stands for the real one."""
+
+    def __init__(
+        self, open_store: Callable[[Path | None, Any], Any] | None = None, build: Callable[..., Any] | None = None
+    ) -> None:
+        self.open_store, self.build = open_store, build
+
+
+class Session:
+    """The command that is carried out."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.root: str | None = None
+        """The store that the command line names; None is the default."""
+        self.opened: Path | None = None
+        """The directory of the store, once it is open."""
+
+
+_session: ContextVar[Session] = ContextVar("session")
+
+
+def begin(tools: Tools) -> Session:
+    """Start the session of a command that works with *tools*, and return it."""
+    begun = Session(tools)
+    _session.set(begun)
+    return begun
+
+
+def session() -> Session:
+    """Return the current session."""
+    return _session.get(None) or begin(Tools())
 
 
 def store(registries: "RegistryAccess | None" = None) -> "Store":
@@ -43,7 +79,7 @@ def store(registries: "RegistryAccess | None" = None) -> "Store":
 def pass_on(stream: int, data: bytes) -> None:
     """Write *data*, which a command wrote to *stream* (1 or 2), to the same stream of this process, unchanged."""
     file = (sys.stdout if stream == 1 else sys.stderr).buffer
-    with writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
+    with _writing("/dev/stdout" if stream == 1 else "/dev/stderr"):
         file.write(data)
         file.flush()
 
@@ -55,7 +91,7 @@ def say(text: str) -> None:
 
 def put(text: str | bytes) -> None:
     """Write *text* to standard output unchanged."""
-    with writing("/dev/stdout"):
+    with _writing("/dev/stdout"):
         if isinstance(text, bytes):
             sys.stdout.flush()
             sys.stdout.buffer.write(text)
@@ -63,6 +99,12 @@ def put(text: str | bytes) -> None:
         else:
             sys.stdout.write(text)
             sys.stdout.flush()
+
+
+def _writing(path: str) -> AbstractContextManager[None]:
+    from pybuild.builder.store.free_space import writing
+
+    return writing(path)
 
 
 def note(text: str) -> None:

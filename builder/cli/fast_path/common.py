@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pybuild.builder.cli.session import session
+from pybuild.builder.cli.tools import session
 from pybuild.builder.store.directory import default_root
 from pybuild.runtime.sandbox.isolation import VARIABLE
 from pybuild.runtime.values import frozen

@@ -65,7 +65,7 @@ def _beginning(incomplete: str, words: Iterable[str]) -> "list[CompletionItem]":
 
 
 def _names(ctx: click.Context) -> list[str]:
-    from pybuild.builder.cli.session import session
+    from pybuild.builder.cli.tools import session
     from pybuild.builder.image.catalog import familiar
     from pybuild.builder.oci.errors import OciError
     from pybuild.builder.oci.layout import Layout

@@ -14,7 +14,7 @@ import pytest
 
 from pybuild.builder.cli import main as cli
 from pybuild.builder.cli.commands import COMMANDS
-from pybuild.builder.cli.session import Tools
+from pybuild.builder.cli.tools import Tools
 from pybuild.builder.errors import BuildError, Cancelled, RequestError, ResolveError, StepFailed
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.oci.digest import Digest
@@ -432,7 +432,7 @@ def test_the_command_line_alone_imports_nothing_of_ours_but_the_usual_flags_and_
         "pybuild.builder.cli.flags",
         "pybuild.builder.cli.flags.fast_path",
         "pybuild.builder.cli.main",
-        "pybuild.builder.cli.session",
+        "pybuild.builder.cli.tools",
         "pybuild.builder.interrupts",
     ]
     assert done.stdout.decode() == f"{ours}\n"
@@ -441,7 +441,7 @@ def test_the_command_line_alone_imports_nothing_of_ours_but_the_usual_flags_and_
 FROM_STDIN = """
 import sys
 from pybuild.builder.cli import main as cli
-from pybuild.builder.cli.session import Tools
+from pybuild.builder.cli.tools import Tools
 from tests.builder.cli.test_main import Fake
 from pathlib import Path
 fake = Fake(Path("store"))

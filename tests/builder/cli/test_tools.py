@@ -1,13 +1,26 @@
-"""Printing, and reading standard input."""
+"""The session of a command, printing, and reading standard input."""
 
 import os
 import sys
+from contextvars import copy_context
 from io import BytesIO, TextIOWrapper
 
 import click
 import pytest
 
-from pybuild.builder.cli.tools import is_terminal, note, open_stdin, pass_on, put, put_error, say, warn
+from pybuild.builder.cli.tools import (
+    Tools,
+    begin,
+    is_terminal,
+    note,
+    open_stdin,
+    pass_on,
+    put,
+    put_error,
+    say,
+    session,
+    warn,
+)
 
 
 def test_results_and_notes_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,3 +88,20 @@ def test_a_closed_stream_is_no_terminal() -> None:
     os.close(reader)
     os.close(writer)
     assert not is_terminal(reader)
+
+
+def test_a_session_has_neither_a_store_nor_replacements_at_first() -> None:
+    begun = begin(Tools())
+    assert session() is begun
+    assert (begun.root, begun.opened, begun.tools.open_store, begun.tools.build) == (None, None, None, None)
+
+
+def test_a_second_command_does_not_inherit_the_store_of_the_first() -> None:
+    begin(Tools()).root = "/one"
+    assert begin(Tools()).root is None
+
+
+def test_a_session_that_begins_in_another_context_leaves_this_one_alone() -> None:
+    mine = begin(Tools())
+    copy_context().run(begin, Tools())
+    assert session() is mine

@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pybuild.builder.cli.session import session
-from pybuild.builder.cli.tools import say
+from pybuild.builder.cli.tools import say, session
 from pybuild.builder.cli.tools import store as open_store
 from pybuild.builder.display.choose import MODES, OpenDisplay, open_display
 from pybuild.builder.errors import BuildError, RequestError

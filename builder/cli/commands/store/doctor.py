@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.session import session
-from pybuild.builder.cli.tools import say
+from pybuild.builder.cli.tools import say, session
 from pybuild.builder.errors import StoreError
 from pybuild.builder.store.directory import default_root
 from pybuild.runtime.errors import SandboxUnavailable

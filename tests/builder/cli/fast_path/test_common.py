@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.cli.fast_path.common import KnownFlags, found_container, own_root, read
-from pybuild.builder.cli.session import Tools, begin
+from pybuild.builder.cli.tools import Tools, begin
 
 KNOWN = KnownFlags(
     ones={"-u": "user", "--user": "user"},

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pybuild.builder.cli import main
 from pybuild.builder.cli.commands.build import build
 from pybuild.builder.cli.flags.fast_path import fast_path_build
-from pybuild.builder.cli.session import session
+from pybuild.builder.cli.tools import session
 from pybuild.builder.errors import RequestError
 
 ENVIRONMENT = {"HOME": "/nowhere", "NAMED": "from outside", "BUILDKIT_PROGRESS": "plain"}

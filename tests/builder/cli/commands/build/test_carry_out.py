@@ -11,7 +11,7 @@ import pytest
 from pybuild.builder.cli import housekeeping
 from pybuild.builder.cli.commands.build import carry_out as carrying
 from pybuild.builder.cli.commands.build.carry_out import log_to
-from pybuild.builder.cli.session import Tools, begin
+from pybuild.builder.cli.tools import Tools, begin
 from pybuild.builder.errors import TimedOut
 from pybuild.builder.interrupts import Interrupts
 from pybuild.builder.progress import Warned, silent
