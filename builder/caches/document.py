@@ -18,8 +18,7 @@ from datetime import datetime
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.oci.fields import Fields, parse_object
-from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.json_documents import Fields, encode, parse_object
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.cache import BuiltLayer, Layers
 

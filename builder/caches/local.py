@@ -11,7 +11,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.documents import describe
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.image import reachable
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT as MANIFEST_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT as MANIFEST_LIMIT
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.store.free_space import writing

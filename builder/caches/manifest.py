@@ -4,9 +4,9 @@ from pybuild.builder.caches.document import CONFIG_TYPE, DOCUMENT_LIMIT, Remembe
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.oci.fields import parse_object
 from pybuild.builder.oci.image import reachable
 from pybuild.builder.oci.image_config import BUILD_CACHE
+from pybuild.builder.oci.json_documents import parse_object
 from pybuild.builder.oci.model import Descriptor, Manifest
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.image import Image, read_image
-from pybuild.builder.oci.json_text import decode, encode
+from pybuild.builder.oci.json_documents import decode, encode
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
 

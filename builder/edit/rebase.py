@@ -15,7 +15,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.documents import describe
 from pybuild.builder.oci.errors import BlobNotFound, InvalidDigest, OciError
 from pybuild.builder.oci.image import Image
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor
 
 BASE_NAME = "org.opencontainers.image.base.name"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import BlobNotFound, InvalidDigest, SizeMismatch
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor
 from pybuild.runtime.paths import filelock
 

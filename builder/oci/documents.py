@@ -3,7 +3,7 @@
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.json_documents import parse_object
 from pybuild.builder.oci.model import Descriptor, Index, Manifest
 
 _KNOWN = media.INDEXES | media.MANIFESTS

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.oci.fields import Fields, parse_object
-from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.json_documents import Fields, encode, parse_object
 from pybuild.builder.oci.limits import MAX_PATH
 from pybuild.runtime.values import field, fields, frozen
 

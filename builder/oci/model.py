@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pybuild.builder.oci import media
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.oci.fields import Fields, parse_object
 from pybuild.builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT, encode
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT, Fields, encode, parse_object
 from pybuild.runtime.values import field, frozen
 
 __all__ = [

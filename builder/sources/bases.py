@@ -16,7 +16,7 @@ from pybuild.builder.errors import BuildError, Cancelled, PullFailed
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound, OciError, OtherPlatform
 from pybuild.builder.oci.image import Image, read_image
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.media import INDEXES
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Platform
 from pybuild.builder.plan.ops import Base

@@ -13,7 +13,7 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.documents import describe
 from pybuild.builder.oci.errors import InvalidDigest, OciError
 from pybuild.builder.oci.image import Image, read_image
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.layout import Layout, read_index
 from pybuild.builder.oci.media import INDEXES
 from pybuild.builder.oci.model import Descriptor, Platform

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybuild.builder.edit.documents import ImageDocuments
-from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.json_documents import encode
 from pybuild.builder.oci.model import ContainerConfig, Healthcheck, ImageConfig
 
 NAMES = st.text("abc", min_size=1, max_size=2)

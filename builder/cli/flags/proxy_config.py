@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pybuild.builder.cli.tools import warn
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 
 _MEMBERS = {
     "httpProxy": "HTTP_PROXY",

@@ -7,7 +7,7 @@ from pybuild.builder.oci.archive.files import named_digest
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Index
 from pybuild.builder.oci.streams.compression import decompressing
 from pybuild.builder.oci.streams.reading import Readable

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 from pybuild.builder.oci.archive.files import ArchiveFiles
 from pybuild.builder.oci.errors import BlobNotFound, InvalidImage
-from pybuild.builder.oci.fields import Fields, parse_object
 from pybuild.builder.oci.image_config import ImageConfig
-from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.json_documents import Fields, encode, parse_object
 from pybuild.builder.oci.layers.layer import Layer
 
 _LAYERS = 1000

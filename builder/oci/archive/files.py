@@ -15,7 +15,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import DigestMismatch, InvalidDigest, InvalidImage
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.layers.layer import Layer, compress
 from pybuild.builder.oci.model import Descriptor
 from pybuild.builder.oci.streams.compression import decompressing

@@ -13,7 +13,7 @@ from pybuild.builder.oci.archive.files import ArchiveFiles, take_files
 from pybuild.builder.oci.archive.layout import LayoutFiles, check_diff_ids
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import BlobNotFound, InvalidImage
-from pybuild.builder.oci.fields import Fields, parse_objects
+from pybuild.builder.oci.json_documents import Fields, parse_objects
 from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.layout import name_of
 from pybuild.builder.oci.model import Descriptor, ImageConfig, Index, Manifest

@@ -15,7 +15,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound
 from pybuild.builder.oci.image import reachable, read_image
-from pybuild.builder.oci.json_text import encode
+from pybuild.builder.oci.json_documents import encode
 from pybuild.builder.oci.layout import LAYOUT, exported_annotations
 from pybuild.builder.oci.model import Descriptor, Index
 from pybuild.builder.oci.streams.pipeline import PipeStage

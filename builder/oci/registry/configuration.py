@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pybuild.builder.oci.errors import InvalidImage, RegistryError
-from pybuild.builder.oci.fields import Fields
+from pybuild.builder.oci.json_documents import Fields
 from pybuild.builder.oci.registry.mirrors import ALL, BY_DIGEST, BY_TAG, Mirror, MirrorRule
 from pybuild.builder.oci.registry.wire.certificates import Tls
 

@@ -5,8 +5,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from pybuild.builder.oci.errors import InvalidImage, RegistryError
-from pybuild.builder.oci.fields import parse_object
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT, parse_object
 from pybuild.builder.oci.registry.transfer.remote import Remote
 from pybuild.builder.oci.registry.wire.http import Reply
 from pybuild.builder.oci.registry.wire.origin import joined

@@ -17,7 +17,7 @@ from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage, RegistryError, RegistryUnavailable
 from pybuild.builder.oci.image import Image, host_platform, read_image
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor, Manifest, Platform
 from pybuild.builder.oci.registry.access import AS_CONFIGURED, Access
 from pybuild.builder.oci.registry.auth.tokens import Credentials, Scope

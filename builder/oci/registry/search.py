@@ -5,8 +5,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from pybuild.builder.oci.errors import InvalidImage, RegistryDenied, RegistryError
-from pybuild.builder.oci.fields import parse_object
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT, parse_object
 from pybuild.builder.oci.registry.lists import page_of
 from pybuild.builder.oci.registry.registry import Registry
 

@@ -18,8 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pybuild.builder.oci.errors import CredentialsError, HelperMissing, InvalidImage
-from pybuild.builder.oci.fields import Fields, parse_object
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT, Fields, parse_object
 from pybuild.builder.oci.registry.auth.helpers import Helper
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pybuild.builder.oci.errors import CredentialsError, HelperMissing, InvalidImage
-from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.json_documents import parse_object
 from pybuild.builder.oci.registry.auth.tokens import Credentials
 
 _NAME = re.compile(r"[\w+@-][\w+@.-]{0,99}\Z", re.ASCII)

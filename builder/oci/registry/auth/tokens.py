@@ -12,7 +12,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from pybuild.builder.oci.errors import HelperMissing, InvalidImage, RegistryDenied, RegistryError
-from pybuild.builder.oci.fields import parse_object
+from pybuild.builder.oci.json_documents import parse_object
 from pybuild.builder.oci.registry.auth.challenge import Challenge, parse_challenges
 from pybuild.builder.oci.registry.wire.http import Reply
 from pybuild.builder.oci.registry.wire.origin import Origin, origin_of

@@ -17,7 +17,7 @@ from pybuild.builder.oci.errors import (
     SizeMismatch,
 )
 from pybuild.builder.oci.image import INDEX_DEPTH, check_media_type, children, select
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor, Index, Platform
 from pybuild.builder.oci.registry.transfer.remote import Remote
 from pybuild.builder.oci.streams.verified import Verifier

@@ -11,7 +11,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound, InvalidImage, RegistryError, RegistryUnavailable
-from pybuild.builder.oci.json_text import DOCUMENT_LIMIT
+from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT
 from pybuild.builder.oci.model import Descriptor, Index, Manifest
 from pybuild.builder.oci.registry.transfer.documents import get_document, put_document
 from pybuild.builder.oci.registry.transfer.remote import Remote
