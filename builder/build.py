@@ -8,9 +8,8 @@ from pybuild.builder.content.context import useless_ignore_files
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError, PullFailed, ResolveError
-from pybuild.builder.graph.planning import Plans, make_plans, merge
+from pybuild.builder.graph.planning import Plans, RequestedImage, check_images, make_plans, merge, requested_images
 from pybuild.builder.image.assemble import PlannedImage, PlatformImage, write_index, write_planned
-from pybuild.builder.image.requested_images import RequestedImage, check_images, requested_images
 from pybuild.builder.outputs.export import Outcome, check_forms, epoch_of, export, export_together
 from pybuild.builder.plan.plan import Definition, Finished, Graph
 from pybuild.builder.progress import Progress, Warned, silent

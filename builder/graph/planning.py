@@ -1,4 +1,4 @@
-"""The plan of a request: parse, pin the bases, resolve, plan; or the remembered plan of an earlier build.
+"""The images that a request asks for, and the plan of each: a new one, or the remembered one of an earlier build.
 
 A remembered plan is valid while the text of the Dockerfile, the request and the pins of its references are the same.
 Looking it up imports neither the parser nor the graph.
@@ -11,22 +11,78 @@ a plan for one platform are named after it as BuildKit does: ``[linux/arm64 buil
 import json
 from collections.abc import Iterable, Sequence
 
-from pybuild.builder.image.requested_images import RequestedImage
+from pybuild.builder.errors import RequestError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.ops import Local
 from pybuild.builder.plan.plan import Definition, Graph, Plan, Vertex
-from pybuild.builder.request import Planning
+from pybuild.builder.request import Planning, Result
 from pybuild.builder.sources.pins import Remotes, is_pin
 from pybuild.builder.store.store import Store
-from pybuild.runtime.values import replace
+from pybuild.runtime.values import frozen, replace
 
 # Raised whenever the same Dockerfile and request give another plan than before.
 _PLAN_FORMAT = 16
 
-
 Plans = tuple[tuple[str, Plan], ...]
 """(platform, plan) of each image; the platform is "" when the build makes no index."""
+
+
+@frozen
+class RequestedImage:
+    """What gets names and is exported as one: an image, or the index of several."""
+
+    step: str = "exporting to image"
+    """The name of the step that exports it."""
+    tags: tuple[str, ...]
+    images: tuple[tuple[str, Planning], ...]
+    """(platform, how it is planned) of each image. The platform is "" when the build makes no index."""
+    is_index: bool = False
+
+
+def requested_images(result: Result, planning: Planning) -> tuple[RequestedImage, ...]:
+    """Return the results of a build: platforms in normal form and each once, targets in their order."""
+    if result.targets:
+        return tuple(
+            RequestedImage(
+                step=f"exporting {target.stage} to image",
+                tags=target.tags,
+                images=(("", replace(planning, target=target.stage)),),
+            )
+            for target in result.targets
+        )
+    if result.platforms:
+        from pybuild.builder.platforms import wanted_platform
+
+        names = dict.fromkeys(str(wanted_platform(text)) for text in result.platforms)
+        images = tuple((name, replace(planning, platform=name)) for name in names)
+        return (RequestedImage(tags=result.tags, images=images, is_index=True),)
+    return (RequestedImage(tags=result.tags, images=(("", planning),)),)
+
+
+def check_images(result: Result) -> None:
+    """Raise RequestError for an output or annotation that the number of images does not permit."""
+    if result.targets and result.platforms:
+        raise RequestError(
+            "several targets cannot be combined with several platforms", hint="build one target after another"
+        )
+    if not result.platforms:
+        _check_annotations(result)
+    for output in result.outputs:
+        if result.targets and output.rootfs:
+            raise RequestError(f"--output type={output.rootfs} takes one target", hint="build one after another")
+        if result.platforms and output.one_platform:
+            raise RequestError(output.one_platform, hint="build one platform, or use -o type=oci")
+
+
+def _check_annotations(result: Result) -> None:
+    """Raise RequestError for an annotation of an index when the build makes none."""
+    for kind in ("index", "index-descriptor"):
+        if any(item.kind == kind for item in result.annotations):
+            hint = "an index lists several platforms; annotate the manifest, without index:"
+            raise RequestError(
+                f"{kind.replace('-', ' ')} annotations not supported for single platform export", hint=hint
+            )
 
 
 def make_plans(
