@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 
-from pybuild.builder.content.context import useless_ignore_files
+from pybuild.builder.content.context import read_ignore_text, useless_ignore_files, with_surroundings
 from pybuild.builder.definition.load import load_definition
-from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError, PullFailed, ResolveError
 from pybuild.builder.graph.planning import Plans, RequestedImage, check_images, make_plans, merge, requested_images
 from pybuild.builder.image.assemble import PlannedImage, PlatformImage, write_index, write_planned

@@ -17,7 +17,7 @@ from pybuild.builder.checks.warnings import (
     stage_violations,
     text_violations,
 )
-from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
+from pybuild.builder.content.context import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request

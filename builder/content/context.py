@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Self
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Local
+from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Files
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
 from pybuild.runtime.errors import UnsafePathError, kernel_reason
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.values import replace
 
 if TYPE_CHECKING:
     from pybuild.grammar.ignorefile import IgnoreFile
@@ -102,6 +104,21 @@ def ignore_text(root: Root, files: Files) -> Named | None:
         if beside.is_file():
             return _named_ignore_file(beside)
     return (_read(root, "Dockerfile.dockerignore") if dockerfile is None else None) or _read_from_context(root)
+
+
+def with_surroundings(dockerfile: Definition, files: Files, ignored: str) -> Definition:
+    """Return *dockerfile* with the address and the named contexts of *files*; *ignored* is the ignore file's text."""
+    address = files.context if isinstance(files.context, str) else ""
+    return replace(dockerfile, ignored=ignored, address=address, contexts=files.contexts)
+
+
+def read_ignore_text(files: Files) -> str:
+    """Return the text of the ignore file of the context, "" for none and for a remote context. Raises RequestError."""
+    if not isinstance(files.context, Path):
+        return ""
+    with open_context(files.context) as root:
+        file = ignore_text(root, files)
+        return file[1] if file else ""
 
 
 def _named_ignore_file(path: Path) -> Named:

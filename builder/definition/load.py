@@ -1,12 +1,13 @@
-"""The Dockerfile of a build with a remote context: the context is fetched first, and the file is read from it.
+"""The Dockerfile of a build: a file of this host, or of a remote context, which is fetched first.
 
-The vertex that fetches the context is the same as in the plan later, so the work is done once.
+The vertex that fetches a remote context is the same as in the plan later, so the work is done once.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, decode_dockerfile, not_found, read_dockerfile
+from pybuild.builder.content.context import open_context
 from pybuild.builder.errors import RequestError
 from pybuild.builder.plan.ops import Git, Http
 from pybuild.builder.plan.plan import Definition
@@ -15,9 +16,14 @@ from pybuild.builder.request import Caches, Files, Planning
 from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
-from pybuild.runtime.errors import UnsafePathError
+from pybuild.grammar import MAX_TEXT
+from pybuild.runtime.errors import UnsafePathError, kernel_reason
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.values import replace
+
+LIMIT = 4 * MAX_TEXT
+"""The most bytes that are read of a Dockerfile: a character has up to four in UTF-8."""
+DEFAULT_NAMES = ("Dockerfile", "dockerfile")
 
 
 def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: Caches) -> Definition:
@@ -45,7 +51,13 @@ def load_definition(files: Files, planning: Planning, remotes: Remotes, caches: 
 
 def _read_unpacked(store: Store, _progress: Progress, layers: Layers, path: Path | None, where: str) -> Definition:
     with store.in_use(), Root(store.trees.open(layers)) as root:
-        return _read(root, path, where)
+        # A file that is not an archive is the Dockerfile: see `builder.sources.address.parse_context`.
+        is_file = [entry.name for entry in root.scan()] == ["context"]
+        paths = ("context",) if is_file else DEFAULT_NAMES if path is None else (str(path),)
+        found = _first(root, paths, "Dockerfile" if is_file else "")
+    if found is None:
+        raise not_found(paths[0], f"there is none in {where}; name another one with -f")
+    return found
 
 
 def fetch_remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Caches) -> Layers:
@@ -64,15 +76,71 @@ def fetch_remote_tree(op: Http | Git, name: str, remotes: Remotes, caches: Cache
     return solve(graph, settings, remotes.store, remotes.reporter).layers[0]
 
 
-def _read(root: Root, path: Path | None, where: str) -> Definition:
-    names = [entry.name for entry in root.scan()]
-    # A file that is not an archive is the Dockerfile: see `builder.sources.address.parse_context`.
-    wanted = ["context"] if names == ["context"] else [str(path)] if path else list(DEFAULT_NAMES)
-    for name in wanted:
+def read_dockerfile(files: Files) -> Definition:
+    """Read the Dockerfile: the named one, else ``Dockerfile`` or ``dockerfile`` in the context.
+
+    Raises:
+        RequestError: it does not exist or cannot be read.
+    """
+    if files.dockerfile is not None:
         try:
-            content = root.read_file(name, LIMIT)
+            with files.dockerfile.open("rb") as file:
+                content = file.read(LIMIT + 1)
+        except OSError as error:
+            reason = kernel_reason(error)
+            raise RequestError(f"failed to read dockerfile: open {files.dockerfile}: {reason}") from error
+        if len(content) > LIMIT:
+            raise RequestError(f"failed to read dockerfile: {files.dockerfile}: longer than {LIMIT} bytes")
+        return decode_dockerfile(files.dockerfile.name, content)
+    if isinstance(files.context, str):
+        raise RequestError(f"the context {files.context} is remote: only a build reads its Dockerfile")
+    return _from_context(files.context)
+
+
+def _from_context(context: Path) -> Definition:
+    with open_context(context) as root:
+        found = _first(root, DEFAULT_NAMES)
+    if found is None:
+        raise no_dockerfile(context, str(context), context)
+    return found
+
+
+def _first(root: Root, paths: Sequence[str], name: str = "") -> Definition | None:
+    """Return the text of the first of *paths* that exists below *root*; *name* is shown in place of its own."""
+    for path in paths:
+        try:
+            content = root.read_file(path, LIMIT)
         except UnsafePathError as error:
             raise RequestError(f"failed to read dockerfile: {error}") from error
         if content is not None:
-            return decode_dockerfile("Dockerfile" if name == "context" else Path(name).name, content)
-    raise not_found(wanted[0], f"there is none in {where}; name another one with -f")
+            return decode_dockerfile(name or Path(path).name, content)
+    return None
+
+
+def no_dockerfile(context: Path, where: str, base: Path) -> RequestError:
+    """Return the failure of a context without a Dockerfile. *where* names it, and -f means a path below *base*."""
+    other = "Containerfile"
+    meant = f"there is a {other}: give it with -f {base / other}" if (context / other).is_file() else ""
+    return not_found(DEFAULT_NAMES[0], meant or f"there is no Dockerfile in {where}; name another one with -f")
+
+
+def not_found(name: str, hint: str = "") -> RequestError:
+    """Return Docker's error for a Dockerfile that does not exist."""
+    return RequestError(f"failed to read dockerfile: open {name}: no such file or directory", hint=hint)
+
+
+def decode_dockerfile(name: str, content: bytes) -> Definition:
+    """Return the text of a Dockerfile; comments may be in any encoding. Raises RequestError when it is not UTF-8."""
+    try:
+        return Definition(name, content.decode())
+    except UnicodeDecodeError:
+        rows = content.split(b"\n")
+        return Definition(name, "\n".join(_row(name, number, row) for number, row in enumerate(rows, 1)))
+
+
+def _row(name: str, number: int, row: bytes) -> str:
+    try:
+        return row.decode(errors="replace" if row.lstrip().startswith(b"#") else "strict")
+    except UnicodeDecodeError as error:
+        hint = "save it as UTF-8; only comments may be in another encoding"
+        raise RequestError(f"{name}:{number}: the Dockerfile is not valid UTF-8", hint=hint) from error

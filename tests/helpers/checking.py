@@ -6,7 +6,7 @@ from textwrap import dedent
 from typing import Any
 
 from pybuild.builder.checks.warnings import StageFacts, line_of, warnings
-from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
+from pybuild.builder.content.context import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.model import ImageConfig

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pybuild.builder.dockerfile import read_dockerfile, read_ignore_text, with_surroundings
+from pybuild.builder.content.context import read_ignore_text, with_surroundings
+from pybuild.builder.definition.load import read_dockerfile
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.ops import execute as real_execute

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from pybuild.builder.dockerfile import with_surroundings
+from pybuild.builder.content.context import with_surroundings
 from pybuild.builder.graph.graph import plan
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
 from pybuild.builder.plan.plan import BasePin, Definition, Plan

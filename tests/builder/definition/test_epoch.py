@@ -1,8 +1,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from pybuild.builder.content.context import with_surroundings
 from pybuild.builder.definition.epoch import with_epoch
-from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.progress import silent
 from pybuild.builder.reporter import Reporter

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pybuild.builder.content.context import with_surroundings
 from pybuild.builder.definition.epoch_sources import named_source, newest
-from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request

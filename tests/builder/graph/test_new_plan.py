@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.dockerfile import with_surroundings
+from pybuild.builder.content.context import with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.graph.new_plan import make_new_plan
 from pybuild.builder.graph.planner_process import GraphProcess

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.builder.dockerfile import read_ignore_text, with_surroundings
+from pybuild.builder.content.context import read_ignore_text, with_surroundings
 from pybuild.builder.errors import RequestError
 from pybuild.builder.graph import new_plan, planning
 from pybuild.builder.graph.planning import check_images, requested_images

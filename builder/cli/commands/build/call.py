@@ -15,9 +15,9 @@ from pybuild.builder.cli.failures import described
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.format.listing import table
 from pybuild.builder.cli.tools import put, store, warn
+from pybuild.builder.content.context import with_surroundings
 from pybuild.builder.definition.load import load_definition
 from pybuild.builder.display.sanitize import clean, clean_line
-from pybuild.builder.dockerfile import with_surroundings
 from pybuild.builder.errors import BuildError, RequestError
 from pybuild.builder.options import boolean
 from pybuild.builder.plan.plan import Definition

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pybuild.builder.cli.tools import store
-from pybuild.builder.dockerfile import LIMIT
+from pybuild.builder.definition.load import LIMIT
 from pybuild.builder.errors import RequestError, ResolveError
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.request import Execution

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pybuild.builder.cli.tools import open_stdin
-from pybuild.builder.dockerfile import DEFAULT_NAMES, LIMIT, no_dockerfile, not_found
+from pybuild.builder.definition.load import DEFAULT_NAMES, LIMIT, no_dockerfile, not_found
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Request
 from pybuild.builder.store.free_space import in_temporary
