@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pybuild.grammar.dockerfile.lines import read_lines
 from pybuild.grammar.dockerfile.logical_lines import Line, split_first
-from pybuild.grammar.dockerfile.syntax import keywords_of, read_instruction
+from pybuild.grammar.dockerfile.syntax import read_instruction
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.hints import TRIGGER
 from pybuild.grammar.nodes import Arg, Dockerfile, From, Instruction, Onbuild
@@ -88,9 +88,9 @@ def _only_line(text: str, span: Span, escape: str, problem: str) -> Line:
 
 
 def _read_all(lines: tuple[Line, ...], escape: str) -> Iterator[Instruction]:
-    stages, among = 0, keywords_of(lines)
+    stages = 0
     for line in lines:
-        instruction = _checked(line, escape, read_instruction(line, escape, among))
+        instruction = _checked(line, escape, read_instruction(line, escape))
         stages += isinstance(instruction, From)
         if not stages and not isinstance(instruction, Arg):
             raise DockerfileError("no build stage in current context", line.span, _BEGIN)

@@ -1,8 +1,18 @@
-"""Parsing with the grammar: the only module that imports lark; none of its exceptions leaves it."""
+"""Parsing with the grammar: the only module that imports lark; none of its exceptions leaves it.
 
-from collections.abc import Iterable
+Making the tables of the parser takes ten times as long as reading them. So they are kept where Python keeps the
+compiled form of this module, and like that they are made anew when what they were made from has changed.
+"""
+
+import os
+import sys
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
+from importlib.util import cache_from_source
+from pathlib import Path
 
+import lark
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 from lark.lexer import TerminalDef
@@ -19,15 +29,11 @@ from pybuild.grammar.suggest import did_you_mean
 
 KEYWORDS = tuple(keyword.upper() for keyword in READERS)
 """The names of all instructions."""
+_GRAMMAR = Path(__file__).with_name("dockerfile.lark")
 
 
-def keywords_of(lines: Iterable[Line]) -> frozenset[str]:
-    """Return the keywords that the instructions of *lines* begin with, as `read_instruction` takes them."""
-    return frozenset(split_first(line.text)[0].lower() for line in lines).intersection(READERS)
-
-
-def read_instruction(line: Line, escape: str, among: frozenset[str] = frozenset(READERS)) -> Instruction:
-    """Parse the instruction on one logical line; *among* are the keywords of the lines that are read with it.
+def read_instruction(line: Line, escape: str) -> Instruction:
+    """Parse the instruction on one logical line.
 
     Raises:
         DockerfileError: it is unknown, or its flags, the number of its arguments, or their values are invalid.
@@ -37,7 +43,7 @@ def read_instruction(line: Line, escape: str, among: frozenset[str] = frozenset(
     if keyword not in READERS:
         raise DockerfileError(f"unknown instruction: {name}", line.place(0, len(name)), _hint(name, escape))
     try:
-        return _read(line, keyword, len(name), _build_parser(escape, among | {keyword}))
+        return _read(line, keyword, len(name), _parser(escape))
     except DockerfileError as error:
         # A dash or quotation mark of a word processor is a frequent reason for a wrong number of words.
         error.hint = near_miss(line.text) or error.hint
@@ -67,22 +73,49 @@ def _rule(keyword: str) -> str:
 
 
 @cache
-def _build_parser(escape: str, keywords: frozenset[str]) -> Lark:
-    """Build the parser of these instructions, once per process: 15 ms for a few of them, 40 for all."""
+def _parser(escape: str) -> Lark:
+    """Return the parser of all instructions; one is enough for a process."""
+    grammar = _GRAMMAR.read_text(encoding="utf-8")
+    tables = _place(f"{lark.__version__} {escape} {grammar}")
+    # Whatever is wrong with the file, the grammar is there to make it from.
+    with suppress(Exception), tables.open("rb") as stream:
+        return Lark.load(stream)
+    made = _made_from(grammar, escape)
+    if not sys.dont_write_bytecode:
+        _keep(made, tables)
+    return made
 
+
+def _place(origin: str) -> Path:
+    """Return the file of the tables that are made from *origin*."""
+    return Path(cache_from_source(__file__)).with_suffix(f".{sha256(origin.encode()).hexdigest()[:16]}.tables")
+
+
+def _made_from(grammar: str, escape: str) -> Lark:
     def adapt(terminal: TerminalDef) -> None:
         # The one terminal that depends on the escape directive; the grammar is written for the backslash.
         if terminal.name == "QUOTED_WORD":
             terminal.pattern.value = terminal.pattern.value.replace("\\\\", escape)
 
-    return Lark.open(
-        "dockerfile.lark",
-        rel_to=__file__,
+    return Lark(
+        grammar,
         parser="lalr",
-        start=[_rule(keyword) for keyword in READERS if keyword in keywords],
+        start=[_rule(keyword) for keyword in READERS],
         maybe_placeholders=False,
         edit_terminals=adapt if escape != "\\" else None,
     )
+
+
+def _keep(parser: Lark, tables: Path) -> None:
+    """Write the tables of *parser*, if this process may: in one step, because others may read or write them."""
+    unfinished = tables.with_suffix(f".{os.getpid()}")
+    with suppress(OSError), unfinished.open("xb") as stream:
+        try:
+            parser.save(stream, {"edit_terminals"})  # a function, which has done its work
+            stream.flush()
+            unfinished.replace(tables)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _translated(error: UnexpectedInput, line: Line, keyword: str, base: int) -> DockerfileError:

@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 
+from pybuild.grammar.dockerfile import syntax
 from pybuild.grammar.dockerfile.logical_lines import Line
 from pybuild.grammar.dockerfile.syntax import KEYWORDS, read_instruction
 from pybuild.grammar.errors import DockerfileError
@@ -59,3 +62,77 @@ def test_every_instruction_has_an_example_in_the_grammar() -> None:
 
     for keyword in KEYWORDS:
         assert f"// {keyword} " in text
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory where the tables are kept, which is empty."""
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    directory = Path(cache_from_source(syntax.__file__)).parent
+    directory.mkdir(parents=True)
+    return directory
+
+
+def _outcomes(escape: str = "\\") -> list[object]:
+    """What a process that has just begun makes of each instruction without words, with some, and with many."""
+    syntax._parser.cache_clear()
+    arguments = ("", " x", ' ["a", "b"]', f' --a=b {escape}" y=z {escape} <<EOF', " a b c")
+    return [_outcome(f"{keyword}{rest}", escape) for keyword in KEYWORDS for rest in arguments]
+
+
+def _outcome(text: str, escape: str) -> object:
+    try:
+        return _read(text, escape)
+    except DockerfileError as error:
+        return error.message, error.span, error.hint
+
+
+def _refuse(_grammar: str, _escape: str) -> None:
+    raise AssertionError("the tables were made again")
+
+
+@pytest.mark.parametrize("escape", ["\\", "`"])
+def test_tables_that_were_kept_read_the_same_as_those_that_were_made(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, escape: str
+) -> None:
+    made = _outcomes(escape)
+    monkeypatch.setattr(syntax, "_made_from", _refuse)
+
+    assert _outcomes(escape) == made
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_tables_for_another_escape_character_or_version_of_lark_are_others(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _outcomes("\\")
+    _outcomes("`")
+    monkeypatch.setattr("lark.__version__", "another")
+    _outcomes("`")
+
+    assert len(list(kept.iterdir())) == 3
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda all_of: all_of[:-100], lambda _: b"\x80\x04}."])
+def test_damaged_tables_are_made_again(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
+) -> None:
+    made = _outcomes()
+    (tables,) = kept.iterdir()
+    tables.write_bytes(damage(tables.read_bytes()))
+
+    assert _outcomes() == made
+    monkeypatch.setattr(syntax, "_made_from", _refuse)
+    assert _outcomes() == made
+
+
+def test_tables_are_not_kept_where_python_keeps_no_code(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    made = _outcomes()
+    assert list(kept.iterdir()) == []
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    kept.rmdir()
+
+    assert _outcomes() == made
+    assert not kept.exists()
