@@ -182,6 +182,11 @@ def _import_part_of_networkx() -> None:
         return
     from importlib.util import find_spec
 
+    # networkx asks the metadata of all installed packages whether they replace its functions, which takes as long as
+    # all else. None may.
+    metadata = ModuleType("importlib.metadata")
+    vars(metadata)["entry_points"] = lambda group: ()  # noqa: ARG005 - its name
+    sys.modules[metadata.__name__] = metadata
     spec = find_spec("networkx")
     for name in _UNUSED:
         empty = ModuleType(f"networkx.{name}")

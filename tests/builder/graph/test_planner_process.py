@@ -44,7 +44,7 @@ from pybuild.builder.plan.plan import BasePin, Definition
 from tests.helpers.resolving import BASE, stages_of
 pins = {BASE: BasePin("sha256:" + "2" * 64, ("sha256:" + "1" * 64,))}
 made = codec.encode(plan(stages_of(sys.argv[1]), pins))
-print(json.dumps({"plan": made, "modules": [name for name in sys.modules if name.startswith("networkx")]}))
+print(json.dumps({"plan": made, "modules": list(sys.modules)}))
 """
 
 
@@ -233,8 +233,8 @@ def test_a_part_of_networkx_makes_the_plan_of_the_whole() -> None:
     report = json.loads(done.stdout)
     assert report["plan"] == codec.encode(plan(stages_of(TEXT), PINS))
     assert "networkx.algorithms.dag" in report["modules"]
-    assert {"networkx.generators.classic", "networkx.algorithms.flow"}.isdisjoint(report["modules"])
-    assert len(report["modules"]) < 60
+    assert {"networkx.generators.classic", "networkx.algorithms.flow", "email", "zipfile"}.isdisjoint(report["modules"])
+    assert len([name for name in report["modules"] if name.startswith("networkx")]) < 60
 
 
 def test_the_second_build_of_a_program_imports_networkx_itself(tmp_path: Path) -> None:
