@@ -109,9 +109,9 @@ class _Survey:
             case FromStage(base):
                 scope, known = self._scopes[base].copy(), dict(self._known[base])
             case FromImage(key=key):
-                scope, known = StageScope.start(self._around, self._configs.get(key, _NOTHING)), dict(self._globals)
+                scope, known = StageScope(self._around, self._configs.get(key, _NOTHING)), dict(self._globals)
             case _:
-                scope, known = StageScope.start(self._around, _NOTHING), dict(self._globals)
+                scope, known = StageScope(self._around, _NOTHING), dict(self._globals)
         words = [word for word in (head.image, head.platform) if word is not None]
         used = {name: None for word in words for name in names_in(word, self._around.escape)}
         for node in self._body(section):

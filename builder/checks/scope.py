@@ -3,7 +3,6 @@
 import posixpath
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from pybuild.builder.checks.variables import Guesses
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
@@ -11,7 +10,7 @@ from pybuild.builder.stages.config import split_env, with_default_path
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.nodes import Arg, Env, Instruction, Shell, Word, Workdir
 from pybuild.grammar.words.expand import expand
-from pybuild.runtime.values import frozen, replace
+from pybuild.runtime.values import field, frozen
 
 
 @frozen
@@ -24,30 +23,27 @@ class Globals:
     guesses: Guesses = field(default_factory=Guesses)
 
 
-@dataclass(slots=True, kw_only=True)
 class StageScope:
     """Follows the instructions of a stage. Mistakes in words are not reported here but by `builder.stages`."""
 
-    around: Globals
-    known: bool = True
-    """False when the base image could not be looked up, so that any variable may come from it."""
-    variables: dict[str, str] = field(default_factory=dict)
-    declared: set[str] = field(default_factory=set)
-    """The names of ARG, with a value or without one."""
-    has_shell: bool = False
-    workdir_is_set: bool = False
-
-    @classmethod
-    def start(cls, arguments: Globals, base: ImageConfig | None) -> "StageScope":
-        """Return the scope at the top of a stage on *base*; None: an image that could not be looked up."""
+    def __init__(self, around: Globals, base: ImageConfig | None) -> None:
+        """Start at the top of a stage on *base*; None: an image that could not be looked up."""
         config = with_default_path(base.config if base is not None else ContainerConfig())
-        return cls(
-            around=arguments, known=base is not None, variables=split_env(config.env), has_shell=bool(config.shell)
-        )
+        self.around = around
+        self.known = base is not None
+        """False when the base image could not be looked up, so that any variable may come from it."""
+        self.variables = split_env(config.env)
+        self.declared: set[str] = set()
+        """The names of ARG, with a value or without one."""
+        self.has_shell = bool(config.shell)
+        self.workdir_is_set = False
 
     def copy(self) -> "StageScope":
         """Return the scope at the top of a stage on this one."""
-        return replace(self, variables=dict(self.variables), declared=set(self.declared))
+        made = StageScope(self.around, None)
+        made.known, made.has_shell, made.workdir_is_set = self.known, self.has_shell, self.workdir_is_set
+        made.variables, made.declared = dict(self.variables), set(self.declared)
+        return made
 
     def expand(self, word: Word) -> str | None:
         """Return *word* with the variables so far, None when it is malformed."""

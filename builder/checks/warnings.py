@@ -84,9 +84,9 @@ def _start(
         case FromStage(index):
             return scopes[index].copy()
         case FromImage(key=key):
-            return StageScope.start(around, configs.get(key))
+            return StageScope(around, configs.get(key))
         case _:
-            return StageScope.start(around, ImageConfig(architecture="", os=""))
+            return StageScope(around, ImageConfig(architecture="", os=""))
 
 
 def near_misses(dockerfile: Dockerfile, source: Source) -> tuple[tuple[str, int], ...]:

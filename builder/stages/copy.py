@@ -1,7 +1,6 @@
 """The ops of COPY and ADD."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from posixpath import normpath
 
 from pybuild.builder.errors import ResolveError
@@ -44,16 +43,16 @@ def _flag(word: nodes.Word | None, state: StageState) -> str:
     return "" if word is None else state.expand(word)
 
 
-@dataclass(slots=True)
 class _Sources:
     """The sources of one instruction, and the inputs that they come from."""
 
-    node: nodes.Copy | nodes.Add
-    state: StageState
-    resolve: Callable[[nodes.Word | None], Input]
-    inputs: list[Input] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    """The sources as the history shows them."""
+    def __init__(
+        self, node: nodes.Copy | nodes.Add, state: StageState, resolve: Callable[[nodes.Word | None], Input]
+    ) -> None:
+        self.node, self.state, self.resolve = node, state, resolve
+        self.inputs: list[Input] = []
+        self.shown: list[str] = []
+        """The sources as the history shows them."""
 
     def add(self, item: nodes.Word | nodes.Heredoc) -> Pick | Inline:
         """Return the source that *item* names."""

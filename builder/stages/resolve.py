@@ -1,7 +1,6 @@
 """From the syntax tree to stages, with every name, variable and base resolved. Pure: all input is passed in."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from pybuild.builder.oci.image import host_platform
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig, Platform
@@ -66,7 +65,7 @@ def resolve(
     Raises:
         DockerfileError, ResolveError: the Dockerfile is invalid; each has a span.
     """
-    resolver = _Resolver(dockerfile=dockerfile, source=source, outline=outline, bases=bases, planning=planning)
+    resolver = _Resolver(dockerfile, source, outline, bases, planning)
     needed = sorted(outline.needs(bases).stages)
     stages = tuple(resolver.stage(outline.sections[index]) for index in needed)
     triggers = [node for index in needed for node in outline.triggers(outline.sections[index], bases)]
@@ -84,14 +83,18 @@ def _unused(body: Iterable[nodes.Instruction], planning: Planning, outline: Outl
     return ((f"one or more build arguments were not consumed: {', '.join(unused)}", 0),)
 
 
-@dataclass(slots=True, kw_only=True)
 class _Resolver:
-    dockerfile: nodes.Dockerfile
-    source: Source
-    outline: Outline
-    bases: Mapping[str, ImageConfig]
-    planning: Planning
-    states: dict[int, StageState] = field(default_factory=dict)
+    def __init__(
+        self,
+        dockerfile: nodes.Dockerfile,
+        source: Source,
+        outline: Outline,
+        bases: Mapping[str, ImageConfig],
+        planning: Planning,
+    ) -> None:
+        self.dockerfile, self.source, self.outline = dockerfile, source, outline
+        self.bases, self.planning = bases, planning
+        self.states: dict[int, StageState] = {}
 
     def stage(self, section: Section) -> Stage:
         state = self._start(section)
@@ -145,7 +148,7 @@ class _Resolver:
             config = with_env(config, name, value)
         if config.working_dir and not config.working_dir.startswith("/"):
             config = replace(config, working_dir="/" + config.working_dir)
-        return StageState.start(replace(image, config=config), self.dockerfile.escape)
+        return StageState(replace(image, config=config), self.dockerfile.escape)
 
     def _platform(self, section: Section) -> Platform:
         """Return the platform of a base whose config has none; scratch has that of the build."""

@@ -1,47 +1,45 @@
 """The state of one stage while its instructions are resolved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pybuild.builder.oci.model import ContainerConfig, History, ImageConfig
 from pybuild.builder.stages.config import split_env, with_labels
-from pybuild.builder.stages.stages import Step
 from pybuild.builder.stages.windows import is_windows, posix_path
 from pybuild.grammar.nodes import Word
 from pybuild.grammar.words.expand import expand
 from pybuild.runtime.values import replace
 
+if TYPE_CHECKING:
+    from pybuild.builder.stages.stages import Step
+
 COMMENT = "buildkit.dockerfile.v0"
 """Comment of every history entry; image tools recognise it."""
 
 
-@dataclass(slots=True)
 class StageState:
     """Config, scope and steps so far. One object per stage; a stage built on it starts from a `copy`."""
 
-    image: ImageConfig
-    """The config so far, without *labels* and *entries*."""
-    escape: str
-    scope: dict[str, str] = field(default_factory=dict)
-    """The variables for expansion and for RUN: ENV and ARG, of which the later one wins."""
-    arguments: dict[str, str | None] = field(default_factory=dict)
-    """The ARGs declared so far, for the history of RUN."""
-    steps: list[Step] = field(default_factory=list)
-    cmd_is_set: bool = False
-    # Apart from the config, which is copied by each change: there may be thousands of them.
-    labels: dict[str, str] = field(default_factory=dict)
-    entries: list[History] = field(default_factory=list)
-
-    @classmethod
-    def start(cls, image: ImageConfig, escape: str) -> "StageState":
-        """Return the state in which a stage on *image* begins."""
-        return cls(image=image, escape=escape, scope=split_env(image.config.env))
+    def __init__(self, image: ImageConfig, escape: str) -> None:
+        """Begin a stage on *image*."""
+        self.image, self.escape = image, escape
+        self.scope = split_env(image.config.env)
+        """The variables for expansion and for RUN: ENV and ARG, of which the later one wins."""
+        self.arguments: dict[str, str | None] = {}
+        """The ARGs declared so far, for the history of RUN."""
+        self.steps: list[Step] = []
+        self.cmd_is_set = False
+        # Apart from the config, which is copied by each change: there may be thousands of them.
+        self.labels: dict[str, str] = {}
+        self.entries: list[History] = []
 
     def copy(self) -> "StageState":
         """Return the state in which a stage on top of this one begins."""
+        made = StageState(self.finished(), self.escape)
         # The ENV of the image applies again: an ARG overrides an earlier ENV in its own stage only.
-        scope = self.scope | split_env(self.config.env)
-        return StageState(self.finished(), self.escape, scope=scope, arguments=dict(self.arguments))
+        made.scope = self.scope | made.scope
+        made.arguments = dict(self.arguments)
+        return made
 
     def finished(self) -> ImageConfig:
         """Return the config of the image that all instructions so far make."""

@@ -20,7 +20,7 @@ _NOT_CONFIG = nodes.From | nodes.Arg | nodes.Run | nodes.Copy | nodes.Add | node
 
 def changed(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
     """Return *config* after *changes*; its history stays as it is. Raises RequestError."""
-    state = StageState.start(config, _ESCAPE)
+    state = StageState(config, _ESCAPE)
     for change in changes:
         _apply(change, state)
     return replace(config, config=state.finished().config)

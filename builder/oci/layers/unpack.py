@@ -6,7 +6,6 @@ Nothing is flushed to the disk: a snapshot can be made again from its blob at an
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Protocol
 
 from pybuild.builder.oci.digest import Digest
@@ -20,9 +19,10 @@ from pybuild.builder.oci.streams.reading import PieceReader, Readable
 from pybuild.builder.oci.tar.entry import Entry
 from pybuild.builder.oci.tar.reader import TarReader
 from pybuild.runtime.paths.safepath import Root
+from pybuild.runtime.values import positional
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class Unpacked:
     """The number of entries, and what was *skipped*, as not permitted by the host or a rule: at most 100 names."""
 

@@ -1,11 +1,10 @@
 """The maps of sparse files, which say where their data belongs: GNU's own header, and PAX versions 0.0, 0.1 and 1.0."""
 
-from dataclasses import dataclass
-
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.streams.reading import BufferedSource
 from pybuild.builder.oci.tar.entry import BLOCK
 from pybuild.builder.oci.tar.fields import Records, decimal, number
+from pybuild.runtime.values import positional
 
 Segments = tuple[tuple[int, int], ...]
 """(offset, length) of each piece of data in the file, in ascending order."""
@@ -13,7 +12,7 @@ Segments = tuple[tuple[int, int], ...]
 _MAX = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@positional
 class SparseMap:
     """Where data belongs. *size* is that of the file with its holes, *stored* that of the data behind the map."""
 

@@ -13,7 +13,7 @@ BASE = ImageConfig(architecture="amd64", os="linux", config=ContainerConfig(env=
 
 
 def scope_after(text: str, *, base: ImageConfig | None = BASE, **build_args: str) -> StageScope:
-    found = StageScope.start(Globals(scope={"G": "global"}, build_args=build_args, escape="\\"), base)
+    found = StageScope(Globals(scope={"G": "global"}, build_args=build_args, escape="\\"), base)
     for node in parse(source_of(f"FROM x\n{text}")).instructions[1:]:
         found.follow(node)
     return found

@@ -147,6 +147,14 @@ def test_what_is_imported_meanwhile_is_there() -> None:
     assert all(find_spec(name) for name in PRELOAD)
 
 
+def test_a_cold_build_does_not_wait_for_dataclasses() -> None:
+    """They load inspect, which takes as long as all modules of `builder.stages`."""
+    names = ["pybuild.builder.graph.new_plan", *PRELOAD, "pybuild.builder.oci.layers.unpack"]
+    program = f"import sys, {', '.join(names)}; print({{'dataclasses', 'inspect'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "set()\n"
+
+
 @pytest.mark.usefixtures("forked")
 def test_a_failure_is_that_of_this_process() -> None:
     with GraphProcess() as graphs:

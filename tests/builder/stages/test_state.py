@@ -5,7 +5,7 @@ from pybuild.grammar.source import Span
 
 
 def start(*env):
-    return StageState.start(ImageConfig(architecture="amd64", os="linux", config=ContainerConfig(env=env)), "\\")
+    return StageState(ImageConfig(architecture="amd64", os="linux", config=ContainerConfig(env=env)), "\\")
 
 
 def test_a_stage_begins_with_the_variables_of_its_image():
