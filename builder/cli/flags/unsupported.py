@@ -60,19 +60,18 @@ def _ignore(_ctx: click.Context, option: click.Parameter, value: object) -> None
 
 def _refuse(_ctx: click.Context, option: click.Parameter, value: object) -> None:
     name = option.opts[0]
-    # --provenance=false and the like ask for the default; an empty value comes from an unset shell variable.
+    # --provenance=false and the like ask for the default; an empty value comes from an unset shell variable. CI systems
+    # that turn attestations off write --attest type=provenance,disabled=true.
     if any(not _is_off(item) for item in _items(value)):
         raise RequestError(f"{name}: {_REFUSED[name]}")
 
 
 def _is_off(item: str) -> bool:
-    key, equals, value = item.partition("=")
-    if equals and key == "disabled":
-        return is_true(value)
     try:
         return item in _OFF or not parse_bool(item)
     except ValueError:
-        return False
+        fields = (field.partition("=") for field in item.split(","))
+        return any(key.strip().lower() == "disabled" and is_true(value) for key, _, value in fields)
 
 
 def _items(value: object) -> tuple[str, ...]:

@@ -34,16 +34,24 @@ def test_what_would_change_the_image_is_an_error(word: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["--provenance=false", "--sbom=0", "--provenance=", "--provenance=mode=disabled", "--attest=disabled=true"],
+    [
+        *("--provenance=false", "--sbom=0", "--provenance=", "--provenance=mode=disabled", "--attest=disabled=true"),
+        *(
+            "--attest=type=provenance,disabled=true",
+            "--attest=type=sbom, Disabled=1",
+            "--provenance=mode=max,disabled=t",
+        ),
+    ],
 )
 def test_what_asks_for_the_default_is_accepted(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     called(word)
     assert capsys.readouterr().err == ""
 
 
-def test_an_attestation_that_is_not_disabled_is_an_error() -> None:
+@pytest.mark.parametrize("word", ["--attest=disabled=false", "--attest=type=sbom,disabled=0", "--attest=type=disabled"])
+def test_an_attestation_that_is_not_disabled_is_an_error(word: str) -> None:
     with pytest.raises(RequestError):
-        called("--attest=disabled=false")
+        called(word)
 
 
 def test_an_empty_value_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
