@@ -46,6 +46,8 @@ class ReportFlags:
         help="Evaluate the Dockerfile in another way and do not build: check (or lint), outline, targets or "
         "subrequests.describe.",
     )
+    older_call: str | None = option("--print", hidden=True)
+    """The name that ``--call`` had in older versions of buildx."""
     output_format: str | None = option(
         "--format",
         metavar="FORMAT",

@@ -83,7 +83,7 @@ def command(*, flags: BuildFlags) -> int:
     request = request_from(flags, os.environ)
     keys = flags.steps.ssh_keys(os.environ)
     deferred = Deferred(dockerfile_url=values.dockerfile_address(flags.image.file), ssh_keys=keys)
-    if report.check or report.call or report.output_format:
+    if report.check or report.call or report.older_call or report.output_format:
         from pybuild.builder.cli.commands.build.call import answer, call_of, dockerfile_path
 
         if (call := call_of(report)) is not None:

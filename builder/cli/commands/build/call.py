@@ -53,7 +53,7 @@ class Question:
 
 def call_of(report: ReportFlags) -> Question | None:
     """Return what ``--call``, ``--check`` and ``--format`` ask for, None for a build. Raises RequestError."""
-    name, *options = (report.call or "").split(",")
+    name, *options = (report.call or report.older_call or "").split(",")
     method = name.strip() or ("check" if report.check else "build")
     if method not in _METHODS:
         hint = did_you_mean(method, _METHODS) or f"use one of {', '.join(_METHODS)}"

@@ -105,6 +105,13 @@ def test_check_exits_1_on_a_warning_unless_told_to_ignore_it(shop: Shop, context
     assert shop.run("build", "--call=check,ignorestatus=true", str(context)).code == 0
 
 
+def test_print_is_the_older_name_of_call(shop: Shop, context: Path) -> None:
+    dockerfile(context, "FROM scratch AS one\n")
+    assert shop.run("build", "--print=targets,format=json", str(context)).out == (
+        shop.run("build", "--call=targets,format=json", str(context)).out
+    )
+
+
 def test_check_looks_at_every_stage_or_at_those_of_the_target(shop: Shop, context: Path) -> None:
     dockerfile(context, "FROM scratch AS one\nCOPY $foo .\nFROM scratch AS two\nCOPY $bar .\nFROM scratch AS three\n")
 
