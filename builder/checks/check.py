@@ -21,6 +21,7 @@ from pybuild.builder.content.context import read_ignore_text, with_surroundings
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
+from pybuild.builder.request.names import ENTITLEMENTS
 from pybuild.builder.stages.frontend import check_frontend
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.store.store import Store
@@ -28,6 +29,7 @@ from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint.options import CheckOptions, counted
 from pybuild.grammar.lint.rules import Violation
 from pybuild.grammar.source import Source
+from pybuild.runtime.values import replace
 
 Mistake = DockerfileError | BuildError
 
@@ -112,7 +114,9 @@ class _Search:
                 )
             )
             if not self.bases.missing:
-                resolve(dockerfile, source, outline, configs, self.request.planning)
+                # Entitlements are a matter of the steps, of which none runs.
+                planning = replace(self.request.planning, allow=frozenset(ENTITLEMENTS))
+                resolve(dockerfile, source, outline, configs, planning)
         except (DockerfileError, BuildError) as error:
             return error
         return None

@@ -124,6 +124,14 @@ def test_check_looks_at_every_stage_or_at_those_of_the_target(shop: Shop, contex
     assert lines("--target", "three") == []
 
 
+@pytest.mark.parametrize("flag", ["--security=insecure", "--network=host"])
+def test_check_and_outline_do_not_ask_for_entitlements(shop: Shop, context: Path, flag: str) -> None:
+    shop.image("base:1")
+    dockerfile(context, f"FROM base:1\nRUN {flag} true\n")
+    assert shop.run("build", "--network=none", "--check", str(context)).code == 0
+    assert shop.run("build", "--network=none", "--call=outline", str(context)).code == 0
+
+
 def test_check_knows_the_variables_of_a_base(shop: Shop, context: Path) -> None:
     shop.image("base:1")
     dockerfile(context, "FROM base:1\nENV a=$PATH b=$NOPE\n")
