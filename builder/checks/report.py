@@ -62,9 +62,8 @@ def _error(report: CheckReport) -> dict[str, Any]:
 
 
 def location(span: Span, source: Source) -> dict[str, Any]:
-    """Return the lines of *span* in the form of BuildKit."""
-    lines = source.lines(span)
-    return {"ranges": [{"start": {"line": lines.start}, "end": {"line": lines.stop - 1}}]}
+    """Return the lines of *span* in the form of BuildKit: a range for each."""
+    return {"ranges": [{"start": {"line": line}, "end": {"line": line}} for line in source.lines(span)]}
 
 
 def encoded(source: Source) -> str:

@@ -11,6 +11,9 @@ from pybuild.grammar.lint.options import CheckOptions
 from pybuild.grammar.lint.rules import FROM_AS_CASING
 from tests.builder.checks.samples import CASING, NAME, SECOND, SOURCE
 
+LINES_2_3 = {"ranges": [{"start": {"line": 2}, "end": {"line": 2}}, {"start": {"line": 3}, "end": {"line": 3}}]}
+"""BuildKit has a range for each line."""
+
 
 def test_the_text_is_that_of_buildkit_with_the_fix_named() -> None:
     assert report.text(CheckReport(source=SOURCE, violations=(CASING,))) == (
@@ -49,7 +52,7 @@ def test_json_has_the_names_of_buildkit() -> None:
         "url": FROM_AS_CASING.url,
         "detail": CASING.message,
         "hint": "write AS",
-        "location": {"ranges": [{"start": {"line": 2}, "end": {"line": 3}}]},
+        "location": LINES_2_3,
     }
     (source,) = found["sources"]
     assert base64.b64decode(source["data"]).decode() == SOURCE.text
@@ -60,7 +63,7 @@ def test_json_tells_what_would_end_a_build() -> None:
     mistake = report.document(CheckReport(source=SOURCE, error=DockerfileError("bad", SECOND)))
     assert mistake["buildError"] == {
         "message": "bad",
-        "location": {"ranges": [{"start": {"line": 2}, "end": {"line": 3}}]},
+        "location": LINES_2_3,
     }
     strict = report.document(CheckReport(source=SOURCE, violations=(CASING,), options=CheckOptions(error=True)))
     assert strict["buildError"] == {"message": "lint violation found for rules: FromAsCasing"}
