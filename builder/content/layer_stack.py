@@ -6,7 +6,7 @@ for each path would make a step of a long Dockerfile as much slower as there are
 """
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,15 +15,20 @@ from pybuild.builder.store.database import Database
 _MOST_OF_LAYER, _MOST = 256, 100_000
 """Paths that are kept of one layer, and of all: the database is asked about layers with more."""
 _MOST_FOUND = 20_000
+_READ_AT_ONCE = 8
+"""Layers of the tree below that each step reads: then the last steps of a long Dockerfile ask about few of them."""
 
 
 class LayerStack:
     """Layers on top of each other, counted from the bottom. Several threads may look into it while one adds."""
 
     def __init__(self, names: Sequence[str], numbers: Sequence[int]) -> None:
-        """*names* are those of the trees, *numbers* those of the layers in the database. Their paths are not kept."""
+        """*names* are those of the trees, *numbers* those of the layers in the database. Their paths are not known."""
         self._names, self._numbers = list(names), list(numbers)
         self._unread = list(range(len(names)))
+        """Layers whose paths are not known yet. No list is changed in place where that would hide one from a reader."""
+        self._large: list[int] = []
+        """Layers whose paths are not kept."""
         self._having: dict[bytes, list[int]] = {}
         self._hiding: dict[bytes, list[int]] = {}
         self._found: dict[str, list[tuple[int, Any]]] = {}
@@ -36,10 +41,12 @@ class LayerStack:
             count = len(self._names)
             if len(names) != count + 1 or self._names[-1] != names[-2] or self._names[0] != names[0]:
                 return False
-            new = number()
-            self._note(count, self._paths(new, database))
-            self._numbers.append(new)
+            self._numbers.append(number())
             self._names.append(names[-1])
+            first = max(0, len(self._unread) - _READ_AT_ONCE)
+            for place in (*self._unread[first:], count):
+                self._note(place, self._paths(self._numbers[place], database))
+            self._unread = self._unread[:first]
             return True
 
     def lowest(self, count: int) -> "LayerStack":
@@ -47,6 +54,7 @@ class LayerStack:
         with self._lock:
             stack = LayerStack(self._names[:count], self._numbers[:count])
             stack._unread = self._unread[: bisect_left(self._unread, count)]
+            stack._large = self._large[: bisect_left(self._large, count)]
             stack._having = _all_below(self._having, count)
             stack._hiding = _all_below(self._hiding, count)
             stack._found = _all_below(self._found, (count,))
@@ -80,20 +88,22 @@ class LayerStack:
 
     def _note(self, place: int, paths: list[tuple[bytes, str]] | None) -> None:
         if paths is None:
-            self._unread.append(place)
+            insort(self._large, place)
             return
         self._kept += len(paths)
         for path, kind in paths:
-            self._having.setdefault(path, []).append(place)
+            insort(self._having.setdefault(path, []), place)
             if kind not in {"directory", "implied"}:
-                self._hiding.setdefault(path, []).append(place)
+                insort(self._hiding.setdefault(path, []), place)
 
     def layers(self, path: bytes, others: Iterable[bytes], first: int, end: int) -> list[int]:
         """Return the numbers of the layers from *first* on and below *end*, topmost first, that may matter for *path*.
 
         Those are the layers that have *path*, or anything but a directory at one of *others*.
         """
+        # First those that are not known, for what is read meanwhile is in the others before it is no longer there.
         found = set(_between(self._unread, first, end))
+        found.update(_between(self._large, first, end))
         found.update(_between(self._having.get(path, ()), first, end))
         for other in others:
             found.update(_between(self._hiding.get(other, ()), first, end))

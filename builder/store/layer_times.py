@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pybuild.builder.oci.digest import Digest
     from pybuild.builder.store.cache import BuiltLayer
 
 _NAME = re.compile(r"[a-z0-9]+:[0-9a-f]+\Z")
@@ -43,7 +42,7 @@ class LayerTimes:
         self._digests: dict[str, str] = {}
         self._latest: tuple[tuple[object, ...], tuple[str, ...]] = (), ()
         """Diff IDs, and the names of their trees: the next step of a stage asks for the same, and one more."""
-        self._latest_layers: tuple[tuple[BuiltLayer, ...], tuple[Digest, ...]] = (), ()
+        self._latest_layers: tuple[tuple[BuiltLayer, ...], tuple[str, ...]] = (), ()
 
     def put(self, diff_id: str, nanoseconds: Sequence[int]) -> bool:
         """Keep the set of a layer, unless it has one already; return whether its set is the same."""
@@ -52,7 +51,7 @@ class LayerTimes:
             self._link(self._path(diff_id), new.tobytes())
             if self._digests.pop(diff_id, None) is not None:
                 # Names that were given while the layer had no set.
-                self._latest = (), ()
+                self._latest = self._latest_layers = (), ()
         return self.of(diff_id) == new
 
     def _link(self, path: Path, data: bytes) -> None:
@@ -78,11 +77,13 @@ class LayerTimes:
 
     def names_of(self, layers: "Sequence[BuiltLayer]") -> tuple[str, ...]:
         """Return `snapshot_names` of *layers*, which are most often those of the last call, or these and one more."""
-        known, asked = self._latest_layers
-        same = len(known) if layers[: len(known)] == known else 0
-        diff_ids = (*asked[:same], *(layer.diff_id for layer in layers[same:]))
-        self._latest_layers = tuple(layers), diff_ids
-        return self.snapshot_names(diff_ids)
+        known, names = self._latest_layers
+        # A step asks several times for its layers: comparing them one by one takes longer than anything else here.
+        if layers is not known:
+            names = names if layers[: len(known)] == known else ()
+            names = self._named(names, (layer.diff_id for layer in layers[len(names) :]))
+            self._latest_layers = layers if isinstance(layers, tuple) else tuple(layers), names
+        return names
 
     def snapshot_names(self, diff_ids: Iterable[object]) -> tuple[str, ...]:
         """Return the name of the tree after each layer: the chain ID, if all layers so far have whole seconds."""
@@ -90,10 +91,16 @@ class LayerTimes:
         known, found = self._latest
         if asked == known:
             return found
-        names = list(found) if asked[: len(known)] == known else []
-        for diff_id in map(str, asked[len(names) :]):
+        below = found if asked[: len(known)] == known else ()
+        names = self._named(below, asked[len(below) :])
+        self._latest = asked, names
+        return names
+
+    def _named(self, below: tuple[str, ...], diff_ids: Iterable[object]) -> tuple[str, ...]:
+        """Return the names *below*, and those of the trees of the layers on top of these."""
+        names = list(below)
+        for diff_id in map(str, diff_ids):
             names.append(_name(names[-1] if names else "", diff_id, self._digest(diff_id)))
-        self._latest = asked, tuple(names)
         return tuple(names)
 
     def _digest(self, diff_id: str) -> str:

@@ -85,3 +85,16 @@ def test_layers_are_named_as_their_diff_ids_are(times):
         named = Layers(layers[place] for place in chosen)
         fresh = LayerTimes(times._directory, times._scratch)
         assert times.names_of(named) == fresh.snapshot_names(named.diff_ids)
+
+
+def test_names_of_layers_follow_a_set_that_is_new_and_a_list_that_has_changed(times):
+    layers = [BuiltLayer(Digest.of(text), Digest.of(b"blob"), 1, "t") for text in (b"a", b"b")]
+    named = Layers(layers)
+    before = times.names_of(named)
+    times.put(str(layers[0].diff_id), [5])
+    after = times.names_of(named)
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    assert times.names_of(layers) == after
+    layers.reverse()
+    assert times.names_of(layers) != after
