@@ -90,19 +90,24 @@ def test_second(number): pass
 """
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_share_is_drawn_and_counted(tmp_path: Path, processes: str) -> None:
-    (tmp_path / "test_drawn.py").write_text(DRAWN)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = drawn\n")
-    words = ("-p", "tests.helpers.drawing", "-n", processes, "-v", "--share=4", "--seed=1")
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, tmp_path],
-        cwd=tmp_path,
+def ran_by_pytest(directory: Path, text: str, *words: str) -> str:
+    """Return what pytest prints about a file of tests with this *text*."""
+    (directory / "test_it.py").write_text(text)
+    (directory / "pytest.ini").write_text("[pytest]\nmarkers = drawn\n")
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", *words, directory],
+        cwd=directory,
         env={**os.environ, "PYTHONPATH": os.fspath(TESTS.parent)},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_share_is_drawn_and_counted(tmp_path: Path, processes: str) -> None:
+    words = ("-p", "tests.helpers.drawing", "-n", processes, "--share=4", "--seed=1")
+    ran = ran_by_pytest(tmp_path, DRAWN, *words)
     passed = set(re.findall(r"::(test_\w+\[\w+\])", ran))
     first = {name for name in passed if re.match(r"test_first\[\d", name)}
     large = {name for name in passed if name.endswith(("[large]", "second[2]"))}
@@ -110,6 +115,21 @@ def test_a_share_is_drawn_and_counted(tmp_path: Path, processes: str) -> None:
     assert large in ({"test_first[large]", "test_second[large]"}, {"test_second[2]"})
     assert passed - first - large == {"test_second[0]"}
     assert f"drawn by --share 4 --seed 1: {11 - len(first) - len(large)} of 11 tests were left out" in ran
+
+
+GROUPED = """import pytest
+pytestmark = pytest.mark.xdist_group("one group")
+
+@pytest.mark.parametrize("number", range(12))
+def test_it(number): pass
+"""
+
+
+def test_the_tests_of_a_group_run_in_one_process(tmp_path: Path) -> None:
+    """Else each process builds again what they share, and CI takes twice as long."""
+    ran = ran_by_pytest(tmp_path, GROUPED, "-n", "2", "--dist", "loadgroup")
+    processes = re.findall(r"\[(gw\d)\].* PASSED .*test_it", ran)
+    assert (len(processes), len(set(processes))) == (12, 1), "`make .venv/tests` installs what pyproject.toml names"
 
 
 def test_no_test_of_an_attack_or_a_mutant_is_drawn() -> None:
