@@ -14,6 +14,7 @@ from tests.helpers.contexts import write_context
 from tests.helpers.leftovers import mounts_below, now, wait_until_no_process
 from tests.helpers.program import Program, build_arguments, built
 from tests.helpers.thorough import first_in_ci
+from tests.helpers.waiting import PATIENCE
 
 SEED = 20240229
 
@@ -51,7 +52,7 @@ def _duration(program: Program, context: Path) -> float:
 
 
 def _kill_after(program: Program, context: Path, delay: float) -> bool:
-    """Start a build and kill it, the one process alone, after *delay* seconds; False if it was done by then."""
+    """Start a build and kill it, the one process alone, after *delay* seconds; False if it has ended by then."""
     process = program.start(*build_arguments(context))
     try:
         process.communicate(timeout=delay)
@@ -68,13 +69,14 @@ def test_next_build_succeeds_after_a_kill_at_any_moment(program: Program, tmp_pa
     whole = _duration(_fresh_store(program, tmp_path / "measured"), context)
     moments = random.Random(SEED)
     killed = 0
-    for number in range(kills):
-        victim = _fresh_store(program, tmp_path / f"store-{number}")
+    while killed < kills:
+        victim = _fresh_store(program, tmp_path / "victim")
         begin = now()
-        in_time = _kill_after(victim, context, moments.uniform(0, whole))
-        killed += in_time
-        # The machine may be faster now than it was when the build was measured.
-        whole *= 1 if in_time else 0.9
+        if _kill_after(victim, context, moments.uniform(0, whole)):
+            killed += 1
+        else:
+            # The machine is faster now than it was when the build was measured.
+            whole *= 0.9
         assert wait_until_no_process(str(victim.store), begin) == []
         assert mounts_below(victim.store) == []
         assert validate_store(victim.store) == []
@@ -82,7 +84,6 @@ def test_next_build_succeeds_after_a_kill_at_any_moment(program: Program, tmp_pa
         assert validate_store(victim.store) == []
         assert mounts_below(victim.store) == []
         shutil.rmtree(victim.store)
-    assert killed > kills // 2, "most kills came too late to test anything"
 
 
 def test_many_kills_on_one_store(program: Program, tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_interrupted_build_cleans_up_and_says_so(program: Program, tmp_path: Pat
     process = program.start(*build_arguments(context))
     printed = _read_until(process, "ready")
     process.send_signal(sent)
-    _, rest = process.communicate(timeout=30)
+    _, rest = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, printed + rest
     assert "Traceback" not in printed + rest
     assert wait_until_no_process(str(program.store), begin) == []
@@ -146,7 +147,7 @@ def test_a_build_that_packs_a_large_file_stops_at_once(program: Program, tmp_pat
     for _ in range(signals):
         process.send_signal(signal.SIGINT)
         time.sleep(0.02)
-    _, printed = process.communicate(timeout=30)
+    _, printed = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 130, printed
     assert list((program.store / "tmp").iterdir()) == []
