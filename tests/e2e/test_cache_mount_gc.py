@@ -2,11 +2,11 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 from tests.helpers.contexts import write_context
 from tests.helpers.program import Program, build_arguments
+from tests.helpers.waiting import until
 
 TEXT = """
     FROM small
@@ -69,10 +69,7 @@ def test_one_that_a_step_of_another_process_works_with_stays(program: Program, t
     text = "FROM small\nRUN --mount=type=cache,id=busy,target=/c echo 1 > /c/f; while [ ! -e /c/go ]; do :; done; cat /c/f\n"
     context = write_context(tmp_path / "context", {"Dockerfile": text})
     builder = program.start(*build_arguments(context))
-    deadline = time.monotonic() + 60
-    while not list(program.store.glob("cache-mounts/*/f")) and time.monotonic() < deadline:
-        assert builder.poll() is None
-    (file,) = program.store.glob("cache-mounts/*/f")
+    (file,) = until(lambda: builder.poll() is None and list(program.store.glob("cache-mounts/*/f")))
     assert (counted(program)["Active"], rows(program, "-v")[0]["InUse"]) == ("1", "true")
     try:
         # Removing waits for no build; what a step works with stays.

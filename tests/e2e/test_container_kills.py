@@ -17,10 +17,10 @@ from tests.helpers.leftovers import opened_by
 from tests.helpers.ordinary import OrdinaryUser
 from tests.helpers.program import Program
 from tests.helpers.thorough import first_in_ci
+from tests.helpers.waiting import PATIENCE, settled
 
 NAMES = [f"c{number}" for number in range(10)]
 WORKERS = 4
-PATIENCE = 60
 COMMANDS = (
     ("create", "--name", "{}", "-v", "vol-{}:/v", "small", "sh", "-c", "echo kept >> /kept; sleep 1000"),
     ("run", "-d", "--name", "{}", "small", "sh", "-c", "echo kept >> /kept; sleep 1000"),
@@ -105,10 +105,8 @@ def work(program: Program, seed: int, turns: int) -> list[str]:
 
 def await_lines(program: Program, count: int) -> None:
     """Wait until /kept in the container has *count* lines."""
-    deadline = time.monotonic() + PATIENCE
-    while (found := program.run("exec", "one", "cat", "/kept", check=False).stdout) != "kept\n" * count:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
+    wanted = "kept\n" * count
+    assert settled(lambda: program.run("exec", "one", "cat", "/kept", check=False).stdout, wanted) == wanted
 
 
 @pytest.mark.parametrize(("seed", "turns"), first_in_ci((0, 15), (0, 75), (1, 75)))
@@ -136,10 +134,7 @@ def assert_true_and_removable(program: Program, store: Path) -> list[str]:
         assert runs == (found["Status"] in {"running", "paused"}), found
     removed = [program.run("rm", "-f", identity, check=False) for identity in listed]
     assert [done.stderr for done in removed if done.returncode] == []
-    deadline = time.monotonic() + PATIENCE
-    while monitors_of(program) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert monitors_of(program) == []
+    assert settled(lambda: monitors_of(program), []) == []
     program.run("ps")
     containers = store / "containers"
     assert sorted(path.name for path in containers.iterdir() if not path.name.startswith("tmp-")) == ["names"]
@@ -155,8 +150,7 @@ def test_a_stopped_container_keeps_its_files_through_kills(program: Program) -> 
         await_lines(program, number)
         for monitor in monitors(program.store):
             os.kill(monitor, signal.SIGKILL)
-        while monitors(program.store):
-            time.sleep(0.01)
+        assert settled(lambda: monitors(program.store), []) == []
         program.run("start", "one")
     await_lines(program, 6)
     program.run("rm", "-f", "one")

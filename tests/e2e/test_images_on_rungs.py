@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from tests.helpers import bases
 from tests.helpers.leftovers import marked_descendants
 from tests.helpers.program import Built
 from tests.helpers.rungs import Place, each_rung, place_on
+from tests.helpers.waiting import settled
 
 POISON = "import os\nos.write(2, b'code of the image')\nos.open('CANARY/loaded', os.O_CREAT)\n"
 MODULES = ("traceback", "enum", "linecache", "warnings", "sitecustomize", "pwd", "grp", "stat", "errno")
-_PATIENCE = 20
 
 
 @pytest.fixture(scope="module", params=each_rung(group="images"))
@@ -158,9 +157,7 @@ def test_a29_limits_hold_and_a_flood_of_processes_ends_with_its_time(place: Plac
     with marked_descendants() as living:
         built = build(place, flood, "--step-timeout=1s")
         assert built.exit_code == 1, built.printed
-        deadline = time.monotonic() + _PATIENCE
-        while (left := living()) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        left = settled(living, [])
     assert left == []
 
 

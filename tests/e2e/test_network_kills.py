@@ -18,6 +18,7 @@ from tests.helpers.hosts import need_small_base
 from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
 from tests.helpers.thorough import first_in_ci
+from tests.helpers.waiting import settled
 
 NAMES = [f"c{number}" for number in range(5)]
 WORKERS = 3
@@ -87,8 +88,7 @@ def test_a_start_that_is_killed_leaves_what_the_next_command_removes(host: Progr
     for monitor in monitors(host.store):
         with suppress(ProcessLookupError):
             os.kill(monitor, signal.SIGKILL)
-    while monitors(host.store):
-        time.sleep(0.01)
+    assert settled(lambda: monitors(host.store), []) == []
     host.run("ps")
     assert seen_once(before) == before
     host.run("rm", "-f", "one", check=False)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.helpers.contexts import write_context
 from tests.helpers.hosts import need_programs, need_small_base
 from tests.helpers.ordinary import OrdinaryUser, ordinary_user
 from tests.helpers.program import Built, Program, build_arguments, built
+from tests.helpers.waiting import settled
 
 PROBES = """FROM small
 RUN wget -qO- http://any.name:8000/ | sed 's/^/name: /'
@@ -220,10 +220,7 @@ def test_whatever_is_killed_nothing_is_left(program: Program, victim: str) -> No
             places = {"builder": builder, "holder": holder, "namespace": namespace, "init": init, "pasta": pasta}
             os.kill(places[victim], signal.SIGKILL)
             made = (holder, namespace, init, pasta)
-            deadline = time.monotonic() + 60
-            while any(map(_lives, made)) and time.monotonic() < deadline:
-                time.sleep(0.02)
-            assert [pid for pid in made if _lives(pid)] == []
+            assert settled(lambda: [pid for pid in made if _lives(pid)], []) == []
         finally:
             if victim != "builder":
                 os.kill(builder, signal.SIGKILL)

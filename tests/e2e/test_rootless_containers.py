@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_container_kills import PATIENCE, assert_true_and_removable, monitors_of, work
+from tests.e2e.test_container_kills import assert_true_and_removable, monitors_of, work
 from tests.helpers.hosts import need_programs
 from tests.helpers.leftovers import wait_until_no_process
 from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
+from tests.helpers.waiting import settled, until
 
 pytestmark = pytest.mark.xdist_group("rootless containers")
 
@@ -39,22 +39,16 @@ def user(home: OrdinaryUser) -> Iterator[OrdinaryUser]:
 
 
 def await_no_monitor(user: OrdinaryUser) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while monitors_of(user) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert monitors_of(user) == []
+    assert settled(lambda: monitors_of(user), []) == []
 
 
-def output(user: OrdinaryUser, *words: str) -> str:
-    return user.run(*words).stdout.strip()
+def output(user: OrdinaryUser, *words: str, check: bool = True) -> str:
+    return user.run(*words, check=check).stdout.strip()
 
 
 def awaited(user: OrdinaryUser, wanted: str, *words: str) -> None:
     """Wait until a command prints *wanted*."""
-    deadline = time.monotonic() + PATIENCE
-    while (found := user.run(*words, check=False).stdout.strip()) != wanted:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    assert settled(lambda: output(user, *words, check=False), wanted) == wanted
 
 
 def state(user: OrdinaryUser, name: str) -> tuple[str, int, str]:
@@ -163,7 +157,7 @@ def test_a_container_ends_with_its_monitor_and_is_started_again(user: OrdinaryUs
         os.kill(monitor, signal.SIGKILL)
     await_no_monitor(user)
     assert state(user, "one") == ("exited", 137, "monitor lost")
-    assert not Path(f"/proc/{process}").exists()
+    until(lambda: not Path(f"/proc/{process}").exists())
     user.run("start", "one")
     awaited(user, "kept\nkept", "exec", "one", "cat", "/kept")
 

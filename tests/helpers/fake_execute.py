@@ -35,8 +35,7 @@ from pybuild.builder.sources.pins import Remotes
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
 from tests.helpers.contexts import write_context
-
-PATIENCE = 20
+from tests.helpers.waiting import PATIENCE
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pybuild.runtime.kernel.syscalls import prctl
 from pybuild.runtime.sandbox.interpreter import child_argv, program
+from tests.helpers.waiting import settled
 
-_PATIENCE = 10
 _PR_SET_TIMERSLACK = 29
 
 
@@ -115,10 +115,7 @@ def servers(since: float) -> list[str]:
 
 def wait_until_no_server(since: float) -> list[str]:
     """Return the `servers` that do not end in time."""
-    deadline = time.monotonic() + _PATIENCE
-    while (found := servers(since)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
+    return settled(lambda: servers(since), [])
 
 
 def wait_until_no_process(mark: str, since: float | None = None) -> list[str]:
@@ -126,12 +123,7 @@ def wait_until_no_process(mark: str, since: float | None = None) -> list[str]:
 
     With *since*, those in sandboxes that began after that time are waited for as well.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while found := [*processes_of(mark), *(strays(since) if since is not None else ())]:
-        if time.monotonic() > deadline:
-            return found
-        time.sleep(0.02)
-    return []
+    return settled(lambda: [*processes_of(mark), *(strays(since) if since is not None else ())], [])
 
 
 def _processes() -> list[Path]:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pybuild.runtime.networks.namespaces import networks_directory
 from pybuild.runtime.networks.programs import missing
 from pybuild.runtime.sandbox import forkserver_client
 from tests.helpers.hosts import need_root
+from tests.helpers.waiting import settled
 
 _SPACE = "/proc/thread-self/ns/net"
 
@@ -96,16 +96,11 @@ def _processes(named: Path) -> list[str]:
     return found
 
 
-def await_commands(store: Path, seconds: float = 30) -> None:
+def await_commands(store: Path) -> None:
     """Wait for the commands that monitors of *store* have become: they still write in it."""
-    deadline = time.monotonic() + seconds
-    while _processes(store) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    settled(lambda: _processes(store), [])
 
 
-def seen_once(wanted: Seen, seconds: float = 10) -> Seen:
+def seen_once(wanted: Seen) -> Seen:
     """Return what is there when it is what is *wanted*, or after some time: the kernel takes a moment to clean up."""
-    deadline = time.monotonic() + seconds
-    while (now := seen()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return now
+    return settled(seen, wanted)

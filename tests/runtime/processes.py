@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.helpers.waiting import PATIENCE
 from tests.runtime.sandboxes import Image
 
 _BUILDER = """
@@ -25,7 +26,6 @@ process = Process(args=tuple(args), env=(("PATH", "/bin"),), user=user)
 mounts = tuple(Bind(host_path=Path(path), target=PurePosixPath(path)) for path in shown.split(":") if path)
 run(Spec(root=DirectoryRoot(path=Path(base)), process=process, mounts=mounts), output=show)
 """
-_PATIENCE_MS = 20_000
 
 
 def child_of(parent: int) -> int:
@@ -83,4 +83,4 @@ def ends(pidfd: int) -> bool:
     """Wait for the end of the process *pidfd*; return whether it came."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
-    return bool(poller.poll(_PATIENCE_MS))
+    return bool(poller.poll(PATIENCE * 1000))

@@ -16,7 +16,7 @@ __all__ = ["base", "image"]
 def test_a_process_in_another_namespace_is_a_stray_once_nobody_is_above_it() -> None:
     need_root()
     need_programs(["unshare"])
-    begin, mark = now(), "1234567.25"
+    begin, mark = now(), f"1234567.{os.getpid()}"
     with subprocess.Popen(["unshare", "--pid", "--fork", "sleep", mark]) as above:
         inside: list[str] = []
         while not inside:

@@ -6,8 +6,7 @@ import pytest
 from pybuild.builder.execute import concurrency
 from pybuild.builder.execute.concurrency import Turns
 from pybuild.runtime.stopping import stoppable
-
-PATIENCE = 20
+from tests.helpers.waiting import PATIENCE
 
 
 def test_no_more_threads_than_there_are_turns():

@@ -7,8 +7,7 @@ import pytest
 from pybuild.builder.plan.ops import Mkdir, Run, Scratch
 from pybuild.builder.plan.plan import Plan, Vertex
 from pybuild.builder.solve.schedule import News, Passed, _Threads, chains_of_runs, run_in_order
-
-PATIENCE = 20
+from tests.helpers.waiting import PATIENCE
 
 
 def test_all_that_wait_for_nothing_run_at_once():
@@ -19,13 +18,14 @@ def test_all_that_wait_for_nothing_run_at_once():
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_jobs_are_a_hard_limit(jobs):
-    lock, inside, most = threading.Lock(), set(), []
+    lock, inside, most, meeting = threading.Lock(), set(), [], threading.Barrier(jobs)
 
     def work(place):
         with lock:
             inside.add(place)
             most.append(len(inside))
-        time.sleep(0.01)
+        meeting.wait(PATIENCE)
+        time.sleep(0.01)  # so that one too many is seen
         with lock:
             inside.remove(place)
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process as Program
 from pybuild.runtime.sandbox.spec import ResourceLimits, Spec
-from tests.runtime.monitor.watched import PATIENCE, watched
+from tests.helpers.waiting import until
+from tests.runtime.monitor.watched import watched
 from tests.runtime.sandboxes import Image
 
 
@@ -59,14 +59,15 @@ def test_it_holds_what_the_process_holds_and_no_more(image: Image) -> None:
 
 def until_entered(group: Path, before: set[str]) -> int:
     """Wait for a process called sleep in *group* that is not of *before*."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+
+    def entered() -> int:
         for pid in set((group / "cgroup.procs").read_text().split()) - before:
             with suppress(OSError):  # one that has ended
                 if Path(f"/proc/{pid}/comm").read_text() == "sleep\n":
                     return int(pid)
-        time.sleep(0.01)
-    raise AssertionError(f"nothing entered {group}")
+        return 0
+
+    return until(entered)
 
 
 def test_it_is_counted_with_the_container(image: Image) -> None:

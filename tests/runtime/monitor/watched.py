@@ -5,7 +5,6 @@ import json
 import os
 import select
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,9 +31,8 @@ from pybuild.runtime.sandbox.inside.process import Confinement, Process
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process as Program
 from pybuild.runtime.sandbox.spec import Spec
+from tests.helpers.waiting import PATIENCE, until
 from tests.runtime.sandboxes import Image
-
-PATIENCE = 20
 
 
 @dataclass
@@ -65,25 +63,19 @@ class Watched:
 
     def until(self, **wanted: object) -> dict[str, Any]:
         """Wait until the state has these members."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if (self.directory / "state.json").exists() and wanted.items() <= self.state.items():
-                return self.state
-            time.sleep(0.01)
-        raise AssertionError(f"{self.state} never was {wanted}")
+
+        def reached() -> dict[str, Any] | None:
+            state = self.state if (self.directory / "state.json").exists() else {}
+            return state if wanted.items() <= state.items() else None
+
+        return until(reached)
 
     def until_printed(self, text: bytes) -> None:
         """Wait until *text* was logged and nothing else."""
-        deadline = time.monotonic() + PATIENCE
-        while not (self.directory / "json.log").exists() or self.printed != text:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: (self.directory / "json.log").exists() and self.printed == text)
 
     def until_left(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while self.is_watched and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not self.is_watched
+        until(lambda: not self.is_watched)
 
     def execute(self, *args: str, user: str = "", cwd: str = "/") -> tuple[int | None, bytes]:
         """Run a command inside; return its exit code and what it printed."""

@@ -53,7 +53,7 @@ def test_a_program_that_fails_says_why(program: Path, script: str, reason: str) 
     with pytest.raises(SandboxUnavailable, match=reason) as caught:
         pool.take()
     assert ("chmod 666 /dev/net/tun" if "tun" in reason else "--network=host") in caught.value.hint
-    assert children() == before
+    assert children() <= before
 
 
 def test_what_was_started_ahead_is_taken_once_and_dropped(program: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_was_started_ahead_is_taken_once_and_dropped(program: Path) -> None
     pool.start_ahead()
     pool.drop_ahead()
     pool.drop_ahead()
-    assert children() == before
+    assert children() <= before
 
 
 def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.shared_networks.forwarder_client import Forwarded, forward
 from pybuild.runtime.values import replace
 from tests.helpers.hosts import need_root
+from tests.helpers.waiting import PATIENCE
 
 LOCAL = "127.0.0.1"
-PATIENCE = 20
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ import pytest
 from pybuild.runtime.chrooted.inside import tracer
 from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NONE, ONE
 from pybuild.runtime.kernel import ptrace
+from tests.helpers.waiting import PATIENCE
 from tests.runtime.chrooted.traced import result, start
-
-_PATIENCE_MS = 20_000
 
 
 def _sleeping() -> int:
@@ -217,7 +216,7 @@ def test_all_end_when_the_keeper_is_killed() -> None:
         os.waitpid(keeper, 0)
         poller = select.poll()
         poller.register(left, select.POLLIN)
-        assert poller.poll(_PATIENCE_MS)
+        assert poller.poll(PATIENCE * 1000)
         os.close(left)
     finally:
         for fd in (hears, told, reader):

@@ -2,14 +2,14 @@
 
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.builder.cli.conftest import Shop
 from tests.helpers.hosts import need_root, need_small_base
+from tests.helpers.waiting import until
 
 LOOP = ("sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
 
@@ -48,14 +48,6 @@ def monitors(root: Path) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def until(check: Callable[[], object], seconds: float = 20) -> None:
-    """Wait until *check* holds."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it never was so"
-        time.sleep(0.02)
 
 
 def masked(text: str) -> str:
