@@ -118,12 +118,12 @@ class Attempt:
         """Read the status pipe. At its end the keeper and the guard, and so everything inside, have ended."""
         if not self._gather():
             return
-        self._loop.close(fd)
         if self._keeper > 0:
             os.waitpid(self._keeper, 0)
         kill_all(self._killed)
         while self._exec_channel is not None:  # messages that the loop has not delivered yet
             self._hear(self._exec_channel.fileno(), IN)
+        self._loop.close(fd)  # only now: the last of those messages is the end, at which the pipe is read again
         self._streams.close()
         code, error = self._outcome(read_reports(self._reported))
         if self.process >= 0:

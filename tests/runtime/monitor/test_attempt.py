@@ -1,13 +1,26 @@
-"""A start of a container that fails before there is a keeper; others are in `test_monitor`."""
+"""A start of a container that fails before there is a keeper, or unseen; others are in `test_monitor`."""
 
 import errno
 import os
+import select
 
 import pytest
 
 from pybuild.runtime.monitor.attempt import NOT_STARTED, Attempt, SandboxNeighbours
 from pybuild.runtime.monitor.loop import Loop
 from pybuild.runtime.monitor.streams import NULL, Streams
+from pybuild.runtime.records import encode, memory_file
+from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
+from pybuild.runtime.sandbox.launcher import make_plan
+from pybuild.runtime.sandbox.spec import Process, Spec
+from tests.helpers.waiting import PATIENCE
+from tests.runtime.sandboxes import Image
+
+
+def alone() -> SandboxNeighbours:
+    around = SandboxNeighbours.__new__(SandboxNeighbours)
+    around.joined, around.killed = JoinedNamespaces(), ()
+    return around
 
 
 def test_a_start_without_processes_is_refused_and_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,12 +34,26 @@ def test_a_start_without_processes_is_refused_and_leaves_nothing_open(monkeypatc
     before = os.listdir("/proc/self/fd")
     loop = Loop()
     streams = Streams(loop, NULL, lambda *_: None, lambda: None)
-    around = SandboxNeighbours.__new__(SandboxNeighbours)  # of which only a keeper has a use
-    around.killed = ()
-    Attempt(loop, plan, streams, started.append, lambda code, reason: ended.append((code, reason)), around=around)
+    Attempt(loop, plan, streams, started.append, lambda code, reason: ended.append((code, reason)), around=alone())
     while not ended:
         loop.turn(10_000)
     assert os.listdir("/proc/self/fd") == before
     assert not started
     assert ended == [(NOT_STARTED, "cannot start the container: resource temporarily unavailable")]
+    os.close(plan)
+
+
+def test_a_refusal_that_is_heard_only_after_the_end_of_all_processes_is_told(image: Image) -> None:
+    ended: list[tuple[int, str]] = []
+    spec = Spec(root=image.root, process=Process(args=("nothing",), env=image.env))
+    plan = memory_file(encode(make_plan(spec, ())))
+    loop = Loop()
+    streams = Streams(loop, NULL, lambda *_: None, lambda: None)
+    attempt = Attempt(loop, plan, streams, lambda _: None, lambda *outcome: ended.append(outcome), around=alone())
+    poller = select.poll()
+    poller.register(attempt._status, 0)
+    assert poller.poll(PATIENCE * 1000)
+    while not ended:
+        loop.turn(10_000)
+    assert ended == [(127, 'exec: "nothing": executable file not found in $PATH')]
     os.close(plan)
