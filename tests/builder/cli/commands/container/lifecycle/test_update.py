@@ -34,8 +34,9 @@ def test_limits_hold_at_once_and_at_the_next_start(pen: Shop) -> None:
 
 
 def test_a_policy_is_followed_by_a_monitor_that_runs(pen: Shop) -> None:
-    pen.run("run", "-d", "--name", "c1", "box", "sh", "-c", "sleep 0.5; exit 3")
+    pen.run("run", "-d", "--name", "c1", "box", "sh", "-c", "while ! test -e /go; do sleep 0.05; done; exit 3")
     assert pen.run("update", "--restart", "on-failure:2", "c1").code == 0
+    pen.run("exec", "c1", "touch", "/go")
     until(lambda: pen.run("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "c1").out == "exited 2\n")
     assert host_config(pen, "c1")["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 2}
     pen.run("run", "-d", "--name", "c2", "--restart", "always", "box", "sh", "-c", "sleep 0.2")
