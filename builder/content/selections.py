@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack
 from itertools import chain, takewhile
 from posixpath import normpath
@@ -54,7 +54,7 @@ class Selections:
         # Held while digests are computed: what is remembered of a source is read, added to and written as a whole.
         self._lock = threading.Lock()
 
-    def keep_only(self, indexes: set[int]) -> None:
+    def keep_only(self, indexes: Container[int]) -> None:
         """Forget the selections of vertices other than *indexes*: those are cached."""
         self._by_pick = {key: found for key, found in self._by_pick.items() if key[0] in indexes}
 

@@ -32,6 +32,7 @@ _UNUSED = ("algorithms", "convert_matrix", "drawing", "generators", "linalg", "r
 PRELOAD = (
     "pybuild.builder.execute.ops",
     "pybuild.builder.solve.schedule",
+    "pybuild.builder.solve.executing",
     "pybuild.builder.execute.copy",
     "pybuild.builder.store.layer_times",
     "pybuild.builder.execute.run",

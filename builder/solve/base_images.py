@@ -15,9 +15,7 @@ from pybuild.builder.execute.concurrency import PACKING, PULLING
 from pybuild.builder.oci.errors import OciError
 from pybuild.builder.oci.partial_blobs import Arriving
 from pybuild.builder.plan.ops import Base, Copy, Run
-from pybuild.builder.plan.plan import Plan
 from pybuild.builder.reporter import Steps
-from pybuild.builder.solve.keys import VertexKeys
 from pybuild.builder.solve.lookup import Lookup
 from pybuild.builder.sources.bases import pull_layers
 from pybuild.builder.store.cache import Layers
@@ -31,11 +29,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class BaseImages:
-    """The base images of *plan*. All methods but `expect` are called in several threads."""
+    """The base images of the plan of *lookup*. All methods but `expect` are called in several threads."""
 
-    def __init__(self, plan: Plan, keys: VertexKeys, lookup: Lookup, steps: Steps, cancel: threading.Event) -> None:
-        self._vertices, self._keys, self._lookup = plan.vertices, keys, lookup
-        self._store, self._steps, self._cancel = lookup.store, steps, cancel
+    def __init__(self, lookup: Lookup, steps: Steps, cancel: threading.Event) -> None:
+        self._vertices, self._store = lookup.plan.vertices, lookup.store
+        self._lookup, self._steps, self._cancel = lookup, steps, cancel
         self._turns: dict[int, threading.Lock] = {}
         """A lock for each base image, by its index: held while the image is unpacked."""
         self._unpacked_when_pulled: frozenset[int] = frozenset()
@@ -47,7 +45,7 @@ class BaseImages:
     def _read_by(self, index: int) -> Iterator[int]:
         """Yield the base images that a vertex will surely unpack: not one that may still be found in the cache."""
         vertex = self._vertices[index]
-        if index in self._keys.by_index and isinstance(vertex.op, Run | Copy):
+        if index in self._lookup.keys.by_index and isinstance(vertex.op, Run | Copy):
             for source in vertex.inputs if isinstance(vertex.op, Run) else vertex.inputs[1:]:
                 yield self._lookup.base_of(source)
 

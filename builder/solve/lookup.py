@@ -46,7 +46,7 @@ class Lookup:
     """Finds the layers of the vertices of *plan*. Several threads may use it, each for its own vertices."""
 
     def __init__(self, plan: Plan, store: Store, keys: VertexKeys, freshness: Freshness) -> None:
-        self._plan, self.store, self._keys, self._freshness = plan, store, keys, freshness
+        self.plan, self.store, self.keys, self.freshness = plan, store, keys, freshness
         self._bases: dict[Base, Layers] = {}
         self._base_of: list[int] = []
         self.solved: dict[int, Layers] = {}
@@ -62,7 +62,7 @@ class Lookup:
         """
         self._users.update(targets)
         for index in indexes:
-            self._users.update(set(self._plan.vertices[index].inputs))
+            self._users.update(set(self.plan.vertices[index].inputs))
 
     def put(self, index: int, layers: Layers) -> None:
         """Set the layers of a vertex that has been solved."""
@@ -71,7 +71,7 @@ class Lookup:
     def release_inputs(self, index: int) -> None:
         """Forget the layers of those inputs of a vertex that no other vertex will use."""
         with self._lock:
-            for source in set(self._plan.vertices[index].inputs):
+            for source in set(self.plan.vertices[index].inputs):
                 self._users[source] -= 1
                 if not self._users[source]:
                     self.solved.pop(source, None)
@@ -86,7 +86,7 @@ class Lookup:
         return self.solved[index]
 
     def _find(self, index: int) -> Layers | None:
-        match self._plan.vertices[index].op:
+        match self.plan.vertices[index].op:
             case Local():
                 return None
             case Scratch():
@@ -104,12 +104,12 @@ class Lookup:
         The base may have been pulled again in another compression since the record was written. Its layers have other
         digests then, and the same content.
         """
-        if index not in self._keys.by_index or not self._admits(index):
+        if index not in self.keys.by_index or not self._admits(index):
             return None
-        layers = self._lookup(index, self._keys.by_index[index])
+        layers = self._lookup(index, self.keys.by_index[index])
         if layers is None:
             return None
-        op = self._plan.vertices[self.base_of(index)].op
+        op = self.plan.vertices[self.base_of(index)].op
         below = self.base(op) if isinstance(op, Base) else Layers()
         return Layers((*below, *layers[len(below) :]))
 
@@ -119,22 +119,22 @@ class Lookup:
         layers = None if rootfs is None else self.independent_layer(index)
         if rootfs is None or layers is None:
             return None
-        self._keys.settle(index, self._keys.contents[index])
+        self.keys.settle(index, self.keys.contents[index])
         return self._put(index, Layers((*rootfs, *layers)))
 
     def independent_layer(self, index: int) -> Layers | None:
         """Return the layer of a vertex that does not depend on its rootfs (COPY --link), None when none is recorded."""
-        own = self._keys.own(index)
+        own = self.keys.own(index)
         return None if own is None or not self._admits(index) else self._lookup(index, own)
 
     def _admits(self, index: int) -> bool:
-        return self._freshness.admits(index, settled=index in self._keys.settled)
+        return self.freshness.admits(index, settled=index in self.keys.settled)
 
     def _lookup(self, index: int, key: Digest) -> Layers | None:
         cache = self.store.cache
         layers = cache.record(key)
         if layers is None or not self._is_usable(layers):
-            if self._plan.is_mounted_context(index):
+            if self.plan.is_mounted_context(index):
                 # A mounted context has exact times, and an imported layer has only whole seconds.
                 return None
             layers = cache.imported_record(key)
@@ -145,26 +145,31 @@ class Lookup:
 
     def _is_usable(self, layers: Layers) -> bool:
         # Only layers with a time of creation were made by a build; those of a base are pulled with the base.
-        return self._has_blobs(layer for layer in layers if layer.created) and self._freshness.is_young(layers)
+        return self._has_blobs(layer for layer in layers if layer.created) and self.freshness.is_young(layers)
 
     def _has_blobs(self, layers: Iterable[BuiltLayer]) -> bool:
         return all(self.store.blobs.has(layer.descriptor) for layer in layers)
 
     def record(self, index: int, layer: BuiltLayer) -> None:
         """Record the new *layer* of a vertex for this build and later ones."""
-        own = self._keys.own(index)
+        own = self.keys.own(index)
         if own is not None:
             self.store.cache.put_record(own, Layers([layer]))
         self.solved[index] = self._put(index, Layers((*(self.rootfs(index) or ()), layer)))
 
     def _put(self, index: int, layers: Layers) -> Layers:
-        self.store.cache.put_record(self._keys.by_index[index], layers)
+        self.store.cache.put_record(self.keys.by_index[index], layers)
         return layers
 
     def rootfs(self, index: int) -> Layers | None:
         """Return the layers of the rootfs that a vertex changes; None when it is not solved yet."""
-        inputs = self._plan.vertices[index].inputs
+        inputs = self.plan.vertices[index].inputs
         return self.solved.get(inputs[0]) if inputs else Layers()
+
+    def layer_of(self, index: int) -> BuiltLayer | None:
+        """Return the layer that a solved vertex made; None for a base, and while it is not known."""
+        layers = () if isinstance(self.plan.vertices[index].op, Base) else self.solved.get(index)
+        return layers[-1] if layers else None
 
     def base(self, op: Base) -> Layers:
         """Return the layers of a base image. Their blobs need not be in the store yet."""
@@ -178,7 +183,7 @@ class Lookup:
         """Return the index of the base image, or of `scratch`, that the rootfs of *index* starts from."""
         if not self._base_of:
             bases: list[int] = []
-            for number, vertex in enumerate(self._plan.vertices):
+            for number, vertex in enumerate(self.plan.vertices):
                 bases.append(bases[vertex.inputs[0]] if vertex.inputs else number)
             self._base_of = bases
         return self._base_of[index]

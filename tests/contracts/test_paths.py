@@ -37,7 +37,7 @@ def test_a_path_has_the_modules_that_receive_the_value(found: dict[str, Trace]) 
     assert "builder.definition.load" in found["context path"].modules
     assert "grammar.dockerfile.lines" in found["text of the Dockerfile"].modules
     assert "builder.image.assemble" in found["layer"].modules
-    assert ("builder.execute.ops", "builder.solve.solver") in found["layer"].steps_up
+    assert ("builder.execute.ops", "builder.solve.executing") in found["layer"].steps_up
 
 
 def test_a_value_is_followed_inside_of_other_values() -> None:
