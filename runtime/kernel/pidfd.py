@@ -6,9 +6,11 @@ Number, start time and boot together identify a process in a file.
 import ctypes
 import os
 import select
+from errno import EINVAL
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PIDFD_SEND_SIGNAL = 424
+_PIDFD_THREAD = os.O_EXCL
 _FIELDS_BEFORE_START = 19
 """Of /proc/PID/stat, between the state and the start time."""
 _left: set[int] = set()
@@ -20,6 +22,16 @@ def send_signal(pidfd: int, number: int) -> None:
     if _libc.syscall(_PIDFD_SEND_SIGNAL, pidfd, number, None, 0) == -1:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno))
+
+
+def open_thread(tid: int) -> int:
+    """Return a pidfd of a thread. Before Linux 6.9 there are none but of the first thread of each process."""
+    try:
+        return os.pidfd_open(tid, _PIDFD_THREAD)
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+        return os.pidfd_open(tid)
 
 
 def has_ended(pidfd: int) -> bool:

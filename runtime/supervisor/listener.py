@@ -7,6 +7,8 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
+from pybuild.runtime.kernel.pidfd import open_thread
+
 # SECCOMP_IOCTL_NOTIF_RECV, _SEND, _ID_VALID, _ADDFD and _SET_FLAGS, and below the structs that they take: seccomp_notif
 # with a seccomp_data at its end, seccomp_notif_resp and seccomp_notif_addfd (linux/seccomp.h).
 _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
@@ -17,7 +19,6 @@ _ADDED = struct.Struct("=QIIII")
 # SECCOMP_USER_NOTIF_FLAG_CONTINUE, and SECCOMP_ADDFD_FLAG_SEND, by which the call returns the new descriptor at once.
 _CONTINUE, _ADD_AND_ANSWER = 1, 2
 _EMPTY = bytes(_NOTIFICATION.size)
-_PIDFD_THREAD = os.O_EXCL
 _NUMBER = b"Pid:"
 
 
@@ -45,7 +46,7 @@ def outer_name(tid: int) -> bytes:
         OSError: it is not the first one of its process, and the kernel is older than Linux 6.9.
     """
     try:
-        pidfd = os.pidfd_open(tid, _PIDFD_THREAD)
+        pidfd = open_thread(tid)
     except ProcessLookupError:
         raise StaleCallError from None
     try:

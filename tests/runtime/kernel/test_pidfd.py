@@ -1,10 +1,19 @@
 import os
 import signal
 import subprocess
+from errno import EINVAL
 
 import pytest
 
-from pybuild.runtime.kernel.pidfd import has_ended, leave, number_of, open_process, send_signal, start_time
+from pybuild.runtime.kernel.pidfd import (
+    has_ended,
+    leave,
+    number_of,
+    open_process,
+    open_thread,
+    send_signal,
+    start_time,
+)
 
 
 def test_a_process_is_its_number_and_its_start() -> None:
@@ -38,3 +47,18 @@ def test_children_that_were_left_are_reaped_by_the_next_one() -> None:
         assert os.waitpid(living, os.WNOHANG) == (0, 0)
     finally:
         os.kill(living, signal.SIGKILL)
+
+
+def test_the_first_thread_is_opened_where_others_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux before 6.9 knows no flag for threads."""
+    opened = os.pidfd_open
+
+    def older(pid: int, flags: int = 0) -> int:
+        if flags:
+            raise OSError(EINVAL, os.strerror(EINVAL))
+        return opened(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", older)
+    pidfd = open_thread(os.getpid())
+    assert number_of(pidfd) == os.getpid()
+    os.close(pidfd)
