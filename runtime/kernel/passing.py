@@ -1,8 +1,9 @@
-"""Sending descriptors over Unix sockets, for processes of the sandbox, in which an import of `socket` takes too long.
+"""Unix sockets, for processes of the sandbox, in which an import of `socket` takes too long.
 
 A message is a few bytes with any number of descriptors, which are close-on-exec in the receiver.
 """
 
+import ctypes
 import os
 import select
 import sys
@@ -10,6 +11,7 @@ from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SOCK_SEQP
 
 _LONGEST = 64  # bytes of a message, which is a word or a number
 _WIDTH = 4  # bytes of a descriptor: an int in C
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def socket_pair() -> tuple[int, int]:
@@ -54,3 +56,10 @@ def wait_for_message(end: int, child: int) -> bool:
         return end in dict(poller.poll())
     finally:
         os.close(pidfd)
+
+
+def bind(end: int, address: bytes) -> None:
+    """Bind a socket to *address*, a whole ``struct sockaddr``: `socket` refuses some that the kernel takes."""
+    if _libc.bind(end, address, len(address)):
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno))

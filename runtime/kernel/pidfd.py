@@ -9,7 +9,7 @@ import select
 from errno import EINVAL
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_PIDFD_SEND_SIGNAL = 424
+_PIDFD_SEND_SIGNAL, _PIDFD_GETFD = 424, 438
 _PIDFD_THREAD = os.O_EXCL
 _FIELDS_BEFORE_START = 19
 """Of /proc/PID/stat, between the state and the start time."""
@@ -32,6 +32,15 @@ def open_thread(tid: int) -> int:
         if error.errno != EINVAL:
             raise
         return os.pidfd_open(tid)
+
+
+def copy_descriptor(pidfd: int, number: int) -> int:
+    """Return a copy of the descriptor *number* of the process or thread *pidfd*, which may be traced (ptrace(2))."""
+    copy: int = _libc.syscall(_PIDFD_GETFD, pidfd, number, 0)
+    if copy < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, os.strerror(errno))
+    return copy
 
 
 def has_ended(pidfd: int) -> bool:

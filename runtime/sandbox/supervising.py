@@ -8,7 +8,6 @@ import os
 from pybuild.runtime.errors import SandboxUnavailable
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.rootfs.roots import OverlayRoot
-from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.sandbox.spec import Spec
 from pybuild.runtime.supervisor.values import Supervision
 
@@ -22,7 +21,7 @@ def supervision_of(sandbox: Spec) -> Supervision:
         SandboxUnavailable: it has additional privileges, or there is no supervisor for this machine.
     """
     from pybuild.runtime.ownership.recording import table
-    from pybuild.runtime.sandbox.inside.notification_filter import notifying
+    from pybuild.runtime.sandbox.inside.notification_filter import notifying, of_supervisor
 
     if sandbox.insecure or sandbox.capabilities & ~DEFAULT or sandbox.seccomp is not None:
         # With CAP_SYS_ADMIN, for one, the process could mount, so that a path leads the supervisor to other files.
@@ -30,7 +29,7 @@ def supervision_of(sandbox: Spec) -> Supervision:
     special = table().entries()
     program, calls = notifying(os.uname().machine, keeping=bool(special), executing=not sandbox.no_new_privileges)
     upper = os.fsencode(sandbox.root.upper) if isinstance(sandbox.root, OverlayRoot) and sandbox.root.upper else b""
-    return Supervision(calls, sandbox.capabilities, default_filter(), program, special, upper)
+    return Supervision(calls, sandbox.capabilities, of_supervisor(), program, special, upper)
 
 
 def record_owners(lines: list[str]) -> None:

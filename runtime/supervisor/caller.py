@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from errno import EFAULT, ENAMETOOLONG, ENOSYS, EPERM
 
 from pybuild.runtime.kernel.memory import MemoryReader
+from pybuild.runtime.kernel.pidfd import copy_descriptor, open_thread
 from pybuild.runtime.supervisor.listener import Listener, Notification
 
 AT_FDCWD = -100
@@ -134,6 +135,20 @@ class Caller:
             raise
         return fd
 
+    def copy(self, number: int) -> int:
+        """Return a copy of the descriptor *number* of the caller, after a `check`."""
+        pidfd = open_thread(self.call.tid)
+        try:
+            fd = copy_descriptor(pidfd, number)
+        finally:
+            os.close(pidfd)
+        try:
+            self.check()
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
     def umask(self) -> int:
         """Return the umask of the caller."""
         with open(self.name + b"/status", "rb", buffering=0) as file:
@@ -171,12 +186,27 @@ def root_of(caller: Caller, own: os.stat_result) -> Iterator[None]:
         os.close(there)
 
 
+@contextmanager
+def directory_of(caller: Caller) -> Iterator[None]:
+    """Have this process's working directory be that of *caller* for a block, in which no caller can be looked up."""
+    there = caller.open(caller.name + b"/cwd", follow=True)
+    back = os.open(b".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        os.fchdir(there)
+        yield
+    finally:
+        _return(-1, back)
+        os.close(there)
+
+
 def _return(root: int, directory: int) -> None:
     try:
-        os.fchdir(root)
-        os.chroot(b".")
+        if root >= 0:
+            os.fchdir(root)
+            os.chroot(b".")
         os.fchdir(directory)
     except OSError:  # end, and fail the step, rather than continue in the root of one caller
         os._exit(1)
     for fd in (root, directory):
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)

@@ -21,7 +21,7 @@ _PATH, _NEW = os.O_PATH | os.O_CLOEXEC, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW |
 _KEPT_FLAGS = os.O_ACCMODE | os.O_APPEND | os.O_NONBLOCK | os.O_SYNC | os.O_DSYNC | os.O_DIRECT | os.O_NOATIME
 
 
-class _Parent:
+class Parent:
     """The open directory of a file that is to be created, its name there, and its owner."""
 
     __slots__ = ("fd", "name", "owner")
@@ -39,7 +39,7 @@ class Creator:
         """Whether the descriptor that `open` has just returned is to be close-on-exec in the caller."""
 
     @contextmanager
-    def _parent(self, caller: Caller, place: bytes) -> Iterator[_Parent | None]:
+    def _parent(self, caller: Caller, place: bytes) -> Iterator[Parent | None]:
         """Open the directory of *place*; None if that fails, and the kernel shall fail with the right errno."""
         directory, _, name = place.rpartition(b"/")
         if name in {b"", b".", b".."}:
@@ -52,11 +52,11 @@ class Creator:
                 yield None
                 return
             try:
-                yield _Parent(fd, name, self._owner(caller, fd))
+                yield Parent(fd, name, self._owner(caller, fd))
             finally:
                 os.close(fd)
 
-    def _is_of_root(self, caller: Caller, place: bytes) -> bool:
+    def makes_for_root(self, caller: Caller, place: bytes) -> bool:
         """Return, after two system calls, whether a file created at *place* will be root's, which is the usual case."""
         identity = self._identities.of(caller.call.tid)
         if self._files.has_roots or identity.users[1] or identity.groups[1]:
@@ -73,8 +73,9 @@ class Creator:
             return FileOwner(identity.users[1], identity.groups[1])
         return FileOwner(identity.users[1], (self._files.owner(directory) or ROOT).gid)
 
-    def _make(self, caller: Caller, place: bytes, make: Callable[[_Parent], None]) -> int | None:
-        if self._is_of_root(caller, place):
+    def make(self, caller: Caller, place: bytes, make: Callable[[Parent], None]) -> int | None:
+        """Have *make* create the file *place*, and record its owner; None to let the kernel create it."""
+        if self.makes_for_root(caller, place):
             return None
         with self._parent(caller, place) as parent:
             if parent is None or parent.owner.is_root():
@@ -84,7 +85,7 @@ class Creator:
             self._record(parent, parent.owner)
         return 0
 
-    def _record(self, parent: _Parent, owner: FileOwner) -> None:
+    def _record(self, parent: Parent, owner: FileOwner) -> None:
         fd = os.open(parent.name, _PATH | os.O_NOFOLLOW, dir_fd=parent.fd)
         try:
             self._files.set_owner(fd, owner)
@@ -94,27 +95,27 @@ class Creator:
     def mkdir(self, caller: Caller, place: bytes, mode: int) -> int | None:
         """Answer ``mkdir`` calls; None to let the kernel carry it out."""
 
-        def make(parent: _Parent) -> None:
+        def make(parent: Parent) -> None:
             # Of the bits above the permissions, the kernel takes the sticky one only (mkdir(2)).
             os.mkdir(parent.name, mode & 0o1777 & ~caller.umask(), dir_fd=parent.fd)
 
-        return self._make(caller, place.rstrip(b"/"), make)
+        return self.make(caller, place.rstrip(b"/"), make)
 
     def symlink(self, caller: Caller, target: bytes, place: bytes) -> int | None:
         """Answer ``symlink`` calls; None to let the kernel carry it out."""
         if not target:
             return -ENOENT
-        return self._make(caller, place, lambda parent: os.symlink(target, parent.name, dir_fd=parent.fd))
+        return self.make(caller, place, lambda parent: os.symlink(target, parent.name, dir_fd=parent.fd))
 
     def mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> int | None:
         """Answer ``mknod`` calls; None to let the kernel do it. In place of a device a file is recorded as one."""
         if stat.S_IFMT(mode) in DEVICES:
             return self._device(caller, place, mode, device)
 
-        def make(parent: _Parent) -> None:
+        def make(parent: Parent) -> None:
             os.mknod(parent.name, mode & ~0o7777 | mode & 0o7777 & ~caller.umask(), dir_fd=parent.fd)
 
-        return self._make(caller, place, make)
+        return self.make(caller, place, make)
 
     def _device(self, caller: Caller, place: bytes, mode: int, device: int) -> int | None:
         if (stat.S_IFMT(mode), device) == (stat.S_IFCHR, 0):  # the whiteout of overlayfs
@@ -133,7 +134,7 @@ class Creator:
 
     def open(self, caller: Caller, place: bytes, flags: int, mode: int) -> int | None:
         """Create a file that does not become root's and return a descriptor of it; None to let the kernel open it."""
-        if flags & os.O_PATH or not flags & os.O_CREAT or flags & os.O_DIRECTORY or self._is_of_root(caller, place):
+        if flags & os.O_PATH or not flags & os.O_CREAT or flags & os.O_DIRECTORY or self.makes_for_root(caller, place):
             return None
         with self._parent(caller, place) as parent:
             if parent is None or parent.owner.is_root():

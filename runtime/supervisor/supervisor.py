@@ -8,7 +8,7 @@ from errno import EINVAL, EIO, ENOSYS, EPERM
 
 from pybuild.runtime.kernel.capabilities import mask
 from pybuild.runtime.ownership.record import DEVICES
-from pybuild.runtime.supervisor import xattr_calls
+from pybuild.runtime.supervisor import socket_calls, xattr_calls
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Answer, Arguments, Caller, Handler, signed
 from pybuild.runtime.supervisor.create_calls import Creator
 from pybuild.runtime.supervisor.exec_ids import note_ids
@@ -129,6 +129,7 @@ class Supervisor:
             "symlinkat": lambda c, a: creator.symlink(c, c.text(a[0]), place(c, a[2], a[1])),
             "mknod": lambda c, a: self._mknod(c, place(c, a[0]), a[1], a[2]),
             "mknodat": lambda c, a: self._mknod(c, place(c, a[1], a[0]), a[2], a[3]),
+            "bind": lambda c, a: socket_calls.bind(c, creator, a),
         }
 
     def _mknod(self, caller: Caller, place: bytes, mode: int, device: int) -> Answer:

@@ -25,6 +25,8 @@ RUN tar -cpf /t.tar t usr/local/bin/installed && mkdir /out && tar -C /out -xpf 
 RUN cp /bin/true /bin/plain && setcap cap_net_bind_service=ep /bin/plain && getcap /bin/plain > /capabilities
 RUN chown worker /bin/plain && test -z "$(getcap /bin/plain)" && setcap cap_setuid=i /bin/plain
 RUN sudo -u worker sh -c 'id > /home/worker/by-sudo; touch /home/worker/mine'
+RUN su worker -c 'umask 077; cd; perl -MSocket -e "socket(S, AF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un(q(s))) or die"' \\
+    && test -S /home/worker/s && stat -c '%F %U %G %a' /home/worker/s > /socket
 RUN find /home /t /out /srv -printf '%p %u %g %m\\n' | sort > /seen && rm -r /var/log
 """
 

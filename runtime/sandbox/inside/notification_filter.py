@@ -3,6 +3,7 @@
 from functools import cache
 
 from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.kernel.syscalls import RLIMIT_LOCKS
 from pybuild.runtime.sandbox.inside.seccomp import (
     ALLOW,
@@ -18,6 +19,7 @@ from pybuild.runtime.sandbox.inside.seccomp import (
     Code,
     Instruction,
     argument,
+    default_filter,
     intervals,
     packed,
     returning,
@@ -31,7 +33,7 @@ CALLS = frozenset(
     stat lstat fstat newfstatat statx chown lchown fchown fchownat
     getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr setxattr lsetxattr fsetxattr
     removexattr lremovexattr fremovexattr
-    mkdir mkdirat symlink symlinkat mknod mknodat creat open openat openat2
+    mkdir mkdirat symlink symlinkat mknod mknodat bind creat open openat openat2
     setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups
     getuid geteuid getgid getegid getresuid getresgid getgroups prctl chroot
     """.split()
@@ -48,6 +50,11 @@ filter cannot look, so all of its calls are passed on.
 """
 _WITHOUT = frozenset("setxattrat getxattrat listxattrat removexattrat".split())
 """Calls that pass their arguments in a struct, which no filter can read. Programs fall back to the older calls."""
+
+
+def of_supervisor() -> bytes:
+    """Return the filter of a supervisor: the usual one, and what CAP_SYS_PTRACE permits, such as pidfd_getfd(2)."""
+    return default_filter(DEFAULT | mask("SYS_PTRACE"))
 
 
 @cache

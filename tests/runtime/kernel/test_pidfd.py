@@ -1,11 +1,13 @@
 import os
 import signal
 import subprocess
+import threading
 from errno import EINVAL
 
 import pytest
 
 from pybuild.runtime.kernel.pidfd import (
+    copy_descriptor,
     has_ended,
     leave,
     number_of,
@@ -62,3 +64,23 @@ def test_the_first_thread_is_opened_where_others_cannot_be(monkeypatch: pytest.M
     pidfd = open_thread(os.getpid())
     assert number_of(pidfd) == os.getpid()
     os.close(pidfd)
+
+
+def test_a_descriptor_of_a_thread_is_copied() -> None:
+    reader, writer = os.pipe()
+    found: list[int] = []
+
+    def copy() -> None:
+        pidfd = open_thread(threading.get_native_id())
+        found.append(copy_descriptor(pidfd, writer))
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            copy_descriptor(pidfd, 9999)
+        os.close(pidfd)
+
+    thread = threading.Thread(target=copy)
+    thread.start()
+    thread.join()
+    os.write(found[0], b"x")
+    assert (os.read(reader, 1), os.get_inheritable(found[0])) == (b"x", False)
+    for fd in (reader, writer, *found):
+        os.close(fd)

@@ -2,14 +2,15 @@
 
 import os
 import pickle
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.kernel.passing import socket_pair
-from pybuild.runtime.sandbox.inside.notification_filter import notifying
-from pybuild.runtime.sandbox.inside.seccomp import default_filter
+from pybuild.runtime.sandbox.inside.notification_filter import notifying, of_supervisor
 from pybuild.runtime.supervisor.start import be_supervised, fork_supervisor
 from pybuild.runtime.supervisor.values import Supervision
 
@@ -19,7 +20,7 @@ Special = tuple[tuple[int, int, int, int], ...]
 def supervision(*, capabilities: int = DEFAULT, special: Special = ()) -> Supervision:
     """How a step without an overlay is supervised."""
     program, calls = notifying(os.uname().machine, keeping=bool(special))
-    return Supervision(calls, capabilities, default_filter(), program, special, b"")
+    return Supervision(calls, capabilities, of_supervisor(), program, special, b"")
 
 
 class Supervised:
@@ -77,3 +78,17 @@ def supervised(function: Callable[[], Any], how: Supervision | None = None) -> A
         return supervisor.run(function)
     finally:
         assert supervisor.end()[0] == 0
+
+
+@contextmanager
+def meanwhile(change: Callable[[], object]) -> Iterator[None]:
+    """Another process calls *change* over and over."""
+    child = os.fork()
+    if child == 0:
+        while True:
+            change()
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

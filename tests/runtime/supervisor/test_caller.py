@@ -8,7 +8,8 @@ import pytest
 from pybuild.runtime.kernel.memory import MemoryReader
 from pybuild.runtime.ownership import record
 from pybuild.runtime.ownership.record import FileOwner
-from pybuild.runtime.supervisor.caller import signed
+from pybuild.runtime.supervisor.caller import Caller, signed
+from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
 from tests.runtime.supervisor.supervised import supervised
 
 
@@ -84,3 +85,15 @@ def test_the_mask_of_modes_is_that_of_the_caller(tmp_path: Path) -> None:
         return modes
 
     assert supervised(make) == [0o777, 0o700, 0]
+
+
+def test_no_descriptor_of_another_process_is_kept() -> None:
+    """The call is over, so that its number may have been given to any process: here, to this one."""
+    end, other = os.pipe()
+    before = os.listdir("/proc/self/fd")
+    over = Caller(Listener(end), Notification(1, os.getpid(), 0, ()))
+    with pytest.raises(StaleCallError):
+        over.copy(other)
+    assert os.listdir("/proc/self/fd") == before
+    for fd in (end, other):
+        os.close(fd)

@@ -1,10 +1,8 @@
 import ctypes
 import mmap
 import os
-import signal
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.ownership import record
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.supervisor import files
-from tests.runtime.supervisor.supervised import Supervised, supervised, supervision
+from tests.runtime.supervisor.supervised import Supervised, meanwhile, supervised, supervision
 
 
 def _ids(path: Path | str | int) -> tuple[int, int]:
@@ -182,20 +180,6 @@ def test_what_is_not_there_fails_as_it_does_for_root(tmp_path: Path) -> None:
     assert supervised(there) == expected
 
 
-@contextmanager
-def _meanwhile(change: Callable[[], object]) -> Iterator[None]:
-    """Another process calls *change* over and over."""
-    child = os.fork()
-    if child == 0:
-        while True:
-            change()
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
 _RACES = 3000
 
 
@@ -215,7 +199,7 @@ def test_a_path_that_changes_in_memory_is_read_once(tmp_path: Path) -> None:
             for path in paths:
                 memory[: len(path)] = path
 
-        with _meanwhile(flip):
+        with meanwhile(flip):
             os.setresuid(1000, 1000, 1000)
             for _ in range(_RACES):
                 done += libc.chown(address, 1000, -1) == 0
@@ -261,7 +245,7 @@ def test_a_path_that_is_exchanged_leads_to_one_file(tmp_path: Path) -> None:
     def attack() -> int:
         os.chown(mine, 1000, 1000)
         done = 0
-        with _meanwhile(exchange):
+        with meanwhile(exchange):
             os.setresuid(1000, 1000, 1000)
             for _ in range(_RACES):
                 with suppress(OSError):
