@@ -117,7 +117,7 @@ stop -t 1 c1
 inspect -f '{{{{.State.ExitCode}}}}' c1
 start c1
 stop -t 1 o1
-sleep 1
+sleep 3
 inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}}' c1
 start c1
 rm -f c1 o1 o2 o3
@@ -136,7 +136,7 @@ exec c1 grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status
 exec --privileged c1 grep CapBnd /proc/self/status
 exec -it c1 true
 exec -d c1 sh -c 'echo x > /x'
-sleep 0.5
+until x exec c1 cat /x
 exec c1 cat /x
 exec c1 sh -c 'kill -9 $$'
 exec nosuch true

@@ -19,6 +19,7 @@ import pytest
 from tests.helpers import bases
 from tests.helpers.peers import Docker
 from tests.helpers.program import Program
+from tests.helpers.waiting import settled
 
 CONFIG = ("-c", "ENV PATH=/bin A=image", "-c", "LABEL of=image", "-c", 'CMD ["echo", "default"]')
 IMAGES = {
@@ -36,7 +37,6 @@ _MASKS = (
     (r"  +", " "),
 )
 LOOP = "sh -c 'trap \"exit 5\" TERM USR1; echo ready; while :; do sleep 0.05; done'"
-UNTIL = "sleep 0.6"
 
 SCENARIOS = {
     "created, started, removed": """
@@ -112,14 +112,14 @@ rm c1
 """,
     "signals": f"""
 run -d --name c1 --network none box {LOOP}
-{UNTIL}
+until ready logs c1
 logs c1
 stop c1
 inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}} {{{{.State.Running}}}} {{{{.State.OOMKilled}}}}' c1
 stop c1
 kill c1
 start c1
-{UNTIL}
+until 'ready ready' logs c1
 kill -s TERM c1
 wait c1
 start c1
@@ -128,7 +128,7 @@ wait c1
 inspect -f '{{{{.State.ExitCode}}}}' c1
 rm c1
 run -d --name c2 --network none signal {LOOP}
-{UNTIL}
+until ready logs c2
 stop -t 5 c2
 inspect -f '{{{{.State.ExitCode}}}} {{{{.Config.StopSignal}}}}' c2
 rm c2
@@ -211,7 +211,7 @@ rm -f c1 c2 c3
 """,
     "restarted": """
 run -d --name c1 --network none --restart on-failure:2 box sh -c 'echo x; exit 1'
-sleep 2
+until 'exited 2' inspect -f '{{.State.Status}} {{.RestartCount}}' c1
 inspect -f '{{.State.Status}} {{.RestartCount}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' c1
 logs c1
 rm c1
@@ -376,6 +376,9 @@ def carried_out(words: list[str], script: str, environment: dict[str, str] | Non
     """Run each line of *script* behind *words*, or as it is when it waits."""
     found = []
     for line in filter(None, script.splitlines()):
+        if line.startswith("until "):
+            await_words(words, line, environment)
+            continue
         command = shlex.split(line) if line.startswith("sleep ") else [*words, *shlex.split(line)]
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
@@ -385,6 +388,19 @@ def carried_out(words: list[str], script: str, environment: dict[str, str] | Non
             out = "\n".join(sorted(out.splitlines()))
         found.append(Ran(line, done.returncode, masked(out), done.stderr.strip()[-300:]))
     return found
+
+
+def await_words(words: list[str], line: str, environment: dict[str, str] | None) -> None:
+    """Carry out the line ``until WORDS COMMAND``: run the command until it prints these words and no others."""
+    _, wanted, *command = shlex.split(line)
+
+    def printed() -> str:
+        done = subprocess.run(
+            [*words, *command], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        return " ".join(done.stdout.split())
+
+    assert settled(printed, wanted) == wanted, line
 
 
 def masked(text: str) -> str:

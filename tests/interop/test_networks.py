@@ -19,7 +19,7 @@ from tests.helpers import bases, peers
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.networks import await_commands, need_netavark, own_network, seen, seen_once
 from tests.helpers.program import Program
-from tests.interop.test_containers import Ran, assert_alike, masked
+from tests.interop.test_containers import Ran, assert_alike, await_words, masked
 
 CONFIG = ("-c", "ENV PATH=/bin", "-c", 'CMD ["echo", "default"]')
 IMAGES = {
@@ -34,7 +34,6 @@ _MASKS = (
     (r"\bfd(?!00:)[0-9a-f]{2}(:[0-9a-f]{0,4}){2,7}(/\d+)?", "ADDRESS6"),
     (r"\b(3[2-9]|[45]\d|6[0-5])\d{3}\b", "RANDOM"),
 )
-UNTIL = "sleep 0.4"
 
 SCENARIOS = {
     "networks": """
@@ -72,41 +71,41 @@ network rm three
 network prune -f
 network ls --format '{{.Name}}'
 """,
-    "published ports": f"""
+    "published ports": """
 run -d --name c1 -p 8080:80 web
-{UNTIL}
+until welcome exec c1 wget -q -O- http://127.0.0.1/motd
 fetch 127.0.0.1:8080/motd
 port c1
 port c1 80
 port c1 80/tcp
 port c1 81
 port nope
-ps --format '{{{{.Ports}}}} {{{{.Networks}}}}'
-inspect -f '{{{{json .HostConfig.PortBindings}}}} {{{{.HostConfig.NetworkMode}}}} {{{{.HostConfig.PublishAllPorts}}}}' c1
-inspect -f '{{{{json .NetworkSettings.Ports}}}}' c1
+ps --format '{{.Ports}} {{.Networks}}'
+inspect -f '{{json .HostConfig.PortBindings}} {{.HostConfig.NetworkMode}} {{.HostConfig.PublishAllPorts}}' c1
+inspect -f '{{json .NetworkSettings.Ports}}' c1
 run -d --name c2 -p 8080:80 web
-inspect -f '{{{{.State.Status}}}}' c2
+inspect -f '{{.State.Status}}' c2
 rm c2
 run -d --name c2 -p 127.0.0.1:8081:80 -p 8082:80/tcp -p 5353:53/udp web
-{UNTIL}
+until welcome exec c2 wget -q -O- http://127.0.0.1/motd
 fetch 127.0.0.1:8081/motd
 fetch 127.0.0.1:8082/motd
-ps --format '{{{{.Ports}}}}' -f name=c2
+ps --format '{{.Ports}}' -f name=c2
 run -d --name c3 -P web
 port c3 80
-{UNTIL}
-ps --format '{{{{.Ports}}}}' -f name=c3
+until welcome exec c3 wget -q -O- http://127.0.0.1/motd
+ps --format '{{.Ports}}' -f name=c3
 run -d --name c4 -p 9000-9002:80-82 box sleep 1000
-ps --format '{{{{.Ports}}}}' -f name=c4
+ps --format '{{.Ports}}' -f name=c4
 run -d --name c5 --expose 90-91 --expose 7/udp web
-ps --format '{{{{.Ports}}}}' -f name=c5
+ps --format '{{.Ports}}' -f name=c5
 stop -t 0 c1
 port c1
 fetch 127.0.0.1:8080/motd
-inspect -f '{{{{json .NetworkSettings.Ports}}}}' c1
-ps -a --format '{{{{.Ports}}}}' -f name=c1
+inspect -f '{{json .NetworkSettings.Ports}}' c1
+ps -a --format '{{.Ports}}' -f name=c1
 start c1
-{UNTIL}
+until welcome exec c1 wget -q -O- http://127.0.0.1/motd
 fetch 127.0.0.1:8080/motd
 create --name c6 -p 99999:80 box
 create --name c6 -p 80:x box
@@ -117,20 +116,20 @@ create --name c6 -p nowhere:80:80 box
 create --name c6 --expose x box
 rm -f c1 c2 c3 c4 c5
 """,
-    "names": f"""
+    "names": """
 network create one
 network create two
 run -d --name server --network one --network-alias www web
-{UNTIL}
+until welcome exec server wget -q -O- http://127.0.0.1/motd
 run --rm --name c1 --network one box wget -q -O- http://server/motd
 run --rm --name c1 --network one box wget -q -O- http://www/motd
 run --rm --name c1 --network two --dns 127.0.0.1 box ping -c 1 -W 1 server
 run --rm --name c1 --dns 127.0.0.1 box ping -c 1 -W 1 server
 run --rm --name c1 --link server:www box true
-inspect -f '{{{{json .NetworkSettings.Networks.one.Aliases}}}}' server
+inspect -f '{{json .NetworkSettings.Networks.one.Aliases}}' server
 network connect two server
-ps --filter network=one --format '{{{{.Names}}}}'
-ps --filter network=two --format '{{{{.Names}}}}'
+ps --filter network=one --format '{{.Names}}'
+ps --filter network=two --format '{{.Names}}'
 run --rm --name c1 --network two box wget -q -O- http://server/motd
 network connect two server
 network rm two
@@ -141,7 +140,7 @@ network connect nope server
 network connect host server
 network connect one nope
 network disconnect one server
-ps --format '{{{{.Networks}}}}'
+ps --format '{{.Networks}}'
 network connect --alias again --ip 10.77.5.5 one server
 rm -f server
 network rm one
@@ -179,9 +178,9 @@ network rm one
 run --rm --name c1 box sh -c 'ls /sys/class/net | sort; cat /proc/sys/net/ipv4/ip_unprivileged_port_start'
 run --rm --name c1 --network none box sh -c 'ls /sys/class/net; wc -l < /proc/net/route'
 """,
-    "modes": f"""
+    "modes": """
 run -d --name c1 -h inner web
-{UNTIL}
+until welcome exec c1 wget -q -O- http://127.0.0.1/motd
 run --rm --name c2 --network container:c1 box wget -q -O- http://127.0.0.1/hostname
 run --rm --name c2 --network container:c1 box hostname
 run --rm --name c2 --network container:c1 box tail -n 1 /etc/hosts
@@ -198,8 +197,8 @@ create --name c2 --network nope box
 start c2
 rm c2
 create --name c2 --network container:c1 box
-ps -a --format '{{{{.Names}}}} [{{{{.Networks}}}}] [{{{{.Ports}}}}]'
-inspect -f '{{{{json .NetworkSettings.Networks}}}}' c2
+ps -a --format '{{.Names}} [{{.Networks}}] [{{.Ports}}]'
+inspect -f '{{json .NetworkSettings.Networks}}' c2
 rm c2
 run --rm --name c2 --link c1:other box wget -q -O- http://other/hostname
 run --rm --name c2 --link nope:other box true
@@ -221,13 +220,13 @@ inspect -f '{{json .HostConfig.Dns}} {{json .HostConfig.DnsSearch}} {{json .Host
 rm c1
 """,
 }
-SCENARIOS["IPv6"] = f"""
+SCENARIOS["IPv6"] = """
 ipv6 0
 network create --ipv6 --subnet 10.77.6.0/24 --gateway 10.77.6.1 --subnet fd00:77:6::/64 --gateway fd00:77:6::9 --ip-range fd00:77:6::100/120 six
-network inspect -f '{{{{json .IPAM.Config}}}} {{{{.EnableIPv4}}}} {{{{.EnableIPv6}}}}' six
+network inspect -f '{{json .IPAM.Config}} {{.EnableIPv4}} {{.EnableIPv6}}' six
 network create --ipv6 other
-network inspect -f '{{{{.EnableIPv6}}}} {{{{range .IPAM.Config}}}}{{{{.Subnet}}}} {{{{.Gateway}}}} {{{{end}}}}' other
-network ls --format '{{{{.Name}}}} {{{{.IPv6}}}}'
+network inspect -f '{{.EnableIPv6}} {{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{end}}' other
+network ls --format '{{.Name}} {{.IPv6}}'
 network create --ipv6 --subnet fd00:77:6::/64 third
 network create --ipv6 --subnet 10.77.7.0/24 --gateway fd00:77:7::9 third
 network create --ipv6 --subnet fd00:77:7::/64 --subnet fd00:77:8::/64 third
@@ -235,7 +234,7 @@ network create --subnet 10.77.7.0/24 --subnet 10.77.8.0/24 third
 network create --ipv6 --subnet ::ffff:10.77.7.0/120 third
 network create --ipv6 --subnet fd00:zz::/64 third
 run -d --name c1 --network six --ip6 fd00:77:6::50 -p 8080:80 -p 0.0.0.0:8081:80 -p '[::]:8082:80' -p '[::1]:8083:80' web
-{UNTIL}
+until welcome exec c1 wget -q -O- http://127.0.0.1/motd
 fetch [::1]:8080/motd
 fetch [::1]:8081/motd
 fetch [::1]:8082/motd
@@ -249,10 +248,10 @@ fetch 127.0.0.1:8081/motd
 fetch 127.0.0.1:8082/motd
 fetch [fd00:77:6::50]:80/motd
 port c1
-ps --format '{{{{.Ports}}}}'
-inspect -f '{{{{json .HostConfig.PortBindings}}}} {{{{json .NetworkSettings.Ports}}}}' c1
-inspect -f '{{{{with .NetworkSettings.Networks.six}}}}{{{{.GlobalIPv6Address}}}} {{{{.GlobalIPv6PrefixLen}}}} {{{{.IPv6Gateway}}}} {{{{json .IPAMConfig}}}}{{{{end}}}}' c1
-network inspect -f '{{{{range .Containers}}}}{{{{.Name}}}} {{{{.IPv6Address}}}}{{{{end}}}}' six
+ps --format '{{.Ports}}'
+inspect -f '{{json .HostConfig.PortBindings}} {{json .NetworkSettings.Ports}}' c1
+inspect -f '{{with .NetworkSettings.Networks.six}}{{.GlobalIPv6Address}} {{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}} {{json .IPAMConfig}}{{end}}' c1
+network inspect -f '{{range .Containers}}{{.Name}} {{.IPv6Address}}{{end}}' six
 exec c1 sh -c 'grep fd00: /etc/hosts | cut -f1; ip -6 addr show eth0 | grep -o "fd00[^ ]*"; ip -6 route | grep -o "default via [^ ]*"'
 run --rm --network six box sh -c 'nslookup -type=aaaa c1 | grep -c fd00:77:6::50; wget -q -O- http://c1/motd; ip -6 addr show eth0 | grep -o "fd00[^ ]*"'
 run --rm --name c2 --network six --ip6 fd00:77:6::50 box true
@@ -268,12 +267,12 @@ run --rm --name c2 -p '::1:80:80' box true
 run -d --name c2 -p '[::1]:8080:80' web
 rm -f c2
 run -d --name c2 -p '[::1]:8084:80' web
-{UNTIL}
+until welcome exec c2 wget -q -O- http://127.0.0.1/motd
 fetch [::1]:8084/motd
 port c2
 network connect --ip6 fd00:77:6::77 six c2
 network connect --ip6 fd00:77:6::77 six c1
-inspect -f '{{{{.NetworkSettings.Networks.six.GlobalIPv6Address}}}}' c2
+inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' c2
 exec c1 sh -c 'ping -6 -c 1 -W 2 fd00:77:6::77 >/dev/null && echo reached'
 network create --ipv6 --internal closed
 run --rm --network closed box sh -c 'ip -6 route | grep -c default'
@@ -330,6 +329,9 @@ def carried_out(words: list[str], script: str, space: int, environment: dict[str
         if line.startswith("fetch "):
             with inside(space):
                 found.append(Ran(line, *fetched(line.split()[1]), ""))
+            continue
+        if line.startswith("until "):
+            await_words(words, line, environment)
             continue
         if line.startswith("ipv6 "):
             with inside(space):
