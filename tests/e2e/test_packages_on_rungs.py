@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.helpers import bases, cases, trees
+from tests.helpers import bases, trees
 from tests.helpers.hosts import need_programs
 from tests.helpers.rungs import Place, place_on
-from tests.helpers.thorough import first_in_ci
+from tests.helpers.thorough import first_in_ci, long
 
-pytestmark = pytest.mark.xdist_group(cases.WITH_DEBIAN)
+pytestmark = [pytest.mark.xdist_group("packages on rungs"), long("packages on rungs")]
 
 DIFFERS = re.compile(
     r"/var/log/.*|/var/cache/ldconfig/aux-cache|/var/lib/(apt|systemd)/.*|/var/cache/(apt|debconf)/.*|.*\.pyc"

@@ -9,9 +9,9 @@ import pytest
 from tests.helpers import bases, trees
 from tests.helpers.hosts import need_programs
 from tests.helpers.rungs import Place, place_on
-from tests.helpers.thorough import IN_CI
+from tests.helpers.thorough import IN_CI, long
 
-pytestmark = IN_CI
+pytestmark = [IN_CI, long("programs on rungs")]
 
 TOOLS = """FROM bookworm
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends libcap2-bin sudo

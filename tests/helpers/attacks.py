@@ -45,9 +45,9 @@ def rungs_of(name: str) -> tuple[str, ...]:
     return next((rungs for beginning, rungs in _RUNGS.items() if name.startswith(beginning)), ("root", "userns"))
 
 
-def run_twice(table: str) -> list[str]:
-    """Return the tests that are run on both rungs, of the rows whose names begin with the letter *table*, each once."""
-    named = dict.fromkeys(name for row, names in ROWS.items() if row.startswith(table) for name in names)
+def run_twice(tables: str) -> list[str]:
+    """Return the tests that are run on both rungs, of the rows whose names begin with a letter of *tables*, each once."""
+    named = dict.fromkeys(name for row, names in ROWS.items() if row.startswith((*tables,)) for name in names)
     return [name for name in named if not name.startswith((*_RUNGS,))]
 
 

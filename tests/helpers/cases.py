@@ -33,6 +33,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.bases import EPOCH
+from tests.helpers.thorough import long
 
 _YEAR = 365 * 24 * 3600
 BUILDS = Path(__file__).parents[2] / "testdata" / "builds"
@@ -101,12 +102,9 @@ INSTALLING = ("c-program", "python-app", "python-app-base", "web-site")
 
 
 def parameters(names: Iterable[str]) -> list[Any]:
-    """Return parameters for ``parametrize``. CI draws one of `INSTALLING`, with the case that it builds on."""
+    """Return parameters for ``parametrize``, those of `INSTALLING` marked long, with the case that they build on."""
     return [
-        pytest.param(name, marks=pytest.mark.drawn("packages", (*load(name).bases, name)[0]))
-        if name in INSTALLING
-        else name
-        for name in names
+        pytest.param(name, marks=long((*load(name).bases, name)[0])) if name in INSTALLING else name for name in names
     ]
 
 

@@ -23,6 +23,11 @@ def some_in_ci(values: Sequence[Any], step: int) -> list[Any]:
     ]
 
 
+def long(name: str) -> pytest.MarkDecorator:
+    """Mark a test that takes half a minute of processor time or more: CI draws some of those, by their names."""
+    return pytest.mark.drawn("long", name)
+
+
 def first_in_ci(*sets: Any) -> list[Any]:
     """Sets of parameters that `make test` has no time for: the first is for CI, the others are for `make release`."""
     marks = [IN_CI, *(BEFORE_A_RELEASE for _ in sets[1:])]

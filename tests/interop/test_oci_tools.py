@@ -11,7 +11,7 @@ from tests.helpers import cases, trees
 from tests.helpers.hosts import need_programs
 from tests.helpers.lab import Lab
 
-NAMES = cases.parameters(("python-app", "run-deletes", "copy-unusual-names"))
+NAMES = cases.parameters(("web-site", "run-deletes", "copy-unusual-names"))
 
 
 def _output(*command: str) -> str:
