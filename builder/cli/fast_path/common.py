@@ -64,6 +64,10 @@ def read(words: Sequence[str], known: KnownFlags) -> UsualWords | None:
             for name in letters:
                 values[name] = [name]
             continue
+        before, letter = word[:-1], f"-{word[-1]}"
+        if (letter in known.ones or letter in known.many) and (letters := _switches(before, known)):
+            values.update({name: [name] for name in letters})
+            word = letter
         name, equals, value = word.partition("=")
         wanted = known.ones.get(name) or known.many.get(name)
         # For click "-t=x" is the value "=x" of -t.

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
-from pybuild.builder.containers.catalog import Containers, StoredContainer
+from pybuild.builder.containers.catalog import StoredContainer, find
 from pybuild.builder.containers.logs import moment_of, parse_time
 from pybuild.builder.errors import RequestError
-from pybuild.builder.image.catalog import find
 from pybuild.builder.networks.membership import read_attached, read_live
-from pybuild.builder.networks.ports import exposed, parse_exposed
-from pybuild.builder.oci.errors import OciError
 
 Passes = Callable[[StoredContainer], bool]
 _STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
@@ -33,15 +31,17 @@ _KEYS = (
 )
 
 
-def container_filter(containers: Containers, filters: Iterable[str]) -> tuple[Passes, bool]:
+def container_filter(root: Path, filters: Iterable[str], image_id: Callable[[str], str]) -> tuple[Passes, bool]:
     """Return the test for *filters*, and whether they select states, so that all containers are tested.
+
+    *root* is that of the store; *image_id* returns the id of the image that a name stands for, "" for none.
 
     Raises:
         RequestError: there is no such filter, or no such container.
     """
     wanted = by_key(filters, _KEYS)
     tells_state = bool({"status", "exited", "since", "before"} & wanted.keys())
-    return passing(wanted, lambda key, value: _test(containers, key, value)), tells_state
+    return passing(wanted, lambda key, value: _test(root, image_id, key, value)), tells_state
 
 
 def prune_filter(filters: Iterable[str]) -> Passes:
@@ -57,7 +57,7 @@ def prune_filter(filters: Iterable[str]) -> Passes:
     return passing(by_key(filters, ("until", "label", "label!")), test)
 
 
-def _test(containers: Containers, key: str, value: str) -> Passes:
+def _test(root: Path, image_id: Callable[[str], str], key: str, value: str) -> Passes:
     match key:
         case "id":
             return lambda container: container.id.startswith(value)
@@ -76,9 +76,10 @@ def _test(containers: Containers, key: str, value: str) -> Passes:
         case "publish" | "expose":
             return _port(value, published=key == "publish")
         case "ancestor":
-            return _ancestor(containers, value)
+            wanted = image_id(value)
+            return lambda container: container.config.image_id == wanted or container.config.image == value
         case "before" | "since":
-            other = containers.find(value).config.created
+            other = find(root, value).config.created
             older = key == "before"
             return lambda container: (container.config.created < other) if older else (container.config.created > other)
         case _:
@@ -116,6 +117,9 @@ def _networks(container: StoredContainer) -> set[str]:
 
 def _port(value: str, *, published: bool) -> Passes:
     """Return the test for a port, or a range of ports: published ones of the host, or exposed ones of a container."""
+    # Imported here because most listings are not about ports.
+    from pybuild.builder.networks.ports import exposed, parse_exposed
+
     wanted = {*parse_exposed(value)}
 
     def passes(container: StoredContainer) -> bool:
@@ -125,11 +129,3 @@ def _port(value: str, *, published: bool) -> Passes:
         return any(f"{each.host_port}/{each.protocol}" in wanted for each in (live.ports if live else ()))
 
     return passes
-
-
-def _ancestor(containers: Containers, value: str) -> Passes:
-    try:
-        wanted = find(containers.store, value).id
-    except OciError:
-        wanted = ""
-    return lambda container: container.config.image_id == wanted or container.config.image == value

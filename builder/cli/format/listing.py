@@ -39,17 +39,29 @@ def listing(rows: Iterable[Row], headers: Mapping[str, str], columns: Sequence[s
     """
     if template in {None, "", "table"}:
         return table([[headers[name] for name in columns], *([row[name] for name in columns] for row in rows)])
+    from pybuild.builder.cli.format.template_text import TemplateError
+
+    try:
+        return filled(rows, headers, str(template))
+    except TemplateError as error:
+        from click import UsageError
+
+        raise UsageError(str(error)) from error
+
+
+def filled(rows: Iterable[Row], headers: Mapping[str, str], template: str) -> str:
+    """Return what *template* makes of *rows*, as for `listing`. Raises TemplateError for the user's mistakes."""
+    from pybuild.builder.cli.format.template import Template
     from pybuild.builder.cli.format.template_functions import TemplateRow, as_json
 
     if template == "json":
         return "\n".join(as_json(TemplateRow(row)) for row in rows)
-    text = str(template).replace("\\t", "\t").replace("\\n", "\n")
+    text = template.replace("\\t", "\t").replace("\\n", "\n")
+    line = Template(text.removeprefix("table ").strip() if text.startswith("table ") else text)
+    lines = [line.render(TemplateRow(row)) for row in rows]
     if text.startswith("table "):
-        line = parsed(text.removeprefix("table ").strip())
-        titles = line.render_titles(headers)
-        return table([titles.split("\t"), *(rendered(line, TemplateRow(row)).split("\t") for row in rows)])
-    line = parsed(text)
-    return "\n".join(rendered(line, TemplateRow(row)) for row in rows)
+        return table([each.split("\t") for each in (line.render_titles(headers), *lines)])
+    return "\n".join(lines)
 
 
 def inspected(

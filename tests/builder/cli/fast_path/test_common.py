@@ -20,6 +20,8 @@ KNOWN = KnownFlags(
         ("-it -u me c ls -l", {"in": ["in"], "tty": ["tty"], "user": ["me"]}, ["c", "ls", "-l"]),
         ("--env A=1 --env=B=2 -e C c sh -c x", {"env": ["A=1", "B=2", "C"]}, ["c", "sh", "-c", "x"]),
         ("--tty --user=me c", {"tty": ["tty"], "user": ["me"]}, ["c"]),
+        ("-tiu me c", {"in": ["in"], "tty": ["tty"], "user": ["me"]}, ["c"]),
+        ("-te A=1 -ie B c", {"in": ["in"], "tty": ["tty"], "env": ["A=1", "B"]}, ["c"]),
         ("", {}, []),
     ],
 )
@@ -34,6 +36,10 @@ def test_what_is_known_is_read(line: str, values: dict[str, list[str]], words: l
     [
         "-x c",
         "-ix c",
+        "-ui c",
+        "-iu",
+        "-xu me c",
+        "-t=iu me c",
         "-u",
         "-u=me c",
         "-ume c",

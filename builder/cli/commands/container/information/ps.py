@@ -1,5 +1,7 @@
 """``pybuild ps``: the containers of the store."""
 
+from functools import partial
+
 import click
 
 from pybuild.builder.cli.command import Command, format_option, root_option
@@ -12,6 +14,9 @@ from pybuild.builder.cli.tools import say, warn
 from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.files import written_size
 from pybuild.builder.containers.state import ALIVE, State
+from pybuild.builder.image.catalog import find
+from pybuild.builder.oci.errors import OciError
+from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
 
@@ -39,7 +44,9 @@ class PsFlags:
     def chosen(self, containers: Containers) -> list[tuple[StoredContainer, State]]:
         """Return the containers that are listed with their states, the newest first. Raises RequestError."""
         found = [(each, each.state) for each in containers.all()]
-        passes, tells_state = container_filter(containers, self.filters)
+        passes, tells_state = container_filter(
+            containers.store.root, self.filters, partial(_image_id, containers.store)
+        )
         most = 1 if self.latest else self.last
         if not (self.everything or tells_state or most >= 0):
             found = [pair for pair in found if pair[1].status in ALIVE]
@@ -73,3 +80,10 @@ def command(*, flags: PsFlags, template: str | None) -> None:
         text = listing(rows, HEADERS, (*COLUMNS, *(["Size"] if flags.size else [])), template)
     if text:
         say(text)
+
+
+def _image_id(store: Store, name: str) -> str:
+    try:
+        return find(store, name).id
+    except OciError:
+        return ""
