@@ -39,15 +39,17 @@ def kill(container: StoredContainer, signal: int) -> None:
     except NoMonitor as error:
         raise ContainerError(f"Container {container.id} is not running") from error
     if signal == _SIGKILL:
-        wait(container, _PATIENCE)
+        wait(container, _PATIENCE, tidies=not container.config.host.auto_remove)
         take_down_networks(container)
 
 
-def stop(container: StoredContainer, signal: int, seconds: float) -> None:
+def stop(container: StoredContainer, signal: int, seconds: float, *, removes: bool = False) -> None:
     """Send *signal* to a container, and SIGKILL when it has not exited after *seconds*, -1 for never.
 
-    A paused container is resumed first. A container that has exited is no error.
+    A paused container is resumed first. A container that has exited is no error. With *removes* the caller removes the
+    container, also one with ``--rm``.
     """
+    tidies = removes or not container.config.host.auto_remove
     status = container.state.status
     if status not in ALIVE:
         return
@@ -57,10 +59,10 @@ def stop(container: StoredContainer, signal: int, seconds: float) -> None:
     container.log_event("kill", signal=f"{signal}")
     with suppress(NoMonitor, RuntimeHostError):
         ask(container.directory, messages.STOP + str(signal).encode())
-        if wait(container, seconds) is None:
+        if wait(container, seconds, tidies=tidies) is None:
             container.log_event("kill", signal=f"{_SIGKILL}")
             ask(container.directory, messages.STOP + str(_SIGKILL).encode())
-            wait(container, -1)
+            wait(container, -1, tidies=tidies)
     # The state, and the name of a container with --rm, are final only when the monitor has released its lock.
     _await_release(container)
     take_down_networks(container)
@@ -76,10 +78,16 @@ def stop_by_settings(container: StoredContainer, signal: str | None, seconds: in
         container.log_event("stop")
 
 
-def wait(container: StoredContainer, seconds: float = -1) -> int | None:
-    """Wait until a container exits, at most *seconds*, -1 for no limit; return its exit code, None if it still runs."""
+def wait(container: StoredContainer, seconds: float = -1, *, tidies: bool = False) -> int | None:
+    """Wait until a container exits, at most *seconds*, -1 for no limit; return its exit code, None if it still runs.
+
+    With *tidies* the caller takes down the networks then, or removes the container, and the monitor starts no command
+    for that.
+    """
     try:
         with connected(container.directory) as channel:
+            if tidies:
+                channel.send(messages.TIDIES)
             channel.send(messages.WAIT)
             # After the request: the other way round, an end between the two would not be noticed.
             if container.state.status not in ALIVE:
@@ -133,14 +141,20 @@ def rename(containers: Containers, container: StoredContainer, name: str) -> Non
     renamed.log_event("rename", oldName=f"/{container.name}")
 
 
+def kill_to_remove(container: StoredContainer) -> None:
+    """Kill a container that is going to be removed, and take down its networks."""
+    if container.state.status in ALIVE:
+        stop(container, _SIGKILL, -1, removes=True)
+
+
 def remove(containers: Containers, container: StoredContainer, *, force: bool = False, volumes: bool = False) -> None:
     """Remove a container; with *volumes* also its anonymous volumes.
 
     Raises:
         ContainerError: it runs, and *force* is false.
     """
-    if force and container.state.status in ALIVE:
-        stop(container, _SIGKILL, -1)
+    if force:
+        kill_to_remove(container)
     with locked(container):
         state = settle(container)
         if state.status in ALIVE:

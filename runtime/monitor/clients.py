@@ -30,17 +30,17 @@ MessageHandler = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None
 class MonitorClient:
     """One client. *attached* says whether it gets the output, and *types* whether its input goes to the container.
 
-    *removes* says whether it removes the container itself, and *size* how many bytes wait to be sent to it.
+    *tidies* says whether it does itself what comes after the end, and *size* how many bytes wait to be sent to it.
     """
 
-    __slots__ = ("_clients", "_reads", "_socket", "_waiting", "attached", "removes", "size", "types")
+    __slots__ = ("_clients", "_reads", "_socket", "_waiting", "attached", "size", "tidies", "types")
 
     def __init__(self, fd: int, clients: "Clients") -> None:
         self._socket = socket(fileno=fd)
         self._clients = clients
         self._waiting: list[bytes] = []
         self._reads = True
-        self.attached = self.types = self.removes = False
+        self.attached = self.types = self.tidies = False
         self.size = 0
         self._watch()
 

@@ -14,9 +14,10 @@ end of the input; the size of its terminal, "ROWS COLUMNS"."""
 SIGNAL, STOP, FREEZE, THAW, NAME, UPDATE = b"k", b"h", b"p", b"u", b"n", b"l"
 """Send the first process a signal, given by its number; the same, and do not start the container again; pause; unpause;
 the container has a new name; it has a new restart policy, "MOST POLICY". Each is answered by DONE or FAILED."""
-WAIT, EXECUTE, REMOVES = b"w", b"x", b"m"
+WAIT, EXECUTE, TIDIES = b"w", b"x", b"m"
 """Report the end, as to all clients; fork a process into the container, with the five descriptors that come along, and
-answer with its pidfd; the client will remove the container, so the monitor is not to do it."""
+answer with its pidfd; the client, if it is still connected at the end, does then what the monitor would have a command
+do: it removes the container, or takes down its networks."""
 
 STARTED, REFUSED, ENDED = b"s", b"f", b"e"
 """From the monitor: the program was executed; it cannot be, "CODE reason"; the process ended, "CODE"."""

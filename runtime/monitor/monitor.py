@@ -58,6 +58,7 @@ class Monitor:
                 self._health.turn()
             if self._is_due():
                 self._start()
+        tidied = any(client.tidies for client in self._clients.everyone)
         self._log.end()
         # While the lock is held, since the next start makes groups of the same names.
         groups.remove(self._settings.run.cgroups)
@@ -66,7 +67,7 @@ class Monitor:
         self._clients.close()
         while any(client.size for client in self._clients.everyone):
             self._loop.turn(None)
-        if self._settings.afterwards and not self._starter.removes:
+        if self._settings.afterwards and not tidied:
             os.execv(self._settings.afterwards[0], list(self._settings.afterwards))  # noqa: S606 - the command line that we were given
 
     def give_up(self, error: Exception) -> None:
@@ -178,8 +179,8 @@ class Monitor:
         streams = self._streams
         if kind == messages.ATTACH:
             client.attached, client.types = True, text == b"i"
-        elif kind == messages.REMOVES:
-            client.removes = True
+        elif kind == messages.TIDIES:
+            client.tidies = True
         elif streams is None:
             return
         elif kind == messages.INPUT and client.types:
@@ -207,8 +208,6 @@ class Monitor:
         self._streams.show(wanted=not self._clients.are_behind())
 
     def _left(self, client: MonitorClient) -> None:
-        if client is self._starter:
-            client.removes = False
         if client.types:
             self._end_input()
         self._drain_again()

@@ -168,20 +168,30 @@ def test_one_that_is_stopped_is_not_started_again(image: Image) -> None:
             ask(it.directory, messages.SIGNAL + b"9")
 
 
-def test_afterwards_comes_unless_the_starter_sees_to_it(image: Image) -> None:
+def test_afterwards_comes_unless_a_client_sees_to_it(image: Image) -> None:
     note = image.directory / "note"
     touch = (b"/bin/busybox", b"touch", os.fsencode(note))
     with watched(image, "true", afterwards=touch, started=False) as it:
-        it.channel.send(messages.REMOVES)
+        it.channel.send(messages.TIDIES)
         await_start(it.channel)
         it.until_left()
         time.sleep(0.1)
         assert not note.exists()
     with watched(image, "sleep", "0.1", afterwards=touch) as it:
-        it.channel.send(messages.REMOVES)
+        it.channel.send(messages.TIDIES)
         it.channel.close()
         it.until_left()
         until(note.exists)
+    note.unlink()
+    with watched(image, "sleep", "1000", afterwards=touch) as it:
+        with connected(it.directory) as left:
+            left.send(messages.TIDIES)
+        with connected(it.directory) as other:
+            other.send(messages.TIDIES)
+            ask(it.directory, messages.STOP + b"9")
+            it.until_left()
+        time.sleep(0.1)
+        assert not note.exists()
 
 
 def test_the_monitor_is_small(image: Image) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from threading import Semaphore, Thread
 
 from pybuild.builder.cli.failures import FAILED, describe
 from pybuild.builder.cli.flags.group import option
@@ -16,6 +17,7 @@ from pybuild.builder.signals import signal_number
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.values import frozen
 
+_AT_ONCE = 50  # as many as docker
 FAILURES = (BuildError, PybuildError, OciError, RuntimeHostError)
 
 
@@ -41,15 +43,56 @@ def opened_containers() -> Iterator[Containers]:
 
 
 def for_each_container(
-    names: Iterable[str], action: Callable[[StoredContainer], object], containers: Containers
+    names: Iterable[str], action: Callable[[StoredContainer], object], containers: Containers, *, at_once: bool = False
 ) -> int | None:
-    """Call *action* with each named container, print the names as they were given, and return the exit code."""
+    """Call *action* with each named container, print the names as they were given, and return the exit code.
+
+    With *at_once* the actions do not wait for each other.
+    """
 
     def act(name: str) -> None:
         action(containers.find(name))
+
+    done = begin_each(names, act) if at_once else act
+
+    def act_and_say(name: str) -> None:
+        done(name)
         say(name)
 
-    return for_each(names, act)
+    return for_each(names, act_and_say)
+
+
+def begin_each(names: Iterable[str], action: Callable[[str], object]) -> Callable[[str], None]:
+    """Call *action* with each of *names*, in threads.
+
+    Return a function that waits until the action with a name has ended, and raises the exception that it raised.
+    """
+    begun = {name: _Begun(action, name) for name in names}
+    return lambda name: begun[name].finish()
+
+
+class _Begun:
+    """An action with a name, in a thread that ends with the process when the user interrupts it."""
+
+    _slots = Semaphore(_AT_ONCE)
+
+    def __init__(self, action: Callable[[str], object], name: str) -> None:
+        self._action, self._name = action, name
+        self._error: Exception | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self._slots:
+                self._action(self._name)
+        except Exception as error:  # noqa: BLE001 - raised again in `finish`
+            self._error = error
+
+    def finish(self) -> None:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
 
 
 def for_each(names: Iterable[str], action: Callable[[str], object]) -> int | None:

@@ -38,24 +38,22 @@ class Foreground:
 def start_in_foreground(containers: Containers, container: StoredContainer, foreground: Foreground) -> int:
     """Start *container*, show it until it exits, and return its exit code; 0 when the user detached.
 
-    A container with ``--rm`` is removed when it exits. The monitor is asked to do so as well, in case that this process
-    is killed before.
+    Its networks are taken down when it exits, and with ``--rm`` it is removed. The monitor does so when this process is
+    killed before.
 
     Raises:
         NotStarted: its process cannot be executed.
     """
-    removes = container.config.host.auto_remove
     container.log_event("attach")
 
     def prepare(channel: socket.socket) -> None:
         channel.send(messages.ATTACH + (b"i" if foreground.typed else b""))
-        if removes:
-            channel.send(messages.REMOVES)
+        channel.send(messages.TIDIES)
 
     try:
         channel = start(containers, container, prepare)
     except (BuildError, RuntimeHostError):
-        if removes:
+        if container.config.host.auto_remove:
             remove(containers, container, volumes=True)
         raise
     if channel is None:
@@ -65,7 +63,7 @@ def start_in_foreground(containers: Containers, container: StoredContainer, fore
     if code is None:
         return 0
     _note_memory(container)
-    if removes:
+    if container.config.host.auto_remove:
         remove(containers, container, force=True, volumes=True)
     else:
         take_down_networks(container)

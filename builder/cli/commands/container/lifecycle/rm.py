@@ -1,12 +1,15 @@
 """``pybuild rm``: remove containers."""
 
+from contextlib import suppress
+
 import click
 
 from pybuild.builder.cli.command import Command, root_option
-from pybuild.builder.cli.commands.container.common import for_each, opened_containers
+from pybuild.builder.cli.commands.container.common import FAILURES, begin_each, for_each, opened_containers
 from pybuild.builder.cli.tools import put_error, say
+from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.errors import NoSuchContainer
-from pybuild.builder.containers.lifecycle import remove
+from pybuild.builder.containers.lifecycle import kill_to_remove, remove
 
 
 @click.command("rm", cls=Command)
@@ -17,8 +20,11 @@ from pybuild.builder.containers.lifecycle import remove
 def command(names: tuple[str, ...], *, force: bool, volumes: bool) -> int | None:
     """Remove containers, and print their names."""
     with opened_containers() as containers:
+        killed = begin_each(names, lambda name: _kill(containers, name)) if force and len(names) > 1 else None
 
         def one(name: str) -> None:
+            if killed is not None:
+                killed(name)
             try:
                 remove(containers, containers.find(name), force=force, volumes=volumes)
             except NoSuchContainer as error:
@@ -29,3 +35,9 @@ def command(names: tuple[str, ...], *, force: bool, volumes: bool) -> int | None
             say(name)
 
         return for_each(names, one)
+
+
+def _kill(containers: Containers, name: str) -> None:
+    """Kill the container called *name*. Whatever prevents that is reported when it is removed."""
+    with suppress(*FAILURES):
+        kill_to_remove(containers.find(name))

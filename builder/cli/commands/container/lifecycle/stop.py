@@ -14,4 +14,4 @@ from pybuild.builder.cli.flags.group import takes
 def command(names: tuple[str, ...], *, flags: StopFlags) -> int | None:
     """Stop containers by their stop signal, kill them after 10 seconds, and print their names."""
     with opened_containers() as containers:
-        return for_each_container(names, flags.stopping(), containers)
+        return for_each_container(names, flags.stopping(), containers, at_once=True)

@@ -2,8 +2,14 @@ import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
+from threading import Barrier
+from unittest import mock
 
+import pytest
+
+from pybuild.builder.containers import lifecycle
 from tests.builder.cli.commands.container.conftest import LOOP, groups, monitors, until
 from tests.builder.cli.conftest import Shop
 
@@ -90,3 +96,19 @@ def test_a_start_that_is_refused_leaves_no_control_group(pen: Shop) -> None:
     shutil.rmtree(pen.store.root / "volumes" / "data")
     assert pen.run("start", "one").code == 1
     assert [directory for directory in groups() if (directory / identity).exists()] == []
+
+
+@pytest.mark.parametrize("command", [("stop", "-t", "1"), ("rm", "-f")])
+def test_several_containers_are_stopped_at_the_same_time(pen: Shop, command: tuple[str, ...]) -> None:
+    names = ("one", "two", "three")
+    for name in names:
+        pen.run("run", "-d", "--name", name, "box", "sleep", "1000")
+    begin = time.time()
+    all_wait = Barrier(len(names), timeout=60)
+    with mock.patch.object(lifecycle, "_await_release", side_effect=lambda _: all_wait.wait()):
+        stopped = pen.run(*command, *names, "nope")
+    assert (stopped.lines, stopped.err.count("nope")) == ([*names], 1)
+    told = pen.run(
+        "events", "--since", str(begin), "--until", "0s", "--filter", "event=die", "--format", "{{.Actor.ID}}"
+    )
+    assert len(set(told.lines)) == len(names)
