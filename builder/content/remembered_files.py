@@ -24,8 +24,10 @@ def load_row(database: Database, name: str) -> dict[Any, Any]:
 
 
 def store_row(database: Database, name: str, known: dict[Any, Any]) -> None:
-    """Store the row called *name*."""
-    database.run("REPLACE INTO file_digests VALUES (?, ?)", (name, marshal.dumps(known)))
+    """Store the row called *name*, and empty *known*: the database copies the row, which may be large."""
+    row = marshal.dumps(known)
+    known.clear()
+    database.run("REPLACE INTO file_digests VALUES (?, ?)", (name, row))
 
 
 def _load(text: object) -> dict[Any, Any]:
@@ -79,7 +81,10 @@ class RememberedFiles:
             self._has_learnt = True
 
     def store(self) -> None:
-        """Store what was learnt: in the small row while it is little, else all in one that takes the place of both."""
+        """Store what was learnt: in the small row while it is little, else all in one that takes the place of both.
+
+        Nothing is known afterwards.
+        """
         self._keep()
         if not self._row or not self._has_learnt:
             return
@@ -88,6 +93,7 @@ class RememberedFiles:
             return
         for directory in self._later:
             self._known[directory] = self._joined(directory)
+        self._later.clear()
         self._database.run("DELETE FROM file_digests WHERE folder = ?", (self._later_row,))
         store_row(self._database, self._row, self._known)
 
