@@ -10,7 +10,7 @@ from pybuild.builder.platforms import parse_platform, wanted_platform
 from pybuild.builder.request import Planning
 from pybuild.builder.stages.outline import Outline, global_arguments
 from pybuild.builder.stages.resolve import global_scope
-from pybuild.builder.stages.sections import Section, last_named
+from pybuild.builder.stages.sections import Section, image_hint, last_named
 from pybuild.builder.stages.stages import FromImage
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.lint import rules
@@ -90,7 +90,7 @@ def _invalid_default_arg_in_from(head: Head) -> Iterator[Violation]:
     except InvalidReference:
         message = f"Default value for ARG {image.text} results in empty or invalid base image name"
         names = ", ".join(names_in(image, head.escape))
-        hint = f"give ARG {names} a default before the first FROM" if names else "write the name in lower case"
+        hint = f"give ARG {names} a default before the first FROM" if names else image_hint(text, image)
         yield head.broken(rules.INVALID_DEFAULT_ARG_IN_FROM, message, hint)
 
 

@@ -133,7 +133,7 @@ def image_called(text: str, word: Word, guess: str | None) -> FromImage:
     try:
         return FromImage(str(parse_reference(text)))
     except InvalidReference as error:
-        hint = f'did you mean the stage "{guess}"?' if guess else _image_hint(text, word)
+        hint = f'did you mean the stage "{guess}"?' if guess else image_hint(text, word)
         raise ResolveError(f'failed to parse stage name "{text}": {error}', span=word.span, hint=hint) from error
 
 
@@ -141,7 +141,8 @@ _ARCHIVES = frozenset({"oci", "oci-archive", "docker-archive", "dir"})
 """The prefixes by which other builders name archives and layouts of the host."""
 
 
-def _image_hint(text: str, word: Word) -> str:
+def image_hint(text: str, word: Word) -> str:
+    """Return the hint for *text*, which *word* expands to and which is not a valid name of an image."""
     if text.partition(":")[0] in _ARCHIVES:
         return "load it with pybuild load, or use a layout with --build-context NAME=oci-layout://DIR"
     if text != word.text:

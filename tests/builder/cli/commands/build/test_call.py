@@ -132,6 +132,18 @@ def test_check_and_outline_do_not_ask_for_entitlements(shop: Shop, context: Path
     assert shop.run("build", "--network=none", "--call=outline", str(context)).code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("base:", "write it as NAME:TAG, HOST/NAME:TAG or NAME@DIGEST"), ("Base", "write the name in lower case")],
+)
+def test_a_name_of_an_image_that_is_none_has_the_hint_of_the_build(
+    shop: Shop, context: Path, name: str, hint: str
+) -> None:
+    dockerfile(context, f"FROM {name}\n")
+    (warning,) = json.loads(shop.run("build", "--check", "--format=json", str(context)).out)["warnings"]
+    assert warning["hint"] == hint
+
+
 def test_check_knows_the_variables_of_a_base(shop: Shop, context: Path) -> None:
     shop.image("base:1")
     dockerfile(context, "FROM base:1\nENV a=$PATH b=$NOPE\n")
