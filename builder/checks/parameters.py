@@ -1,7 +1,7 @@
 """``build --call=outline``: the parameters of a target: build arguments, secrets, SSH agents."""
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ class _Survey:
         self._outline, self._configs = outline, configs
         self._around = Globals(scope=outline.scope, build_args=dict(planning.build_args), escape=outline.escape)
         self._globals = {
-            name: self._argument(node, name, default, outline.scope.get(name, ""))
+            name: _argument(node, name, outline.scope.get(name, ""), self._needs(default, outline.scope))
             for node in global_arguments(dockerfile)
             for name, default in node.items
         }
@@ -113,7 +113,8 @@ class _Survey:
             case _:
                 scope, known = StageScope(self._around, _NOTHING), dict(self._globals)
         words = [word for word in (head.image, head.platform) if word is not None]
-        used = {name: None for word in words for name in names_in(word, self._around.escape)}
+        # As in BuildKit, a FROM uses only arguments that have a value.
+        used = {name: None for word in words for name in self._needs(word, self._outline.scope)}
         for node in self._body(section):
             scope.follow(node)
             if isinstance(node, Arg):
@@ -138,16 +139,19 @@ class _Survey:
     def _declared(self, node: Arg, scope: StageScope) -> Mapping[str, Argument]:
         # An ARG that only redeclares a global one with a value keeps the description and the place of that.
         return {
-            name: self._argument(node, name, default, scope.variables.get(name, ""))
+            name: _argument(node, name, scope.variables.get(name, ""), self._needs(default, scope.declared))
             for name, default in node.items
             if default is not None or name in self._around.build_args or name not in self._around.scope
         }
 
-    def _argument(self, node: Arg, name: str, default: Word | None, value: str) -> Argument:
-        needs = tuple(names_in(default, self._outline.escape)) if default is not None else ()
-        return Argument(
-            name=name, description=description(node.comment, name), value=value, span=node.span, needs=needs
-        )
+    def _needs(self, default: Word | None, visible: Container[str]) -> tuple[str, ...]:
+        """Return the arguments that *default* uses, of those that are *visible* where it stands."""
+        names = names_in(default, self._outline.escape) if default is not None else ()
+        return tuple(name for name in names if name in visible)
+
+
+def _argument(node: Arg, name: str, value: str, needs: tuple[str, ...]) -> Argument:
+    return Argument(name=name, description=description(node.comment, name), value=value, span=node.span, needs=needs)
 
 
 def _access(mount: MountFlag, span: Span) -> HostAccess:

@@ -57,6 +57,15 @@ def test_arguments_of_one_line_stay_in_order_and_a_global_one_without_a_value_is
     assert arguments_of(text) == [("B", "1", ""), ("A", "", ""), ("C", "", ""), ("V", "", "is the version")]
 
 
+def test_a_global_argument_counts_where_it_is_visible_and_has_a_value() -> None:
+    assert arguments_of("ARG D\nFROM base${D:+-debug}\n") == []
+    assert arguments_of("ARG D\nFROM base AS a\nARG D=1\nFROM base${D:+-debug}\nCOPY --from=a /a /a\n") == [
+        ("D", "1", "")
+    ]
+    assert arguments_of("ARG D=5\nFROM base\nARG G=${D:-4}\n") == [("G", "4", "")]
+    assert arguments_of("ARG D=5\nFROM base\nARG D\nARG G=$D\n") == [("D", "5", ""), ("G", "5", "")]
+
+
 def test_the_target_chooses() -> None:
     assert arguments_of(TEXT, target="other") == [("only_here", "", "")]
     assert ("one", "1", "is a number") in arguments_of(TEXT, target="first")
