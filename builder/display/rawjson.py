@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, TextIO, assert_never
 
+from pybuild.builder.display.warnings import document
 from pybuild.builder.progress import (
     Event,
     PlannedStep,
@@ -59,9 +60,7 @@ class JsonDisplay:
             case StepStatus():
                 return {"statuses": [self._status(event)]}
             case Warned():
-                short = base64.b64encode(event.message.encode(errors="replace")).decode()
-                place = {"range": [{"start": {"line": event.line}}]} if event.line else {}
-                return {"warnings": [{"vertex": "", "level": 1, "short": short} | place]}
+                return {"warnings": [{"vertex": "", **document(event)}]}
             case _:
                 assert_never(event)
 

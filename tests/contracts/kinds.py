@@ -44,7 +44,6 @@ PROMISES = {
     "builder/cli/format/event_filters.py": "the filters of events, beside those of images and containers",
     "builder/cli/image_events.py": "events of images in the log",
     "builder/display/text_width.py": "the width of a text on a terminal",
-    "builder/display/warnings.py": "the block of warnings at the end of a build",
     "runtime/sandbox/results.py": "how a process ended, for those that have no other use for the launcher",
     "builder/oci/digest.py": "the digest of image-spec",
     "builder/oci/documents.py": "the kind of a document that nobody vouches for",

@@ -69,4 +69,4 @@ def test_raw_json_is_one_status_per_line() -> None:
     assert status["statuses"][0]["completed"] == status["statuses"][0]["timestamp"]
     assert finished["vertexes"][0]["error"] == "no"
     assert finished["vertexes"][0]["completed"] > finished["vertexes"][0]["started"]
-    assert warning["warnings"][0]["range"] == [{"start": {"line": 4}}]
+    assert warning["warnings"][0]["range"] == [{"start": {"line": 4}, "end": {"line": 4}}]

@@ -1,10 +1,10 @@
 """The document that ``--metadata-file`` writes, with the keys of ``docker buildx build``."""
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pybuild.builder.display.warnings import document as warning_document
 from pybuild.builder.options import is_true
 from pybuild.builder.progress import Warned
 
@@ -22,11 +22,9 @@ def metadata(outcome: Any, warnings: Sequence[Warned], env: Mapping[str, str]) -
 
     ref = "".join(secrets.choice(_ALPHABET) for _ in range(_REF))
     about: dict[str, Any] = {"buildx.build.ref": f"pybuild/pybuild/{ref}"}
-    documents = [_warning(warning) for warning in warnings]
+    document: dict[str, Any] = {}
     if is_true(env.get("BUILDX_METADATA_WARNINGS", "")):
-        document: dict[str, Any] = {"buildx.build.warnings": documents}
-    else:
-        document = {}
+        document["buildx.build.warnings"] = [warning_document(warning) for warning in warnings]
     document |= {stage: {**about, **_image(each)} for stage, each in outcome.targets} or {**about, **_image(outcome)}
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
 
@@ -56,12 +54,3 @@ def _platform(platform: Any) -> dict[str, Any]:
         return {}
     names = {"architecture": platform.architecture, "os": platform.os, "variant": platform.variant}
     return {"platform": {name: value for name, value in names.items() if value}}
-
-
-def _warning(warning: Warned) -> dict[str, Any]:
-    place = {"start": {"line": warning.line}, "end": {"line": warning.line}}
-    return {
-        "level": 1,
-        "short": b64encode(warning.message.encode()).decode(),
-        **({"range": [place]} if warning.line else {}),
-    }

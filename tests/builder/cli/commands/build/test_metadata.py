@@ -74,7 +74,7 @@ def test_warnings_are_there_when_they_are_asked_for() -> None:
     assert document(outcome(), *warned, BUILDX_METADATA_WARNINGS="1")["buildx.build.warnings"] == [
         {
             "level": 1,
-            "short": b64encode(b"careful").decode(),
+            "short": b64encode(b"careful (line 3)").decode(),
             "range": [{"start": {"line": 3}, "end": {"line": 3}}],
         },
         {"level": 1, "short": b64encode(b"no place").decode()},
