@@ -6,6 +6,7 @@ from pathlib import Path
 from pybuild.builder.containers.catalog import StoredContainer
 from pybuild.builder.containers.joining import shares_processes
 from pybuild.builder.containers.recovery import groups_parent
+from pybuild.runtime.sandbox.cgroup_settings import OWN_PROCESSES
 from pybuild.runtime.sandbox.lasting_groups import group_directories
 from pybuild.runtime.values import positional
 
@@ -44,7 +45,7 @@ def usage(container: StoredContainer) -> Usage | None:
         cpu=_first(groups, ("cpuacct.usage",)) or 1000 * _field(groups, "cpu.stat", "usage_usec"),
         memory=memory,
         limit=limit if 0 < limit < _NO_LIMIT else _host_memory(),
-        processes=_first(groups, ("pids.current",)),
+        processes=max(0, _first(groups, ("pids.current",)) - OWN_PROCESSES),
         read=read,
         written=written,
     )

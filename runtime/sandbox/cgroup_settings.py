@@ -16,6 +16,8 @@ _FLAGS_BY_FILE = {
     "io.weight": "blkio-weight",
     "blkio.weight": "blkio-weight",
 }
+OWN_PROCESSES = 2
+"""The processes of a sandbox that are ours, the keeper and the guard. A limit of processes is for the others."""
 _SWAP = ("memory.swap.max", "memory.memsw.limit_in_bytes")
 
 
@@ -43,7 +45,7 @@ def settings(limits: ResourceLimits, *, unified: bool) -> Iterator[tuple[str, st
         yield "memory", *_swap(limits.memory_swap, limits.memory or 0, unified=unified)
     yield from _more_memory(limits, unified=unified)
     if limits.pids is not None:
-        yield "pids", "pids.max", "max" if limits.pids == -1 else str(limits.pids)
+        yield "pids", "pids.max", "max" if limits.pids == -1 else str(limits.pids + OWN_PROCESSES)
     if limits.cpu_shares is not None:
         shares = min(max(limits.cpu_shares, _SHARES[0]), _SHARES[-1])
         yield "cpu", *(("cpu.weight", str(_weight(shares))) if unified else ("cpu.shares", str(shares)))

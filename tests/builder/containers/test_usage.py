@@ -34,7 +34,7 @@ def test_version_two_has_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "io.stat": "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=1 wbytes=2\n",
     }
     found = seen(monkeypatch, (written(tmp_path / "one", files),))
-    assert found == Usage(cpu=12_000, memory=700, limit=4096, processes=3, read=11, written=22)
+    assert found == Usage(cpu=12_000, memory=700, limit=4096, processes=1, read=11, written=22)
 
 
 def test_version_one_has_a_group_for_each_controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

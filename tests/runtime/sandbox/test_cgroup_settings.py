@@ -15,7 +15,7 @@ from pybuild.runtime.sandbox.spec import ResourceLimits
             [("memory", "memory.max", "4096")],
             [("memory", "memory.limit_in_bytes", "4096")],
         ),
-        (ResourceLimits(pids=7), [("pids", "pids.max", "7")], [("pids", "pids.max", "7")]),
+        (ResourceLimits(pids=7), [("pids", "pids.max", "9")], [("pids", "pids.max", "9")]),
         (ResourceLimits(cpu_shares=1024), [("cpu", "cpu.weight", "39")], [("cpu", "cpu.shares", "1024")]),
         (ResourceLimits(cpu_shares=1), [("cpu", "cpu.weight", "1")], [("cpu", "cpu.shares", "2")]),
         (ResourceLimits(cpu_shares=10**9), [("cpu", "cpu.weight", "10000")], [("cpu", "cpu.shares", "262144")]),

@@ -111,8 +111,8 @@ def test_a_host_without_cgroups_has_no_hierarchies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("unified", "files"),
     [
-        (True, {"memory.max": "64", "pids.max": "9", "cpu.max": "5 7"}),
-        (False, {"memory.limit_in_bytes": "64", "pids.max": "9", "cpu.cfs_period_us": "7", "cpu.cfs_quota_us": "5"}),
+        (True, {"memory.max": "64", "pids.max": "11", "cpu.max": "5 7"}),
+        (False, {"memory.limit_in_bytes": "64", "pids.max": "11", "cpu.cfs_period_us": "7", "cpu.cfs_quota_us": "5"}),
     ],
 )
 def test_limits_are_written_to_a_group_of_its_own(
@@ -254,6 +254,14 @@ def test_a_fork_bomb_is_stopped(image: Image) -> None:
     )
     assert "can't fork" in result.err
     assert result.out == ""
+
+
+@pytest.mark.parametrize(("count", "all_run"), [(3, True), (2, False)])
+def test_a_limit_of_processes_does_not_count_ours(image: Image, count: int, *, all_run: bool) -> None:
+    need_controller("pids")
+    result = image.shell("sleep 0.1 & sleep 0.1 & wait; echo all", limits=ResourceLimits(pids=count))
+    assert ("can't fork" not in result.err, result.out == "all\n") == (all_run, all_run)
+    assert image.run("busybox", "true", limits=ResourceLimits(pids=1)).status == ExitStatus(code=0)
 
 
 def test_a_group_is_joined_by_its_file(tmp_path: Path) -> None:
