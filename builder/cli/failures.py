@@ -24,6 +24,9 @@ DONE, FAILED, USAGE, HOST, PULL, PUSH, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 
 RUN = 125
 TEMPLATE = 64
 """The exit code of docker for a template of ``inspect`` or ``events`` that cannot be parsed."""
+_NO_THREAD = "can't start new thread"
+"""What Python's RuntimeError says then, which has no type and no number of its own."""
+_MORE_PROCESSES = "raise the limit of processes and threads: that of the user (ulimit -u), or of the container or pod"
 _LIKE_DOCKER = ("container.", "network.", "volume.")
 _ALSO_OF_CONTAINERS = frozenset({"inspect", "run"})
 
@@ -195,7 +198,9 @@ def _host(error: BaseException) -> Failure | None:
 
         if error.errno == errno.ENOENT and error.filename is None and _is_nowhere():
             return Failure(plain_failure("the current directory no longer exists", "change to one that does"), HOST)
-        return Failure(plain_failure(reason(error)), HOST)
+        return Failure(plain_failure(reason(error), _MORE_PROCESSES if error.errno == errno.EAGAIN else ""), HOST)
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return Failure(plain_failure("no thread can be started", _MORE_PROCESSES), HOST)
     return Failure(plain_failure("out of memory"), HOST) if isinstance(error, MemoryError) else None
 
 

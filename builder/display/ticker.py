@@ -41,8 +41,10 @@ class Ticker:
                 self._end()
             elif self._thread is None:
                 self._stop.clear()
-                self._thread = threading.Thread(target=self._run, name="display", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="display", daemon=True)
+                # Kept when it has started: one that could not be started must not be joined.
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):

@@ -37,8 +37,10 @@ class PipeStage(Generic[T]):
             if self._first is None:
                 self._first = (item,)
                 return
-            self._thread = threading.Thread(target=self._run, name="layer stage", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="layer stage", daemon=True)
+            # Kept when it has started: one that could not be started must not be joined.
+            thread.start()
+            self._thread = thread
             self._queue.put(self._first)
         self._queue.put((item,))
 

@@ -125,3 +125,17 @@ def test_in_a_directory_that_was_removed_the_failure_says_so(tmp_path: Path, mon
     assert describe(caught.value).text.startswith("ERROR: the current directory no longer exists\nhint: ")
     monkeypatch.chdir(tmp_path)
     assert "directory no longer" not in describe(FileNotFoundError(2, "No such file")).text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("can't start new thread"), "no thread can be started"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "resource temporarily unavailable"),
+    ],
+)
+def test_a_limit_of_processes_is_not_a_bug(error: BaseException, text: str) -> None:
+    failure = describe(error)
+
+    assert failure.exit_code == HOST
+    assert failure.text.startswith(f"ERROR: {text}\nhint: raise the limit of processes and threads")

@@ -149,3 +149,15 @@ def test_reading_ahead_forwards_failures_and_may_be_left_early() -> None:
     assert [next(endless) for _ in range(4)] == [0] * 4
     endless.close()
     assert own_threads() == []
+
+
+def test_a_thread_that_cannot_be_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    stage: PipeStage[int] = PipeStage(lambda _: None)
+    stage.put(1)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        stage.put(2)
+    stage.abort()
