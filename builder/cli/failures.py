@@ -26,7 +26,7 @@ TEMPLATE = 64
 """The exit code of docker for a template of ``inspect`` or ``events`` that cannot be parsed."""
 _NO_THREAD = "can't start new thread"
 """What Python's RuntimeError says then, which has no type and no number of its own."""
-_MORE_PROCESSES = "raise the limit of processes and threads: that of the user (ulimit -u), or of the container or pod"
+_MORE_PROCESSES = "raise the limit of processes and threads (ulimit -u, or that of the container or pod), or of memory"
 _LIKE_DOCKER = ("container.", "network.", "volume.")
 _ALSO_OF_CONTAINERS = frozenset({"inspect", "run"})
 

@@ -161,6 +161,11 @@ class Status:
     def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
         # Never a traceback: formatting one opens source files by their host names, inside the image (CVE-2019-14271).
         try:
+            if isinstance(error, OSError):  # of a call that hardly fails: too many open files, no more processes
+                name = error.filename
+                error = SandboxError(
+                    "prepare the sandbox", os.fsdecode(name) if isinstance(name, (str, bytes)) else "", error.errno or 0
+                )
             if isinstance(error, SandboxError):
                 self._send("failed", error.operation, error.path, error.errno, error)
             elif isinstance(error, BaseException):

@@ -45,6 +45,16 @@ def test_a_fault_of_the_child_is_reported_without_a_traceback(capfd: pytest.Capt
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_failed_call_that_has_no_name_is_reported_without_its_number() -> None:
+    def work(_: Status) -> None:
+        raise OSError(24, "Too many open files", b"/with\xffbyte")
+
+    path = "/with\udcffbyte"
+    assert reported(work) == [
+        ("failed", "prepare the sandbox", path, 24, f"prepare the sandbox {path}: Too many open files")
+    ]
+
+
 @pytest.mark.parametrize(("wait_status", "subject"), [(0, "0"), (3 << 8, "3"), (9, "-9")])
 def test_the_end_of_the_process_is_reported_as_code_or_signal(wait_status: int, subject: str) -> None:
     assert reported(lambda status: status.report_end(wait_status)) == [("ended", subject, "", 0, "")]
