@@ -91,12 +91,15 @@ class Streams:
             self._hang_up(fd)
 
     def _hang_up(self, fd: int) -> None:
-        if fd in self._readers and not self._shown:
+        if fd not in self._readers:
+            self._end(fd)
+        elif self._shown:
+            # Input was not wanted when the loop asked, but an earlier handler of this turn has changed that.
+            self._read(fd)
+        else:
             # poll(2) reports a hang-up even if no event is wanted, again and again. The pipe stays open because what is
             # left in it is read later.
             self._loop.forget(fd)
-        else:
-            self._end(fd)
 
     def _read(self, fd: int) -> bool:
         """Read a piece of output and pass it on; return whether there was one."""

@@ -1,6 +1,6 @@
 import os
 
-from pybuild.runtime.monitor.loop import Loop
+from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.streams import NULL, PIPE, Streams
 
 
@@ -32,6 +32,21 @@ def test_output_that_had_to_wait_comes_when_it_may() -> None:
     assert shown == [(1, b"x" * 1000)]
     streams.close()
     assert shown == [(1, b"x" * 1000)]
+
+
+def test_output_is_not_lost_when_it_is_shown_again_just_before_its_end_is_seen() -> None:
+    loop, shown = Loop(), []
+    reader, writer = os.pipe()
+    # In a turn it comes before the streams, as what a client has read does.
+    loop.watch(reader, IN, lambda fd, _: (loop.close(fd), streams.show(wanted=True)))
+    streams = Streams(loop, NULL, lambda stream, data: shown.append((stream, data)), lambda: None)
+    os.write(streams.given[1], b"x" * 1000)
+    streams.give()
+    os.close(writer)
+    for _ in range(4):
+        loop.turn(0)
+    assert shown == [(1, b"x" * 1000)]
+    streams.close()
 
 
 def test_input_waits_for_its_reader_and_ends() -> None:
