@@ -6,7 +6,7 @@ Number, start time and boot together identify a process in a file.
 import ctypes
 import os
 import select
-from errno import EINVAL
+from errno import EINVAL, ESRCH
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PIDFD_SEND_SIGNAL, _PIDFD_GETFD = 424, 438
@@ -18,10 +18,11 @@ _left: set[int] = set()
 
 
 def send_signal(pidfd: int, number: int) -> None:
-    """Send a signal to the process *pidfd*. Raises ProcessLookupError when it has ended."""
+    """Send a signal to the process *pidfd*. Does nothing when that has ended, as it may at any moment."""
     if _libc.syscall(_PIDFD_SEND_SIGNAL, pidfd, number, None, 0) == -1:
         errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
+        if errno != ESRCH:
+            raise OSError(errno, os.strerror(errno))
 
 
 def open_thread(tid: int) -> int:

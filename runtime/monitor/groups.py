@@ -83,8 +83,6 @@ def _kill_member(groups: tuple[bytes, ...], number: int) -> None:
     try:
         if any(number in _members(group) for group in groups):
             send_signal(process, SIGKILL)
-    except ProcessLookupError:
-        pass
     finally:
         os.close(process)
 

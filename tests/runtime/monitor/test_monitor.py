@@ -168,6 +168,23 @@ def test_one_that_is_stopped_is_not_started_again(image: Image) -> None:
             ask(it.directory, messages.SIGNAL + b"9")
 
 
+def test_a_signal_is_accepted_while_the_end_of_the_process_has_not_been_seen(image: Image) -> None:
+    with watched(image, "sleep", "1000") as it:
+        monitor, process = monitor_of(it), it.state["Pid"]
+        os.kill(monitor, signal.SIGSTOP)
+        try:
+            with connected(it.directory) as channel:
+                channel.send(messages.STOP + b"15")
+                os.kill(process, signal.SIGKILL)
+                until(lambda: not lives(process))
+                os.kill(monitor, signal.SIGCONT)
+                assert heard(channel, messages.DONE)[messages.DONE] == b""
+        finally:
+            os.kill(monitor, signal.SIGCONT)
+        it.until_left()
+        assert it.state["ExitCode"] == 137
+
+
 def test_afterwards_comes_unless_a_client_sees_to_it(image: Image) -> None:
     note = image.directory / "note"
     touch = (b"/bin/busybox", b"touch", os.fsencode(note))
