@@ -1,10 +1,9 @@
 """The supervisors of steps, found by what they have open."""
 
 import os
-import time
 from pathlib import Path
 
-_PATIENCE = 60
+from tests.helpers.waiting import until
 
 
 def _ancestors(pid: int) -> list[int]:
@@ -30,11 +29,20 @@ def _supervisor(builder: int) -> int:
     return 0
 
 
+def _runs_a_shell(builder: int) -> bool:
+    """Whether there is a shell below *builder* in another PID namespace than ours."""
+    own = os.readlink("/proc/self/ns/pid")
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            is_shell = (path / "comm").read_text(encoding="utf-8") == "sh\n"
+            if is_shell and os.readlink(path / "ns/pid") != own and builder in _ancestors(int(path.name)):
+                return True
+        except OSError:
+            continue
+    return False
+
+
 def supervisor_below(builder: int) -> int:
-    """Wait until a step of *builder* has been running for a moment; return the process of its supervisor."""
-    end = time.monotonic() + _PATIENCE
-    # The step itself has the listener until its supervisor has it.
-    while not ((first := _supervisor(builder)) and time.sleep(0.2) is None and _supervisor(builder) == first):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return first
+    """Wait until the shell of a step of *builder* runs, which is when all is prepared; return its supervisor."""
+    until(lambda: _runs_a_shell(builder))
+    return until(lambda: _supervisor(builder))
