@@ -7,7 +7,7 @@ from pybuild.builder.cli.failures import FAILED, Described, Failure
 from pybuild.builder.cli.tools import note, pass_on
 from pybuild.builder.containers.attachment import DETACH_KEYS, Attachment
 from pybuild.builder.containers.catalog import Containers, StoredContainer
-from pybuild.builder.containers.errors import ContainerError
+from pybuild.builder.containers.errors import ContainerError, NoSuchContainer
 from pybuild.builder.containers.lifecycle import remove, take_down_networks, wait
 from pybuild.builder.containers.starting import start
 from pybuild.builder.errors import BuildError
@@ -64,7 +64,9 @@ def start_in_foreground(containers: Containers, container: StoredContainer, fore
         return 0
     _note_memory(container)
     if container.config.host.auto_remove:
-        remove(containers, container, force=True, volumes=True)
+        # A monitor whose container ended before it had read that this process does it removes the container itself.
+        with suppress(NoSuchContainer):
+            remove(containers, container, force=True, volumes=True)
     else:
         take_down_networks(container)
     return code

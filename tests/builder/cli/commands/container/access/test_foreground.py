@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from pybuild.builder.cli.commands.container.access import foreground
+from pybuild.builder.containers.catalog import Containers, StoredContainer
+from pybuild.builder.containers.lifecycle import remove
 from tests.builder.cli.commands.container.conftest import until
 from tests.builder.cli.conftest import Shop
 
@@ -59,6 +63,19 @@ def test_signals_that_are_not_passed_on_count_as_well(pen: Shop) -> None:
         assert process.wait(60) == 1
     assert pen.run("ps", "--format", "{{.Names}} {{.State}}").out == "one running\n"
     assert pen.run("logs", "one").out == "ready\n"
+
+
+def test_a_container_that_its_monitor_has_removed_is_no_failure(pen: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = foreground.show_until_exit
+
+    def removed(channel: socket.socket, container: StoredContainer, how: foreground.Foreground) -> int | None:
+        code = shown(channel, container, how)
+        remove(Containers(pen.store), container, volumes=True)
+        return code
+
+    monkeypatch.setattr(foreground, "show_until_exit", removed)
+    done = pen.run("run", "--rm", "--name", "one", "box", "sh", "-c", "exit 3")
+    assert (done.code, done.err) == (3, "")
 
 
 def caught(pid: int, number: int) -> bool:
