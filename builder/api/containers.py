@@ -86,7 +86,7 @@ class Container:
         from pybuild.builder.containers.starting import start
 
         with public_operation():
-            channel = start(Containers(self._store), self._found, lambda _channel: None)
+            channel = start(Containers(self._store), self._found)
             if channel is not None:
                 channel.close()
 

@@ -3,8 +3,8 @@
 import os
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pybuild.builder.containers.catalog import ROOTFS, Containers, StoredContainer, locked
@@ -56,12 +56,10 @@ _LOCAL_FILES, _LOCAL_SIZE = 5, 20 << 20
 """The number and size in bytes of the files that the log driver ``local`` keeps, as in Docker."""
 
 
-def start(
-    containers: Containers, container: StoredContainer, prepare: Callable[[socket.socket], None]
-) -> socket.socket | None:
+def start(containers: Containers, container: StoredContainer, messages: Sequence[bytes] = ()) -> socket.socket | None:
     """Start *container* and return the connection to its monitor; None when it runs already.
 
-    *prepare* may send messages to the monitor before the process starts, such as a request for the output.
+    The monitor has got the *messages*, such as a request for the output, before the process starts.
 
     Raises:
         NotStarted: the process cannot be executed.
@@ -75,7 +73,7 @@ def start(
         if state.runs or state.status == "restarting":
             return None
         with shared_namespace(containers.store) as namespace:
-            return _started(containers, container, state, namespace, prepare)
+            return _started(containers, container, state, namespace, messages)
 
 
 def _started(
@@ -83,17 +81,14 @@ def _started(
     container: StoredContainer,
     state: State,
     namespace: int,
-    prepare: Callable[[socket.socket], None],
+    messages: Sequence[bytes],
 ) -> socket.socket:
     try:
-        channel = _start_monitor(containers, container, state, namespace)
+        channel = _start_monitor(containers, container, state, namespace, messages)
     except ContainerError as error:
         write_state(container.directory, replace(state, exit_code=_NOT_STARTED, error=str(error)))
         raise
     try:
-        # If the monitor has ended already, `await_start` reads and raises the reason that it sent.
-        with suppress(OSError):
-            prepare(channel)
         await_start(channel)
     except Refused as error:
         channel.close()
@@ -106,11 +101,16 @@ def _started(
     return channel
 
 
-def _start_monitor(containers: Containers, container: StoredContainer, state: State, namespace: int) -> socket.socket:
+def _start_monitor(
+    containers: Containers, container: StoredContainer, state: State, namespace: int, messages: Sequence[bytes]
+) -> socket.socket:
     """Start a monitor for *container* in the user namespace *namespace*, and return the connection to it."""
     # The monitor gets a copy of this descriptor: flock(2) belongs to the open file, so it is held without a gap.
     lock = take_over(container.directory)
     ours, theirs = channel_pair()
+    # Now, because a container may have ended before this process goes on after its start.
+    for message in messages:
+        ours.send(message)
     process: socket.socket | None = None
     unless_left = ExitStack()
     try:

@@ -45,13 +45,9 @@ def start_in_foreground(containers: Containers, container: StoredContainer, fore
         NotStarted: its process cannot be executed.
     """
     container.log_event("attach")
-
-    def prepare(channel: socket.socket) -> None:
-        channel.send(messages.ATTACH + (b"i" if foreground.typed else b""))
-        channel.send(messages.TIDIES)
-
+    asked = (messages.ATTACH + (b"i" if foreground.typed else b""), messages.TIDIES)
     try:
-        channel = start(containers, container, prepare)
+        channel = start(containers, container, asked)
     except (BuildError, RuntimeHostError):
         if container.config.host.auto_remove:
             remove(containers, container, volumes=True)

@@ -124,6 +124,6 @@ def _id_file(path: Path | None) -> Iterator[Callable[[str], object]]:
 
 def begin(containers: Containers, container: StoredContainer) -> None:
     """Start a container in the background."""
-    channel = start(containers, container, lambda _channel: None)
+    channel = start(containers, container)
     if channel is not None:
         channel.close()

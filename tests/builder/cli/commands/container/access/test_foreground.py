@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from pybuild.builder.cli.commands.container.access import foreground
+from pybuild.builder.containers import starting
 from pybuild.builder.containers.catalog import Containers, StoredContainer
 from pybuild.builder.containers.lifecycle import remove
 from tests.builder.cli.commands.container.conftest import until
@@ -63,6 +65,20 @@ def test_signals_that_are_not_passed_on_count_as_well(pen: Shop) -> None:
         assert process.wait(60) == 1
     assert pen.run("ps", "--format", "{{.Names}} {{.State}}").out == "one running\n"
     assert pen.run("logs", "one").out == "ready\n"
+
+
+def test_output_is_shown_when_the_container_ends_before_the_command_goes_on(
+    pen: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = starting._start_monitor
+
+    def late(containers: Containers, container: StoredContainer, *rest: Any) -> socket.socket:
+        channel = started(containers, container, *rest)
+        until(lambda: container.state.status == "exited")
+        return channel
+
+    monkeypatch.setattr(starting, "_start_monitor", late)
+    assert pen.run("run", "--name", "one", "box", "echo", "x").out == "x\n"
 
 
 def test_a_container_that_its_monitor_has_removed_is_no_failure(pen: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
