@@ -34,15 +34,17 @@ class FedChild(Child):
         self._watch()
 
     def _serve(self, fd: int, output: Output) -> None:
-        if fd == _STDIN:
+        if fd in self._streams:
+            super()._serve(fd, output)
+        elif not self._open:
+            return  # it was ready together with the other one, which has closed the pipe
+        elif fd == _STDIN:
             data = read_available(_STDIN)
             if data is not None:  # else another process, which has this stream as well, was faster
                 self._pending = data
                 self._copy()
-        elif fd == self._feed:
-            self._copy()
         else:
-            super()._serve(fd, output)
+            self._copy()
 
     def _copy(self) -> None:
         """Write what is pending. Close the pipe at the end of the input, or when no process has it open for reading."""

@@ -89,6 +89,31 @@ def test_input_that_is_not_read_holds_nothing_up(image: Image, script: str) -> N
     assert done.returncode == 3
 
 
+LATE = """
+import select
+from pybuild.runtime.sandbox.stdin import FedChild
+pump = FedChild._pump
+def late(self, *arguments):
+    poller = select.poll()
+    poller.register(self._feed, 0)
+    poller.poll()
+    return pump(self, *arguments)
+FedChild._pump = late
+"""
+
+
+def test_input_that_is_there_when_the_process_has_ended_is_left(image: Image) -> None:
+    program, option, script, *words = caller(image, "exit 3")
+    reader, writer = os.pipe()
+    os.write(writer, b"given")
+    command = [program, option, LATE + script, *words]
+    done = subprocess.run(command, stdin=reader, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 3
+    assert os.read(reader, 100) == b"given"
+    os.close(reader)
+    os.close(writer)
+
+
 STOLEN = """
 from pybuild.runtime.sandbox import stdin
 genuine, answers = stdin.read_available, [None]
