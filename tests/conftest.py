@@ -21,7 +21,7 @@ TESTS = Path(__file__).parent
 MARKED_DIRECTORIES = ("e2e", "interop")
 # Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The directories in the list build
 # whole images, and the first test there makes the bases of all.
-_TIMEOUT, _LONG_TIMEOUT = 120, 1200
+_TIMEOUT, _LONG_TIMEOUT = 300, 1200
 _BEGIN = now()
 _LEFT = pytest.StashKey[list[str]]()
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
