@@ -3,9 +3,18 @@
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNS, MS_PRIVATE, MS_REC, mount, unshare
 from tests.helpers.hosts import need_root
+
+
+def mounts() -> set[str]:
+    """Return the numbers of the mounts in the namespace of this process.
+
+    In a copy of the host's namespace a mount point that somebody removes there takes its mount along, or changes its line.
+    """
+    return {line.split()[0] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
 
 
 def in_mount_namespace(work: Callable[[], object]) -> str:
