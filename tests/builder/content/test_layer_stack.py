@@ -88,6 +88,7 @@ def test_steps_read_the_layers_below_them_a_few_at_a_time(database: Database, mo
         ([6], [7, 9, 6, 7, 6]),
         ([6], [9, 7, 9, 6, 7, 6]),
     ]
+    assert stack.layers(b"a", [], 0, 3) == stack.layers(b"new", [b"a"], 0, 3) == [6, 7, 6]
 
 
 def test_what_was_found_holds_for_the_tree_and_those_above_it(database: Database) -> None:
