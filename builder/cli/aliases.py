@@ -34,8 +34,13 @@ ALIASES: Mapping[tuple[str, str], tuple[str, ...]] = {
 FAMILIES = frozenset(family for family, _ in ALIASES)
 """The first words of these names, which need a second word."""
 _SHORT = 4
+_BAKE = "its files are not read; 'pybuild build' takes several targets: --target a=x:1 --target b=y:1"
+_BUILDERS = "there is no daemon, and no builder is needed"
 _ELSEWHERE: Mapping[str, str] = {
     "untag": "'pybuild rmi NAME' removes an image",
+    **dict.fromkeys(("bake", "buildx bake"), _BAKE),
+    **dict.fromkeys(("buildx create", "buildx use", "buildx rm"), _BUILDERS),
+    "compose": "its files are not read; 'pybuild run' and 'pybuild network' take the flags of Docker",
 }
 """Hints for well-known commands of container engines that pybuild lacks."""
 
@@ -50,7 +55,7 @@ def unknown_command(words: Sequence[str]) -> RequestError:
     """Return the error for a command line that begins with *words*, the first of which is no command."""
     family = words[0] in FAMILIES and len(words) > 1
     name = " ".join(words[:2]) if family else words[0]
-    hints = [_ELSEWHERE.get(words[0], ""), _suggestion(name)]
+    hints = [_ELSEWHERE.get(name, ""), _suggestion(name)]
     if os.path.isdir(words[0]) and not family:
         hints.append(f"to build the directory, write ./{words[0]}")
     hint = "; ".join(filter(None, hints)) or "see 'pybuild --help'"
