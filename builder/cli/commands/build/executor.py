@@ -16,6 +16,7 @@ from pybuild.builder.cli.commands.build.executor_flags import (
     SourceFlags,
     add_unused_flags,
 )
+from pybuild.builder.cli.commands.build.executor_git import address, authorized, is_repository
 from pybuild.builder.cli.commands.build.executor_hosts import configured
 from pybuild.builder.cli.commands.registry.push import command as push
 from pybuild.builder.cli.flags.group import takes
@@ -47,12 +48,16 @@ variable names another file, and where docker and podman keep them.
 def command(*, flags: ExecutorFlags) -> int:
     """Build and push an image, with the flags of Kaniko's executor."""
     pushed = _check(flags)
-    with temporary() as directory, configured(flags.hosts, directory) as mirrors:
+    with (
+        temporary() as directory,
+        configured(flags.hosts, directory) as mirrors,
+        authorized(flags.source.context or "") as access,
+    ):
         if flags.hosts.no_fallback:
             _check_fallback(pushed, mirrors)
         context, dockerfile = _context(flags.source)
         metadata = directory / "metadata.json"
-        words = [*_words(flags, pushed), "--metadata-file", os.fspath(metadata), *dockerfile, context]
+        words = [*_words(flags, pushed), *access, "--metadata-file", os.fspath(metadata), *dockerfile, context]
         code = build.main(words, prog_name="pybuild executor", standalone_mode=False)
         if code:
             return int(code)
@@ -163,7 +168,8 @@ def _context(flags: SourceFlags) -> tuple[str, list[str]]:
             raise RequestError("--context-sub-path goes with a directory or git", hint="unpack the archive")
         return "-", ["--file", flags.dockerfile] if flags.dockerfile else []
     if kind in {"git", "https", "http"} and mark:
-        return _address(kind, place, flags), ["--file", flags.dockerfile] if flags.dockerfile else []
+        found = address(kind, place, flags) if is_repository(kind, place) else given
+        return found, ["--file", flags.dockerfile] if flags.dockerfile else []
     if mark and kind != "dir":
         raise RequestError(f"contexts at {kind}:// are not supported", hint="use dir://, tar://, git:// or https://")
     directory = Path(place if mark else given) / (flags.sub_path or "")
@@ -184,19 +190,6 @@ def _be_input(place: str) -> None:
         raise RequestError(f"the context {place} cannot be read: {kernel_reason(error)}") from error
     os.dup2(opened, 0)
     os.close(opened)
-
-
-def _address(kind: str, place: str, flags: SourceFlags) -> str:
-    """Return the URL of a git repository or of an archive. Kaniko's ``git://`` is https, with ``#REF#COMMIT``."""
-    path, _, fragment = place.partition("#")
-    if kind != "git" and not path.endswith(".git"):
-        return f"{kind}://{place}"
-    branch = dict(item.partition("=")[::2] for item in (flags.git or "").split(",")).get("branch", "")
-    reference = fragment.rpartition("#")[2] or branch
-    found = f"https://{path}" if kind == "git" else f"{kind}://{path}"
-    found = found if found.endswith(".git") else f"{found}.git"
-    tail = f"{reference}:{flags.sub_path}" if flags.sub_path else reference
-    return f"{found}#{tail}" if tail else found
 
 
 def _write_digests(flags: DestinationFlags, digest: str) -> None:
