@@ -43,21 +43,48 @@ def outer_name(tid: int) -> bytes:
 
     Raises:
         StaleCallError: the thread has ended.
-        OSError: it is not the first one of its process, and the kernel is older than Linux 6.9.
     """
     try:
-        pidfd = open_thread(tid)
+        return b"%d" % _outer_number(open_thread(tid))
     except ProcessLookupError:
         raise StaleCallError from None
+    except OSError:  # Linux before 6.9: it is not the first thread of its process
+        return _name_of_later_thread(tid)
+
+
+def _outer_number(pidfd: int) -> int:
+    """Return the number of a process outside, and close its pidfd. Raises StaleCallError when it has ended."""
     try:
-        with open(b"self/fdinfo/%d" % pidfd, "rb", buffering=0) as file:
-            lines = file.readall().splitlines()
+        number = int(_line(b"self/fdinfo/%d" % pidfd, _NUMBER)[0])
     finally:
         os.close(pidfd)
-    number = next(int(line[len(_NUMBER) :]) for line in lines if line.startswith(_NUMBER))
     if number <= 0:
         raise StaleCallError
-    return b"%d" % number
+    return number
+
+
+def _line(path: bytes, name: bytes) -> list[bytes]:
+    """Return the words of the line *name* of a file in /proc."""
+    with open(path, "rb", buffering=0) as file:
+        return next(line[len(name) :].split() for line in file.readall().splitlines() if line.startswith(name))
+
+
+def _name_of_later_thread(tid: int) -> bytes:
+    """Return the name of a thread by a look at the numbers of all, in each PID namespace from the outer one inwards."""
+    level = len(_line(b"self/status", b"NSpid:")) - 1
+    for process in filter(bytes.isdigit, os.listdir(b".")):
+        with suppress(OSError, StaleCallError):  # it has ended meanwhile
+            for task in os.listdir(process + b"/task"):
+                numbers = _line(task + b"/status", b"NSpid:")
+                if len(numbers) > level and int(numbers[level]) == tid and _is_seen(process, level):
+                    return task
+    raise StaleCallError
+
+
+def _is_seen(process: bytes, level: int) -> bool:
+    """Return whether a process is below this PID namespace: numbers of others beside it may be the same."""
+    number = int(_line(process + b"/status", b"NSpid:")[level])
+    return _outer_number(os.pidfd_open(number)) == int(process)
 
 
 class Notification:

@@ -29,33 +29,59 @@ def caller() -> Iterator[tuple[int, Listener]]:
 
 
 _INSIDE = """
-import os, threading
+import os, sys, threading
 from pybuild.runtime.kernel.syscalls import CLONE_NEWPID, unshare
 from pybuild.runtime.supervisor.listener import StaleCallError, outer_name
 os.chdir("/proc")
-unshare(CLONE_NEWPID)
-if child := os.fork():
-    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-try:
-    def tell():
-        own = threading.get_native_id()
-        print(own, outer_name(own).decode() == os.path.basename(os.readlink("thread-self")))
-    tell()
-    thread = threading.Thread(target=tell)
+opened = os.pidfd_open
+if sys.argv[1] == "older":
+    def refuse(pid, flags=0):
+        if flags:
+            raise OSError(22, "Invalid argument")
+        return opened(pid)
+    os.pidfd_open = refuse
+def in_a_namespace(inside):
+    child = os.fork()
+    if child == 0:
+        try:
+            unshare(CLONE_NEWPID)
+            if first := os.fork():
+                os._exit(os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]))
+            inside()
+        finally:
+            os._exit(0)
+    return child
+def tell():
+    own = threading.get_native_id()
+    print(own, outer_name(own).decode() == os.path.basename(os.readlink("thread-self")), flush=True)
+def in_thread(function):
+    thread = threading.Thread(target=function)
     thread.start()
     thread.join()
+def wait():
+    os.write(ready[1], b"x")
+    os.read(end[0], 1)
+def all():
+    tell()
+    in_thread(tell)
     try:
         outer_name(77)
     except StaleCallError:
         print("stale", flush=True)
-finally:
-    os._exit(0)
+# Their threads have the same numbers.
+ready, end = os.pipe(), os.pipe()
+beside = in_a_namespace(lambda: in_thread(wait))
+os.read(ready[0], 1)
+os.waitpid(in_a_namespace(all), 0)
+os.write(end[1], b"x")
+os.waitpid(beside, 0)
 """
 
 
-def test_threads_of_another_namespace_are_named_as_the_proc_outside_does() -> None:
+@pytest.mark.parametrize("kernel", ["newer", "older"])
+def test_threads_of_another_namespace_are_named_as_the_proc_outside_does(kernel: str) -> None:
     need_root()
-    done = subprocess.run([sys.executable, "-c", _INSIDE], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", _INSIDE, kernel], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["1 True", "2 True", "stale"], done.stderr
 
 
