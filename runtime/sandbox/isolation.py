@@ -33,6 +33,7 @@ _ALIASES = {"": AUTO, "default": AUTO, "oci": AUTO, "rootless": USERNS}
 _CAP_SYS_ADMIN = 1 << 21
 _LEAVE_OUT = f"leave out --isolation, and unset ${VARIABLE}"
 UNCONFINED = "docker run --security-opt seccomp=unconfined ..."
+WITH_SETFCAP = "docker run --cap-add SETFCAP --security-opt seccomp=unconfined ..."
 IN_CONTAINER = (
     "a container needs docker run --security-opt seccomp=unconfined, or --cap-add SYS_ADMIN,"
     " and where AppArmor is used --security-opt apparmor=unconfined"

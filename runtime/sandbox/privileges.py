@@ -148,7 +148,12 @@ _IN_CONTAINER = {
     isolation.SINGLE: isolation.UNCONFINED,
 }
 """The option of docker run that each rung needs in a container. The hint of an error names all of them."""
-_WITH_ALL = "docker run without --cap-drop, and with --cap-add SYS_ADMIN"
+_WITHOUT_DROPPED = {
+    isolation.ROOT: "docker run without --cap-drop, and with --cap-add SYS_ADMIN",
+    isolation.USERNS: "docker run without --cap-drop, and with --security-opt seccomp=unconfined",
+    isolation.SINGLE: isolation.WITH_SETFCAP,
+}
+"""The same for root that lacks capabilities which Docker gives by default."""
 
 
 @frozen
@@ -239,5 +244,5 @@ def _tried(name: str, found: Privileges) -> Rung:
 
 
 def _in_container(name: str) -> str:
-    # SYS_ADMIN is not enough where capabilities that Docker gives by default were dropped.
-    return _WITH_ALL if name == isolation.ROOT and DEFAULT & ~capget()[0] else _IN_CONTAINER[name]
+    dropped = os.geteuid() == 0 and DEFAULT & ~capget()[0]
+    return (_WITHOUT_DROPPED if dropped else _IN_CONTAINER)[name]

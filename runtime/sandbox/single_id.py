@@ -80,5 +80,5 @@ def _write_maps(uid: int, gid: int) -> None:
         except OSError as error:
             reason = f"the kernel maps no id of user {uid}: {kernel_reason(error)}"
             # Since Linux 5.12 only a root with CAP_SETFCAP can give its own id to a namespace.
-            command = "docker run --cap-add SETFCAP ..." if uid == 0 else permitting_namespaces()
+            command = isolation.WITH_SETFCAP if uid == 0 else permitting_namespaces()
             raise SandboxUnavailable(reason, command or isolation.IN_CONTAINER, command) from None

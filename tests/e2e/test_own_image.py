@@ -50,6 +50,7 @@ _PODS: dict[str, tuple[str, ...]] = {
 _WITH_ADVICE: tuple[tuple[str, ...], ...] = (
     (),
     ("--user=1000",),
+    ("--cap-drop=ALL",),
     ("--cap-drop=ALL", "--user=1000"),
     (*_POD, "--cap-drop=ALL"),
     ("--security-opt=no-new-privileges", "--user=1000"),
