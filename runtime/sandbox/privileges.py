@@ -139,7 +139,6 @@ def explain(errno: int) -> SandboxUnavailable:
     )
 
 
-_UNCOVERED = "docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined ..."
 _OF_A_RUNG = ("namespaces", "overlay", "root", "proc", "host name", "loopback")
 
 _IN_CONTAINER = {
@@ -228,8 +227,7 @@ def _single() -> Rung:
     if not lacking:
         return replace(found, missing=tuple(_INSTEAD.get(name, name) for name in found.missing))
     reason = f"no {NEEDED[lacking[0]]} is permitted here"
-    needs = _UNCOVERED if "numbers" in lacking else isolation.UNCONFINED
-    return Rung(name=found.name, works=False, reason=reason, needs=needs)
+    return Rung(name=found.name, works=False, reason=reason, needs=isolation.UNCONFINED)
 
 
 def _tried(name: str, found: Privileges) -> Rung:

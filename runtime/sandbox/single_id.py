@@ -11,10 +11,10 @@ from pybuild.runtime.errors import SandboxUnavailable, kernel_reason
 from pybuild.runtime.ownership import recording
 from pybuild.runtime.sandbox import isolation
 
-NEEDED = {"root": "pivot_root", "numbers": "new /proc", "supervisor": "listener for system calls"}
+NEEDED = {"root": "pivot_root", "supervisor": "listener for system calls"}
 """Trials that must succeed for isolation single, and what they are about, in words.
 
-Other rungs may do without them. Without the first a step could leave its root, and without the others there is no
+Other rungs may do without them. Without the first a step could leave its root, and without the other there is no
 supervisor.
 """
 

@@ -23,7 +23,6 @@ from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
 
 ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
 """A filter of one instruction, which allows every call."""
-_PIDFD_THREAD = os.O_EXCL  # as linux/pidfd.h defines it
 
 
 def try_namespaces() -> None:
@@ -85,14 +84,6 @@ def try_supervisor() -> None:
     seccomp_listener(ALLOWING)
 
 
-def try_numbers() -> None:
-    """Know the threads of another PID namespace in a /proc: by one of that namespace, else by pidfds (Linux 6.9)."""
-    try:
-        os.close(os.pidfd_open(os.getpid(), _PIDFD_THREAD))
-    except OSError:
-        try_proc()
-
-
 TRIALS: dict[str, Callable[[], None]] = {
     "namespaces": try_namespaces,
     "user": try_user_namespace,
@@ -102,7 +93,6 @@ TRIALS: dict[str, Callable[[], None]] = {
     "host name": try_host_name,
     "loopback": try_loopback,
     "supervisor": try_supervisor,
-    "numbers": try_numbers,
 }
 
 
