@@ -1,8 +1,8 @@
-"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs [DOCKER [PODMAN [SEEN]]]`` prints the table of runtime/README.md.
+"""What works on which rung of isolation: ``python -m tests.benchmarks.rungs`` prints the table of runtime/README.md.
 
-Each row is a place: this host as root and as ordinary users, containers of the daemon at the address DOCKER, which runs as root
-here, and containers of podman, which the words PODMAN start. In each place the same Dockerfiles are built, and layers are compared
-with those that root gets, but for the one of packages, which holds times.
+Each row is a place: this host as root and as ordinary users, containers of a Docker daemon of its own, which runs as root
+here, and of podman. In each place the same Dockerfiles are built, and layers are compared with those that root gets, but
+for the one of packages, which holds times. Where no command runs, the last column says what `pybuild doctor` advises.
 """
 
 import json
@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
 from pathlib import Path
 
 from tests.helpers import bases
 from tests.helpers.ordinary import ordinary_user
+from tests.helpers.peers import SHARED, docker
 from tests.helpers.program import Program
 from tests.helpers.restricted import COVERED_PROC, WITHOUT_MOUNTS, restricted
 
@@ -43,6 +44,7 @@ _COLUMNS = (
     "USER, cache, secret",
     "apt-get",
     "layers as root's",
+    "what RUN needs",
 )
 _SCRIPT = """
 pybuild import $IO/small.tar small > /dev/null && pybuild import $IO/bookworm.tar bookworm > /dev/null || exit 1
@@ -53,27 +55,28 @@ for name in {names}; do
         pybuild inspect -f '{{{{json .RootFS.Layers}}}}' $name || echo null
 done
 """
-_DOCKER = {
+_UNCONFINED = ("--security-opt", "seccomp=unconfined")
+_NO_NEW_PRIVILEGES = ("--security-opt", "no-new-privileges")
+_NO_CAPABILITIES = ("--cap-drop", "ALL")
+_OPTIONS = {
     "docker run": (),
-    "docker run, user 1000": ("-u", "1000"),
-    "seccomp=unconfined": ("--security-opt", "seccomp=unconfined"),
-    "seccomp=unconfined, user 1000": ("--security-opt", "seccomp=unconfined", "-u", "1000"),
-    "the same, no-new-privileges": (
-        "--security-opt",
-        "seccomp=unconfined",
-        "--security-opt",
-        "no-new-privileges",
-        "-u",
-        "1000",
-    ),
-    "seccomp=unconfined, cap-drop ALL": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL"),
-    "the same, user 1000 (a pod)": ("--security-opt", "seccomp=unconfined", "--cap-drop", "ALL", "-u", "1000"),
+    "no-new-privileges": _NO_NEW_PRIVILEGES,
+    "seccomp=unconfined": _UNCONFINED,
+    "seccomp=unconfined, no-new-privileges": (*_UNCONFINED, *_NO_NEW_PRIVILEGES),
+    "seccomp=unconfined, cap-drop ALL": (*_UNCONFINED, *_NO_CAPABILITIES),
+    "cap-drop ALL": _NO_CAPABILITIES,
+    "SYS_ADMIN only": (*_NO_CAPABILITIES, "--cap-add", "SYS_ADMIN"),
     "cap-add SYS_ADMIN": ("--cap-add", "SYS_ADMIN"),
 }
-
 # Its own limits may be higher than those of whoever runs this.
 _LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
-_PODMAN = {"podman run": _LIMITS, "podman run, user 1000": (*_LIMITS, "-u", "1000")}
+_AS_USER = ", user 1000"
+_IN_DOCKER = {
+    f"{name}{place}": (*options, *user)
+    for place, user in (("", ()), (_AS_USER, ("-u", "1000")))
+    for name, options in _OPTIONS.items()
+}
+_IN_PODMAN = {"podman run": _LIMITS, f"podman run{_AS_USER}": (*_LIMITS, "-u", "1000")}
 
 
 def _contexts(directory: Path) -> None:
@@ -116,36 +119,37 @@ def _on_host(directory: Path) -> Iterator[tuple[str, list[str]]]:
         yield name, _here(user, user.directory, user.seen(user.directory))
 
 
-def _in_containers(docker: list[str], podman: list[str], directory: Path, seen: str) -> Iterator[tuple[str, list[str]]]:
+def _in_containers(directory: Path) -> Iterator[tuple[str, list[str]]]:
     io = directory / "io"
     io.mkdir()
     _contexts(io)
-    venv = Path(sys.prefix)
-    script = f"export PATH={venv}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
+    script = (
+        f"export PATH={sys.prefix}/bin:/ids:/usr/bin:/usr/sbin PYBUILD_ROOT=/tmp/store IO=/io WORK=/tmp/ HOME=/tmp\n"
+    )
     (io / "go.sh").write_text(script + _SCRIPT.format(names=" ".join(_BUILDS)))
     _image(directory)
-    paths = dict.fromkeys(("/usr", os.fspath(_REPOSITORY), os.fspath(venv), sys.base_prefix))
-    for engine, places in ((docker, _DOCKER), (podman, _PODMAN)):
-        if not engine:
-            continue
-        # The client of a daemon reads the archive itself.
-        archive = f"{'' if engine == docker else seen}{directory}/image.tar"
-        subprocess.run([*engine, "import", archive, "pybuild-rungs"], check=True, stdout=subprocess.DEVNULL)
-        binds = [f"-v={seen}{path}:{path}:ro" for path in paths]
-        for name, options in places.items():
-            # The store is on a volume, as the README advises: on the overlay of the container every snapshot is a copy.
-            words = [
-                "run",
-                "--rm",
-                "--network=none",
-                "-v=/tmp",
-                *binds,
-                f"-v={seen}{io}:/io:ro",
-                *options,
-                "pybuild-rungs",
-            ]
-            ended = subprocess.run([*engine, *words, "sh", "/io/go.sh"], capture_output=True, text=True, check=False)
-            yield name, [ended.stdout, ended.stderr]
+    with docker(directory / "docker", shared=Path("/")) as daemon:
+        yield from _run_in([*daemon.client], _IN_DOCKER, directory, os.fspath(SHARED))
+    # crun 1.8 refuses hosts that have cgroups of both versions.
+    podman = ["podman", "--runtime=runc", "--cgroup-manager=cgroupfs"]
+    podman += ["--root", f"{directory}/podman", "--runroot", f"{directory}/run"]
+    yield from _run_in(podman, _IN_PODMAN, directory, "")
+
+
+def _run_in(
+    engine: list[str], places: dict[str, tuple[str, ...]], directory: Path, seen: str
+) -> Iterator[tuple[str, list[str]]]:
+    """Run the script in a container of *engine* in each place. The engine sees the root of this host at *seen*."""
+    subprocess.run(
+        [*engine, "import", f"{seen}{directory}/image.tar", "pybuild-rungs"], check=True, capture_output=True
+    )
+    paths = dict.fromkeys(("/usr", os.fspath(_REPOSITORY), sys.prefix, sys.base_prefix))
+    binds = [*(f"-v={seen}{path}:{path}:ro" for path in paths), f"-v={seen}{directory}/io:/io:ro"]
+    for name, options in places.items():
+        # The store is on a volume, as the README advises: on the overlay of the container every snapshot is a copy.
+        words = ["run", "--rm", "--network=none", "-v=/tmp", *binds, *options, "pybuild-rungs", "sh", "/io/go.sh"]
+        ended = subprocess.run([*engine, *words], capture_output=True, text=True, check=False)
+        yield name, [ended.stdout, ended.stderr]
 
 
 def _image(directory: Path) -> None:
@@ -168,35 +172,41 @@ def _image(directory: Path) -> None:
     assert tarfile.is_tarfile(directory / "image.tar")
 
 
-def _row(place: str, printed: list[str], expected: list[str]) -> tuple[list[str], str]:
+def _row(place: str, printed: list[str], expected: list[str]) -> list[str]:
     text, end = printed[0], printed[0].rfind("\n}") + 2
     if end < 2:
-        return [], f"{place}: {printed[-1]}"
-    used = json.loads(text[:end])["isolation"]["used"]
+        return [f"{place}: {printed[-1]}"]
+    found = json.loads(text[:end])
+    used = found["isolation"]["used"]
+    # An option of the container is nearer than another user, or other files in its image.
+    needed = sorted((rung["needs"] for rung in found["rungs"]), key=lambda text: not text.startswith("docker run --"))
+    needs = needed[0] if used == "none" else ""
     layers = text[end:].split()
     expected[:] = expected or layers
     worked = ["yes" if each != "null" else "no" for each in layers]
     alike = zip(layers, expected, _BUILDS, strict=True)
     same = all(mine in {"null", root} for mine, root, name in alike if name != _PACKAGES)
-    return [place, used, *worked, "yes" if same else "no"], ""
+    return [place, used, *worked, "yes" if same else "no", needs]
 
 
-def main(address: str = "", podman: str = "", seen: str = "") -> None:
-    """Print the table: of this host, of containers of the daemon at *address*, and of those that the words *podman* start.
+def _joined(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Yield *rows*, and one in place of several that follow each other and differ in the place alone."""
+    for cells, alike in groupby(rows, key=lambda row: row[1:]):
+        yield ["; ".join(row[0] for row in alike), *cells]
 
-    Engines with another root see that of this host at *seen*.
-    """
+
+def main() -> None:
+    """Print the table."""
     with tempfile.TemporaryDirectory(prefix="rungs-") as name:
         directory = Path(name)
         directory.chmod(0o755)
-        expected: list[str] = []
         sys.stdout.write(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n")
-        docker = ["docker", "-H", address] if address else []
-        for place, printed in chain(_on_host(directory), _in_containers(docker, podman.split(), directory, seen)):
-            cells, failure = _row(place, printed, expected)
-            sys.stdout.write(f"| {' | '.join(cells)} |\n" if cells else f"{failure}\n")
+        expected: list[str] = []
+        found = chain(_on_host(directory), _in_containers(directory))
+        for cells in _joined(_row(place, printed, expected) for place, printed in found):
+            sys.stdout.write(f"| {' | '.join(cells)} |\n")
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
