@@ -179,8 +179,14 @@ def _message(found: ET.Element) -> str:
     return error[1] if error else message
 
 
+def _without_group(name: str) -> str:
+    """Return the name of a test as it was before pytest-xdist has added "@" and its group."""
+    before, at, group = name.rpartition("@")
+    return before if at and "]" not in group else name
+
+
 def _case(element: ET.Element) -> Case:
-    name = f"{element.get('classname')}::{element.get('name')}"
+    name = f"{element.get('classname')}::{_without_group(element.get('name') or '')}"
     for kind in ("failure", "error", "skipped"):
         found = element.find(kind)
         if found is not None:

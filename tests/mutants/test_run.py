@@ -1,5 +1,6 @@
 """The pass tells a test that notices a missing defence from one that does not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,15 @@ def test_a_mutant_is_made_judged_and_taken_back(copy: Copy) -> None:
     assert judge(copy, mutant()).verdict is Verdict.KILLED
     assert (copy.root / "safe.py").read_text() == SAFE
     assert judge(copy, mutant(new="'/' not in str(name)")).verdict is Verdict.SURVIVED
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("name", ["test_it", "test_it[a@b]"])
+def test_a_group_is_no_part_of_the_name_of_a_test(copy: Copy, name: str, jobs: int) -> None:
+    text = TEST.replace("def test_it()", "@pytest.mark.parametrize('name', ['a@b'])\ndef test_it(name)")
+    grouped = "import pytest\npytestmark = pytest.mark.xdist_group('a group')\n"
+    (copy.root / "tests/test_safe.py").write_text(grouped + (text if "[" in name else TEST))
+    assert never_passing(copy, [replace(mutant(), test=f"test_safe.py::{name}")], jobs) == {}
 
 
 def test_a_test_that_fails_without_the_edit_is_told(copy: Copy) -> None:
