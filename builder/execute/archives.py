@@ -15,8 +15,9 @@ from pybuild.builder.execute.tree_writer import TreeWriter
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.streams.compression import decompressing
 from pybuild.builder.oci.tar.entry import Entry, EntryKind, kept_xattr
+from pybuild.builder.oci.tar.entry_data import EntryData
 from pybuild.builder.oci.tar.fields import parse_header
-from pybuild.builder.oci.tar.reader import EntryData, TarReader
+from pybuild.builder.oci.tar.reader import TarReader
 
 _SMALL = 64 << 10
 _BLOCK = 512

@@ -127,3 +127,9 @@ def watched(directory: Path) -> list[tuple[object, ...]]:
         data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
         found.append((path, status.st_mode, status.st_ino, status.st_uid, status.st_nlink, status.st_mtime_ns, data))
     return found
+
+
+def old_gnu(pairs: list[tuple[int, int]], size: int, *, more: bool = False) -> bytes:
+    """Return the end of a header of GNU's old format: a sparse map of up to four *pairs*, and the real size."""
+    area = b"".join(b"%011o\0%011o\0" % pair for pair in pairs[:4]).ljust(96, b"\0")
+    return area + bytes([more]) + b"%011o\0" % size + bytes(17)

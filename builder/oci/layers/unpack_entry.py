@@ -25,7 +25,7 @@ from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 from pybuild.builder.oci.layers.unpack_whiteouts import apply_whiteout, finish, whiteout_target
 from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.tar.entry import AS_BELOW, Entry, EntryKind
-from pybuild.builder.oci.tar.reader import EntryData
+from pybuild.builder.oci.tar.entry_data import EntryData
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.filesystems import disk_space
 from pybuild.runtime.paths.sparse import copy_data

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pybuild.builder.oci.streams.blocks import ZEROS
-from pybuild.builder.oci.tar.reader import EntryData
+from pybuild.builder.oci.tar.entry_data import EntryData
 from pybuild.runtime.stopping import check
 
 _CHUNK = 64 << 10

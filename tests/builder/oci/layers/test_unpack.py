@@ -22,7 +22,7 @@ from pybuild.builder.oci.layers.unpack_entry import Unpacker
 from pybuild.builder.oci.layers.unpack_tree import UnpackTree
 from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
-from pybuild.builder.oci.tar.reader import EntryData
+from pybuild.builder.oci.tar.entry_data import EntryData
 from pybuild.runtime.stopping import stoppable
 from tests.helpers.hosts import need_root
 from tests.helpers.leftovers import descriptors_below

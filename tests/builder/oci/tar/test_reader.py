@@ -1,7 +1,5 @@
 import io
-import subprocess
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ from pybuild.builder.oci.limits import Limits
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.oci.tar.reader import TarReader
 from tests.helpers import rawtar
-from tests.helpers.hosts import need_programs
 from tests.helpers.rawtar import END, archive, base256, directory, file, gnu_long, hardlink, header, pax, symlink
 
 
@@ -110,38 +107,6 @@ def test_only_files_have_data() -> None:
     assert [entry.size for entry, _ in read(data)] == [0, 0, 0, 1]
 
 
-def test_what_is_not_read_is_passed_over() -> None:
-    data = archive(file("a", b"a" * 3000), file("b", b"b" * 10))
-    seen = []
-    for entry, content in TarReader(io.BytesIO(data)):
-        seen.append((entry.path, content.read(2)))
-    assert seen == [("a", b"aa"), ("b", b"bb")]
-
-
-@pytest.mark.parametrize("piece", [1, 511, 700, 1 << 20])
-def test_a_small_file_without_holes_is_read_as_a_whole(piece: int) -> None:
-    whole = archive(file("a", b"1" * 700), file("b", b"2" * 701), file("empty"), directory("d"), file("c", b"3"))
-
-    class Pieces:
-        stream = io.BytesIO(whole)
-
-        def read(self, size: int) -> bytes:
-            return self.stream.read(min(size, piece))
-
-    found = [content.whole(700) for _, content in TarReader(Pieces())]
-    assert found == [b"1" * 700, None, None, None, b"3"]
-
-
-def test_a_file_that_is_cut_or_has_holes_is_not_read_as_a_whole() -> None:
-    cut = file("f", b"x" * 1024)[:1000]
-    with pytest.raises(LayerError, match="ends in the middle of a file"):
-        [content.whole(1024) for _, content in TarReader(io.BytesIO(cut))]
-    tail = old_gnu([(512, 3)], 1024)
-    holes = header("f", b"S", size=3, magic=b"ustar  \0", tail=tail) + rawtar.padded(b"abc")
-    ((_, content),) = TarReader(io.BytesIO(archive(holes)))
-    assert content.whole(1 << 20) is None
-
-
 def test_the_stream_is_read_to_its_very_end() -> None:
     for more in (b"", bytes(10240), b"junk" * 1000, bytes(5 << 20)):
         stream = io.BytesIO(archive(file("a")) + more)
@@ -218,14 +183,6 @@ def test_a_small_file_of_another_kind_is_not_a_cut_archive(data: bytes) -> None:
         read(file("a") + data)
 
 
-def test_a_file_that_is_cut_is_never_taken_for_a_whole_one() -> None:
-    whole = file("a", b"x" * 700)
-    for cut in (513, 700, 1211):
-        _, data = next(iter(TarReader(io.BytesIO(whole[:cut]))))
-        with pytest.raises(LayerError, match="in the middle of a file"):
-            data.read()
-
-
 def test_times_that_no_system_call_takes_are_cut_to_what_it_takes() -> None:
     for given, kept in ((1 << 62, 1 << 40), (-(1 << 62), -(1 << 40))):
         assert only(archive(header("f", mtime=base256(given, 12)))).mtime == kept
@@ -246,108 +203,6 @@ def test_bombs_of_headers_end_at_the_limit() -> None:
         read(b"".join(pax((f"k{i}", "v" * 100), flag=b"g") for i in range(20)) + END, Limits(header=1000))
     with pytest.raises(LayerError, match="extension header"):
         read(archive(pax(("a", "b" * 2000)), file("a")), Limits(header=1000))
-
-
-# sparse files: 0-2 "ab", hole, 1000-1003 "xyz", hole up to 2000
-
-SPARSE = b"ab" + bytes(998) + b"xyz" + bytes(997)
-
-
-def old_gnu(pairs: list[tuple[int, int]], size: int, *, more: bool = False) -> bytes:
-    area = b"".join(b"%011o\0%011o\0" % pair for pair in pairs[:4]).ljust(96, b"\0")
-    return area + bytes([more]) + b"%011o\0" % size + bytes(17)
-
-
-def test_each_way_of_writing_sparse_files_is_understood() -> None:
-    data = rawtar.padded(b"abxyz")
-    major = (
-        ("GNU.sparse.major", "1"),
-        ("GNU.sparse.minor", "0"),
-        ("GNU.sparse.name", "f"),
-        ("GNU.sparse.realsize", "2000"),
-    )
-    ways = [
-        header("f", b"S", size=5, magic=b"ustar  \0", tail=old_gnu([(0, 2), (1000, 3)], 2000)) + data,
-        pax(
-            ("GNU.sparse.size", "2000"), ("GNU.sparse.numblocks", "2"),
-            ("GNU.sparse.offset", "0"), ("GNU.sparse.numbytes", "2"),
-            ("GNU.sparse.offset", "1000"), ("GNU.sparse.numbytes", "3"),
-        ) + file("f", b"abxyz"),
-        pax(("GNU.sparse.size", "2000"), ("GNU.sparse.map", "0,2,1000,3"), ("GNU.sparse.name", "f")) + file("g", b"abxyz"),
-        pax(*major) + header("g", size=517) + rawtar.padded(b"2\n0\n2\n1000\n3\n") + data,
-    ]  # fmt: skip
-    for way in ways:
-        ((entry, content),) = read(archive(way))
-        assert (entry.path, entry.size) == ("f", 2000)
-        assert content == SPARSE
-    for way in ways:
-        for _, pieces in TarReader(io.BytesIO(archive(way))):
-            assert [(offset, bytes(piece)) for offset, piece in pieces.pieces()] == [(0, b"ab"), (1000, b"xyz")]
-
-
-def test_old_sparse_maps_may_go_on_in_further_blocks() -> None:
-    pairs = [(index * 10, 1) for index in range(40)]
-    more = b"".join(b"%011o\0%011o\0" % pair for pair in pairs[4:25]).ljust(504, b"\0") + b"\1" + bytes(7)
-    last = b"".join(b"%011o\0%011o\0" % pair for pair in pairs[25:]).ljust(512, b"\0")
-    head = header("f", b"S", size=40, magic=b"ustar  \0", tail=old_gnu(pairs, 400, more=True))
-    ((_, content),) = read(archive(head + more + last + rawtar.padded(b"y" * 40)))
-    assert content == (b"y" + bytes(9)) * 40
-
-
-@pytest.mark.parametrize("version", ["--sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0", "gnu"])
-def test_sparse_files_of_gnu_tar_are_read(tmp_path: Path, version: str) -> None:
-    need_programs(["tar"])
-    with (tmp_path / "sparse").open("wb") as sparse:
-        for index in range(30):
-            sparse.seek(index * 200_000)
-            sparse.write(b"data" * 1000)
-        sparse.truncate(7_000_000)
-    options = ["--format=gnu"] if version == "gnu" else ["--format=pax", version]
-    subprocess.run(["tar", "-C", tmp_path, "-cSf", tmp_path / "a.tar", *options, "sparse"], check=True)
-    assert (tmp_path / "a.tar").stat().st_size < 1_000_000
-    ((entry, content),) = read((tmp_path / "a.tar").read_bytes())
-    assert entry.path == "sparse"
-    assert content == (tmp_path / "sparse").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "sparse_map",
-    ["0,2,1,3", "0,5,3,0", "0,2,1999,3", "0,2", "0,2,1000", "a,b", "-1,5", "0,2,1000,99999999999999999999"],
-)
-def test_sparse_maps_that_make_no_sense_are_refused(sparse_map: str) -> None:
-    with pytest.raises(LayerError):
-        read(archive(pax(("GNU.sparse.size", "2000"), ("GNU.sparse.map", sparse_map)) + file("f", b"abxyz")))
-
-
-def test_sparse_bombs_are_refused() -> None:
-    many = ",".join(f"{index},0" for index in range(2000))
-    with pytest.raises(LayerError, match="pieces"):
-        read(archive(pax(("GNU.sparse.size", "9999"), ("GNU.sparse.map", many)) + file("f")), Limits(segments=1000))
-    with pytest.raises(LayerError, match="bytes"):
-        read(archive(pax(("GNU.sparse.size", str(1 << 60)), ("GNU.sparse.map", "0,1")) + file("f", b"x")))
-    numbers = b"1000000\n" + b"0\n0\n" * 300
-    records = pax(("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9"))
-    with pytest.raises(LayerError):
-        read(archive(records + file("f", numbers)))
-    with pytest.raises(LayerError):
-        read(archive(records + file("f", b"7" * 5000)))
-
-
-MAJOR = pax(("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9"))
-
-
-def test_a_sparse_map_does_not_go_on_in_the_next_entry() -> None:
-    # The file is one block; its map of 300 pieces needs three.
-    numbers = b"300\n" + b"0\n0\n" * 300
-    with pytest.raises(LayerError, match="malformed sparse map"):
-        read(archive(MAJOR + header("f", size=512) + numbers.ljust(1536, b"\0")))
-
-
-def test_a_sparse_map_of_one_line_ends_early() -> None:
-    stream = io.BytesIO(MAJOR + header("f", size=base256(1 << 40, 12)) + b"7" * (8 << 20))
-    with pytest.raises(LayerError, match="malformed sparse map"):
-        next(iter(TarReader(stream)))
-    assert stream.tell() <= 2 << 20
 
 
 def test_signed_checksums_of_old_programs_are_accepted() -> None:
