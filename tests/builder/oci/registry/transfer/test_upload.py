@@ -30,7 +30,7 @@ def blob(source: BlobStore) -> Descriptor:
 
 @pytest.fixture
 def send(registry: Registry, patience: Patience, source: BlobStore) -> Callable[..., str]:
-    (remote,) = registry._remotes(APP)
+    (remote,) = registry._servers.remotes(APP)
     assert isinstance(remote, Remote)
 
     def run(wanted: Descriptor, *sources: str) -> str:
@@ -178,7 +178,7 @@ def test_an_upload_may_go_to_another_server_but_without_authorization(
         challenge = Answer(status=401, headers={"WWW-Authenticate": guarded.challenge})
         guarded.answer(START, challenge, Answer(status=202, headers={"Location": f"{storage.url}{session}"}))
         guarded.answer(START, *[Answer(status=202, headers={"Location": f"{storage.url}{session}"})] * large)
-        (remote,) = registry._remotes(APP)
+        (remote,) = registry._servers.remotes(APP)
         upload_ = Upload(remote, blob, source, sources=(), progress=no_progress, stop=Stop())
         assert upload_.run() == PUSHED
         assert is_there(storage, source, blob)
@@ -311,7 +311,7 @@ def test_a_blob_that_the_registry_has_need_not_be_in_the_store(
 def test_lanes_become_fewer_when_the_server_asks_for_less(
     server: FakeRegistry, registry: Registry, send: Callable[..., str], blob: Descriptor
 ) -> None:
-    (remote,) = registry._remotes(APP)
+    (remote,) = registry._servers.remotes(APP)
     lanes: Lanes = remote.lanes
     before = lanes.count
     strike(server, "PUT", Fault.BUSY)
