@@ -22,8 +22,8 @@ _NODES = frozenset(
         "e2e/test_attacks_by_files.py::test_c02_an_ignore_file_that_cannot_be_read_does_not_show_what_it_hides[_node]",
         "runtime/rootfs/test_users.py::test_a_hostile_database_is_refused_at_once_and_without_memory[group-zero]",
         "runtime/rootfs/test_users.py::test_a_hostile_database_is_refused_at_once_and_without_memory[passwd-zero]",
-        "runtime/sandbox/inside/test_keeper.py::test_a_user_database_that_is_no_small_file_is_refused[group-device]",
-        "runtime/sandbox/inside/test_keeper.py::test_a_user_database_that_is_no_small_file_is_refused[passwd-device]",
+        "runtime/sandbox/inside/test_process.py::test_a_user_database_that_is_no_small_file_is_refused[group-device]",
+        "runtime/sandbox/inside/test_process.py::test_a_user_database_that_is_no_small_file_is_refused[passwd-device]",
         "runtime/sandbox/inside/test_keeper.py::test_device_nodes_can_be_made_but_not_opened",
         "runtime/snapshots/test_overlay_snapshotter.py::test_device_nodes_of_an_image_are_inert_for_the_builder",
     }

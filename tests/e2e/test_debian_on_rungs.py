@@ -70,7 +70,7 @@ def test_the_image_is_that_of_root(lab: Lab, rung: Place, name: str) -> None:
 PYTHON = "FROM bookworm\nRUN apt-get update && apt-get install -y --no-install-recommends python3\n"
 VERDICTS = Path(__file__).parents[1] / "runtime/sandbox/inside/verdicts.py"
 HOSTILE = Path(__file__).with_name("hostile_step.py")
-# Answered otherwise than by the usual filter, which test_keeper.py tests.
+# Answered otherwise than by the usual filter, which test_process.py tests.
 OWN_VERDICTS: dict[str, dict[str, str]] = {"single": {}, "chroot": {"chroot": "EPERM"}}
 USUAL = {
     **dict.fromkeys(("unshare-user", "mount", "umount2", "setns", "keyctl", "add_key", "bpf", "userfaultfd"), "EPERM"),

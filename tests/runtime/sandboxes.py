@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -13,7 +13,6 @@ from pybuild.runtime.rootfs.roots import OverlayRoot, Root
 from pybuild.runtime.sandbox import forkserver_client
 from pybuild.runtime.sandbox.launcher import run
 from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Mount, Process, Spec
-from tests.helpers.hosts import need_root
 
 APPLETS = "sh ls cat true id echo sleep ps env stat grep chmod chown find mknod rm mkdir ln touch mv ip wc sort ulimit"
 PATH = (("PATH", "/bin"),)
@@ -126,12 +125,6 @@ def python(image: Image, script: str, **options: object) -> Result:
     return image.run(os.path.realpath(sys.executable), "-I", "-S", "-c", script, **options)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need_root()
-    return make_base(tmp_path_factory.mktemp("base"))
-
-
-@pytest.fixture
-def image(tmp_path: Path, base: Path) -> Image:
-    return Image(tmp_path, base)
+def at(path: str) -> PurePosixPath:
+    """Return *path* as a place in a sandbox."""
+    return PurePosixPath(path)

@@ -19,9 +19,7 @@ from pybuild.runtime.rootfs.identity import Identity
 from pybuild.runtime.sandbox.inside import process
 from pybuild.runtime.sandbox.inside.process import Confinement, Process, become
 from tests.helpers.hosts import need_root
-from tests.runtime.sandboxes import base, image, python, python_image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import python, python_image
 
 _NOTHING = Confinement(DEFAULT, False, False, (), b"")
 _PR_CAP_AMBIENT_RAISE = 2

@@ -8,9 +8,7 @@ from pathlib import Path
 from tests.helpers.hosts import need_programs, need_root
 from tests.helpers.leftovers import now, processes_of, servers, strays, wait_until_no_process, wait_until_no_server
 from tests.runtime.processes import ends, running
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 
 def test_a_process_in_another_namespace_is_a_stray_once_nobody_is_above_it() -> None:

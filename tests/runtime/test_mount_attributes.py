@@ -5,9 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pybuild.runtime.sandbox.spec import Bind, FileMount, ResourceLimits, Tmpfs
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 _FLAGS = {"ro", "rw", "nosuid", "nodev", "noexec"}
 _INERT = {"nosuid", "nodev", "noexec"}

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 CALLER = """
 import sys

@@ -8,9 +8,7 @@ from pybuild.runtime.kernel.syscalls import mount
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.privileges import probe
 from tests.runtime.namespaces import in_mount_namespace, mounts
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 _MS_BIND, _MS_REC, _MS_SHARED = 0x1000, 0x4000, 1 << 20
 

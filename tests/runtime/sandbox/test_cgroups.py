@@ -11,9 +11,7 @@ from pybuild.runtime.sandbox.cgroup_settings import settings
 from pybuild.runtime.sandbox.cgroups import Hierarchy, hierarchies, limited
 from pybuild.runtime.sandbox.inside import preparation
 from pybuild.runtime.sandbox.spec import ExitStatus, ResourceLimits
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 
 def fake_proc(directory: Path, groups: str, mounts: str) -> Path:

@@ -17,9 +17,7 @@ import pytest
 
 from pybuild.runtime.sandbox.console import Console
 from pybuild.runtime.sandbox.spec import ExitStatus
-from tests.runtime.sandboxes import Image, base, image, python, python_image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image, python, python_image
 
 REPOSITORY = Path(__file__).parents[3]
 CALLER = """

@@ -12,9 +12,7 @@ import pytest
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.sandbox import forkserver_client
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 
 def server_of(process: int) -> int:

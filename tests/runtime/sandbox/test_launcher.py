@@ -14,9 +14,7 @@ from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import launcher
 from pybuild.runtime.sandbox.spec import Bind, ExitStatus, Process, ResourceLimits, Spec, Tmpfs
-from tests.runtime.sandboxes import Image, base, image, python, python_image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image, python, python_image
 
 
 def leaked_mounts(image: Image) -> list[str]:

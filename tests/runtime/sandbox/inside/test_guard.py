@@ -15,9 +15,7 @@ from pybuild.runtime.sandbox.inside.plan import DEFAULT_SETTINGS
 from pybuild.runtime.sandbox.spec import ExitStatus
 from tests.helpers.hosts import need_root
 from tests.runtime.processes import ends, running
-from tests.runtime.sandboxes import Image, base, image, make_base, python_image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image, make_base, python_image
 
 ZOMBIES = "grep -l '^State:.Z' /proc/[0-9]*/status 2> /dev/null | wc -l"
 

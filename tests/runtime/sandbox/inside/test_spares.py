@@ -16,9 +16,7 @@ from pybuild.runtime.sandbox.inside import plan
 from pybuild.runtime.sandbox.spec import FileMount, Network, Process, ResourceLimits, Spec
 from tests.runtime.processes import child_of, ends
 from tests.runtime.sandbox.test_forkserver_client import servers_of
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.user_namespace import become_root
 from tests.helpers.supervisors import supervisor_below
-from tests.runtime.sandboxes import Image, base, image
-
-__all__ = ["base", "image"]
+from tests.runtime.sandboxes import Image
 
 
 def _single(function: Callable[[], Any]) -> Any:
