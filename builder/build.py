@@ -229,7 +229,7 @@ def _export_one(group: _Group, result: Result, execution: Execution, store: Stor
     for image in images:
         step.status(f"writing image {image.image_id}")
     head = write_index(images, result, store) if requested.is_index else images[0].descriptor
-    exported = export(head, requested.tags, result, store, step, epoch=execution.source_date_epoch)
+    exported = export(head, replace(result, tags=requested.tags), store, step, epoch=execution.source_date_epoch)
     return Outcome(
         images=images,
         index=exported.descriptor if requested.is_index else None,

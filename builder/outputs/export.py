@@ -98,21 +98,13 @@ def epoch_of(stored: Stored, epoch: int | None) -> int | None:
     return epoch
 
 
-def export(
-    descriptor: Descriptor,
-    tags: tuple[str, ...],
-    result: Result,
-    store: Store,
-    step: RunningStep,
-    *,
-    epoch: int | None,
-) -> Exported:
-    """Name the image, or the index of several, in the store, then write it to the outputs."""
+def export(descriptor: Descriptor, result: Result, store: Store, step: RunningStep, *, epoch: int | None) -> Exported:
+    """Give the image, or the index of several, the tags of *result* in the store, then write it to the outputs."""
     stored = result.stored
     kept = descriptor if stored.shape == Shape() else _shaped(store, descriptor, stored.shape)
     if kept.media_type in media.INDEXES:
         step.status(f"exporting manifest list {kept.digest}")
-    names = full_names(tags)
+    names = full_names(result.tags)
     for name in names_of(names, stored, kept.digest) if stored.image else ():
         store.layout.tag(name, kept)
         step.status(f"naming to {name}")

@@ -116,7 +116,7 @@ def command(name: str, *, flags: PushFlags, form: PushForm, access: Access, quie
                 say(f"Using default tag: {DEFAULT_TAG}")
             wanted = given_platform(flags.platform)
             for item in _tags(opened, reference) if flags.all_tags else [reference]:
-                digest = _push(opened, item, wanted, form=form, access=access, quiet=quiet)
+                digest = _push(opened, item, form.of(opened, _chosen(opened, item, wanted)), access, quiet=quiet)
     finally:
         opened.close()
     if flags.digestfile is not None:
@@ -147,14 +147,16 @@ def _listed(opened: Store, reference: Reference) -> Descriptor:
         raise ImageNotFound(text, hint=error.hint) from error
 
 
-def _push(
-    opened: Store, reference: Reference, platform: Platform | None, *, form: PushForm, access: Access, quiet: bool
-) -> Digest:
+def _chosen(opened: Store, reference: Reference, platform: Platform | None) -> Descriptor:
+    """Return what is pushed of the image *reference*; warn when that is a part of it that nobody asked for."""
     listed = _listed(opened, reference)
     descriptor = selected(opened, listed, platform)
     if descriptor.digest != listed.digest and not platform:
         warn(f"the store does not have the images for all platforms; pushing the one for {descriptor.platform}")
-    descriptor = form.of(opened, descriptor)
+    return descriptor
+
+
+def _push(opened: Store, reference: Reference, descriptor: Descriptor, access: Access, *, quiet: bool) -> Digest:
     meter = Meter("uploading", quiet=quiet)
 
     def ended(blob: Descriptor, outcome: str) -> None:

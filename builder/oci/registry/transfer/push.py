@@ -75,8 +75,8 @@ def _push_blobs(
 
     def send(item: Descriptor) -> None:
         sources = [source for source in options.sources.get(item.digest, ()) if source != remote.repository]
-        upload = Upload(remote, item, blobs, sources=sources, progress=options.progress, stop=stop)
-        ended.tell(item, upload.run())
+        upload = Upload(remote, item, blobs, sources=sources, progress=options.progress)
+        ended.tell(item, upload.run(stop))
 
     run_all([partial(send, item) for item in content], stop)
 

@@ -64,10 +64,9 @@ class Upload:
         *,
         sources: Sequence[str],
         progress: TransferProgress,
-        stop: Stop,
     ) -> None:
         self._remote, self._wanted, self._blobs = remote, wanted, blobs
-        self._sources, self._progress, self._stop = list(sources), progress, stop
+        self._sources, self._progress, self._stop = list(sources), progress, Stop()
         self._session: _Session | None = None
         self._file: BinaryIO | None = None
         self._chunk = 0
@@ -77,14 +76,15 @@ class Upload:
         self._doubtful = False
         self._refused = False
 
-    def run(self) -> str:
-        """Upload the blob and return how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository.
+    def run(self, stop: Stop) -> str:
+        """Upload the blob and return how: `PUSHED`, `EXISTED`, or `MOUNTED` and the repository. *stop* ends it.
 
         Raises:
             BlobNotFound, SizeMismatch, DigestMismatch, OSError: the copy in the store is needed but unusable.
             RegistryError: the registry refuses it.
         """
-        if self._remote.retry.run(self._exists, self._stop.event):
+        self._stop = stop
+        if self._remote.retry.run(self._exists, stop.event):
             self._progress(str(self._wanted.digest), self._wanted.size, self._wanted.size)
             return EXISTED
         try:

@@ -34,7 +34,7 @@ def send(registry: Registry, patience: Patience, source: BlobStore) -> Callable[
     assert isinstance(remote, Remote)
 
     def run(wanted: Descriptor, *sources: str) -> str:
-        return Upload(remote, wanted, source, sources=sources, progress=no_progress, stop=Stop()).run()
+        return Upload(remote, wanted, source, sources=sources, progress=no_progress).run(Stop())
 
     return run
 
@@ -179,8 +179,8 @@ def test_an_upload_may_go_to_another_server_but_without_authorization(
         guarded.answer(START, challenge, Answer(status=202, headers={"Location": f"{storage.url}{session}"}))
         guarded.answer(START, *[Answer(status=202, headers={"Location": f"{storage.url}{session}"})] * large)
         (remote,) = registry._servers.remotes(APP)
-        upload_ = Upload(remote, blob, source, sources=(), progress=no_progress, stop=Stop())
-        assert upload_.run() == PUSHED
+        upload_ = Upload(remote, blob, source, sources=(), progress=no_progress)
+        assert upload_.run(Stop()) == PUSHED
         assert is_there(storage, source, blob)
         assert all("Authorization" not in request.headers for request in storage.requests)
         assert "Authorization" in of(guarded, "POST")[-1].headers
