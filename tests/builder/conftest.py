@@ -1,4 +1,4 @@
-"""What many tests of the builder need: a store, a blob store, a web server, and a disk of another size."""
+"""What many tests of the builder need: a store, its parts, servers, and a disk of another size."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pybuild.builder.oci.blobs import BlobStore
+from pybuild.builder.store.database import Database
 from pybuild.builder.store.store import Store, open_store
+from tests.helpers.registry import FakeRegistry
 from tests.helpers.web import Web
 
 
@@ -21,6 +23,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(tmp_path / "db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def server() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
 
 
 @pytest.fixture

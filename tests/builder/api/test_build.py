@@ -1,6 +1,6 @@
 """A build as a program that embeds pybuild starts, watches and cancels it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,6 @@ from pybuild import errors, events
 from pybuild.builder.oci.image import read_image
 
 TWO_STEPS = "FROM scratch\nCOPY a /a\nCOPY b /b\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[pybuild.Store]:
-    with pybuild.Store.open(tmp_path / "store") as opened:
-        yield opened
 
 
 @pytest.fixture

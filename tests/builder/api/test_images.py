@@ -1,7 +1,6 @@
 """What a program does with the images of a store."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.image import Image
 from pybuild.builder.store.cache import image_layers
 from tests.helpers.images import tiny_image
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[pybuild.Store]:
-    with pybuild.Store.open(tmp_path / "store") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Transfers as a program starts, watches and cancels them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +12,6 @@ from tests.helpers.docker_registry import PASSWORD, USER, docker_registry
 from tests.helpers.hosts import need_programs
 from tests.helpers.images import tiny_image
 from tests.helpers.registry import FakeRegistry
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[pybuild.Store]:
-    with pybuild.Store.open(tmp_path / "store") as opened:
-        yield opened
-
-
-@pytest.fixture
-def server() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pybuild.builder.oci.image import Image
 from pybuild.builder.oci.validate import validate_store
 from pybuild.builder.store.store import Store, open_store
 from tests.helpers.images import Files, tiny_image
-from tests.helpers.registry import FakeRegistry
 
 BASE: Files = {"etc/motd": b"hello\n", "bin/x": b"x" * 2000}
 
@@ -81,9 +80,3 @@ def no_registry_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "none.conf"))
-
-
-@pytest.fixture
-def server() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake

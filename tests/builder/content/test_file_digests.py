@@ -12,7 +12,6 @@ from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.plan.ops import Pick
-from pybuild.builder.store.database import Database
 from pybuild.runtime.paths.safepath import Root
 from tests.helpers.sparse import MIB, sparse_file
 from tests.helpers.watch import opened_files
@@ -25,13 +24,6 @@ def directory(tmp_path):
     place = tmp_path / "context"
     place.mkdir()
     return place
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = Database(tmp_path / "db")
-    yield opened
-    opened.close()
 
 
 def digests_of(directory, database, *, meanwhile=lambda: None, source_id="here"):

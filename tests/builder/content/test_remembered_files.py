@@ -1,14 +1,4 @@
-import pytest
-
 from pybuild.builder.content.remembered_files import RememberedFiles
-from pybuild.builder.store.database import Database
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = Database(tmp_path / "db")
-    yield opened
-    opened.close()
 
 
 def rows(database):

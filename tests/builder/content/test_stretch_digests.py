@@ -10,7 +10,6 @@ from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.content.stretch_digests import StretchDigests
 from pybuild.builder.plan.ops import Pick
-from pybuild.builder.store.database import Database
 from pybuild.runtime.paths.safepath import Root
 
 
@@ -25,13 +24,6 @@ def directory(tmp_path, monkeypatch):
         for number in range(200):
             (place / name / str(number)).write_text(f"{name} {number}")
     return place
-
-
-@pytest.fixture
-def database(tmp_path):
-    opened = Database(tmp_path / "db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

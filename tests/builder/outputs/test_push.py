@@ -28,12 +28,6 @@ def image(store: Store) -> Image:
     return tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"})
 
 
-@pytest.fixture
-def server() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as fake:
-        yield fake
-
-
 OUTPUT = RegistryOutput()
 
 

@@ -22,13 +22,6 @@ database.close()
 """
 
 
-@pytest.fixture
-def database(tmp_path):
-    opened = Database(tmp_path / "db")
-    yield opened
-    opened.close()
-
-
 def put(database, key, value="x"):
     return database.run("REPLACE INTO selections VALUES (?, ?)", (key, value))
 

@@ -1,5 +1,4 @@
 import random
-import shutil
 import subprocess
 import threading
 from dataclasses import replace
@@ -24,9 +23,10 @@ from pybuild.builder.oci.model import Index, Manifest
 from pybuild.builder.oci.partial_blobs import resumed
 from pybuild.builder.oci.registry.registry import Registry
 from pybuild.builder.oci.validate import validate
+from tests.helpers.docker_registry import docker_registry
+from tests.helpers.hosts import need_programs
 from tests.helpers.images import AMD64, ARM64, tiny_image, tiny_index
 from tests.helpers.registry import APP, TAG, Answer, FakeRegistry, Patience, blob_path, pull
-from tests.helpers.serving import on_a_free_port
 
 
 def test_an_image_is_pulled(registry: Registry, server: FakeRegistry, blobs: BlobStore, image: Image) -> None:
@@ -207,39 +207,16 @@ def test_several_threads_pull_with_one_registry(source: BlobStore, tmp_path: Pat
     assert all(BlobStore(tmp_path / str(n)).has(image.manifest.layers[0]) for n in range(4))
 
 
-CONFIG = """
-version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {directory}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
 @pytest.mark.interop
-@pytest.mark.skipif(
-    not (shutil.which("docker-registry") and shutil.which("skopeo")), reason="no docker-registry or skopeo"
-)
 def test_an_image_comes_from_a_real_registry(source: BlobStore, blobs: BlobStore, image: Image, tmp_path: Path) -> None:
+    need_programs(["docker-registry", "skopeo"])
     (tmp_path / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
     Layout(source.root).tag("app", image.descriptor)
-
-    def start(port: int) -> subprocess.Popen[bytes]:
-        (tmp_path / "config.yml").write_text(CONFIG.format(directory=tmp_path / "registry", port=port))
-        words = ["docker-registry", "serve", str(tmp_path / "config.yml")]
-        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    server, port = on_a_free_port(start)
-    try:
-        places = [f"oci:{source.root}:app", f"docker://127.0.0.1:{port}/{APP}:1.0"]
-        subprocess.run(
-            ["skopeo", "--policy", tmp_path / "policy.json", "copy", "--dest-tls-verify=false", *places],
-            check=True,
-            capture_output=True,
-        )
-        found = pull(Registry(f"localhost:{port}"), blobs)
-    finally:
-        server.terminate()
-        server.wait()
+    with docker_registry(tmp_path / "registry") as server:
+        places = [f"oci:{source.root}:app", f"docker://{server.name}/{APP}:1.0"]
+        command = ["skopeo", "--policy", tmp_path / "policy.json", "copy", "--dest-tls-verify=false", *places]
+        subprocess.run(command, check=True, capture_output=True)
+        found = pull(Registry(server.name), blobs)
     assert found.image.id == image.id
     assert validate(blobs, found.image.descriptor) == []
 
