@@ -84,7 +84,7 @@ def _created(containers: Containers, image: Image, request: ContainerRequest, ho
     program = program_of(image.config.config, request)
     need_emulator(platform_of(image.config), store.root / "tmp")
     layers = image_layers(image)
-    snapshot = (store.snapshot_names(layers) or ("",))[-1]
+    snapshot = (store.times.names_of(layers) or ("",))[-1]
     volumes = Volumes(store)
     # An open tree is not removed, so it is there when the snapshot of the container is made on it.
     with volumes.wanted(), Root(store.trees.open(layers)):

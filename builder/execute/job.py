@@ -153,7 +153,7 @@ class Work:
         Nothing is unpacked: above the layers that are unpacked already, the index of each layer is consulted. Without
         root it is consulted for all layers, because snapshots are not readable from here.
         """
-        names = self.store.snapshot_names(self.job.root)
+        names = self.store.times.names_of(self.job.root)
         known = 0
         with ExitStack() as stack:
             tree: Tree = EmptyTree()

@@ -150,7 +150,7 @@ def _commit(work: Work, rootfs: Rootfs) -> BuiltLayer:
     # The store keeps one set of fractions of seconds for a layer. When it already has another set for the same diff ID,
     # the snapshot would differ from it, so it is dropped, and the next step unpacks the layer.
     if work.store.times.put(str(built.diff_id), packed.nanoseconds):
-        rootfs.commit(work.store.snapshot_names((*work.wait_for_root(), built))[-1])
+        rootfs.commit(work.store.times.names_of((*work.wait_for_root(), built))[-1])
     return built
 
 

@@ -223,12 +223,10 @@ def _routes() -> list[tuple[Subnet, str]]:
     return [*routes(), *routes6()]
 
 
-def _resolvers() -> list[Subnet]:
-    found: list[Subnet] = []
+def _resolvers() -> Iterator[Subnet]:
     for address in name_servers(host_resolvers().decode(errors="replace")):
         with suppress(ValueError):
-            found.append(ip_network(address.partition("%")[0]))
-    return found
+            yield ip_network(address.partition("%")[0])
 
 
 def log_endpoint(root: Path, action: str, live: Live, endpoint: Endpoint) -> None:

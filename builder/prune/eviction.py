@@ -74,13 +74,13 @@ def _records(store: Store, sizes: dict[str, int]) -> Iterator[_Record]:
     found = list(store.cache.records())
     latest: dict[str, float] = {}
     for _, layers, used in found:
-        for chain in store.snapshot_names(layers):
+        for chain in store.times.names_of(layers):
             latest[chain] = max(used, latest.get(chain, 0))
     names: dict[str, str] = {}
     for key, layers, used in found:
         blobs = [layer for layer in layers if layer.digest not in marked.blobs]
         sizes.update((str(layer.digest), layer.size) for layer in blobs)
-        chains = store.snapshot_names(layers)
+        chains = store.times.names_of(layers)
         # With a prefix, because the blob and the snapshot of an uncompressed bottom layer have the same digest.
         unpacked = {f"snapshot {chain}": chain for chain in chains if chain not in marked.snapshots}
         sizes.update((name, snapshot_size(store, chain)) for name, chain in unpacked.items() if name not in sizes)

@@ -74,7 +74,7 @@ class BaseImages:
             # A step on the base may have made the tree of the base its own.
             if self._store.trees.count(self._lookup.solved.get(source) or layers) < len(layers):
                 with self._steps.aside(f"unpacking {op.reference}", index), storing(self._store.root):
-                    self._store.unpack(layers, self._cancel.is_set, PACKING.one)
+                    self._store.trees.unpack(layers, self._cancel.is_set, PACKING.one)
 
 
 @contextmanager

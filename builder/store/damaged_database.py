@@ -2,12 +2,26 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from pybuild.builder.errors import StoreError
+from pybuild.builder.errors import Cancelled, StoreError
+from pybuild.builder.store import leases
 from pybuild.builder.store.connections import connect
 from pybuild.builder.store.database import is_damage, is_suspect, mark_of
+from pybuild.builder.store.locks import LASTING, Locks
 from pybuild.builder.store.schema import ForeignDatabase
+
+
+def replace_unused(path: Path, locks: Locks, tell: Callable[[str], None]) -> None:
+    """Rename the suspect database of a store, unless someone uses it, and *tell* the user."""
+    # Processes that use it now may still read its rows; it is moved away when there are none.
+    # Tried, not waited for: a later command can do it as well.
+    with suppress(Cancelled), locks.exclusive(LASTING, lambda: True):
+        target = None if leases.is_used(path.parent / "locks") else set_aside(path)
+        if target is not None:
+            tell(f"{path} was damaged, or not a database of pybuild: it is renamed to {target.name}, and replaced")
 
 
 def set_aside(path: Path) -> Path | None:

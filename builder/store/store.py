@@ -14,16 +14,16 @@ The directory is private to its owner, because a layer may hold set-user-ID prog
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from pybuild.builder.errors import Cancelled
 from pybuild.builder.oci.blobs import BlobStore, claim_nothing
 from pybuild.builder.oci.layout import Layout
 from pybuild.builder.store import leases
-from pybuild.builder.store.cache import BuiltLayer, Cache, ImportedCaches, image_layers
+from pybuild.builder.store.cache import Cache, ImportedCaches, image_layers
 from pybuild.builder.store.database import Database, is_suspect
 from pybuild.builder.store.directory import default_root, prepare
 from pybuild.builder.store.free_space import give_up_reserve, is_short, make_reserve, storing
@@ -104,7 +104,9 @@ class Store:
         if writable:
             _sweep(store)
             if is_suspect(directory / "pybuild.db"):
-                _replace_database(store)
+                from pybuild.builder.store.damaged_database import replace_unused
+
+                replace_unused(directory / "pybuild.db", store.locks, store.tell)
         return store
 
     def close(self) -> None:
@@ -187,8 +189,8 @@ class Store:
         with self._users_lock:
             # One lease serves all threads of this process, and calls within each other.
             if self._users == 0:
-                lease = leases.using(self.locks, self.root / "locks", self._wait_for_removals)
-                self._claim(self._lease.enter_context(lease))
+                waiting = partial(self.tell, "waiting for a command that removes from the store")
+                self._claim(self._lease.enter_context(leases.using(self.locks, self.root / "locks", waiting)))
             self._users += 1
         try:
             yield
@@ -199,9 +201,6 @@ class Store:
                     # First, so that no thread writes to the file of a lease that has ended.
                     self._claim(claim_nothing)
                     self._lease.close()
-
-    def _wait_for_removals(self) -> None:
-        self.tell("waiting for a command that removes from the store")
 
     def _claim(self, claim: Callable[[str], None]) -> None:
         self.blobs.claim = claim
@@ -230,22 +229,9 @@ class Store:
             finally:
                 make_reserve(self.root)
 
-    def snapshot_names(self, layers: Sequence[BuiltLayer]) -> tuple[str, ...]:
-        """Return the name of the snapshot of each layer, together with those below it."""
-        return self.times.names_of(layers)
-
     def snapshot(self, image: "Image") -> str | None:
         """Return the name of the snapshot of an image, unpacking missing layers; None for one without layers."""
-        return self.unpack(image_layers(image))
-
-    def unpack(
-        self,
-        layers: Sequence[BuiltLayer],
-        cancelled: Callable[[], bool] = lambda: False,
-        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> str | None:
-        """Return the name of the snapshot of *layers*, as `Trees.unpack` does."""
-        return self.trees.unpack(layers, cancelled, turn)
+        return self.trees.unpack(image_layers(image))
 
 
 open_store = Store.open
@@ -261,17 +247,3 @@ def _sweep(store: Store) -> None:
     leases.sweep(store.root / "locks")
     # Not by tempfile, which is slow to import.
     sweep_marked(Path(os.environ.get("TMPDIR") or "/tmp"), "pybuild-")  # noqa: S108 - only marked ones of this user
-
-
-def _replace_database(store: Store) -> None:
-    from pybuild.builder.store.damaged_database import set_aside
-
-    path = store.root / "pybuild.db"
-    # Processes that use it now may still read its rows; it is moved away when there are none.
-    # Tried, not waited for: a later command can do it as well.
-    with suppress(Cancelled), store.locks.exclusive(LASTING, lambda: True):
-        target = None if leases.is_used(store.root / "locks") else set_aside(path)
-        if target is not None:
-            store.tell(
-                f"{path} was damaged, or not a database of pybuild: it is renamed to {target.name}, and replaced"
-            )

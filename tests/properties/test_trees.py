@@ -57,9 +57,9 @@ def test_the_index_and_the_snapshot_of_a_stack_agree(stack, opaque):
             layers.append(layer_of(store, *changes(old, tree, number, opaque)))
             old = tree
             # What was found in the stack so far is known when the next layer is on top of it.
-            names = store.snapshot_names(layers)
+            names = store.times.names_of(layers)
             index = IndexTree(tuple(layers), names, store.database, store.blobs, EmptyTree())
-            with Root(store.snapshots.open(store.unpack(tuple(layers)))) as root:
+            with Root(store.snapshots.open(store.trees.unpack(tuple(layers)))) as root:
                 snapshot = SnapshotTree(root)
                 for path in PATHS:
                     parent = path.rpartition("/")[0]

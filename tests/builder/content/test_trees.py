@@ -112,7 +112,7 @@ def directory(name, **fields):
 
 
 def index_of(store, *layers):
-    return IndexTree(layers, store.snapshot_names(layers), store.database, store.blobs, EmptyTree())
+    return IndexTree(layers, store.times.names_of(layers), store.database, store.blobs, EmptyTree())
 
 
 def test_an_index_knows_what_a_layer_says_of_each_path(store):
@@ -206,7 +206,7 @@ def test_a_snapshot_tells_the_same_as_the_index(store):
         member("d/l", tarfile.SYMTYPE, linkname="/x", mode=0o777, mtime=9),
         member("d/p", tarfile.FIFOTYPE, mtime=9),
     )
-    name = store.unpack((layer,))
+    name = store.trees.unpack((layer,))
     index = index_of(store, layer)
     with Root(store.snapshots.open(name)) as root:
         for path in ("d", "d/f", "d/l", "d/p", "d/nothing", "nothing"):

@@ -102,7 +102,7 @@ def test_what_an_image_needs_costs_the_cache_nothing(store: Store) -> None:
 
 def test_unpacked_layers_count(store: Store) -> None:
     size = remember(store, KEYS[0], "x", age=0)
-    store.unpack(next(layers for _, layers, _ in store.cache.records()))
+    store.trees.unpack(next(layers for _, layers, _ in store.cache.records()))
     assert records(store, Policy(max_used_space=size)) == 1
 
 

@@ -74,15 +74,15 @@ def test_a_snapshot_of_an_image_is_the_sum_of_its_layers(store):
 
 
 def test_an_image_without_layers_has_no_snapshot(store):
-    assert store.unpack(()) is None
+    assert store.trees.unpack(()) is None
 
 
 def test_only_what_is_missing_is_unpacked(store):
     image = tiny_image(store.blobs, {"a": b"1"}, {"b": b"2"})
     layers = image_layers(image)
-    store.unpack(layers[:1])
+    store.trees.unpack(layers[:1])
     store.blobs.remove(layers[0].descriptor.digest)
-    assert store.unpack(layers) in store.snapshots.names()
+    assert store.trees.unpack(layers) in store.snapshots.names()
     assert len(store.snapshots.names()) == 2
 
 
@@ -90,7 +90,7 @@ def test_a_layer_that_is_not_what_its_diff_id_says_leaves_no_snapshot(store):
     good, other = (image_layers(tiny_image(store.blobs, {name: b"1"}))[0] for name in "ab")
     lie = type(good)(good.diff_id, other.digest, other.size, other.media_type)
     with pytest.raises(OciError, match="diff ID"):
-        store.unpack((lie,))
+        store.trees.unpack((lie,))
     assert store.snapshots.names() == ()
 
 

@@ -36,15 +36,15 @@ def names(tree: int) -> list[str]:
 
 
 def test_layers_are_unpacked_into_one_tree(store: Store, layers: Layers) -> None:
-    name = store.unpack(layers)
+    name = store.trees.unpack(layers)
     assert store.snapshots.names() == (name,)
     assert [store.trees.count(layers[:number]) for number in range(4)] == [0, 0, 0, 3]
 
 
 def test_unpacking_is_given_up_between_two_layers(store: Store, layers: Layers) -> None:
     with pytest.raises(Cancelled):
-        store.unpack(layers, lambda: bool(store.snapshots.names()))
-    assert store.snapshots.names() == (store.snapshot_names(layers)[0],)
+        store.trees.unpack(layers, lambda: bool(store.snapshots.names()))
+    assert store.snapshots.names() == (store.times.names_of(layers)[0],)
 
 
 def test_a_tree_that_a_step_has_taken_is_unpacked_for_others(store: Store, layers: Layers) -> None:
@@ -56,7 +56,7 @@ def test_a_tree_that_a_step_has_taken_is_unpacked_for_others(store: Store, layer
 
 
 def test_a_tree_is_copied_when_a_layer_of_it_is_lost(store: Store, layers: Layers) -> None:
-    name = store.unpack(layers)
+    name = store.trees.unpack(layers)
     store.blobs.remove(layers[0].digest)
     active = store.trees.prepare(layers, spare=True)
     assert store.snapshots.names() == (name,)
@@ -66,7 +66,7 @@ def test_a_tree_is_copied_when_a_layer_of_it_is_lost(store: Store, layers: Layer
 
 def test_a_tree_stays_for_what_is_not_kept(store: Store, layers: Layers) -> None:
     active = store.trees.prepare(layers)
-    assert store.snapshots.names() == (store.snapshot_names(layers)[-1],)
+    assert store.snapshots.names() == (store.times.names_of(layers)[-1],)
     store.snapshots.discard(active)
 
 
@@ -80,7 +80,7 @@ def test_an_open_tree_stays_as_it_is(store: Store, layers: Layers) -> None:
 
 def test_the_topmost_tree_is_opened_without_unpacking(store: Store, layers: Layers) -> None:
     assert store.trees.open_topmost(layers) is None
-    store.unpack(layers[:2])
+    store.trees.unpack(layers[:2])
     found = store.trees.open_topmost(layers)
     assert found is not None
     assert (found[0], names(found[1])) == (2, ["a", "b"])
@@ -95,13 +95,13 @@ def test_a_snapshot_that_is_gone_before_it_is_used_is_made_again(
     use = getattr(type(kept), kind)
 
     def late(self: Snapshotter, name: str | None, **options: object) -> object:
-        if not others and name is not None and len(store.snapshot_names(layers)) == 3:
+        if not others and name is not None and len(store.times.names_of(layers)) == 3:
             others.append("taken")
             monkeypatch.setattr(type(kept), kind, use)
-            kept.discard(kept.prepare(store.unpack(layers), spare=lambda: True))
+            kept.discard(kept.prepare(store.trees.unpack(layers), spare=lambda: True))
         return use(self, name, **options)
 
-    store.unpack(layers)
+    store.trees.unpack(layers)
     monkeypatch.setattr(type(kept), kind, late)
     if kind == "open":
         assert names(store.trees.open(layers)) == ["a", "b", "c"]
@@ -155,6 +155,6 @@ def test_more_layers_than_an_overlay_can_have_are_refused(tmp_path: Path, monkey
 
     for _ in range(2):  # also when the tree is there
         with pytest.raises(TooManyLayers, match="more than 2 layers"):
-            store.unpack(layers)
+            store.trees.unpack(layers)
     assert names(store.trees.open(layers[:2])) == ["a", "b"]
     store.close()
