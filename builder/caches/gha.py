@@ -163,7 +163,7 @@ def _document(entry: FoundEntry, wire: Wire) -> bytes:
                 if len(body) > DOCUMENT_LIMIT:
                     raise SizeMismatch(f"{entry.key}: more than the {DOCUMENT_LIMIT} bytes permitted")
 
-    wire.again(read)
+    wire.retry(read)
     return bytes(body)
 
 
@@ -182,7 +182,7 @@ def _fetch(blob: Descriptor, service: Service, wire: Wire, store: Store, status:
                 status(str(blob.digest), writer.size, blob.size)
             writer.commit(blob.digest)
 
-    wire.again(read)
+    wire.retry(read)
 
 
 def _upload(blob: Descriptor, service: Service, store: Store, status: Status) -> None:

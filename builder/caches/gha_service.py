@@ -129,7 +129,7 @@ class Wire:
                 raise _failure(reply, b"")
             yield self._timely(reply)
 
-    def again(self, action: Callable[[], None]) -> None:
+    def retry(self, action: Callable[[], None]) -> None:
         """Repeat *action* until it does not fail because of the network."""
         self._retry.run(action)
 

@@ -53,7 +53,7 @@ def _copy(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
         writer = TreeWriter(layer=layer, tree=tree, owner=owner, now_ns=time.time_ns())
         copier = _Copier(op, writer, owner, earlier)
         with closing(copier):
-            copier.all(work.selected)
+            copier.copy_all(work.selected)
         if writer.repeated:
             return work.built(_rewrite_without_repeats(layer, work, on_root=not op.link))
         return work.built(layer.commit() if earlier is None else earlier.commit(layer))
@@ -93,7 +93,7 @@ class _Copier:
             os.close(self._directory[1])
             self._directory = ("", -1)
 
-    def all(self, selected: tuple[Selected, ...]) -> None:
+    def copy_all(self, selected: tuple[Selected, ...]) -> None:
         """Copy every source of the op; *selected* are its picks, in order."""
         directories = [(group, chosen.source) for chosen in selected for group in chosen.groups if group.is_directory]
         if directories:
@@ -180,7 +180,7 @@ class _Copier:
             try:
                 self.writer.put(entry)
             except BuildError as error:
-                error.hint = error.hint or self._way_round(item, path)
+                error.hint = error.hint or self._symlink_hint(item, path)
                 raise
             return
         status = item.stat  # kept, because items of a large tree compute it at each access
@@ -205,7 +205,7 @@ class _Copier:
         finally:
             os.close(handle)
 
-    def _way_round(self, item: Item, path: str) -> str:
+    def _symlink_hint(self, item: Item, path: str) -> str:
         """Return a hint about a directory that is a symlink in the image, as on systems with a merged /usr."""
         node = self.writer.lstat(path)
         if node is None or node.kind != NodeKind.LINK or not stat.S_ISDIR(item.stat.st_mode):

@@ -59,7 +59,7 @@ def need_emulator(text: str, directory: Path) -> None:
 def _register(architecture: str, directory: Path) -> bool:
     """Register an installed emulator for this builder only; return whether that worked.
 
-    It is not done where another emulator is registered already: the own registrations would hide it.
+    It is not done where another emulator is registered already: those of this process would hide it.
     """
     from pybuild.runtime.emulation.own_emulators import register_own
     from pybuild.runtime.emulation.probe import Emulation, emulation

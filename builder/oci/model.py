@@ -208,5 +208,5 @@ def _platform_json(platform: Platform) -> dict[str, object]:
 
 
 def _member(key: str, value: object) -> dict[str, object]:
-    """Go's ``omitempty``."""
+    """Return the member, or nothing for an empty value, as with Go's ``omitempty``."""
     return {key: value} if value else {}

@@ -91,7 +91,7 @@ def solve(
 
 
 def _uncached(lookup: Lookup, targets: tuple[int, ...]) -> Uncached:
-    """Go from *targets* down, and collect the vertices that are not cached.
+    """Return the vertices that are not cached, from *targets* down.
 
     The base of a cached vertex is needed, too: its layers are part of the image, so they are pulled when they are
     missing, and what is executed on top unpacks them.

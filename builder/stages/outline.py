@@ -133,7 +133,7 @@ class Outline:
     def _inputs(self, section: Section, configs: Mapping[str, ImageConfig]) -> Iterator[tuple[Word, Input]]:
         yield section.head.image, section.base
         for node in self.triggers(section, configs):
-            with triggers.named(node.original):
+            with triggers.naming_trigger(node.original):
                 yield from self._referred(node, section)
         for node in section.body:
             yield from self._referred(node, section)

@@ -15,8 +15,8 @@ from pybuild.builder.stages.outline import Outline, global_arguments
 from pybuild.builder.stages.sections import Section
 from pybuild.builder.stages.stages import FromImage, FromScratch, FromStage, Stage, Stages
 from pybuild.builder.stages.state import StageState
-from pybuild.builder.stages.triggers import named
-from pybuild.builder.stages.windows import internal, is_windows, written
+from pybuild.builder.stages.triggers import naming_trigger
+from pybuild.builder.stages.windows import as_resolved, as_stored, is_windows
 from pybuild.grammar import nodes
 from pybuild.grammar.source import Source
 from pybuild.grammar.words.display import shown
@@ -105,7 +105,7 @@ class _Resolver:
         body = (*triggers, *section.body)
         around = self._surroundings(section, body)
         for node in triggers:
-            with named(node.original):
+            with naming_trigger(node.original):
                 apply(replace(node, original=f"ONBUILD {node.original}"), state, around)
         for node in section.body:
             apply(node, state, around)
@@ -117,7 +117,7 @@ class _Resolver:
             base_lines=self._lines(section.head),
             base_name=self._prefix(section, body)() + self._from(section),
             steps=tuple(state.steps),
-            config=written(self._labelled(state.finished(), section)),
+            config=as_stored(self._labelled(state.finished(), section)),
         )
 
     def _from(self, section: Section) -> str:
@@ -143,7 +143,7 @@ class _Resolver:
                 image = replace(self.bases[key], created="")
             case _:
                 image = _empty_image(self._platform(section))
-        config = internal(image.config) if is_windows(image) else with_default_path(image.config)
+        config = as_resolved(image.config) if is_windows(image) else with_default_path(image.config)
         for name, value in self.planning.environment:
             config = with_env(config, name, value)
         if config.working_dir and not config.working_dir.startswith("/"):

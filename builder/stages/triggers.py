@@ -26,12 +26,12 @@ def _parsed(text: str, span: Span) -> Instruction:
     # Imported here, with lark, because few bases have triggers.
     from pybuild.grammar.dockerfile.parser import parse_trigger
 
-    with named(text):
+    with naming_trigger(text):
         return parse_trigger(text, span)
 
 
 @contextmanager
-def named(text: str) -> Iterator[None]:
+def naming_trigger(text: str) -> Iterator[None]:
     """Add to errors that leave this block that they are in the trigger *text*."""
     try:
         yield

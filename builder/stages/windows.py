@@ -1,4 +1,4 @@
-"""Images for Windows that are built on Linux: how their paths are written, and what their configs have by default.
+"""Images for Windows that are built on Linux: how their paths are as_stored, and what their configs have by default.
 
 No step of such an image can run here, but files can be copied into it. The rules are those of BuildKit: paths may have
 backslashes and the letter of the system drive, the working directory has backslashes, the shell is ``cmd``, and there
@@ -37,12 +37,12 @@ def posix_path(path: str) -> str:
     return path[drive.end() :].replace("\\", "/")
 
 
-def internal(config: "ContainerConfig") -> "ContainerConfig":
+def as_resolved(config: "ContainerConfig") -> "ContainerConfig":
     """Return *config* as stages work with it: its working directory with slashes."""
     return replace(config, working_dir=posix_path(config.working_dir))
 
 
-def written(image: "ImageConfig") -> "ImageConfig":
+def as_stored(image: "ImageConfig") -> "ImageConfig":
     """Return *image* as it is stored: the working directory of one for Windows with backslashes."""
     if not is_windows(image):
         return image

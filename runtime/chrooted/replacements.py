@@ -181,7 +181,7 @@ class _Place:
         now = os.fstat(self.parent)
         returned = []
         if self.lent is not None:
-            self._bring_home(self.lent)
+            self._move_home(self.lent)
         remove_tree(self.parent, self.name)
         # The step may have removed the directory above: then what was there counts as removed, too.
         with suppress(FileNotFoundError):
@@ -193,7 +193,7 @@ class _Place:
         os.utime(".", ns=(now.st_atime_ns, now.st_mtime_ns), dir_fd=self.parent)
         return returned
 
-    def _bring_home(self, lent: Lent) -> None:
+    def _move_home(self, lent: Lent) -> None:
         """Move the directory home if it is where it was put; `take_back` finds it if the step has moved it."""
         with suppress(FileNotFoundError):
             found = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)

@@ -53,7 +53,7 @@ def seize(pid: int) -> None:
     _ptrace(_PTRACE_SEIZE, pid, None, _OPTIONS)
 
 
-def go_on(pid: int, signal: int = 0, *, request: int = PTRACE_CONT) -> None:
+def resume(pid: int, signal: int = 0, *, request: int = PTRACE_CONT) -> None:
     """Let a stopped process continue, and deliver *signal* to it if that is not 0."""
     try:
         _ptrace(request, pid, None, signal)

@@ -127,7 +127,7 @@ def _memberships(name: bytes, primary: int, groups: bytes) -> list[int]:
 
 
 def _fields(line: bytes) -> list[bytes]:
-    """The seven fields of a line, all empty for a comment."""
+    """Return the seven fields of a line, all empty for a comment."""
     fields = line.strip().split(b":", 7)
     return [b""] * 7 if line.startswith(b"#") else [*fields, *[b""] * 7][:7]
 

@@ -67,12 +67,12 @@ def _hierarchy(line: str, proc: Path, parent: str, controllers: tuple[str, ...])
     if not names and parent:
         wanted = _words(directory / _PASSED_ON).intersection(controllers)
     elif not names:
-        directory, given = _giving(directory, mount)
+        directory, given = _nearest_with_controllers(directory, mount)
         wanted = given.intersection(controllers)
     return Hierarchy(directory, wanted, unified=not names) if wanted or parent else None
 
 
-def _giving(own: Path, mount: Path) -> tuple[Path, frozenset[str]]:
+def _nearest_with_controllers(own: Path, mount: Path) -> tuple[Path, frozenset[str]]:
     """Return the nearest group, *own* or above it, whose groups may have limits, and the controllers for that (v2)."""
     above = [own, *(each for each in own.parents if each.is_relative_to(mount))]
     found = next((each for each in above if _may_give(each)), None)

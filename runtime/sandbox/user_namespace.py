@@ -81,7 +81,7 @@ def _become_root_of_many(user: int) -> None:
     finally:
         os.waitpid(writer, 0)
     if refusal != _WRITTEN:
-        raise _unmapped(user, refusal) if user else SandboxUnavailable(*_ROOT_UNMAPPED)
+        raise _mapping_error(user, refusal) if user else SandboxUnavailable(*_ROOT_UNMAPPED)
     try:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
@@ -129,13 +129,13 @@ def _write(path: str, text: str) -> str:
 
 
 def _run(command: Sequence[str]) -> str:
-    # In English, because `_unmapped` looks at what the program says.
+    # In English, because `_mapping_error` looks at what the program says.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, errors="replace")
     return (done.stderr.strip() or f"{command[0]} failed") if done.returncode else ""
 
 
-def _unmapped(user: int, refusal: str) -> SandboxUnavailable:
+def _mapping_error(user: int, refusal: str) -> SandboxUnavailable:
     """Return the error for newuidmap or newgidmap that failed with *refusal*, with a hint on what they lack here."""
     reason = f"user {user} could not be given its ids: {refusal or 'the process that does it was killed'}"
     if _no_new_privileges():

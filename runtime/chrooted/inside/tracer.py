@@ -74,29 +74,29 @@ class Tracer:
             following: int | None = status
             while following is not None and os.WIFSTOPPED(following):
                 self._inside.add(pid)
-                following = self._go_on(pid, following)
+                following = self._resume(pid, following)
             if following is not None:
                 self._inside.discard(pid)
                 if pid == self._first:
                     return following
 
-    def _go_on(self, pid: int, status: int) -> int | None:
+    def _resume(self, pid: int, status: int) -> int | None:
         """Let a stopped process continue; one that SIGSTOP or a terminal has stopped stays so until SIGCONT.
 
         Return the next wait status of it if it has been waited for already.
         """
         event, signal = status >> 16, os.WSTOPSIG(status)
         if event == 0:
-            ptrace.go_on(pid, 0 if signal == ptrace.SYSCALL_STOP else signal)
+            ptrace.resume(pid, 0 if signal == ptrace.SYSCALL_STOP else signal)
         elif event == ptrace.EVENT_STOP and signal in _STOPPING:
-            ptrace.go_on(pid, request=ptrace.PTRACE_LISTEN)
+            ptrace.resume(pid, request=ptrace.PTRACE_LISTEN)
         else:
             try:
                 if self._take(pid, event):
                     return self._carry_out(pid)
             except ProcessLookupError:  # it was killed meanwhile
                 return None
-            ptrace.go_on(pid)
+            ptrace.resume(pid)
         return None
 
     def _carry_out(self, pid: int) -> int | None:
@@ -105,7 +105,7 @@ class Tracer:
         Nobody is reaped meanwhile, since the number in the call could then pass to a process outside: however long it
         takes until the caller has a processor.
         """
-        ptrace.go_on(pid, request=ptrace.PTRACE_SYSCALL)
+        ptrace.resume(pid, request=ptrace.PTRACE_SYSCALL)
         while True:
             found, status = os.waitpid(pid, os.WNOHANG | _WALL)
             if found:

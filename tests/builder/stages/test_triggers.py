@@ -3,7 +3,7 @@
 import pytest
 
 from pybuild.builder.errors import ResolveError
-from pybuild.builder.stages.triggers import named, parsed
+from pybuild.builder.stages.triggers import naming_trigger, parsed
 from pybuild.grammar import nodes
 from pybuild.grammar.errors import DockerfileError
 from pybuild.grammar.source import Span
@@ -25,12 +25,12 @@ def test_a_mistake_names_the_trigger() -> None:
 
 
 def test_a_hint_that_there_is_stays_behind_the_trigger() -> None:
-    with pytest.raises(ResolveError) as caught, named("RUN make"):
+    with pytest.raises(ResolveError) as caught, naming_trigger("RUN make"):
         raise ResolveError("no", hint="do that")
     assert "RUN make" in caught.value.hint
     assert caught.value.hint.endswith("; do that")
 
 
 def test_other_errors_pass_unchanged() -> None:
-    with pytest.raises(ValueError, match=r"^no$"), named("RUN make"):
+    with pytest.raises(ValueError, match=r"^no$"), naming_trigger("RUN make"):
         raise ValueError("no")

@@ -2,7 +2,7 @@ import pytest
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import ContainerConfig, ImageConfig
-from pybuild.builder.stages.windows import internal, is_windows, posix_path, written
+from pybuild.builder.stages.windows import as_resolved, as_stored, is_windows, posix_path
 
 
 def image(os, working_dir):
@@ -31,8 +31,8 @@ def test_there_is_no_drive_but_that_of_the_system():
 
 
 def test_a_working_directory_is_stored_with_backslashes_and_read_with_slashes():
-    stored = written(image("windows", "/app/x"))
+    stored = as_stored(image("windows", "/app/x"))
     assert stored.config.working_dir == "\\app\\x"
-    assert internal(stored.config).working_dir == "/app/x"
-    assert written(image("linux", "/app")) == image("linux", "/app")
+    assert as_resolved(stored.config).working_dir == "/app/x"
+    assert as_stored(image("linux", "/app")) == image("linux", "/app")
     assert [is_windows(image(os, "/")) for os in ("windows", "linux", "")] == [True, False, False]

@@ -107,7 +107,7 @@ def test_a_map_that_was_refused_names_what_is_missing(
     program.chmod(mode)
     monkeypatch.setattr("shutil.which", lambda _: os.fspath(program))
     monkeypatch.setattr(user_namespace, "_no_new_privileges", lambda: no_new)
-    error = user_namespace._unmapped(4242, refusal)
+    error = user_namespace._mapping_error(4242, refusal)
     assert str(error) == f"user 4242 could not be given its ids: {refusal}"
     assert hint in error.hint
 

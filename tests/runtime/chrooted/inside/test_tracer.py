@@ -139,7 +139,7 @@ def test_nobody_is_reaped_before_a_call_is_carried_out(monkeypatch: pytest.Monke
             raise ChildProcessError
         return answers.pop(0)
 
-    for name, value in {"seize": None, "go_on": None, "filtered_call": (1, 2, (10,) * 6)}.items():
+    for name, value in {"seize": None, "resume": None, "filtered_call": (1, 2, (10,) * 6)}.items():
         monkeypatch.setattr(ptrace, name, lambda *_, value=value, **__: value)
     monkeypatch.setattr(tracer, "wait_signal", lambda: signal.SIGCHLD)
     monkeypatch.setattr(tracer, "has_ended", lambda _: False)
