@@ -15,7 +15,7 @@ from tests.contracts.structure import REPOSITORY, Structure, figures
 LIMITS = {
     "modules in the largest directory": 25,
     "lines of the longest file": 348,
-    "files of more than 250 lines": 10,
+    "files of more than 250 lines": 8,
     "lines of the longest function": 60,
     # Commands count, too. The constructors of records of the child have one argument for each slot.
     "functions of more than five arguments": 23,
@@ -23,7 +23,7 @@ LIMITS = {
     "importers of a large value": 17,
     "importers of its module": 65,
     "importers of the most imported value": 66,
-    "modules without a test of their name": 90,
+    "modules without a test of their name": 85,
     "modules with one importer, of less than 40 lines": 7,
     # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 56,
