@@ -21,9 +21,8 @@ from pybuild.builder.reporter import Steps
 from pybuild.builder.request import Execution
 from pybuild.builder.request.step_settings import HostInputs, StepSettings, host_inputs, step_settings
 from pybuild.builder.solve.base_images import BaseImages
-from pybuild.builder.solve.lookup import Lookup
+from pybuild.builder.solve.lookup import Executor, Lookup, Uncached
 from pybuild.builder.solve.schedule import News, Passed, chains_of_runs, check_trees, run_in_order
-from pybuild.builder.solve.solver import Executor, Uncached
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.free_space import storing
 from pybuild.builder.store.locks import computed_once

@@ -6,8 +6,9 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.plan.ops import Base, Local, Scratch
@@ -16,6 +17,20 @@ from pybuild.builder.request import Caches
 from pybuild.builder.solve.keys import VertexKeys
 from pybuild.builder.store.cache import BuiltLayer, Layers
 from pybuild.builder.store.store import Store
+from pybuild.runtime.values import frozen
+
+Executor = Callable[[Any], BuiltLayer]
+"""Executes the op of a `builder.execute.Work` for a vertex that is not cached, and returns the new layer."""
+
+
+@frozen
+class Uncached:
+    """The vertices to execute, or to look up again once their inputs are solved."""
+
+    waits_for: Mapping[int, tuple[int, ...]]
+    """Each of these vertices, with those that must be solved before it."""
+    independent: frozenset[int]
+    """Those of them whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""
 
 
 class Freshness:

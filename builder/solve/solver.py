@@ -9,8 +9,6 @@ Solving makes three passes over the plan:
 """
 
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from pybuild.builder.content.context import Sources
 from pybuild.builder.content.selections import Selections
@@ -20,13 +18,10 @@ from pybuild.builder.plan.plan import Finished, Graph
 from pybuild.builder.reporter import Reporter, Steps
 from pybuild.builder.request import Caches, Execution, Files
 from pybuild.builder.solve.keys import VertexKeys
-from pybuild.builder.solve.lookup import Freshness, Lookup
-from pybuild.builder.store.cache import BuiltLayer, Layers
+from pybuild.builder.solve.lookup import Executor, Freshness, Lookup, Uncached
+from pybuild.builder.store.cache import Layers
 from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
-
-Executor = Callable[[Any], BuiltLayer]
-"""Executes the op of a `builder.execute.Work` and returns the new layer."""
 
 
 @frozen
@@ -44,16 +39,6 @@ class Solved:
 
     layers: tuple[Layers, ...]
     finished: Finished
-
-
-@frozen
-class Uncached:
-    """The vertices to execute, or to look up again once their inputs are solved."""
-
-    waits_for: Mapping[int, tuple[int, ...]]
-    """Each of these vertices, with those that must be solved before it."""
-    independent: frozenset[int]
-    """Those of them whose own layer is cached and fits on any rootfs, as that of COPY --link (`keys.own_key`)."""
 
 
 def solve(
