@@ -17,7 +17,7 @@ from tests.helpers.ordinary import UID, OrdinaryUser, ordinary_user
 
 _NODES = frozenset(
     {
-        "builder/oci/layers/test_unpack.py::test_a_device_that_is_a_whiteout_to_overlayfs_is_not_made",
+        "builder/oci/layers/test_unpack_entry.py::test_a_device_that_is_a_whiteout_to_overlayfs_is_not_made",
         "e2e/test_attacks_by_files.py::test_c01_pipes_and_devices_of_a_context_are_not_read[_node]",
         "e2e/test_attacks_by_files.py::test_c02_an_ignore_file_that_cannot_be_read_does_not_show_what_it_hides[_node]",
         "runtime/rootfs/test_users.py::test_a_hostile_database_is_refused_at_once_and_without_memory[group-zero]",

@@ -13,9 +13,10 @@ from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
+from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers import unpack_directory
-from pybuild.builder.oci.layers.unpack import unpack
+from pybuild.builder.oci.layers.unpack import Unpacked, unpack
 from pybuild.builder.oci.limits import Limits
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.snapshots.changes import overlay_xattr_prefix
@@ -135,3 +136,18 @@ def merged(directories: list[Path], view: Path) -> Iterator[Path]:
         yield view
     finally:
         subprocess.run(["umount", view], check=True)
+
+
+def paths(tree: Tree) -> list[str]:
+    """Return the paths of a tree without its root."""
+    return sorted(tree)[1:]
+
+
+def into(target: Path, data: bytes, *, diff_id: Digest | None = None, limits: Limits | None = None) -> Unpacked:
+    """Unpack the layer *data* into the directory *target*."""
+    target.mkdir(exist_ok=True)
+    fd = os.open(target, os.O_RDONLY)
+    try:
+        return unpack(io.BytesIO(data), fd, overlay=True, diff_id=diff_id, limits=limits or Limits())
+    finally:
+        os.close(fd)

@@ -10,18 +10,10 @@ import pytest
 from pybuild.builder.oci.errors import LayerError
 from pybuild.builder.oci.layers.unpack import unpack
 from pybuild.runtime.paths.safepath import Root
-from tests.helpers.hosts import need_root
 from tests.helpers.rawtar import archive, directory, file, hardlink, pax, symlink
-from tests.helpers.trees import Tree
-from tests.helpers.unpacking import Ground
+from tests.helpers.unpacking import Ground, paths
 
 OPAQUE = ".wh..wh..opq"
-
-
-@pytest.fixture
-def ground(tmp_path: Path) -> Ground:
-    need_root()
-    return Ground(tmp_path)
 
 
 LOWER = archive(
@@ -33,10 +25,6 @@ LOWER = archive(
     file("f", b"lower f"),
     symlink("link", "d"),
 )
-
-
-def paths(tree: Tree) -> list[str]:
-    return sorted(tree)[1:]
 
 
 def test_a_whiteout_deletes_files_directories_and_links(ground: Ground) -> None:
