@@ -23,7 +23,7 @@ LIMITS = {
     "importers of a large value": 17,
     "importers of its module": 65,
     "importers of the most imported value": 66,
-    "modules without a test of their name": 85,
+    "modules without a test of their name": 87,
     "modules with one importer, of less than 40 lines": 7,
     # One less on a disk that is nearly full: the first of the two builds has looked at the limits of the store then.
     "modules that a warm build loads": 56,
