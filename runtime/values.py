@@ -35,11 +35,6 @@ class Field:
         both = {"default": self.default, "default_factory": self.default_factory}
         return {name: given for name, given in both.items() if given is not _MISSING}
 
-    @property
-    def is_required(self) -> bool:
-        """Whether a value must be given."""
-        return not self.defaults
-
 
 if TYPE_CHECKING:
     # Type checkers know what these functions do.

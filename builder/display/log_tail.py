@@ -4,51 +4,39 @@ from collections import deque
 
 from pybuild.builder.display.carriage_returns import Overwriting
 from pybuild.builder.display.sanitize import Sanitizer, clean
-from pybuild.builder.display.units import clock
 
 _LINE_LIMIT = 2000
 
 
 class LogTail:
-    """Keeps the last *count* lines of what a step printed, each cut at 2000 characters.
+    """Keeps the last *count* lines of what a step printed, each cut at 2000 characters. Takes sanitized text."""
 
-    Takes sanitized text in any pieces. A line carries the time at which its first piece came.
-    """
-
-    def __init__(self, count: int = 10) -> None:
+    def __init__(self, count: int) -> None:
         self._count = count
-        self._lines: deque[tuple[float, str]] = deque(maxlen=count)
-        self._open: tuple[float, str] | None = None
+        self._lines: deque[str] = deque(maxlen=count)
+        self._open = ""
 
-    def feed(self, text: str, at: float) -> None:
-        """Add *text*, which came *at* seconds after the start of the step."""
+    def feed(self, text: str) -> None:
+        """Add *text*, any piece of the log."""
         # Only the end of a large piece is processed: one line more than is kept shows that the open line scrolled out.
         *ended, rest = text.rsplit("\n", self._count + 1)
         if len(ended) > self._count:
             del ended[0]
-            self._open = None
+            self._open = ""
         for line in ended:
-            self._lines.append(self._joined(line, at))
-            self._open = None
+            self._lines.append(self._joined(line))
+            self._open = ""
         if rest:
-            self._open = self._joined(rest, at)
+            self._open = self._joined(rest)
 
-    def _joined(self, piece: str, at: float) -> tuple[float, str]:
-        since, begun = self._open or (at, "")
-        line = begun + piece[: _LINE_LIMIT + 1]
-        return since, line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + "…"
+    def _joined(self, piece: str) -> str:
+        line = self._open + piece[: _LINE_LIMIT + 1]
+        return line if len(line) <= _LINE_LIMIT else line[:_LINE_LIMIT] + "…"
 
     def lines(self) -> tuple[str, ...]:
         """Return the last lines, an unfinished one too."""
-        return tuple(line for _, line in self._kept())
-
-    def timed_lines(self) -> tuple[str, ...]:
-        """Return the last lines as the failure block shows them: ``0.206 text``."""
-        return tuple(f"{clock(at)} {line}".rstrip() for at, line in self._kept())
-
-    def _kept(self) -> list[tuple[float, str]]:
         kept = [*self._lines, *([self._open] if self._open else [])]
-        return kept[-self._count :]
+        return tuple(kept[-self._count :])
 
 
 class StepLog:

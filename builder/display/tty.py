@@ -91,7 +91,7 @@ class TtyDisplay:
                 case StepOutput(step=number):
                     if number in self._steps:
                         step = self._steps[number]
-                        step.tail.feed(step.log.feed(event.stream, event.data), event.at - step.started)
+                        step.tail.feed(step.log.feed(event.stream, event.data))
                         step.whole.feed(event, step.started)
                 case StepStatus(step=number):
                     if number in self._steps:

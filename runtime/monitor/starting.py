@@ -57,18 +57,6 @@ class MonitorDescriptors:
         return self.channel, self.lock, *optional, *self.owners
 
 
-def start_monitor(settings: MonitorSettings, lock: int) -> socket.socket:
-    """Start a monitor with a new channel, and return this process's end of it."""
-    ours, theirs = channel_pair()
-    with theirs:
-        try:
-            launch_monitor(settings, MonitorDescriptors(channel=theirs.fileno(), lock=lock))
-        except BaseException:
-            ours.close()
-            raise
-    return ours
-
-
 def channel_pair() -> tuple[socket.socket, socket.socket]:
     """Return a new channel: the end of this process, and that of a monitor."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

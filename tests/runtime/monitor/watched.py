@@ -23,7 +23,14 @@ from pybuild.runtime.monitor.settings import (
     MonitorSettings,
     Restart,
 )
-from pybuild.runtime.monitor.starting import await_start, connected, fork_inside, start_monitor
+from pybuild.runtime.monitor.starting import (
+    MonitorDescriptors,
+    await_start,
+    channel_pair,
+    connected,
+    fork_inside,
+    launch_monitor,
+)
 from pybuild.runtime.records import encode
 from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.inside.plan import NULL
@@ -33,6 +40,18 @@ from pybuild.runtime.sandbox.spec import Process as Program
 from pybuild.runtime.sandbox.spec import Spec
 from tests.helpers.waiting import PATIENCE, until
 from tests.runtime.sandboxes import Image
+
+
+def start_monitor(settings: MonitorSettings, lock: int) -> socket.socket:
+    """Start a monitor with a new channel, and return this process's end of it."""
+    ours, theirs = channel_pair()
+    with theirs:
+        try:
+            launch_monitor(settings, MonitorDescriptors(channel=theirs.fileno(), lock=lock))
+        except BaseException:
+            ours.close()
+            raise
+    return ours
 
 
 @dataclass

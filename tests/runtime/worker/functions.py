@@ -33,11 +33,6 @@ def failing(_tell: Tell, number: int) -> None:
     raise FAILURES[number] from OSError(28, "No space left on device")
 
 
-def missing_file(_tell: Tell, path: str) -> None:
-    with open(path):
-        pass
-
-
 def unlike_others(_tell: Tell) -> None:
     raise Odd(threading.Lock(), "text")
 
