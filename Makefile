@@ -34,7 +34,9 @@ test-all: $(VENV)/tests
 	@sh tests/setup/debian.sh
 	$(RUN_TESTS) --dist loadgroup --no-loadscope-reorder --durations 20 $(PYTEST)
 
-release: test-all
+release: $(VENV)/tests
+	sh tests/setup/debian.sh qemu-system-x86
+	$(MAKE) test-all
 	sh tests/setup/chroot.sh bookworm make test
 	sh tests/setup/chroot.sh forky sh -c 'sh tests/setup/debian.sh && make check'
 	$(MAKE) mutants

@@ -75,39 +75,39 @@ def cache_directory() -> Path:
 def small() -> Path:
     """The tar of the busybox base."""
     recipe = f"{_RECIPE}{PASSWD}{GROUP}{_DIRECTORIES}{_FILES}{hashlib.sha256(BUSYBOX.read_bytes()).hexdigest()}"
-    return _kept("small", recipe, ".tar", _write_small)
+    return kept("small", recipe, ".tar", _write_small)
 
 
 def small_arm64() -> Path:
     """The tar of the busybox base for arm64."""
-    return _kept("small_arm64", f"{_RECIPE}{PASSWD}{GROUP}{_DIRECTORIES}{_FILES}bookworm", ".tar", _write_small_arm64)
+    return kept("small_arm64", f"{_RECIPE}{PASSWD}{GROUP}{_DIRECTORIES}{_FILES}bookworm", ".tar", _write_small_arm64)
 
 
 def bookworm() -> Path:
     """The tar of a minimal Debian 12."""
-    return _kept("bookworm", "minbase", ".tar", lambda path: _mmdebstrap(path, "bookworm", ()))
+    return kept("bookworm", "minbase", ".tar", lambda path: debian(path, "bookworm", ()))
 
 
 def nginx() -> Path:
     """The tar of a minimal Debian 12 with its nginx."""
-    return _kept("nginx", "nginx-light", ".tar", lambda path: _mmdebstrap(path, "bookworm", ("nginx-light",)))
+    return kept("nginx", "nginx-light", ".tar", lambda path: debian(path, "bookworm", ("nginx-light",)))
 
 
 def services() -> Path:
     """The tar of a minimal Debian 12 with PostgreSQL, Redis, and Python's clients of both."""
     packages = ("postgresql", "redis-server", "python3-minimal", "python3-redis", "python3-psycopg2")
-    return _kept("services", " ".join(packages), ".tar", lambda path: _mmdebstrap(path, "bookworm", packages))
+    return kept("services", " ".join(packages), ".tar", lambda path: debian(path, "bookworm", packages))
 
 
 def docker_root() -> Path:
     """A directory with Docker 28 of Debian forky: the reference that builds are compared with."""
     recipe = " ".join(("forky", *DOCKER_PACKAGES))
-    return _kept("docker", recipe, "", lambda path: _mmdebstrap(path, "forky", DOCKER_PACKAGES))
+    return kept("docker", recipe, "", lambda path: debian(path, "forky", DOCKER_PACKAGES))
 
 
 def _write_small_arm64(path: Path) -> None:
     packages = path.with_name("packages")
-    _mmdebstrap(packages, "bookworm", ("busybox-static",), ("--variant=extract", "--architectures=arm64"))
+    debian(packages, "bookworm", ("busybox-static",), ("--variant=extract", "--architectures=arm64"))
     _write_small(path, packages / "bin/busybox")
 
 
@@ -133,9 +133,10 @@ def _entry(name: str, kind: bytes, mode: int, *, size: int = 0, linkname: str = 
     return entry
 
 
-def _mmdebstrap(
+def debian(
     path: Path, suite: str, packages: tuple[str, ...], options: tuple[str, ...] = ("--variant=minbase",)
 ) -> None:
+    """Make a Debian with *packages*: a tar where *path* has a suffix, else a directory."""
     include = [f"--include={','.join(packages)}"] if packages else []
     kind = "tar" if path.suffix else "directory"
     # Release files of a suite that is still in the making expire within a week; a mirror may lag behind that.
@@ -146,8 +147,8 @@ def _mmdebstrap(
         raise RuntimeError(f"mmdebstrap {suite}: {result.stderr[-2000:]}")
 
 
-def _kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> Path:
-    """The file or directory that *make* writes, from the cache when the recipe is the same; one maker at a time."""
+def kept(name: str, recipe: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    """Return the file or directory that *make* writes, from the cache when the recipe is the same; one maker at a time."""
     directory = cache_directory()
     path = directory / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}{suffix}"
     if path.exists():  # it appeared whole; mutants run where nothing can be written, not even a lock
