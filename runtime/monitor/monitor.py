@@ -170,7 +170,7 @@ class Monitor:
             else:
                 self._converse(client, kind, text)
         except (OSError, ValueError) as error:
-            client.send(messages.FAILED + str(error).encode())
+            client.send(messages.FAILED + (getattr(error, "strerror", None) or str(error)).lower().encode())
         finally:
             for fd in fds:
                 os.close(fd)

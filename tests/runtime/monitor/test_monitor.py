@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import open_process, start_time
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.settings import ALWAYS, ON_FAILURE, LogFiles, Restart
@@ -183,6 +184,14 @@ def test_a_signal_is_accepted_while_the_end_of_the_process_has_not_been_seen(ima
             os.kill(monitor, signal.SIGCONT)
         it.until_left()
         assert it.state["ExitCode"] == 137
+
+
+def test_a_request_that_fails_is_answered_with_its_reason_alone(image: Image) -> None:
+    with watched(image, "sleep", "1000") as it:
+        with pytest.raises(RuntimeHostError, match=r"^invalid argument$"):
+            ask(it.directory, messages.SIGNAL + b"99")
+        ask(it.directory, messages.STOP + b"9")
+        it.until_left()
 
 
 def test_afterwards_comes_unless_a_client_sees_to_it(image: Image) -> None:
