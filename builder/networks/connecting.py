@@ -41,7 +41,7 @@ def connect_all(
     need()
     live = _reserve(networks, joining, memberships, holder)
     try:
-        namespace = call_at(networks.root, holder, _set_up_all, networks.root, live)
+        namespace = call_at(networks.root, holder, _set_up_all, live)
     except BaseException:
         disconnect_all(networks.root, joining.directory)
         raise
@@ -50,18 +50,26 @@ def connect_all(
     return live, int(namespace)
 
 
-def _set_up_all(root: Path, live: Live) -> PassedFile:
+def _set_up_all(live: Live) -> PassedFile:
     """Make the network namespace of a container, connect it, and return a descriptor of it."""
+    with namespaces.locked(beside_others=True):
+        if all(netavark.is_up(_connection(live, endpoint, Counter())) for endpoint in live.endpoints):
+            # It fails when somebody has removed the rules, and several add them again.
+            with suppress(netavark.NetworkFailure):
+                return _set_up_new(live, beside_others=True)
     with namespaces.locked():
-        namespace = namespaces.pin_new(live.container)
-        try:
-            namespaces.open_to_users(namespace)
-            neighbours = _count_neighbours(root, live)
-            for endpoint in live.endpoints:
-                netavark.set_up(_connection(live, endpoint, neighbours))
-        except BaseException:
-            os.close(namespace)
-            raise
+        return _set_up_new(live)
+
+
+def _set_up_new(live: Live, *, beside_others: bool = False) -> PassedFile:
+    namespace = namespaces.pin_new(live.container)
+    try:
+        namespaces.open_to_users(namespace)
+        for endpoint in live.endpoints:
+            netavark.set_up(_connection(live, endpoint, Counter()), beside_others=beside_others)
+    except BaseException:
+        os.close(namespace)
+        raise
     return PassedFile(namespace)
 
 
@@ -70,12 +78,15 @@ def _take_down_all(root: Path, live: Live) -> None:
         neighbours = _count_neighbours(root, live)
         for endpoint in live.endpoints:
             netavark.take_down(_connection(live, endpoint, neighbours))
-        netavark.release_namespace(live.container)
+        namespaces.unpin(live.container)
+        # What others use needs no look at all rules of the host.
+        if live.ports or not all(neighbours[endpoint.network] for endpoint in live.endpoints):
+            netavark.tidy()
 
 
-def _set_up_one(root: Path, live: Live, endpoint: Endpoint) -> None:
+def _set_up_one(live: Live, endpoint: Endpoint) -> None:
     with namespaces.locked():
-        netavark.set_up(_connection(live, endpoint, _count_neighbours(root, live)))
+        netavark.set_up(_connection(live, endpoint, Counter()))
 
 
 def _take_down_one(root: Path, live: Live, endpoint: Endpoint) -> None:
@@ -176,7 +187,7 @@ def connect(networks: Networks, joining: Joining, membership: Membership) -> Non
         live = replace(live, endpoints=(*live.endpoints, endpoint))
         write_live(joining.directory, live)
     try:
-        call_at(networks.root, live.holder, _set_up_one, networks.root, live, endpoint)
+        call_at(networks.root, live.holder, _set_up_one, live, endpoint)
         log_endpoint(networks.root, "connect", live, endpoint)
     except BaseException:
         _forget_one(networks, joining.directory, live, endpoint)

@@ -1,9 +1,11 @@
 """Named network namespaces, which exist until `unpin`, even when the process that made them has ended.
 
-    /run/pybuild/lock                        held while networks of this host are changed
+    /run/pybuild/lock                        held while networks of this host are changed, shared while containers
+                                             are connected to networks that are up
     /run/pybuild/net-<boot>-<number>/        the networks of one network namespace of the host's side
         pins/<name>                          the network namespace of a container, bind-mounted on this file
         dns/                                 the files of netavark and aardvark-dns
+        up/<bridge>                          exists while the bridge and its rules are complete (see `netavark`)
         running                              held while netavark runs (see `netavark`)
 
 The number is the cookie of the network namespace, which the kernel gives to no other one until the next boot. The boot
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from pybuild.runtime.kernel.pidfd import boot_id
 from pybuild.runtime.kernel.syscalls import CLONE_NEWNET, MNT_DETACH, MS_BIND, mount, setns, umount2, unshare
-from pybuild.runtime.paths.filelock import exclusive
+from pybuild.runtime.paths.filelock import exclusive, shared
 
 RUN = Path("/run/pybuild")
 _COOKIE = 71
@@ -28,10 +30,10 @@ _READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """Hold the lock of the networks of this host while the block runs."""
+def locked(*, beside_others: bool = False) -> Iterator[None]:
+    """Hold the lock of the networks of this host while the block runs; with *beside_others* others may do so, too."""
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with exclusive(RUN / "lock"):
+    with shared(RUN / "lock") if beside_others else exclusive(RUN / "lock"):
         yield
 
 

@@ -3,6 +3,9 @@
 netavark reads a JSON document (`netavark setup --help`); the same document takes down what it set up. The caller of
 each function holds `namespaces.locked`. netavark runs under a second lock, which flock(1) holds: when pybuild is
 killed, netavark continues, and the next pybuild has to wait for its end.
+
+Both locks are shared by those who connect namespaces to bridges that are up, without published ports: then netavark
+adds an interface and a name, and all rules exist. It checks each rule by an iptables of its own, two dozen in a row.
 """
 
 import json
@@ -15,9 +18,9 @@ from typing import Any
 
 from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.networks import links, rules
-from pybuild.runtime.networks.namespaces import inside, networks_directory, pin_new, pin_path, pinned, unpin
+from pybuild.runtime.networks.namespaces import inside, networks_directory, pin_new, pin_path, pinned
 from pybuild.runtime.networks.programs import DNS, NETAVARK, executable_of, find, need, run
-from pybuild.runtime.paths.filelock import exclusive
+from pybuild.runtime.paths.filelock import exclusive, shared
 from pybuild.runtime.values import frozen
 
 _IPV6_OFF = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
@@ -56,26 +59,46 @@ class Connection:
         return any(each.get("ipv6_enabled") for each in self.document["network_info"].values())
 
 
-def set_up(connection: Connection) -> dict[str, Any]:
-    """Connect an existing namespace; return the output of netavark. Raises NetworkFailure and SandboxUnavailable."""
+def is_up(connection: Connection) -> bool:
+    """Return whether `set_up` adds nothing that others need or may add, so that the lock can be shared."""
+    complete = all(_mark(bridge).exists() for bridge, _ in connection.bridges)
+    return bool(connection.bridges) and complete and not connection.published and not _server_died()
+
+
+def set_up(connection: Connection, *, beside_others: bool = False) -> dict[str, Any]:
+    """Connect an existing namespace; return the output of netavark. With *beside_others* the lock is shared.
+
+    Raises:
+        NetworkFailure: netavark failed.
+        SandboxUnavailable: a program is missing.
+    """
     need()
     if connection.ipv6 and _is_off(_IPV6_OFF):
         raise NetworkFailure(
             "cannot connect the container to its network: this host has turned IPv6 off",
             "sysctl net.ipv6.conf.all.disable_ipv6=0, or a network without --ipv6",
         )
-    _forget_dead_server()
+    if not beside_others:
+        _forget_dead_server()
     # Before there is a bridge, so that no packet passes meanwhile.
     for bridge in connection.closed:
         rules.close_off(bridge, ipv6=connection.ipv6)
-    printed = _run("setup", connection)
+    printed = _run("setup", connection, beside_others=beside_others)
     if "error" in printed:
         raise _failure(str(printed["error"]))
     for bridge in connection.published:
         rules.let_in(bridge, ipv6=connection.ipv6)
         for address in _addresses6(connection):
             rules.narrow(address, connection.published6)
+    for bridge, _ in connection.bridges:
+        _mark(bridge).parent.mkdir(mode=0o700, exist_ok=True)
+        _mark(bridge).touch()
     return printed
+
+
+def _mark(bridge: str) -> Path:
+    """Return the path of the file that says that *bridge* is up."""
+    return networks_directory() / "up" / bridge
 
 
 def _is_off(setting: Path) -> bool:
@@ -94,10 +117,12 @@ def _addresses6(connection: Connection) -> list[str]:
 def take_down(connection: Connection) -> None:
     """Disconnect a namespace. Parts that were never set up, or have been taken down already, are no errors.
 
-    Bridges that no other namespace uses are removed. Call `tidy` or `release_namespace` afterwards, for rules and
-    the name server.
+    Bridges that no other namespace uses are removed. Call `unpin` and `tidy` afterwards.
     """
     _forget_dead_server()
+    for bridge, others in connection.bridges:
+        if not others:
+            _mark(bridge).unlink(missing_ok=True)
     # If this process may not make an interface, then no earlier one could set up any.
     with suppress(OSError):
         _have_interfaces(connection)
@@ -109,12 +134,6 @@ def take_down(connection: Connection) -> None:
                 links.remove_bridge(bridge)
 
 
-def release_namespace(pin: str) -> None:
-    """Remove the name of a namespace that is connected to no network any more, and `tidy`."""
-    unpin(pin)
-    tidy()
-
-
 def tidy() -> None:
     """Remove unused rules and, when nothing is connected any more, the files, once the name server has ended."""
     rules.tidy()
@@ -122,16 +141,17 @@ def tidy() -> None:
     _remove_empty()
 
 
-def _run(action: str, connection: Connection) -> dict[str, Any]:
+def _run(action: str, connection: Connection, *, beside_others: bool = False) -> dict[str, Any]:
     """Run netavark and return the document that it prints, which has a member ``error`` when it failed."""
     directory = networks_directory()
     (directory / "dns").mkdir(mode=0o700, parents=True, exist_ok=True)
     program, server, flock = find(NETAVARK), find(DNS), find("flock")
     # Wait for a netavark that a killed pybuild has left running.
-    with exclusive(directory / "running"):
+    with (shared if beside_others else exclusive)(directory / "running"):
         pass
     # With --close the lock is not inherited by netavark, whose name server would hold it for as long as it runs.
-    held = (flock, "--close", os.fspath(directory / "running")) if flock else ()
+    kind = "--shared" if beside_others else "--exclusive"
+    held = (flock, "--close", kind, os.fspath(directory / "running")) if flock else ()
     where = ("--config", os.fspath(directory / "dns"), *(("--aardvark-binary", server) if server else ()))
     words = (*held, program or NETAVARK, *where, action, os.fspath(pin_path(connection.pin)))
     ended = run(words, json.dumps(connection.document).encode())
@@ -185,12 +205,22 @@ def _have_interfaces(connection: Connection) -> None:
 
 def _forget_dead_server() -> None:
     """Remove the pid file of a name server that has ended: netavark would send a signal to whoever has its number."""
-    file = networks_directory() / "dns" / DNS / "aardvark.pid"
-    with suppress(FileNotFoundError):
-        text = file.read_text(encoding="ascii", errors="replace").strip()
-        program = executable_of(int(text)) if text.isdigit() else None
-        if program is None or program.name.removesuffix(" (deleted)") != DNS:
-            file.unlink()
+    if _server_died():
+        _pid_file().unlink(missing_ok=True)
+
+
+def _server_died() -> bool:
+    """Return whether the pid file of the name server has the number of another process, or of none."""
+    try:
+        text = _pid_file().read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return False
+    program = executable_of(int(text)) if text.isdigit() else None
+    return program is None or program.name.removesuffix(" (deleted)") != DNS
+
+
+def _pid_file() -> Path:
+    return networks_directory() / "dns" / DNS / "aardvark.pid"
 
 
 def _await_server_end() -> None:

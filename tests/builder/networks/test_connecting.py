@@ -73,7 +73,7 @@ def test_what_could_not_be_set_up_is_taken_down(networks: Networks, monkeypatch:
     who, attachments = joining(networks, 1), (made(networks, "one"), made(networks, "two"))
     real, count = netavark.set_up, []
 
-    def second_fails(connection: netavark.Connection) -> object:
+    def second_fails(connection: netavark.Connection, **_how: bool) -> object:
         count.append(connection)
         if len(count) > 1:
             raise netavark.NetworkFailure("no")
@@ -96,7 +96,7 @@ def test_a_namespace_that_is_gone_leaves_nothing(networks: Networks) -> None:
 
 def test_what_was_only_promised_is_taken_down(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     who = joining(networks, 1, "8080:80")
-    monkeypatch.setattr(netavark, "set_up", lambda _connection: {})
+    monkeypatch.setattr(netavark, "set_up", lambda _connection, **_how: {})
     _, space = connect_all(networks, who, (made(networks, "one"),))
     os.close(space)
     disconnect_all(networks.root, who.directory)
@@ -148,7 +148,7 @@ def test_a_failure_without_the_right_to_make_an_interface_is_no_second_failure(
     def refuse(what: object) -> object:
         raise PermissionError(1, "Operation not permitted", what)
 
-    def fail(_connection: object) -> object:
+    def fail(_connection: object, **_how: bool) -> object:
         raise netavark.NetworkFailure("no")
 
     who = joining(networks, 1)
