@@ -51,6 +51,7 @@ def _split(words: str) -> tuple[str, str, str]:
         hint = "write it as [[IP:]HOSTPORT:]PORT[/PROTOCOL], with brackets around an address of IPv6"
         raise RequestError(f"Invalid containerPort: {parts[-1]}", hint=hint)
     inside, host = parts[-1], parts[-2] if len(parts) > 1 else ""
+    host = host if host.strip("0") else ""  # port 0 is any free one
     return _address(parts[0]) if len(parts) == 3 else "", host, inside
 
 
