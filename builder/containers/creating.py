@@ -241,9 +241,7 @@ def _joined(wanted: Healthcheck | None, image: Healthcheck | None) -> Healthchec
 
 
 def _join_environments(image: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Join the variables of both. As in Docker, a requested name without a value removes the variable of the image."""
-    values: dict[str, str | None] = {}
-    for line in (*image, *wanted):
-        name, mark, value = line.partition("=")
-        values[name] = value if mark else None
-    return tuple(f"{name}={value}" for name, value in values.items() if value is not None)
+    """Join the variables of both, the requested ones first. As in Docker, one without a value removes the image's."""
+    requested = {line.partition("=")[0]: line for line in wanted}
+    others = (line for line in image if line.partition("=")[0] not in requested)
+    return tuple(line for line in (*requested.values(), *others) if "=" in line)

@@ -81,7 +81,7 @@ def write_trees(
 
 def write_directory(name: str, fd: int, sink: Callable[[bytes | memoryview], None]) -> None:
     """Write the directory *fd* as *name*, with its own status, and all that is in it; "" for what is in it alone."""
-    archive = _Archive(sink, OWN_TIMES, several=False)
+    archive = _Archive(sink, OWN_TIMES, several=False, dotted=name == ".")
     if name:
         archive.add_directory(name, fd)
     archive.add(OutputTree("", "", fd), below=name)
@@ -89,8 +89,10 @@ def write_directory(name: str, fd: int, sink: Callable[[bytes | memoryview], Non
 
 
 class _Archive:
-    def __init__(self, sink: Callable[[bytes | memoryview], None], times: TreeTimes, *, several: bool) -> None:
-        self._writer = TarWriter(sink)
+    def __init__(
+        self, sink: Callable[[bytes | memoryview], None], times: TreeTimes, *, several: bool, dotted: bool = False
+    ) -> None:
+        self._writer = TarWriter(sink, dotted=dotted)
         self.close = self._writer.close
         self._epoch, self._half = times.epoch, _HALF_SECOND if times.nearest_second else 0
         self._directories: set[str] | None = set() if several else None

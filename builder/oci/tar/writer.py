@@ -35,9 +35,11 @@ def report_nothing(_path: str, _done: int, _size: int) -> None:
 class TarWriter:
     """Writes entries in the order given. The sink may keep the blocks that it gets: they do not change afterwards."""
 
-    def __init__(self, sink: Sink, watch: Watch = report_nothing) -> None:
+    def __init__(self, sink: Sink, watch: Watch = report_nothing, *, dotted: bool = False) -> None:
+        """With *dotted* all paths begin with ``./``, as those that tar(1) writes for a directory."""
         self._blocks = Blocks(sink)
         self._watch = watch
+        self._before = "./" if dotted else ""
 
     def add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         """Write *entry* and, for a file, its data: bytes, parts, or a descriptor that is read from its beginning on.
@@ -53,6 +55,8 @@ class TarWriter:
             _check_writable(entry)
         if "/." in path or "//" in path or path[:1] in {"/", "."} or path[-1:] == "/":
             entry = entry._replace(path=clean_path(path))
+        if self._before and entry.path:
+            entry = entry._replace(path=self._before + entry.path)
         header = encode_header(entry)
         size = entry.size
         if data is not None and not isinstance(data, bytes) and (size > _SMALL or not isinstance(data, int)):

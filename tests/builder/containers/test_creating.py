@@ -46,7 +46,7 @@ def test_without_a_command_there_is_no_container(image: ContainerConfig, request
 
 
 def test_a_variable_replaces_that_of_the_image_in_its_place_and_a_bare_name_removes_it() -> None:
-    assert program(env=("B=user", "C=x=y", "A")).env == ("PATH=/bin", "B=user", "C=x=y")
+    assert program(env=("B=user", "C=x=y", "A")).env == ("B=user", "C=x=y", "PATH=/bin")
 
 
 def test_labels_and_ports_are_added_to_those_of_the_image() -> None:

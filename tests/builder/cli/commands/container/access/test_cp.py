@@ -161,7 +161,7 @@ def test_an_archive_comes_out(pen: Shop, one: str) -> None:
         assert content is not None
         assert content.read() == b"a\n"
     with archived(pen, f"{one}:/d/.") as file:
-        assert sorted(file.getnames()) == [".", "a", "e", "e/b", "l"]
+        assert sorted(file.getnames()) == [".", "./a", "./e", "./e/b", "./l"]
     with archived(pen, f"{one}:/link") as file:
         assert file.getmember("link").linkname == "/etc/motd"
     with archived(pen, "-L", f"{one}:/link") as file:
