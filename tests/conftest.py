@@ -22,6 +22,8 @@ MARKED_DIRECTORIES = ("e2e", "interop")
 # Seconds that one test may take, with its fixtures, on a machine that is slow and busy. The directories in the list build
 # whole images, and the first test there makes the bases of all.
 _TIMEOUT, _LONG_TIMEOUT = 300, 1200
+_NAMED = 40
+"""Bytes of data that may stand in the name of a test."""
 _BEGIN = now()
 _LEFT = pytest.StashKey[list[str]]()
 NO_SKIPS = bool(os.environ.get("PYBUILD_TESTS_NO_SKIPS"))
@@ -43,6 +45,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("pybuild")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Return a short name for long data, which may have the time in it: each process must give tests the same names."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) and len(val) > _NAMED else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
