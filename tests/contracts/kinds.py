@@ -41,7 +41,6 @@ LAYERS = ("grammar/", "runtime/", "builder/oci/", "builder/cli/")
 PROMISES = {
     "builder/cli/flags/no_op.py": "the flags that do nothing, accepted for compatibility",
     "builder/cli/flags/values.py": "the types of values that several flags have",
-    "builder/cli/format/event_filters.py": "the filters of events, beside those of images and containers",
     "builder/cli/image_events.py": "events of images in the log",
     "builder/display/text_width.py": "the width of a text on a terminal",
     "runtime/sandbox/results.py": "how a process ended, for those that have no other use for the launcher",

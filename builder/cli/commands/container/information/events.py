@@ -2,18 +2,21 @@
 
 import json
 import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.failures import TEMPLATE
-from pybuild.builder.cli.format.event_filters import event_filter
+from pybuild.builder.cli.format.filters import by_key, has_label
 from pybuild.builder.cli.format.listing import parsed, rendered
 from pybuild.builder.cli.format.template_functions import Loose, Typed
 from pybuild.builder.cli.tools import say, store
-from pybuild.builder.containers.events import Event, read_events
+from pybuild.builder.containers.events import CONTAINER, IMAGE, VOLUME, Event, read_events
 from pybuild.builder.containers.logs import parse_time
+
+_KEYS = ("container", "daemon", "event", "image", "label", "network", "scope", "type", "volume")
 
 
 @click.command("events", cls=Command)
@@ -45,6 +48,43 @@ def command(*, filters: tuple[str, ...], since: str | None, until: str | None, t
             say(rendered(asked, _in_template(event)))
         else:
             say(_line(event))
+
+
+def event_filter(filters: Iterable[str]) -> Callable[[Event], bool]:
+    """Return the test for *filters*: of several with the same key one must match, of labels all. Raises as `by_key`."""
+    wanted = by_key(filters, _KEYS)
+    return lambda event: all(_fits(event, key, values) for key, values in wanted.items())
+
+
+def _fits(event: Event, key: str, values: list[str]) -> bool:
+    attributes = dict(event.attributes)
+    if key == "label":
+        return all(has_label(event.attributes, value) for value in values)
+    match key:
+        case "event":
+            # After a colon an action has details, such as the command of an exec.
+            known = {event.action, event.action.partition(":")[0]}
+        case "type":
+            known = {event.kind}
+        case "scope":
+            known = {"local"}
+        case "image":
+            known = _images(event, attributes)
+        case _:
+            of_kind = event.kind == {"container": CONTAINER, "volume": VOLUME}.get(key, key)
+            known = {event.identity, attributes.get("name", "")} if of_kind else set()
+            return any(name.startswith(value) for value in values for name in known if name)
+    return bool(known.intersection(values))
+
+
+def _images(event: Event, attributes: dict[str, str]) -> set[str]:
+    """Return the names of the image that *event* is about, with and without a tag."""
+    if event.kind not in {CONTAINER, IMAGE}:
+        return set()
+    name = attributes.get("name" if event.kind == IMAGE else "image", "")
+    found = {name, event.identity} if event.kind == IMAGE else {name}
+    head, slash, last = name.rpartition("/")
+    return {*found, f"{head}{slash}{last.partition(':')[0]}"} - {""}
 
 
 def _line(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""What ``events`` tells of containers, volumes and images."""
+"""What ``events`` tells of containers, volumes and images, and which events its filters let pass."""
 
 import json
 import threading
@@ -6,6 +6,10 @@ import time
 
 import pytest
 
+from pybuild.builder.cli.commands.container.information.events import event_filter
+from pybuild.builder.cli.failures import Described
+from pybuild.builder.containers.events import CONTAINER, Event, log_event
+from pybuild.builder.errors import RequestError
 from tests.builder.cli.commands.container.conftest import LOOP, until
 from tests.builder.cli.conftest import Shop
 
@@ -68,11 +72,65 @@ def test_what_happens_is_shown_until_a_time(pen: Shop) -> None:
 
 
 def _note(pen: Shop) -> None:
-    from pybuild.builder.containers.events import CONTAINER, log_event
-
     log_event(pen.store.root, CONTAINER, "start", "0" * 64, {})
 
 
 @pytest.mark.parametrize("given", ["--since", "--until"])
 def test_a_time_that_is_none(pen: Shop, given: str) -> None:
     assert "invalid time 'soon'" in pen.run("events", given, "soon").err
+
+
+def event(kind: str = "container", action: str = "start", **attributes: str) -> Event:
+    return Event(
+        kind=kind, action=action, identity="abcdef", attributes=tuple(sorted(attributes.items())), nanoseconds=1
+    )
+
+
+C1 = event(image="example.com:5/box:1", name="c1", tier="web")
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [
+        ([], True),
+        (["container=c1"], True),
+        (["container=abc"], True),
+        (["container=other", "container=c1"], True),
+        (["container=other"], False),
+        (["volume=abc"], False),
+        (["event=start", "type=container"], True),
+        (["event=die"], False),
+        (["type=image"], False),
+        (["image=example.com:5/box:1"], True),
+        (["image=example.com:5/box"], True),
+        (["image=box"], False),
+        (["label=tier"], True),
+        (["label=tier=web"], True),
+        (["label=tier", "label=other"], False),
+        (["label=tier=db"], False),
+        (["scope=local"], True),
+        (["scope=swarm"], False),
+        (["network=n"], False),
+    ],
+)
+def test_events_of_a_container(given: list[str], *, passes: bool) -> None:
+    assert event_filter(given)(C1) is passes
+
+
+def test_what_follows_a_colon_need_not_be_given() -> None:
+    told = event(action="exec_create: sh -c x")
+    assert event_filter(["event=exec_create"])(told)
+    assert event_filter(["event=exec_create: sh -c x"])(told)
+    assert not event_filter(["event=exec_start"])(told)
+
+
+def test_an_image_by_its_id_or_name() -> None:
+    told = event("image", "tag", name="box:2")
+    assert all(event_filter([f"image={text}"])(told) for text in ("abcdef", "box:2", "box"))
+    assert not event_filter(["image=box:1"])(told)
+
+
+@pytest.mark.parametrize("text", ["container", "colour=red"])
+def test_no_filter(text: str) -> None:
+    with pytest.raises((RequestError, Described), match="filter"):
+        event_filter([text])
