@@ -58,7 +58,6 @@ PROMISES = {
     "builder/store/notices.py": "what the user of a store is told once",
     "builder/transports/copy.py": "copying an image",
     "grammar/hints.py": "hints for messages of Docker that have none",
-    "grammar/words/shellpattern.py": "the patterns of ${name#pattern}, a notation of its own",
     "runtime/chrooted/inside/keeper.py": "the child that the fork server of chroots forks",
     "runtime/kernel/capabilities.py": "the names of capabilities",
     "runtime/kernel/landlock.py": "what a process gives up by Landlock",
