@@ -1,14 +1,14 @@
 """``pybuild build``: from flags to a request, from a request to an image and the files that name it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import click
 
 from pybuild.builder.cli.command import Command, root_option
 from pybuild.builder.cli.commands.build.carry_out import ReportSettings, carry_out, deadline_of
 from pybuild.builder.cli.commands.build.inputs import Deferred, materialized
-from pybuild.builder.cli.commands.build.preflight import check_beforehand
 from pybuild.builder.cli.flags import build_values as values
 from pybuild.builder.cli.flags.buildah import BuildahFlags
 from pybuild.builder.cli.flags.cache import CacheFlags
@@ -21,8 +21,10 @@ from pybuild.builder.cli.flags.registry import RegistryFlags
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.flags.steps import StepFlags
 from pybuild.builder.cli.flags.unsupported import add_unsupported_flags
-from pybuild.builder.cli.tools import store
-from pybuild.builder.request import Changes, Request, changes
+from pybuild.builder.cli.tools import is_terminal, store, warn
+from pybuild.builder.errors import RequestError
+from pybuild.builder.outputs.files import check_destination
+from pybuild.builder.request import Changes, Request, Secret, changes
 from pybuild.builder.request.checks import full_names
 from pybuild.runtime.values import frozen
 
@@ -96,7 +98,7 @@ def command(*, flags: BuildFlags) -> int:
         iidfile_raw=flags.buildah.iidfile_raw,
         metadata_file=report.metadata_file,
     )
-    check_beforehand(request, (settings.iidfile, settings.iidfile_raw, settings.metadata_file))
+    _check_beforehand(request, (settings.iidfile, settings.iidfile_raw, settings.metadata_file))
     return carry_out(
         request,
         settings,
@@ -150,3 +152,39 @@ def _result(flags: BuildFlags) -> Changes:
         squash="all" if image.squash_all else "new" if image.squash or not buildah.layers else "",
         stored=asked.stored,
     )
+
+
+def _check_beforehand(request: Request, files: Iterable[Path | None]) -> None:
+    """Raise RequestError if a path in *request*, or one of *files*, to which results are written, cannot be used.
+
+    Otherwise the build would fail at its end.
+    """
+    _check_outputs(request)
+    check_secrets(request.execution.secrets)
+    for path in files:
+        check_destination(path)
+    for output in request.result.outputs:
+        check_destination(output.file)
+        output.check()
+
+
+def check_secrets(secrets: Iterable[Secret]) -> None:
+    """Raise RequestError for a secret whose file is not there, and warn of one whose variable is not set."""
+    for secret in secrets:
+        if secret.file is None and secret.variable not in os.environ:
+            warn(f"secret {secret.id} is empty: the variable {secret.variable} is not set")
+        if secret.file is not None and not secret.file.exists():
+            hint = f"--secret id={secret.id},src=FILE or id={secret.id},env=NAME"
+            raise RequestError(f"failed to stat {secret.file}: no such file or directory", hint=hint)
+
+
+def _check_outputs(request: Request) -> None:
+    result = request.result
+    found = [item for item in result.outputs if item.streams]
+    named = all(target.tags for target in result.targets) if result.targets else bool(result.tags)
+    if any(item.pushes for item in result.outputs) and not named:
+        raise RequestError("tag is needed when pushing to registry", hint="give -t NAME")
+    if len(found) > 1:
+        raise RequestError("only one --output can go to standard output")
+    if found and is_terminal(1):
+        raise RequestError("refusing to write an archive to a terminal", hint="redirect it, or give dest=FILE")

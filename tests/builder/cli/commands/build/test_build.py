@@ -1,10 +1,10 @@
-"""What is found out before a build begins; more of it in tests/builder/cli/test_main.py."""
+"""What is checked before a build starts; the rest is in `tests/builder/cli/test_main.py`."""
 
 from pathlib import Path
 
 import pytest
 
-from pybuild.builder.cli.commands.build.preflight import check_secrets
+from pybuild.builder.cli.commands.build.build import check_secrets
 from pybuild.builder.errors import RequestError
 from pybuild.builder.request import Secret
 
