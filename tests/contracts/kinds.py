@@ -60,7 +60,6 @@ PROMISES = {
     "grammar/hints.py": "hints for messages of Docker that have none",
     "runtime/chrooted/inside/keeper.py": "the child that the fork server of chroots forks",
     "runtime/kernel/capabilities.py": "the names of capabilities",
-    "runtime/kernel/landlock.py": "what a process gives up by Landlock",
     "runtime/kernel/user_namespace.py": "whether this is the host's user namespace",
     "runtime/monitor/messages.py": "the protocol of a monitor and its clients",
     "runtime/paths/replacing.py": "a file that is replaced as a whole",

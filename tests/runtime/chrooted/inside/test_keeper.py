@@ -1,4 +1,4 @@
-"""What a process can reach after it stays below a directory."""
+"""What a process can reach after it stays below a directory; runs of a keeper are in `tests/e2e/test_chroot.py`."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pybuild.runtime.kernel import landlock
+from pybuild.runtime.chrooted.inside.keeper import landlock_version, stay_below
 from pybuild.runtime.kernel.syscalls import PR_SET_NO_NEW_PRIVS, prctl
 
 _SCOPES_SINCE = 6
@@ -16,14 +16,14 @@ _SCOPES_SINCE = 6
 
 def _errno_below(directory: Path, work: Callable[[], object]) -> int:
     """The errno that *work* fails with in a process that stays below *directory*."""
-    if not landlock.version():
+    if not landlock_version():
         pytest.skip("no Landlock here")
     child = os.fork()
     if child == 0:
         code = 255
         try:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
-            landlock.stay_below(os.open(directory, os.O_PATH))
+            stay_below(os.open(directory, os.O_PATH))
             work()
             code = 0
         except OSError as error:
@@ -56,14 +56,14 @@ def test_files_move_between_directories_below_it(tmp_path: Path) -> None:
 
 
 def test_signals_reach_nobody_outside(tmp_path: Path) -> None:
-    if landlock.version() < _SCOPES_SINCE:
+    if landlock_version() < _SCOPES_SINCE:
         pytest.skip("this kernel does not keep signals")
     assert _errno_below(tmp_path, lambda: os.kill(os.getppid(), 0)) == 1
     assert _errno_below(tmp_path, lambda: os.kill(os.getpid(), signal.SIGCONT)) == 0
 
 
 def test_abstract_sockets_of_others_are_out_of_reach(tmp_path: Path) -> None:
-    if landlock.version() < _SCOPES_SINCE:
+    if landlock_version() < _SCOPES_SINCE:
         pytest.skip("this kernel does not keep abstract sockets")
     address = f"\0{tmp_path}"
     with socket.socket(socket.AF_UNIX) as listening:
