@@ -1,7 +1,8 @@
 """Why a module is on its own although it is small, or although one other module alone imports it.
 
 The rule: a module of less than 40 lines, and one with exactly one importer, is folded into a module that imports it. The
-kinds of modules that the rule spares are below; all but `PROMISES` follow from the code. A module of no kind is folded.
+kinds of modules that the rule spares are below; all but `PROMISES`, which spares small modules with several importers,
+follow from the code. A module of no kind is folded.
 """
 
 import ast
@@ -9,9 +10,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.contracts.structure import SMALL, Module, Structure
+from tests.contracts.structure import REPOSITORY, SMALL, Module, Structure
 
 PROGRAM, PROMISE = "program", "promise"
+ONE_PER_KIND = {"one of a table", "command"}
+"""Kinds of which there are as many modules as things; what else is spared is an exception."""
 TOGETHER = 200
 """A module and its only importer stay apart when the file of both would have more lines."""
 
@@ -33,7 +36,7 @@ PROGRAMS = {
     "runtime/sandbox/inside/bootstrap.py",
     "runtime/sandbox/probe.py",
 }
-"""Programs that another process starts by their path."""
+"""Programs that another process starts by their path: nothing is folded into them, since Python compiles them each time."""
 
 LAYERS = ("grammar/", "runtime/", "builder/oci/", "builder/cli/")
 """Directories that a contract of `pyproject.toml` keeps apart: what one layer needs of another is not folded into it."""
@@ -58,7 +61,6 @@ PROMISES = {
     "builder/store/notices.py": "what the user of a store is told once",
     "builder/transports/copy.py": "copying an image",
     "grammar/hints.py": "hints for messages of Docker that have none",
-    "runtime/chrooted/inside/keeper.py": "the child that the fork server of chroots forks",
     "runtime/kernel/capabilities.py": "the names of capabilities",
     "runtime/kernel/user_namespace.py": "whether this is the host's user namespace",
     "runtime/monitor/messages.py": "the protocol of a monitor and its clients",
@@ -74,14 +76,24 @@ PROMISES = {
 """Modules whose names a reader looks for, each with its promise; several others import them."""
 
 
-def kinds(structure: Structure) -> dict[str, set[str]]:
+def kinds(structure: Structure) -> dict[str, list[str]]:
     """Return the kinds of each module that the rule is about, by its path."""
     libraries = Counter(library for module in structure.modules.values() for library in _libraries(module))
     return {
-        module.path.as_posix(): set(_kinds(structure, module, libraries))
+        module.path.as_posix(): list(_kinds(structure, module, libraries))
         for module in structure.modules.values()
         if _is_meant(structure, module)
     }
+
+
+def exceptions(structure: Structure) -> Counter[str]:
+    """Return how many modules with one importer are spared for each reason; one that has several counts for the first.
+
+    Those of `ONE_PER_KIND` are not counted.
+    """
+    found, single = kinds(structure), structure.with_one_importer()
+    first = (found[path][0] for path in single if found[path])
+    return Counter(reason for reason in first if reason not in ONE_PER_KIND)
 
 
 def _is_meant(structure: Structure, module: Module) -> bool:
@@ -93,23 +105,41 @@ def _kinds(structure: Structure, module: Module, libraries: Counter[str]) -> Ite
     importers = [structure.modules[name] for name in structure.importers[module.name]]
     if any(TABLES.get(importer.path.as_posix()) == module.directory for importer in importers):
         yield "one of a table"
-    if module.directory.startswith(f"{COMMANDS}/"):
+    if module.directory.startswith(f"{COMMANDS}/") and _defines(module, "command"):
         yield "command"
     if path in PROGRAMS:
         yield PROGRAM
-    if module.path.stem == "errors":
-        yield "errors of a package"
     if importers and all(not _imports_at_once(importer, module.name) for importer in importers):
         yield "loaded when it is needed"
     if any(libraries[library] == 1 for library in _libraries(module)):
         yield "the only importer of a library"
     if len(importers) == 1:
-        if _layer(importers[0]) != _layer(module):
-            yield "of another layer than its importer"
-        if importers[0].lines + module.lines > TOGETHER:
-            yield "too long together"
+        yield from _kinds_beside(importers[0], module)
+        return
+    if module.path.stem == "errors":
+        yield "errors of a package"
     if path in PROMISES:
         yield PROMISE
+
+
+def _kinds_beside(importer: Module, module: Module) -> Iterator[str]:
+    """Yield the kinds that *module* has because of its only *importer*."""
+    if importer.path.as_posix() in PROGRAMS:
+        yield "loaded by a program"
+    if _layer(importer) != _layer(module):
+        yield "of another layer than its importer"
+    if importer.lines + _lines_of_code(module) > TOGETHER:
+        yield "too long together"
+
+
+def _lines_of_code(module: Module) -> int:
+    """Return the number of lines of *module* after its docstring and imports, which are not folded."""
+    header = [node for node in module.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return module.lines - max((node.end_lineno or 0 for node in header), default=0)
+
+
+def _defines(module: Module, name: str) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == name for node in module.tree.body)
 
 
 def _layer(module: Module) -> str:
@@ -136,3 +166,18 @@ def _libraries(module: Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.partition(".")[0])
     return names - set(sys.stdlib_module_names) - {"pybuild"}
+
+
+def main() -> None:
+    """Print the modules with one importer, each with this importer and with what spares it."""
+    structure = Structure(REPOSITORY)
+    found, single = kinds(structure), structure.with_one_importer()
+    for module in structure.modules.values():
+        path = module.path.as_posix()
+        if path in single:
+            (importer,) = structure.importers[module.name]
+            sys.stdout.write(f"{path} <- {structure.modules[importer].path}: {', '.join(found[path])}\n")
+
+
+if __name__ == "__main__":
+    main()
