@@ -164,12 +164,15 @@ Handler = Callable[[Caller, Arguments], Answer]
 
 
 @contextmanager
-def root_of(caller: Caller, own: os.stat_result) -> Iterator[None]:
-    """Have this process's root be that of *caller* for a block. *own* is its root now, mostly the same one."""
+def root_of(caller: Caller, own: os.stat_result) -> Iterator[bytes]:
+    """Have this process's root be that of *caller* for a block; yield the path from one to the other.
+
+    *own* is its root now, which is mostly the same one: then the path is b"".
+    """
     place = caller.name + b"/root"
     found = os.stat(place)
     if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
-        yield
+        yield b""
         return
     # By descriptors, since no path leads from one root to the other. The working directory stays the /proc in which
     # callers are looked up.
@@ -177,10 +180,12 @@ def root_of(caller: Caller, own: os.stat_result) -> Iterator[None]:
     here = os.open(b"/", os.O_PATH | os.O_CLOEXEC)
     back = os.open(b".", os.O_PATH | os.O_CLOEXEC)
     try:
+        # Read before the root changes, since the kernel shows paths from the root of the reader.
+        path = os.readlink(b"self/fd/%d" % there)
         os.fchdir(there)
         os.chroot(b".")
         os.fchdir(back)
-        yield
+        yield path
     finally:
         _return(here, back)
         os.close(there)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from errno import ENOENT, EPERM
 
 from pybuild.runtime.ownership.record import DEVICES, ROOT, FileOwner
-from pybuild.runtime.supervisor.caller import Caller, root_of
+from pybuild.runtime.supervisor.caller import Caller
 from pybuild.runtime.supervisor.files import OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities
 
@@ -45,7 +45,7 @@ class Creator:
         if name in {b"", b".", b".."}:
             yield None
             return
-        with root_of(caller, self._files.root):
+        with self._files.root_of(caller):
             try:
                 fd = caller.open(directory or b"/", follow=True)
             except OSError:  # the kernel will fail as well

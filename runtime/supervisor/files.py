@@ -33,6 +33,8 @@ class OwnedFiles:
         """Whether a process of the step has called chroot(2), so that callers may have different roots."""
         self._special: dict[Birth, FileOwner] = {}
         self._new: dict[Birth, FileOwner] = {}
+        self._above = b""
+        """The path of the root that this process has now, from that of the sandbox."""
 
     def add_special(self, known: Iterable[tuple[int, int, int, int]]) -> None:
         """Add known owners of symlinks, FIFOs and sockets, which can have no extended attribute."""
@@ -58,6 +60,12 @@ class OwnedFiles:
         if not self._special:
             return False
         return stat.S_IFMT(os.stat(place, follow_symlinks=follow).st_mode) in SPECIAL
+
+    @contextmanager
+    def root_of(self, caller: Caller) -> Iterator[None]:
+        """Have this process's root be that of *caller* for a block."""
+        with root_of(caller, self.root) as self._above:
+            yield
 
     @contextmanager
     def found(self, caller: Caller, place: bytes, *, follow: bool) -> Iterator[int]:
@@ -92,7 +100,7 @@ class OwnedFiles:
     def _chown(self, caller: Caller, place: bytes, ids: tuple[int, int], *, follow: bool) -> int:
         identity = self._identities.of(caller.call.tid)
         # By one descriptor: the owner that is compared and the one that is recorded are those of the same file.
-        with root_of(caller, self.root), self.found(caller, place, follow=follow) as fd:
+        with self.root_of(caller), self.found(caller, place, follow=follow) as fd:
             before = self.owner(fd) or record.ROOT
             uid, gid = (old if new == NO_ID else new for old, new in zip((before.uid, before.gid), ids, strict=True))
             _check_chown(before, uid, gid, identity, privileged=identity.is_root and self._may_chown)
@@ -126,7 +134,7 @@ class OwnedFiles:
         """
         try:
             place, follow = self.place(caller, at), not at[2] & AT_SYMLINK_NOFOLLOW
-            with root_of(caller, self.root), self.found(caller, place, follow=follow) as fd:
+            with self.root_of(caller), self.found(caller, place, follow=follow) as fd:
                 if stat.S_IFMT(os.fstat(fd).st_mode) in SPECIAL and (owner := self.owner(fd)):
                     self.set_owner(fd, owner)
         except OSError:  # the kernel, which gets the call next, will fail with the right errno
@@ -139,7 +147,7 @@ class OwnedFiles:
         """
         if self._upper < 0 or os.fstat(fd).st_dev != self.root.st_dev:  # no overlay
             return birth
-        path = os.readlink(descriptor_path(fd))
+        path = self._above + os.readlink(descriptor_path(fd))
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
         inside = openat2(self._upper, path.lstrip(b"/"), flags, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
         try:

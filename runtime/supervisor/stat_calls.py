@@ -5,7 +5,7 @@ import struct
 
 from pybuild.runtime.kernel.syscalls import statx
 from pybuild.runtime.ownership.record import FileOwner
-from pybuild.runtime.supervisor.caller import Caller, root_of
+from pybuild.runtime.supervisor.caller import Caller
 from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
 
 # The kernel's struct stat of each machine (asm/stat.h).
@@ -54,7 +54,7 @@ class StatusAnswers:
                 return False
         except OSError:  # as above
             return False
-        with root_of(caller, self._files.root):
+        with self._files.root_of(caller):
             try:
                 if not self._files.may_have_owner(place, follow=follow):
                     return False

@@ -4,7 +4,7 @@ import os
 from errno import ENODATA, EPERM, ERANGE
 
 from pybuild.runtime.ownership.record import ATTRIBUTE, read, visible
-from pybuild.runtime.supervisor.caller import Caller, root_of
+from pybuild.runtime.supervisor.caller import Caller
 from pybuild.runtime.supervisor.files import OwnedFiles, descriptor_path
 
 _LONGEST = 256  # XATTR_NAME_MAX of linux/limits.h, and a NUL
@@ -39,7 +39,7 @@ def names(files: OwnedFiles, caller: Caller, place: bytes, buffer: tuple[int, in
     *buffer* is the address and the size of the caller's memory for the answer.
     """
     address, size = buffer
-    with root_of(caller, files.root):
+    with files.root_of(caller):
         try:
             if read(place, follow=follow) is None:
                 return None

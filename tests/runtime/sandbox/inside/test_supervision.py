@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.user_namespace import become_root
 from tests.helpers.supervisors import supervisor_below
-from tests.runtime.sandboxes import Image
+from tests.runtime.sandboxes import Image, busybox
 
 
 def _single(function: Callable[[], Any]) -> Any:
@@ -69,6 +70,22 @@ def test_a_link_of_a_lower_layer_is_known_by_its_copy(image: Image) -> None:
 
     entries = _single(work)
     assert entries[0][0] == (image.upper / "link").lstat().st_ino
+
+
+def test_a_link_below_another_root_is_known_by_its_copy(image: Image) -> None:
+    jail = image.layer / "jail"
+    (jail / "bin").mkdir(parents=True)
+    shutil.copy(busybox(), jail / "bin")
+    (jail / "old").symlink_to("x")
+
+    def work() -> list[tuple[int, int, int, int]]:
+        change = "busybox ln -s x /new && busybox chown -h 7:8 /new /old"
+        result = image.shell(f"busybox chroot /jail /bin/busybox sh -c '{change}'")
+        assert result.status.code == 0, result.err
+        return list(recording.table().entries())
+
+    found = {entry[0] for entry in _single(work)}
+    assert found == {(image.upper / "jail" / name).lstat().st_ino for name in ("new", "old")}
 
 
 def test_a_step_sees_neither_its_supervisor_nor_what_that_has(image: Image) -> None:
