@@ -204,6 +204,19 @@ def directory_of(caller: Caller) -> Iterator[None]:
         os.close(there)
 
 
+@contextmanager
+def umask_of(caller: Caller) -> Iterator[None]:
+    """Have this process's umask be that of *caller* for a block.
+
+    It is left to the kernel to apply it, which does not where the directory has a default ACL.
+    """
+    os.umask(caller.umask())
+    try:
+        yield
+    finally:
+        os.umask(0)
+
+
 def _return(root: int, directory: int) -> None:
     try:
         if root >= 0:

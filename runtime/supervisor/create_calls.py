@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from errno import ENOENT, EPERM
 
 from pybuild.runtime.ownership.record import DEVICES, ROOT, FileOwner
-from pybuild.runtime.supervisor.caller import Caller
+from pybuild.runtime.supervisor.caller import Caller, umask_of
 from pybuild.runtime.supervisor.files import OwnedFiles
 from pybuild.runtime.supervisor.identities import Identities
 
@@ -97,7 +97,8 @@ class Creator:
 
         def make(parent: Parent) -> None:
             # Of the bits above the permissions, the kernel takes the sticky one only (mkdir(2)).
-            os.mkdir(parent.name, mode & 0o1777 & ~caller.umask(), dir_fd=parent.fd)
+            with umask_of(caller):
+                os.mkdir(parent.name, mode & 0o1777, dir_fd=parent.fd)
 
         return self.make(caller, place.rstrip(b"/"), make)
 
@@ -113,7 +114,8 @@ class Creator:
             return self._device(caller, place, mode, device)
 
         def make(parent: Parent) -> None:
-            os.mknod(parent.name, mode & ~0o7777 | mode & 0o7777 & ~caller.umask(), dir_fd=parent.fd)
+            with umask_of(caller):
+                os.mknod(parent.name, mode, dir_fd=parent.fd)
 
         return self.make(caller, place, make)
 
@@ -123,8 +125,8 @@ class Creator:
         with self._parent(caller, place) as parent:
             if parent is None:
                 return None
-            bits = mode & 0o7777 & ~caller.umask()
-            fd = os.open(parent.name, os.O_WRONLY | _NEW, bits, dir_fd=parent.fd)
+            with umask_of(caller):
+                fd = os.open(parent.name, os.O_WRONLY | _NEW, mode & 0o7777, dir_fd=parent.fd)
             try:
                 owner = parent.owner
                 self._files.set_owner(fd, FileOwner(owner.uid, owner.gid, stat.S_IFMT(mode), device))
@@ -139,9 +141,9 @@ class Creator:
         with self._parent(caller, place) as parent:
             if parent is None or parent.owner.is_root():
                 return None
-            bits = mode & 0o7777 & ~caller.umask()
             try:
-                fd = os.open(parent.name, flags & _KEPT_FLAGS | _NEW, bits, dir_fd=parent.fd)
+                with umask_of(caller):
+                    fd = os.open(parent.name, flags & _KEPT_FLAGS | _NEW, mode & 0o7777, dir_fd=parent.fd)
             except FileExistsError:  # nothing is created: the kernel opens the file, or fails with O_EXCL
                 return None
             try:

@@ -10,7 +10,7 @@ import struct
 from _socket import AF_UNIX
 
 from pybuild.runtime.kernel.passing import bind as bind_socket
-from pybuild.runtime.supervisor.caller import AT_FDCWD, Arguments, Caller, directory_of, signed
+from pybuild.runtime.supervisor.caller import AT_FDCWD, Arguments, Caller, directory_of, signed, umask_of
 from pybuild.runtime.supervisor.create_calls import Creator
 
 _FAMILY = struct.Struct("=H")
@@ -51,11 +51,6 @@ def _path(address: bytes) -> bytes:
 
 
 def _bind(caller: Caller, socket: int, address: bytes) -> None:
-    bits = caller.umask()
-    with directory_of(caller):
-        # The mode is that of the socket itself, which fchmod(2) may have changed, without these bits.
-        os.umask(bits)
-        try:
-            bind_socket(socket, address)
-        finally:
-            os.umask(0)
+    # The mode is that of the socket itself, which fchmod(2) may have changed, without the bits of the umask.
+    with umask_of(caller), directory_of(caller):
+        bind_socket(socket, address)

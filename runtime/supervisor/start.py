@@ -65,7 +65,7 @@ def _supervise(  # noqa: PLR0917 - the process has all of them from its parent
     # The step has called pivot_root(2) before it sent that, so the root of this process is the step's now.
     os.fchdir(proc)
     channel, listener, results, upper = _close_all_but(channel, descriptors[0], results, upper)
-    # `Creator` applies the umask of each caller.
+    # `umask_of` sets that of each caller.
     os.umask(0)
     _confine(supervision)
     supervisor = Supervisor(Listener(listener, name_of), supervision, os.uname().machine, upper)

@@ -1,6 +1,8 @@
 import ctypes
 import os
+import socket
 import stat
+import struct
 import threading
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.ownership import record
-from pybuild.runtime.ownership.record import FileOwner
+from pybuild.runtime.ownership.record import NO_ID, FileOwner
 from tests.runtime.supervisor.supervised import Supervised, supervised, supervision
 
 
@@ -48,6 +50,24 @@ def test_a_directory_hands_its_group_down(tmp_path: Path) -> None:
         return [(found.st_gid, found.st_mode & stat.S_ISGID) for found in map(os.stat, tmp_path.rglob("*"))]
 
     assert sorted(supervised(make)) == [(50, 0), (50, stat.S_ISGID)]
+
+
+def test_a_default_acl_takes_the_place_of_the_umask(tmp_path: Path) -> None:
+    # Version 2; tags, permissions and ids of the owner, the group and others: all but writing by others.
+    acl = struct.pack("=I", 2) + b"".join(struct.pack("=HHI", *entry, NO_ID) for entry in ((1, 7), (4, 7), (32, 5)))
+
+    def make() -> dict[str, int]:
+        os.setxattr(tmp_path, "system.posix_acl_default", acl)
+        os.chdir(tmp_path)
+        _become_alice()
+        Path("file").touch()
+        Path("directory").mkdir()
+        os.mkfifo("fifo")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("socket")
+        return {path.name: stat.S_IMODE(path.stat().st_mode) for path in Path().iterdir()}
+
+    assert supervised(make) == {"file": 0o664, "directory": 0o775, "fifo": 0o664, "socket": 0o750}
 
 
 def test_a_descriptor_is_what_was_asked_for(tmp_path: Path) -> None:
