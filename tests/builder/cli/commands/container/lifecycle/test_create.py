@@ -28,7 +28,7 @@ def test_a_container_is_what_image_and_flags_say(pen: Shop) -> None:
     assert found["Id"] == created.out.strip()
     assert (found["Name"], found["Path"], found["Args"]) == ("/one", "sh", ["-c", "true"])
     config = found["Config"]
-    assert config["Env"] == ["PATH=/bin", "B=flag"]
+    assert config["Env"] == ["B=flag", "PATH=/bin"]
     assert (config["Labels"], config["User"], config["WorkingDir"]) == ({"of": "image", "mine": ""}, "alice", "/tmp")
     assert (config["Entrypoint"], config["Cmd"], config["Hostname"]) == (["sh"], ["-c", "true"], "inner")
     assert (found["State"]["Status"], found["State"]["Pid"], config["StopSignal"]) == ("created", 0, "INT")
