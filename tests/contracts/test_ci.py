@@ -54,7 +54,7 @@ def test_linters_and_tests_run_and_either_may_fail(tmp_path: Path, linters: int,
     ]
     words = (tmp_path / "told").read_text().strip()
     assert words.endswith(
-        "test-all mutants JOBS=6 PYTEST=-m 'not release' --share 4 --seed 1234 MUTANTS=--jobs 4 --share 10 --seed 1234"
+        "test-all mutants JOBS=6 PYTEST=-m 'not release' --share 8 --seed 1234 MUTANTS=--jobs 4 --share 10 --seed 1234"
     )
 
 
