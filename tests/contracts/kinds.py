@@ -1,11 +1,13 @@
 """Why a module is on its own although it is small, or although one other module alone imports it.
 
-The rule: a module of less than 40 lines, and one with exactly one importer, is folded into a module that imports it. The
-kinds of modules that the rule spares are below; all but `PROMISES`, which spares small modules with several importers,
-follow from the code. A module of no kind is folded.
+The rule: a module of less than 40 lines, and one with exactly one importer, is folded into a module that imports it.
+The kinds of modules that the rule spares are below; all but `PROMISES`, which spares small modules with several
+importers, follow from the code. A module of no kind is folded. `python -m tests.contracts.kinds` lists the modules with
+one importer.
 """
 
 import ast
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -36,10 +38,10 @@ PROGRAMS = {
     "runtime/sandbox/inside/bootstrap.py",
     "runtime/sandbox/probe.py",
 }
-"""Programs that another process starts by their path: nothing is folded into them, since Python compiles them each time."""
+"""Programs that another process starts by their path. They stay short, because Python compiles them each time."""
 
 LAYERS = ("grammar/", "runtime/", "builder/oci/", "builder/cli/")
-"""Directories that a contract of `pyproject.toml` keeps apart: what one layer needs of another is not folded into it."""
+"""Directories that a contract of `pyproject.toml` keeps apart: what one needs of another is not folded into it."""
 
 PROMISES = {
     "builder/cli/flags/no_op.py": "the flags that do nothing, accepted for compatibility",
@@ -180,4 +182,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a traceback
     main()
