@@ -9,7 +9,7 @@ from stat import S_ISGID, S_ISREG, S_ISUID, S_IXGRP
 
 from pybuild.runtime.ownership.record import ROOT
 from pybuild.runtime.supervisor.caller import Caller
-from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments, descriptor_path
+from pybuild.runtime.supervisor.files import OwnedFiles, PathArguments, descriptor_path
 from pybuild.runtime.supervisor.identities import Identities, after_exec
 
 _ELF = b"\x7fELF"
@@ -28,9 +28,9 @@ def note_ids(caller: Caller, files: OwnedFiles, identities: Identities, at: Path
 
 
 def _set_ids(caller: Caller, files: OwnedFiles, at: PathArguments) -> SetIds:
-    follow = not at[2] & AT_SYMLINK_NOFOLLOW
     try:
-        with files.root_of(caller), files.found(caller, files.place(caller, at), follow=follow) as fd:
+        place, follow = files.place_and_follow(caller, at)
+        with files.root_of(caller), files.found(caller, place, follow=follow) as fd:
             return _of_program(files, fd)
     except OSError:  # the kernel will fail with the right errno
         return None, None

@@ -78,20 +78,25 @@ class OwnedFiles:
 
     def place(self, caller: Caller, at: PathArguments) -> bytes:
         """Return the path by which this process reaches the file that *at* names. Raises OSError if it names none."""
+        return self.place_and_follow(caller, at)[0]
+
+    def place_and_follow(self, caller: Caller, at: PathArguments) -> tuple[bytes, bool]:
+        """Return `place`, and whether a symlink there is to be followed."""
         directory, path, flags = at
         text = caller.text(path) if path or not flags & AT_EMPTY_PATH else b""
         if text:
-            return caller.place(directory, text)
+            return caller.place(directory, text), not flags & AT_SYMLINK_NOFOLLOW
         if not flags & AT_EMPTY_PATH:
             raise FileNotFoundError(ENOENT, "an empty path")
-        return caller.name + b"/cwd" if directory == AT_FDCWD else caller.descriptor(directory)
+        # A link of /proc, which leads to what is open, be it itself a symlink.
+        return (caller.name + b"/cwd" if directory == AT_FDCWD else caller.descriptor(directory)), True
 
     def chown(self, caller: Caller, at: PathArguments, ids: tuple[int, int]) -> int:
         """Answer calls that change the owner of a path."""
         if at[2] & ~_CHOWN_FLAGS:
             return -EINVAL
-        place = _resolve_own_descriptor(caller, self.place(caller, at))
-        return self._chown(caller, place, ids, follow=not at[2] & AT_SYMLINK_NOFOLLOW)
+        place, follow = self.place_and_follow(caller, at)
+        return self._chown(caller, _resolve_own_descriptor(caller, place), ids, follow=follow)
 
     def fchown(self, caller: Caller, number: int, ids: tuple[int, int]) -> int:
         """Answer calls that change the owner of a descriptor."""
@@ -128,12 +133,16 @@ class OwnedFiles:
                 self._new[self._on_disk(fd, birth)] = owner
 
     def keep_owner(self, caller: Caller, at: PathArguments) -> None:
-        """Copy a special file up before the kernel does so for a rename, link or utimensat, and record its owner anew.
+        """Copy a special file up before the kernel does so to carry out a call, and record its owner anew.
 
         A copy has another inode, under which the owner must be recorded, and the kernel does not report it.
         """
+        if not self._special:
+            return
         try:
-            place, follow = self.place(caller, at), not at[2] & AT_SYMLINK_NOFOLLOW
+            place, follow = self.place_and_follow(caller, at)
+            if not self.has_roots and stat.S_IFMT(os.stat(place, follow_symlinks=follow).st_mode) not in SPECIAL:
+                return
             with self.root_of(caller), self.found(caller, place, follow=follow) as fd:
                 if stat.S_IFMT(os.fstat(fd).st_mode) in SPECIAL and (owner := self.owner(fd)):
                     self.set_owner(fd, owner)

@@ -6,7 +6,7 @@ import struct
 from pybuild.runtime.kernel.syscalls import statx
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.supervisor.caller import Caller
-from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
+from pybuild.runtime.supervisor.files import OwnedFiles, PathArguments
 
 # The kernel's struct stat of each machine (asm/stat.h).
 _X86_64 = struct.Struct("=QQQIIIIQqqqqQqQqQ24x")
@@ -42,10 +42,10 @@ class StatusAnswers:
 
     def _by_name(self, caller: Caller, at: PathArguments, buffer: int, ask: StatxArguments) -> bool:
         try:
-            place = self._files.place(caller, at)
+            place, follow = self._files.place_and_follow(caller, at)
         except OSError:  # the kernel will fail as well, and return the right errno
             return False
-        return self._answer(caller, place, buffer, ask, follow=not at[2] & AT_SYMLINK_NOFOLLOW)
+        return self._answer(caller, place, buffer, ask, follow=follow)
 
     def _answer(self, caller: Caller, place: bytes, buffer: int, ask: StatxArguments, *, follow: bool) -> bool:
         files = self._files

@@ -12,6 +12,7 @@ from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.ownership import record
 from pybuild.runtime.ownership.record import FileOwner
 from pybuild.runtime.supervisor import files
+from pybuild.runtime.supervisor.files import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW
 from tests.runtime.supervisor.supervised import Supervised, meanwhile, supervised, supervision
 
 
@@ -37,7 +38,7 @@ def test_owners_are_told_and_recorded_and_the_kernel_knows_nothing(tmp_path: Pat
     assert [record.read(str(file)), record.read(str(directory))] == [FileOwner(33, 45), FileOwner(5, 0)]
 
 
-@pytest.mark.parametrize("way", ["absolute", "directory", "descriptor", "name in proc"])
+@pytest.mark.parametrize("way", ["absolute", "directory", "descriptor", "empty", "name in proc"])
 def test_each_way_to_name_a_file_is_understood(tmp_path: Path, way: str) -> None:
     def change() -> tuple[int, int]:
         os.chdir(tmp_path)
@@ -50,6 +51,9 @@ def test_each_way_to_name_a_file_is_understood(tmp_path: Path, way: str) -> None
                 os.chown("file", 7, 8, dir_fd=above)
             case "descriptor":
                 os.chown(os.open("file", os.O_RDONLY), 7, 8)
+            case "empty":
+                opened = os.open("file", os.O_PATH | os.O_NOFOLLOW)
+                assert ctypes.CDLL(None).fchownat(opened, b"", 7, 8, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0
             case _:
                 opened = os.open("file", os.O_RDONLY)
                 os.chown(f"/proc/self/fd/{opened}", 7, 8)
