@@ -12,7 +12,7 @@ from pybuild.runtime.supervisor import socket_calls, xattr_calls
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Answer, Arguments, Caller, Handler, signed
 from pybuild.runtime.supervisor.create_calls import Creator
 from pybuild.runtime.supervisor.exec_ids import note_ids
-from pybuild.runtime.supervisor.files import AT_SYMLINK_NOFOLLOW, OwnedFiles
+from pybuild.runtime.supervisor.files import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
 from pybuild.runtime.supervisor.id_calls import IdAnswers
 from pybuild.runtime.supervisor.identities import Identities
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
@@ -20,7 +20,7 @@ from pybuild.runtime.supervisor.stat_calls import StatusAnswers
 from pybuild.runtime.supervisor.values import Supervision
 
 _HOW = struct.Struct("=QQQ")
-_NO_FOLLOW = AT_SYMLINK_NOFOLLOW
+_NO_FOLLOW, _FOLLOW = AT_SYMLINK_NOFOLLOW, 0x400  # AT_SYMLINK_FOLLOW
 _CREAT = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 
 
@@ -102,9 +102,20 @@ class Supervisor:
             place = files.place(c, (AT_FDCWD, a[0], 0))
             return xattr_calls.names(files, c, place, (a[1], a[2]), follow=follow)
 
+        def changing(answer: Callable[[Caller, int], Answer], at: _At) -> Handler:
+            def handle(c: Caller, a: Arguments) -> Answer:
+                answered = answer(c, a[1])
+                if answered is None:
+                    files.keep_owner(c, at(a))
+                return answered
+
+            return handle
+
+        ways = {"": _path, "l": _link, "f": _descriptor}
         return {
-            **{f"{kind}{call}xattr": _named(xattr_calls.get) for kind in ("", "l", "f") for call in ("get", "remove")},
-            **{f"{kind}setxattr": _named(xattr_calls.put) for kind in ("", "l", "f")},
+            **{f"{kind}getxattr": lambda c, a: xattr_calls.get(c, a[1]) for kind in ways},
+            **{f"{kind}removexattr": changing(xattr_calls.get, at) for kind, at in ways.items()},
+            **{f"{kind}setxattr": changing(xattr_calls.put, at) for kind, at in ways.items()},
             "listxattr": lambda c, a: listed(c, a, follow=True),
             "llistxattr": lambda c, a: listed(c, a, follow=False),
             "flistxattr": lambda c, a: xattr_calls.names(
@@ -142,17 +153,21 @@ class Supervisor:
     def _keeping_handlers(self) -> dict[str, Handler]:
         """Return the handlers of calls that the kernel carries out: overlayfs may copy a file up, a program set ids."""
 
-        def kept(directory: int | None, path: int, flags: int | None = None) -> Handler:
-            def handle(c: Caller, a: Arguments) -> None:
-                above = AT_FDCWD if directory is None else signed(a[directory])
-                self.files.keep_owner(c, (above, a[path], _NO_FOLLOW if flags is None else a[flags]))
+        def kept(at: _At) -> Handler:
+            return lambda c, a: self.files.keep_owner(c, at(a))
 
-            return handle
+        def below(flags: Callable[[Arguments], int]) -> Handler:
+            # Without a path, utimensat(2) and futimesat(2) are about the descriptor.
+            return kept(lambda a: (signed(a[0]), a[1], flags(a) if a[1] else AT_EMPTY_PATH))
 
         return {
-            **{name: kept(None, 0) for name in ("rename", "link")},
-            **{name: kept(0, 1) for name in ("renameat", "renameat2", "linkat")},
-            "utimensat": kept(0, 1, 3),
+            **{name: kept(_link) for name in ("rename", "link")},
+            **{name: kept(_path) for name in ("chmod", "utime", "utimes")},
+            "fchmod": kept(_descriptor),
+            **{name: below(lambda _: _NO_FOLLOW) for name in ("renameat", "renameat2")},
+            **{name: below(lambda _: 0) for name in ("fchmodat", "futimesat")},
+            **{name: below(lambda a: a[3]) for name in ("fchmodat2", "utimensat")},
+            "linkat": below(lambda a: a[4] & AT_EMPTY_PATH | (0 if a[4] & _FOLLOW else _NO_FOLLOW)),
             "execve": lambda c, a: note_ids(c, self.files, self.identities, (AT_FDCWD, a[0], 0)),
             "execveat": lambda c, a: note_ids(c, self.files, self.identities, (signed(a[0]), a[1], a[4])),
         }
@@ -171,8 +186,20 @@ class Supervisor:
         return None
 
 
-def _named(answer: Callable[[Caller, int], Answer]) -> Handler:
-    return lambda caller, a: answer(caller, a[1])
+_At = Callable[[Arguments], PathArguments]
+"""Returns which file the arguments of a call name."""
+
+
+def _path(a: Arguments) -> PathArguments:
+    return AT_FDCWD, a[0], 0
+
+
+def _link(a: Arguments) -> PathArguments:
+    return AT_FDCWD, a[0], _NO_FOLLOW
+
+
+def _descriptor(a: Arguments) -> PathArguments:
+    return signed(a[0]), 0, AT_EMPTY_PATH
 
 
 def _ids(uid: int, gid: int) -> tuple[int, int]:

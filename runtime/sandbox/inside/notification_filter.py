@@ -38,7 +38,11 @@ CALLS = frozenset(
     getuid geteuid getgid getegid getresuid getresgid getgroups prctl chroot
     """.split()
 )
-KEEPING = frozenset("rename renameat renameat2 link linkat utimensat".split())
+KEEPING = frozenset(
+    """
+    rename renameat renameat2 link linkat chmod fchmod fchmodat fchmodat2 utime utimes futimesat utimensat
+    """.split()
+)
 """Calls by which overlayfs copies files up. Passed on if layers have files whose owner is in no attribute."""
 EXECUTING = frozenset(("execve", "execveat"))
 """Calls by which a process gets the ids of a set-user-ID program. Not passed on with no_new_privs."""

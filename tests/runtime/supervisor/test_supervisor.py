@@ -3,6 +3,9 @@ import os
 import random
 import struct
 from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
 
 from pybuild.runtime.kernel.syscalls import openat2
 from pybuild.runtime.sandbox.inside.notification_filter import CALLS, EXECUTING, KEEPING, notifying
@@ -22,6 +25,39 @@ def test_each_call_that_comes_has_an_answer() -> None:
         os.close(writer)
     names = {name.decode() for _, name in notifying("x86_64", keeping=True)[1]}
     assert names == CALLS | KEEPING | EXECUTING
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("rename", (8, 9), (-100, 8, 0x100)),
+        ("renameat2", (3, 8, 4, 9), (3, 8, 0x100)),
+        ("linkat", (3, 8, 4, 9, 0), (3, 8, 0x100)),
+        ("linkat", (3, 8, 4, 9, 0x400), (3, 8, 0)),
+        ("linkat", (3, 8, 4, 9, 0x1000), (3, 8, 0x1100)),
+        ("chmod", (8, 0o600), (-100, 8, 0)),
+        ("fchmod", (3, 0o600), (3, 0, 0x1000)),
+        ("fchmodat", (3, 8, 0o600, 0x100), (3, 8, 0)),
+        ("fchmodat2", (3, 8, 0o600, 0x100), (3, 8, 0x100)),
+        ("utimes", (8, 0), (-100, 8, 0)),
+        ("futimesat", (3, 8, 0), (3, 8, 0)),
+        ("utimensat", (3, 8, 0, 0x100), (3, 8, 0x100)),
+        ("utimensat", (3, 0, 0, 0), (3, 0, 0x1000)),
+    ],
+)
+def test_a_call_that_copies_a_file_up_names_it(name: str, arguments: tuple[int, ...], at: tuple[int, int, int]) -> None:
+    how = supervision(special=((1, 1, 1, 1),))
+    reader, writer = os.pipe()
+    try:
+        supervisor = Supervisor(Listener(reader), how, "x86_64")
+    finally:
+        os.close(reader)
+        os.close(writer)
+    named = []
+    supervisor.files.keep_owner = lambda _, at: named.append(at)  # type: ignore[method-assign]
+    (number,) = (number for number, each in how.calls if each == name.encode())
+    supervisor._handlers_by_number[number](Mock(), (*arguments, *(0,) * 6)[:6])
+    assert named == [at]
 
 
 def test_any_arguments_end_the_call_and_not_the_supervisor(tmp_path: Path) -> None:

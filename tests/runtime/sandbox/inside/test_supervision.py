@@ -15,6 +15,7 @@ from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
 from pybuild.runtime.ownership import record, recording
 from pybuild.runtime.ownership.record import FileOwner
+from pybuild.runtime.ownership.table import birth_of
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.user_namespace import become_root
 from tests.helpers.supervisors import supervisor_below
@@ -70,6 +71,21 @@ def test_a_link_of_a_lower_layer_is_known_by_its_copy(image: Image) -> None:
 
     entries = _single(work)
     assert entries[0][0] == (image.upper / "link").lstat().st_ino
+
+
+@pytest.mark.parametrize("change", ["chmod 600 /p", "touch /p", "mv /p /q", "ln /p /q"])
+def test_a_pipe_of_a_lower_layer_keeps_its_owner(image: Image, change: str) -> None:
+    os.mkfifo(image.layer / "p")
+
+    def work() -> str:
+        found = image.layer / "p"
+        opened = os.open(found, os.O_PATH)
+        recording.table().add([(*birth_of(opened), 7, 8)])
+        image.shell(change)
+        return image.shell("stat -c %u:%g /p || stat -c %u:%g /q").out
+
+    assert _single(work) == "7:8\n"
+    assert list(image.upper.iterdir())
 
 
 def test_a_link_below_another_root_is_known_by_its_copy(image: Image) -> None:
