@@ -1,11 +1,15 @@
 """Waiting for what a test expects, however slow and busy the machine is."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE = 60
-"""Seconds after which what has not come is taken not to come: far more than it takes on the slowest machine."""
+PATIENCE = int(os.environ.get("PYBUILD_TESTS_PATIENCE", "60"))
+"""Seconds after which what has not come is taken not to come: far more than it takes on the slowest machine.
+
+The pass of mutants sets less, because its tests are expected to fail.
+"""
 _PAUSE = 0.02
 T = TypeVar("T")
 

@@ -158,7 +158,8 @@ def _confined(copy: Copy) -> tuple[str, ...]:
 def _environment(copy: Copy) -> dict[str, str]:
     # A skip would be taken for a pass; random examples would make a pass that differs each time.
     own = {"PYTHONPATH": os.fspath(copy.root / ".src"), "TMPDIR": os.fspath(copy.root.parent)}
-    settings = {"PYBUILD_TESTS_NO_SKIPS": "1", "CI": "1", **own}
+    # What a test waits for mostly does not come when a defence is taken out.
+    settings = {"PYBUILD_TESTS_NO_SKIPS": "1", "CI": "1", "PYBUILD_TESTS_PATIENCE": "20", **own}
     # Compiled code is kept, in the copy: without it each run would compile all modules, at twice the cost.
     return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, **settings}
 
