@@ -2,7 +2,7 @@
 
 In the tree is a file without the content, which is recognised by its inode. A caller that opens it gets a descriptor of
 the content, which is in memory. All other calls are left to the kernel, so a path that was resolved wrongly gives
-nothing away. The opener has the root of the step, and takes the user and group of the caller to resolve a path: without
+nothing away. The opener has the root of the step, and takes the ids of the caller to resolve a path: without
 CAP_SYS_PTRACE, root may not look into the /proc entries of another user's process.
 
 Considered: stopping open(2) in every step, which would allow /proc/self, /dev/stdout and read-only mounts. It takes
@@ -104,7 +104,9 @@ class _Opener:
             return None
         index = self._calls[caller.call.number]
         directory = signed(caller.call.arguments[index - 1]) if index else AT_FDCWD
-        user, group, _ = ids
+        user, group, groups = ids
+        if user:
+            os.setgroups(groups)
         set_file_ids(user, group)
         try:
             path = caller.text(caller.call.arguments[index])

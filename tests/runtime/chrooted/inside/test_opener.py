@@ -121,3 +121,20 @@ def test_flags_mean_what_they_mean_without_an_opener(tree: Path, path: str, flag
 )
 def test_rules_for_a_path_hold(tree: Path, path: str, resolve: int, expected: str) -> None:
     assert _inside(tree, partial(_read_by_rules, path, resolve)) == expected
+
+
+def test_a_supplementary_group_opens_the_directory_of_a_secret(tree: Path) -> None:
+    tree.chmod(0o755)
+    (tree / "closed").mkdir()
+    (tree / "closed/secret").hardlink_to(tree / "secret")
+    for path, mode in (("closed", 0o710), ("secret", 0o440)):
+        os.chown(tree / path, 0, 55)
+        (tree / path).chmod(mode)
+
+    def read() -> str:
+        os.setgroups([55])
+        os.setresgid(33, 33, 33)
+        os.setresuid(33, 33, 33)
+        return _read_path("/closed/secret")
+
+    assert _inside(tree, read) == CONTENT.decode()
