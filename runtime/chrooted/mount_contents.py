@@ -30,10 +30,14 @@ _SYSTEM = {b"/proc": fill_proc, b"/sys": sys_and_dev.make_sys, b"/dev": sys_and_
 
 @frozen
 class Filled:
-    """What `fill` has made: the *streams* of `sys_and_dev.open_streams`, and the *hidden* content of secrets."""
+    """What `fill` has made: the *streams* of `sys_and_dev.open_streams`, and the *hidden* content of secrets.
+
+    *secrets* are the paths in the tree of the files that stand for these.
+    """
 
     streams: tuple[tuple[int, int], ...]
     hidden: tuple[Hidden, ...]
+    secrets: tuple[bytes, ...]
 
 
 def fill(places: Places, sandbox: Spec) -> Filled:
@@ -43,13 +47,14 @@ def fill(places: Places, sandbox: Spec) -> Filled:
         with Operation("make", target):
             places.put(target, partial(_directory, _MODES[target], _SYSTEM[target]), directory=True)
     dev = open_inside(places.tree, b"/dev", os.O_PATH | os.O_DIRECTORY)
-    hidden = []
+    hidden = {}
     try:
         for mount in sorted((*host_files(sandbox), *sandbox.mounts), key=_depth):
             path = _place(places, mount, tuple(map(os.fsencode, os.listdir(f"/proc/self/fd/{dev}"))))
             if isinstance(mount, FileMount) and mount.secret:
-                hidden.append(_hidden(places, mount, path))
-        return Filled(streams=tuple(sys_and_dev.open_streams(dev)), hidden=tuple(hidden))
+                hidden[path] = _hidden(places, mount, path)
+        streams = tuple(sys_and_dev.open_streams(dev))
+        return Filled(streams=streams, hidden=tuple(hidden.values()), secrets=tuple(hidden))
     finally:
         os.close(dev)
 

@@ -1,17 +1,21 @@
 """Runs a `Spec` with isolation chroot: puts its mounts into the tree, starts a keeper, takes the mounts out again."""
 
+import ctypes
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from errno import EACCES
 from pathlib import Path
+from typing import Self
 
 from pybuild.runtime.chrooted import mount_contents
 from pybuild.runtime.chrooted.confinement import opening_filter, own_filter, traced_calls
 from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
 from pybuild.runtime.chrooted.replacements import Places
-from pybuild.runtime.errors import SandboxUnavailable
+from pybuild.runtime.errors import SandboxError, SandboxUnavailable
 from pybuild.runtime.kernel.capabilities import DEFAULT, mask
-from pybuild.runtime.records import encode
+from pybuild.runtime.records import Operation, encode
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox import isolation
 from pybuild.runtime.sandbox.cgroups import limited_with_notes
@@ -31,6 +35,11 @@ _NOTE = (
 )
 # With CAP_SYS_CHROOT a process can leave a root that was set by chroot(2).
 _CAPABILITIES = DEFAULT & ~mask("SYS_CHROOT")
+_OPEN = 0x20  # IN_OPEN of inotify(7), which does not stand for O_PATH
+_EVENT = struct.Struct("=iIII")  # struct inotify_event of a watched file, which has no name
+_MOST_EVENTS = 1 << 16  # bytes
+_libc = ctypes.CDLL(None, use_errno=True)
+_ZEROS = "a process got zeros: it has executed no program since it changed its user, or may not be looked into"
 _noted: set[str] = set()
 """The notes that have been written: each is written once by a process, not for each step."""
 _tried: dict[int, SandboxUnavailable | None] = {}
@@ -64,14 +73,34 @@ def run(
             process=process_of(own),
             opening=_opening(filled.hidden),
         )
-        child = Child(encode(plan), outputs=filled.streams)
-        try:
-            reports = child.run_to_end(output, cancel, signals)
-        finally:
-            # Where the keeper was killed, the kernel kills the processes that it traced, but later than the keeper
-            # itself: none of them may still use the tree when it is restored.
-            end_marked(number)
+        with _watched(directory, filled.secrets):
+            child = Child(encode(plan), outputs=filled.streams)
+            try:
+                reports = child.run_to_end(output, cancel, signals)
+            finally:
+                # Where the keeper was killed, the kernel kills the processes that it traced, but later than the keeper
+                # itself: none of them may still use the tree when it is restored.
+                end_marked(number)
     return result_of(reports)
+
+
+@contextmanager
+def _watched(directory: Path, secrets: tuple[bytes, ...]) -> Iterator[None]:
+    """Raise SandboxError at the end if a process has opened a file that stands for a secret, and has read zeros.
+
+    The opener cannot look into a process that is not dumpable, so the kernel opens what that names.
+    """
+    if not secrets:
+        yield
+        return
+    tree = os.fsencode(directory / "fs")
+    with Operation("watch secrets"):
+        files = OpenedFiles(tree + path for path in secrets)
+    with files:
+        yield
+        opened = files.first()
+    if opened is not None:
+        raise SandboxError("read the secret", os.fsdecode(opened.removeprefix(tree)), EACCES, _ZEROS)
 
 
 def _opening(hidden: tuple[Hidden, ...]) -> HiddenFiles | None:
@@ -139,3 +168,32 @@ def _announce(output: Output) -> None:
     if "announced" not in _noted:
         _noted.add("announced")
         output(2, _NOTE)
+
+
+class OpenedFiles:
+    """Notes which of the files at *paths* are opened from now on, also by another name. It is a context manager."""
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        self._fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._paths = {_checked(_libc.inotify_add_watch(self._fd, path, _OPEN)): path for path in paths}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._fd)
+
+    def first(self) -> bytes | None:
+        """Return the path of the file that was opened first, None if none was."""
+        try:
+            data = os.read(self._fd, _MOST_EVENTS)
+        except BlockingIOError:
+            return None
+        return next((self._paths[watch] for watch, what, _, _ in _EVENT.iter_unpack(data) if what & _OPEN), None)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result

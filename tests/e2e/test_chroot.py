@@ -93,6 +93,18 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/key --mount=type=s
     assert list(trees.differences(images[1], images[0], started=0)) == []
 
 
+def test_a_step_fails_where_a_process_would_read_zeros_for_a_secret(program: Restricted, tmp_path: Path) -> None:
+    text = """FROM small
+RUN mkdir /closed && cp /bin/busybox /closed/cat && chmod 711 /closed/cat
+USER bob
+RUN --mount=type=secret,id=s,mode=0444 /closed/cat /run/secrets/s
+"""
+    context = write_context(tmp_path / "c", {"Dockerfile": text, "s": "content"})
+    built = program.build(context, "--no-cache", f"--secret=id=s,src={context}/s", check=False)
+    assert built.exit_code != 0
+    assert "read the secret /run/secrets/s: a process got zeros" in built.printed
+
+
 def test_a_step_harms_nothing_outside(program: Restricted, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "1000"], process_group=0) as outside:
         try:

@@ -3,7 +3,8 @@
 In the tree is a file without the content, which is recognised by its inode. A caller that opens it gets a descriptor of
 the content, which is in memory. All other calls are left to the kernel, so a path that was resolved wrongly gives
 nothing away. The opener has the root of the step, and takes the ids of the caller to resolve a path: without
-CAP_SYS_PTRACE, root may not look into the /proc entries of another user's process.
+CAP_SYS_PTRACE, root may not look into the /proc entries of another user's process. Into one that is not dumpable nobody
+may look; `chrooted.run` notices if that opens the file without the content.
 
 Considered: stopping open(2) in every step, which would allow /proc/self, /dev/stdout and read-only mounts. It takes
 0.1 ms for each file, twice the time of an `apt-get install`, and no directory could be returned, since ".." of a
