@@ -120,7 +120,8 @@ def test_interrupted_build_cleans_up_and_says_so(program: Program, tmp_path: Pat
     text = "FROM small\nRUN echo one > /one\nRUN echo ready && sleep 1000\n"
     context = write_context(tmp_path / "context", {"Dockerfile": text})
     begin = now()
-    process = program.start(*build_arguments(context))
+    # With --jobs a command begins when the layer below it is stored; else it would be lost with the interrupted packing.
+    process = program.start(*build_arguments(context), "--jobs", "2")
     printed = _read_until(process, "ready")
     process.send_signal(sent)
     _, rest = process.communicate(timeout=PATIENCE)
