@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.json_documents import Fields, encode, parse_object
+from pybuild.runtime.paths import MAX_PATH
 from pybuild.runtime.values import field, fields, frozen
 
 _RFC3339 = r"(?a)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z"
 _CONTROL = r"[\x00-\x1f\x7f]"
-_LONGEST = 4095  # bytes: PATH_MAX without the NUL byte, because the working directory is among these members
 
 
 @frozen
@@ -51,7 +51,8 @@ class _Form(NamedTuple):
 
 def _one_line(members: Fields, key: str) -> str:
     text = members.text(key)
-    if len(text.encode()) > _LONGEST or (not text.isprintable() and re.search(_CONTROL, text)):
+    # The working directory is among these members.
+    if len(text.encode()) > MAX_PATH or (not text.isprintable() and re.search(_CONTROL, text)):
         raise members.error(key, f"too long or with control characters: {text[:80]!r}")
     return text
 

@@ -2,8 +2,8 @@
 
 from pybuild.runtime.values import frozen
 
-MAX_PATH, MAX_NAME = 4095, 255
-"""Bytes of a path and of each name in it: PATH_MAX without the NUL byte, and NAME_MAX."""
+MAX_NAME = 255
+"""Bytes of each name in a path: NAME_MAX."""
 MAX_XATTR_NAME, MAX_XATTR = 255, 64 << 10
 """Bytes of the name and of the value of an extended attribute (xattr(7))."""
 

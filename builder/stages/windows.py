@@ -1,4 +1,4 @@
-"""Images for Windows that are built on Linux: how their paths are as_stored, and what their configs have by default.
+"""Images for Windows that are built on Linux: how their paths are stored, and what their configs have by default.
 
 No step of such an image can run here, but files can be copied into it. The rules are those of BuildKit: paths may have
 backslashes and the letter of the system drive, the working directory has backslashes, the shell is ``cmd``, and there

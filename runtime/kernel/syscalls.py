@@ -127,7 +127,7 @@ def _check(result: int, path: str | bytes | None = None) -> int:
     raise OSError(number, os.strerror(number), path)
 
 
-def _call(number: int, *args: object, path: str | bytes | None = None) -> int:
+def call(number: int, *args: object, path: str | bytes | None = None) -> int:
     """Make the system call *number*. Ints become C longs, because ctypes would pass 32 bits to a variadic function."""
     wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     return _check(_libc.syscall(ctypes.c_long(number), *wide), path)
@@ -136,38 +136,38 @@ def _call(number: int, *args: object, path: str | bytes | None = None) -> int:
 def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """Open *path* below *dirfd* under the *resolve* rules. Raises EAGAIN when a rename raced with the walk."""
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    return _call(_OPENAT2, dirfd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how), path=path)
+    return call(_OPENAT2, dirfd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how), path=path)
 
 
 def fsopen(filesystem: str) -> int:
     """Start the configuration of a new file system instance."""
-    return _call(_FSOPEN, filesystem.encode(), _FSOPEN_CLOEXEC, path=filesystem)
+    return call(_FSOPEN, filesystem.encode(), _FSOPEN_CLOEXEC, path=filesystem)
 
 
 def fsconfig_flag(fd: int, key: str) -> None:
     """Set an option that has no value."""
-    _call(_FSCONFIG, fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0, path=key)
+    call(_FSCONFIG, fd, _FSCONFIG_SET_FLAG, key.encode(), None, 0, path=key)
 
 
 def fsconfig_string(fd: int, key: str, value: str | bytes) -> None:
     """Set an option to a text of at most 255 bytes."""
-    _call(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0, path=key)
+    call(_FSCONFIG, fd, _FSCONFIG_SET_STRING, key.encode(), os.fsencode(value), 0, path=key)
 
 
 def fsconfig_cmd_create(fd: int) -> None:
     """Make the file system from the options given so far."""
-    _call(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
+    call(_FSCONFIG, fd, _FSCONFIG_CMD_CREATE, None, None, 0)
 
 
 def fsmount(fd: int, attributes: int = 0) -> int:
     """Return a detached mount of a created file system, which ends with the descriptor unless it is attached."""
-    return _call(_FSMOUNT, fd, _FSMOUNT_CLOEXEC, attributes)
+    return call(_FSMOUNT, fd, _FSMOUNT_CLOEXEC, attributes)
 
 
 def move_mount(source: int, target: int, path: str | bytes = "") -> None:
     """Attach the mount *source* at *path* relative to *target*, at *target* itself if *path* is empty."""
     flags = _MOVE_MOUNT_F_EMPTY_PATH | (0 if path else _MOVE_MOUNT_T_EMPTY_PATH)
-    _call(_MOVE_MOUNT, source, b"", target, os.fsencode(path), flags, path=path)
+    call(_MOVE_MOUNT, source, b"", target, os.fsencode(path), flags, path=path)
 
 
 def open_tree(dirfd: int, path: str | bytes = "", flags: int = 0) -> int:
@@ -176,14 +176,14 @@ def open_tree(dirfd: int, path: str | bytes = "", flags: int = 0) -> int:
     The last symbolic link is followed unless AT_SYMLINK_NOFOLLOW is given.
     """
     flags |= os.O_CLOEXEC | (0 if path else AT_EMPTY_PATH)
-    return _call(_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
+    return call(_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
 
 
 def mount_setattr(fd: int, attributes: int, *, clear: int = 0, propagation: int = 0, recursive: bool = False) -> None:
     """Set *attributes* of the mount whose root *fd* is, clear those of *clear*; *propagation* is a flag of mount(2)."""
     attr = _MountAttr(attributes, clear, propagation, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    _call(_MOUNT_SETATTR, fd, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
+    call(_MOUNT_SETATTR, fd, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
 
 
 def mount(source: str, target: str | bytes, filesystem: str | None, flags: int, data: str | None = None) -> None:
@@ -232,13 +232,13 @@ def seccomp_listener(program: bytes) -> int:
     """
     fprog = _SockFprog(len(program) // 8, program)
     flags = _NEW_LISTENER | _WAIT_KILLABLE_RECV
-    return _call(_SECCOMP.get(os.uname().machine, -1), _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(fprog))
+    return call(_SECCOMP.get(os.uname().machine, -1), _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(fprog))
 
 
 def statx(fd: int, flags: int, mask: int) -> bytes:
     """Return the kernel's ``struct statx`` of an open file."""
     found = ctypes.create_string_buffer(_STATX_SIZE)
-    _call(_STATX.get(os.uname().machine, -1), fd, b"", flags | AT_EMPTY_PATH, mask, ctypes.byref(found))
+    call(_STATX.get(os.uname().machine, -1), fd, b"", flags | AT_EMPTY_PATH, mask, ctypes.byref(found))
     return found.raw
 
 
@@ -264,7 +264,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 
 def close_range(first: int, last: int = LAST_DESCRIPTOR, flags: int = 0) -> None:
     """Close the descriptors from *first* to *last*, or with CLOSE_RANGE_CLOEXEC make them close-on-exec."""
-    _call(_CLOSE_RANGE, first, last, flags)
+    call(_CLOSE_RANGE, first, last, flags)
 
 
 def set_file_ids(uid: int, gid: int) -> None:
@@ -286,7 +286,7 @@ def setrlimit(resource: int, soft: int, hard: int) -> None:
 
 def keyctl_join_session_keyring() -> None:
     """Give the process a new, empty session keyring. Raises ENOSYS on machines whose call number is not listed here."""
-    _call(_KEYCTL.get(os.uname().machine, -1), _KEYCTL_JOIN_SESSION_KEYRING, None)
+    call(_KEYCTL.get(os.uname().machine, -1), _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def scope_abstract_sockets() -> None:
@@ -295,9 +295,9 @@ def scope_abstract_sockets() -> None:
     Raises E2BIG or EINVAL on kernels before 6.12, ENOSYS and EOPNOTSUPP on those without Landlock.
     """
     ruleset = _LandlockRuleset(0, 0, _LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET)
-    fd = _call(_LANDLOCK_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
+    fd = call(_LANDLOCK_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
     try:
-        _call(_LANDLOCK_RESTRICT_SELF, fd, 0)
+        call(_LANDLOCK_RESTRICT_SELF, fd, 0)
     finally:
         os.close(fd)
 

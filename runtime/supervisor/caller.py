@@ -127,21 +127,18 @@ class Caller:
 
     def open(self, place: bytes, *, follow: bool) -> int:
         """Return an O_PATH descriptor of *place*, after a `check` that the number in it was that of the caller."""
-        fd = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
-        try:
-            self.check()
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        return self._checked(os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)))
 
     def copy(self, number: int) -> int:
         """Return a copy of the descriptor *number* of the caller, after a `check`."""
         pidfd = open_thread(self.call.tid)
         try:
-            fd = copy_descriptor(pidfd, number)
+            return self._checked(copy_descriptor(pidfd, number))
         finally:
             os.close(pidfd)
+
+    def _checked(self, fd: int) -> int:
+        """Return *fd*, which was opened by a name or number of the caller, after a `check`; close it if that fails."""
         try:
             self.check()
         except BaseException:
@@ -187,7 +184,7 @@ def root_of(caller: Caller, own: os.stat_result) -> Iterator[bytes]:
         os.fchdir(back)
         yield path
     finally:
-        _return(here, back)
+        _return(back, root=here)
         os.close(there)
 
 
@@ -200,7 +197,7 @@ def directory_of(caller: Caller) -> Iterator[None]:
         os.fchdir(there)
         yield
     finally:
-        _return(-1, back)
+        _return(back)
         os.close(there)
 
 
@@ -217,14 +214,13 @@ def umask_of(caller: Caller) -> Iterator[None]:
         os.umask(0)
 
 
-def _return(root: int, directory: int) -> None:
+def _return(directory: int, *, root: int | None = None) -> None:
     try:
-        if root >= 0:
+        if root is not None:
             os.fchdir(root)
             os.chroot(b".")
+            os.close(root)
         os.fchdir(directory)
+        os.close(directory)
     except OSError:  # end, and fail the step, rather than continue in the root of one caller
         os._exit(1)
-    for fd in (root, directory):
-        if fd >= 0:
-            os.close(fd)

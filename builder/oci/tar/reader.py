@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, Limits, has_long_name
+from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, Limits, has_long_name
 from pybuild.builder.oci.streams.pipeline import PIECE
 from pybuild.builder.oci.streams.reading import BufferedSource, Readable
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, EntryKind, clean_path
@@ -27,6 +27,7 @@ from pybuild.builder.oci.tar.fields import (
     text,
 )
 from pybuild.builder.oci.tar.sparse import SparseMap, read_gnu, read_pax
+from pybuild.runtime.paths import MAX_PATH
 
 _KINDS = {kind.value: kind for kind in EntryKind} | {
     b"\0": EntryKind.FILE,

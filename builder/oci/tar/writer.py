@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from pybuild.builder.oci.errors import LayerError
-from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, MAX_XATTR, MAX_XATTR_NAME, has_long_name
+from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_XATTR, MAX_XATTR_NAME, has_long_name
 from pybuild.builder.oci.streams.blocks import Blocks
 from pybuild.builder.oci.streams.compression import Sink
 from pybuild.builder.oci.tar.entry import BLOCK, Entry, clean_path, path_bytes
 from pybuild.builder.oci.tar.header import encode_header, padding
+from pybuild.runtime.paths import MAX_PATH
 from pybuild.runtime.paths.sparse import data_ranges, has_holes
 from pybuild.runtime.stopping import check
 

@@ -15,6 +15,7 @@ from pybuild.runtime.kernel.syscalls import (
     PR_SET_PDEATHSIG,
     RLIMIT_LOCKS,
     SIGKILL,
+    call,
     prctl,
     seccomp_listener,
     set_seccomp_filter,
@@ -33,9 +34,6 @@ _EVERY_RIGHT = {2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 """All rights over files, by the version that added the last of them. Version 1, which forbids renames, is not used."""
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 _SCOPES_SINCE = 6
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
 
 
 class _Ruleset(ctypes.Structure):
@@ -143,11 +141,11 @@ def stay_below(directory: int) -> None:
     scopes = _ABSTRACT_SOCKETS | _SIGNALS if known >= _SCOPES_SINCE else 0
     ruleset = _Ruleset(rights, 0, scopes)
     # A kernel that does not know the last members accepts the longer struct if they are zero.
-    fd = _call(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
+    fd = call(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.sizeof(ruleset), 0)
     try:
         rule = _Beneath(rights, directory)
-        _call(_ADD_RULE, fd, _PATH_BENEATH, ctypes.byref(rule), 0)
-        _call(_RESTRICT_SELF, fd, 0)
+        call(_ADD_RULE, fd, _PATH_BENEATH, ctypes.byref(rule), 0)
+        call(_RESTRICT_SELF, fd, 0)
     finally:
         os.close(fd)
 
@@ -155,17 +153,8 @@ def stay_below(directory: int) -> None:
 def landlock_version() -> int:
     """Return the version of Landlock in this kernel, 0 for none."""
     try:
-        return _call(_CREATE_RULESET, None, 0, _VERSION)
+        return call(_CREATE_RULESET, None, 0, _VERSION)
     except OSError as error:
         if error.errno not in {ENOSYS, EOPNOTSUPP, EPERM}:
             raise
         return 0
-
-
-def _call(number: int, *arguments: object) -> int:
-    wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
-    result: int = _libc.syscall(ctypes.c_long(number), *wide)
-    if result < 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno))
-    return result

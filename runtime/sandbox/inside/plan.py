@@ -1,6 +1,7 @@
 """What the builder hands to the sandbox child, and what the child reports back."""
 
 import os
+from errno import EIO
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.records import Record, decode
@@ -162,10 +163,8 @@ class Status:
         # Never a traceback: formatting one opens source files by their host names, inside the image (CVE-2019-14271).
         try:
             if isinstance(error, OSError):  # of a call that hardly fails: too many open files, no more processes
-                name = error.filename
-                error = SandboxError(
-                    "prepare the sandbox", os.fsdecode(name) if isinstance(name, (str, bytes)) else "", error.errno or 0
-                )
+                path = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+                error = SandboxError("prepare the sandbox", path, error.errno or EIO, error.strerror or str(error))
             if isinstance(error, SandboxError):
                 self._send("failed", error.operation, error.path, error.errno, error)
             elif isinstance(error, BaseException):

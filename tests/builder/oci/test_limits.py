@@ -2,7 +2,8 @@
 
 import pytest
 
-from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, MAX_PATH, has_long_name
+from pybuild.builder.oci.limits import DEFAULT_LIMITS, MAX_NAME, has_long_name
+from pybuild.runtime.paths import MAX_PATH
 
 
 @pytest.mark.parametrize(

@@ -80,14 +80,17 @@ class _Begun:
         self._action, self._name = action, name
         self._error: Exception | None = None
         self._thread = Thread(target=self._run, daemon=True)
+        # Here and not in the thread: names that have to wait need no thread yet.
+        self._slots.acquire()
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            with self._slots:
-                self._action(self._name)
+            self._action(self._name)
         except Exception as error:  # noqa: BLE001 - raised again in `finish`
             self._error = error
+        finally:
+            self._slots.release()
 
     def finish(self) -> None:
         self._thread.join()

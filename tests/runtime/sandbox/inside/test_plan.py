@@ -55,6 +55,13 @@ def test_a_failed_call_that_has_no_name_is_reported_without_its_number() -> None
     ]
 
 
+def test_a_failure_without_a_number_keeps_its_words() -> None:
+    def work(_: Status) -> None:
+        raise OSError("cannot do it")
+
+    assert reported(work) == [("failed", "prepare the sandbox", "", 5, "prepare the sandbox: cannot do it")]
+
+
 @pytest.mark.parametrize(("wait_status", "subject"), [(0, "0"), (3 << 8, "3"), (9, "-9")])
 def test_the_end_of_the_process_is_reported_as_code_or_signal(wait_status: int, subject: str) -> None:
     assert reported(lambda status: status.report_end(wait_status)) == [("ended", subject, "", 0, "")]
