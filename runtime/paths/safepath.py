@@ -20,7 +20,7 @@ from pybuild.runtime.errors import UnsafePathError
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)  # the last: no file system holds such a name
-_UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN)
+_UNSAFE = (errno.ELOOP, errno.ENOTDIR, errno.EXDEV)
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
@@ -35,8 +35,8 @@ class Root:
     """A directory that no path can leave. It owns a descriptor of the directory.
 
     Paths are relative to the root whether or not they begin with a slash; "" is the root itself. Methods that look a
-    path up return None for a missing one. A path that cannot be resolved (a loop, a file used as a directory, a race
-    that does not end) raises UnsafePathError. Nothing outside is created or followed.
+    path up return None for a missing one. A path that cannot be resolved (a loop, a file used as a directory) raises
+    UnsafePathError. Nothing outside is created or followed.
     """
 
     __slots__ = ("fd",)
@@ -295,6 +295,5 @@ def _enter_or_make(dir_fd: int, name: str, status: tuple[int, int, int]) -> tupl
 def _named(error: OSError, path: str) -> Exception:
     """Return an UnsafePathError for an errno that means an unsafe *path*, otherwise *error* with this path."""
     if error.errno in _UNSAFE:
-        reason = "changes while it is resolved" if error.errno == errno.EAGAIN else os.strerror(error.errno).lower()
-        return UnsafePathError(f"{path}: {reason}")
+        return UnsafePathError(f"{path}: {os.strerror(error.errno).lower()}")
     return OSError(error.errno, os.strerror(error.errno or 0), path)

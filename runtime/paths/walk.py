@@ -1,13 +1,14 @@
 """Resolves a path in a root to a descriptor: by openat2(2), or component by component where that cannot be used.
 
 Both give the same result, that of a process whose root it is. Linux before 5.6 has no openat2, filters of old container
-engines deny it, and a path may be longer than the kernel accepts.
+engines deny it, and a path may be longer than the kernel accepts. And openat2 gives up on ``..`` when anything on the
+host is renamed meanwhile: on a busy host it may never resolve a path with many of them.
 """
 
 import errno
 import os
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 
 from pybuild.runtime.errors import UnsafePathError
@@ -26,7 +27,8 @@ def resolve(root: int, path: str, flags: int) -> int:
     if b"\0" in raw:  # the kernel would take the text before it
         raise OSError(errno.ENOENT, "a name cannot contain a null byte", path)
     if len(raw) < _PATH_MAX and kernel_resolves():
-        return open_inside(root, raw, flags)
+        with suppress(BlockingIOError):  # too many renames: see above
+            return open_inside(root, raw, flags)
     with closing(Walk(root)) as walk:
         walk.run(path, follow=not flags & os.O_NOFOLLOW)
         return reopen(walk.fd, flags)

@@ -71,6 +71,26 @@ def test_the_walk_is_used_where_the_kernel_or_a_filter_denies_openat2(
     assert walk.kernel_resolves.__wrapped__() is works
 
 
+def test_a_path_is_walked_where_renames_never_let_the_kernel_finish(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = syscalls.openat2
+
+    def openat2(dirfd: int, path: str | bytes, *args: int, **kwargs: int) -> int:
+        if b".." in os.fsencode(path):
+            raise BlockingIOError(errno.EAGAIN, "")
+        return genuine(dirfd, path, *args, **kwargs)
+
+    monkeypatch.setattr(walk, "kernel_resolves", lambda: True)
+    monkeypatch.setattr(syscalls, "openat2", openat2)
+    (directory / "loop").symlink_to("../a/../loop")
+    with Root.open_host(directory) as root:
+        assert root.stat("../a/b/../../abs/b/file") == (directory / "a/b/file").stat()
+        assert root.stat("../x") is None
+        with pytest.raises(UnsafePathError, match="symbolic links"):
+            root.stat("../loop")
+
+
 # Answers, for a path in a directory it is chrooted to: the identity of the file or the error, and the real path.
 ORACLE = """
 import errno, json, os, sys
