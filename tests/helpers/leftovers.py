@@ -107,10 +107,12 @@ def strays(since: float) -> list[str]:
 def servers(since: float) -> list[str]:
     """Fork servers of this source tree that began after *since* and have lost their builder, with their state."""
     argv = b"".join(os.fsencode(word) + bytes(1) for word in child_argv())
-    found = [
-        directory for directory in _processes() if _read(directory / "cmdline") == argv and _began(directory) >= since
-    ]
-    return [f"{_line(directory)}({_stat(directory)[0]})" for directory in found if _is_orphan(directory, argv)]
+    found = []
+    for directory in _processes():
+        if _read(directory / "cmdline") == argv and _began(directory) >= since and _is_orphan(directory, argv):
+            state = _stat(directory)[:1]  # empty once it has ended
+            found += [f"{_line(directory)}({each})" for each in state]
+    return found
 
 
 def wait_until_no_server(since: float) -> list[str]:

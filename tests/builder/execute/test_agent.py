@@ -1,7 +1,6 @@
 """The agent that a step sees: keys are listed and used, everything else is refused."""
 
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from pybuild.builder.execute.agent import agent_socket
 from pybuild.builder.plan.ops import SshMount
+from tests.helpers.waiting import until
 
 REFUSED = b"\0\0\0\1\5"
 
@@ -23,17 +23,18 @@ def mount(**options: int) -> SshMount:
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Path]:
-    """A real ssh-agent with one key."""
-    path = tmp_path / "real"
-    started = subprocess.run(["ssh-agent", "-s", "-a", path], check=True, capture_output=True, text=True)
-    number = int(started.stdout.split("SSH_AGENT_PID=")[1].split(";")[0])
-    try:
-        key = tmp_path / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", key], check=True)
-        assert program(path, "ssh-add", "-q", key).returncode == 0
-        yield path
-    finally:
-        os.kill(number, signal.SIGTERM)
+    """A real ssh-agent with one key. It is a child of this process, so what it says and its exit code are seen."""
+    path, key = tmp_path / "real", tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", key], check=True)
+    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:
+        try:
+            # 1 says that it has no keys, 2 that it does not answer.
+            until(lambda: program(path, "ssh-add", "-l").returncode == 1 or process.poll() is not None)
+            added = program(path, "ssh-add", "-q", key)
+            assert added.returncode == 0, (added, process.poll())
+            yield path
+        finally:
+            process.terminate()
 
 
 def program(path: Path, *command: str | Path, data: str = "") -> subprocess.CompletedProcess[str]:
