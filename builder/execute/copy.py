@@ -23,7 +23,6 @@ from pybuild.builder.oci.layers.layer import Layer, LayerWriter
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.file_modes import mode_of_made, parse_mode
 from pybuild.builder.plan.ops import Copy, Inline
-from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.paths.safepath import Root
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ _SMALL = 64 << 10
 """A file of at most this many bytes is read as a whole."""
 
 
-def copy(op: Copy, work: Work) -> BuiltLayer:
+def copy(op: Copy, work: Work) -> Layer:
     """Write the layer of a COPY or ADD. Raises BuildError when source and destination do not fit."""
     if sum(len(group.items) for chosen in work.selected for group in chosen.groups) < _MANY:
         return _copy(op, work, None)
@@ -46,7 +45,7 @@ def copy(op: Copy, work: Work) -> BuiltLayer:
         return _copy(op, work, earlier)
 
 
-def _copy(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
+def _copy(op: Copy, work: Work, earlier: "EarlierLayer | None") -> Layer:
     owner = owner_of(op.chown, work) if op.chown else None
     # With --link the layer must fit any rootfs, so this one is not read.
     with nullcontext(EmptyTree()) if op.link else work.tree() as tree, work.writer() as layer:
@@ -55,8 +54,8 @@ def _copy(op: Copy, work: Work, earlier: "EarlierLayer | None") -> BuiltLayer:
         with closing(copier):
             copier.copy_all(work.selected)
         if writer.repeated:
-            return work.built(_rewrite_without_repeats(layer, work, on_root=not op.link))
-        return work.built(layer.commit() if earlier is None else earlier.commit(layer))
+            return _rewrite_without_repeats(layer, work, on_root=not op.link)
+        return layer.commit() if earlier is None else earlier.commit(layer)
 
 
 def _rewrite_without_repeats(layer: LayerWriter, work: Work, *, on_root: bool) -> Layer:

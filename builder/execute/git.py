@@ -9,19 +9,18 @@ from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import Item, SourceTree
 from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
-from pybuild.builder.oci.layers.layer import LayerWriter, check_name
+from pybuild.builder.oci.layers.layer import Layer, LayerWriter, check_name
 from pybuild.builder.oci.tar.entry import Entry, EntryKind
 from pybuild.builder.plan.ops import Git, Pick
 from pybuild.builder.sources.checkout import Checkout
 from pybuild.builder.sources.git import GitProgram as Program
-from pybuild.builder.store.cache import BuiltLayer
 from pybuild.runtime.errors import UnsafePathError
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.paths.scratch import scratch
 from pybuild.runtime.paths.walk import open_beneath
 
 
-def add_checkout(op: Git, work: Work) -> BuiltLayer:
+def add_checkout(op: Git, work: Work) -> Layer:
     """Check out the commit of *op* and write its files as a layer.
 
     They are owned by root, have the mode 0644 or 0755, and the time of the commit.
@@ -34,7 +33,7 @@ def add_checkout(op: Git, work: Work) -> BuiltLayer:
         directory, seconds = Checkout(op, program, place).run()
         with _open_subdir(directory, op) as root, work.writer() as layer:
             _Writer(layer=layer, root=root, mtime=seconds).run()
-            return work.built(layer.commit())
+            return layer.commit()
 
 
 def _open_subdir(directory: Path, op: Git) -> Root:

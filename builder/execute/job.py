@@ -9,8 +9,7 @@ from pybuild.builder.content.selections import Selected
 from pybuild.builder.content.trees import EmptyTree, IndexTree, SnapshotTree, Tree
 from pybuild.builder.execute.concurrency import PACKING, turns_of
 from pybuild.builder.execute.handover import Handover
-from pybuild.builder.image.assemble import timestamp
-from pybuild.builder.oci.layers.layer import Layer, LayerWriter
+from pybuild.builder.oci.layers.layer import LayerWriter
 from pybuild.builder.plan.ops import Op
 from pybuild.builder.request.step_settings import HostInputs, StepSettings
 from pybuild.builder.store.cache import BuiltLayer, Layers
@@ -112,21 +111,6 @@ class Work:
         writer = LayerWriter(self.store.blobs, compression.algorithm, compression.level, latest=latest, watch=watch)
         with turns_of(self.job.op).one(), writer as layer:
             yield layer
-
-    def built(self, layer: Layer) -> BuiltLayer:
-        """Return the record of a finished layer, and store its fractions of seconds, which a layer cannot hold."""
-        self.store.times.put(str(layer.diff_id), layer.nanoseconds)
-        epoch = self.job.settings.source_date_epoch
-        now = timestamp()
-        descriptor = layer.descriptor
-        return BuiltLayer(
-            layer.diff_id,
-            descriptor.digest,
-            descriptor.size,
-            descriptor.media_type,
-            now if epoch is None else timestamp(epoch * 1_000_000_000),
-            made="" if epoch is None else now,
-        )
 
     def prepare(self, layers: Sequence[BuiltLayer], *, spare: bool = False) -> Active:
         """Return a new active snapshot on that of *layers*, as `Trees.prepare` does."""

@@ -7,13 +7,13 @@ from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.owner import owner_of
 from pybuild.builder.execute.tree_writer import TreeWriter
+from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.plan.ops import Mkdir
-from pybuild.builder.store.cache import BuiltLayer
 
 _HINT = "something that is not a directory has this path"
 
 
-def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
+def mkdir(op: Mkdir, work: Work) -> Layer:
     """Write the layer with the directory ``op.path`` and its missing parents; it is empty when the directory exists.
 
     Raises:
@@ -28,7 +28,7 @@ def mkdir(op: Mkdir, work: Work) -> BuiltLayer:
             writer.add_directory(path)
         elif node.kind != NodeKind.DIRECTORY:
             raise BuildError(f"mkdir /{path}: not a directory", hint=_HINT)
-        return work.built(layer.commit())
+        return layer.commit()
 
 
 def _check_above(writer: TreeWriter, path: str) -> None:

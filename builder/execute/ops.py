@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import assert_never
 
-from pybuild.builder.errors import BuildError
 from pybuild.builder.execute.job import Job, Work
-from pybuild.builder.oci.errors import LayerError
+from pybuild.builder.image.assemble import timestamp
+from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.plan.ops import Base, Copy, Git, Http, Local, Mkdir, Op, Run, Scratch
 from pybuild.builder.store.cache import BuiltLayer
 
-__all__ = ["Job", "Work", "execute", "needs_tree", "prepare_for"]
+__all__ = ["Job", "Work", "execute", "needs_tree", "prepare_for", "recorded"]
 
 
 def prepare_for(runs: Sequence[Run]) -> AbstractContextManager[None]:
@@ -44,19 +44,33 @@ def needs_tree(op: Op) -> bool:
 
 
 def execute(work: Work) -> BuiltLayer:
-    """Execute the op of a job and return its stored layer.
+    """Execute the op of a job and return its stored layer, as records have it.
 
     Raises:
         BuildError: the op, or its command, failed.
+        LayerError: a file cannot be stored in a layer.
         SandboxError, SandboxUnavailable: the host cannot run a command.
     """
-    try:
-        return _execute(work.job.op, work)
-    except LayerError as error:
-        raise BuildError(str(error), hint=error.hint) from error
+    layer = _execute(work.job.op, work)
+    # The archive of a layer has whole seconds only.
+    work.store.times.put(str(layer.diff_id), layer.nanoseconds)
+    return recorded(layer, work.job.settings.source_date_epoch)
 
 
-def _execute(op: Op, work: Work) -> BuiltLayer:
+def recorded(layer: Layer, epoch: int | None) -> BuiltLayer:
+    """Return *layer* as a record has it. Its time is *epoch*, in seconds, or now."""
+    now, descriptor = timestamp(), layer.descriptor
+    return BuiltLayer(
+        layer.diff_id,
+        descriptor.digest,
+        descriptor.size,
+        descriptor.media_type,
+        now if epoch is None else timestamp(epoch * 1_000_000_000),
+        made="" if epoch is None else now,
+    )
+
+
+def _execute(op: Op, work: Work) -> Layer:
     match op:
         case Run():
             from pybuild.builder.execute.run import run

@@ -15,11 +15,11 @@ from pybuild.builder.execute.networks import prepared
 from pybuild.builder.execute.process_rights import binds, with_rights
 from pybuild.builder.execute.rootfs import OtherTimes, Rootfs
 from pybuild.builder.execute.secrets import Redactor, find_secrets
+from pybuild.builder.oci.layers.layer import Layer
 from pybuild.builder.oci.layers.pack import pack_changes
 from pybuild.builder.plan.ops import Run
 from pybuild.builder.platforms import is_native, wanted_platform
 from pybuild.builder.request.step_settings import HostInputs, StepSettings, rights_of
-from pybuild.builder.store.cache import BuiltLayer
 from pybuild.builder.store.notices import tell_once
 from pybuild.grammar.parse_go import quote
 from pybuild.runtime.errors import SandboxError
@@ -62,7 +62,7 @@ class _Watch:
         return self.late or self._cancel.is_set()
 
 
-def run(op: Run, work: Work) -> BuiltLayer:
+def run(op: Run, work: Work) -> Layer:
     """Run the command and commit what it changed, as a layer and as the snapshot that the next step starts from.
 
     Raises:
@@ -84,7 +84,7 @@ def run(op: Run, work: Work) -> BuiltLayer:
             return _run(op, work, network)
 
 
-def _run(op: Run, work: Work, network: Callable[[], Network]) -> BuiltLayer:
+def _run(op: Run, work: Work, network: Callable[[], Network]) -> Layer:
     with Rootfs(work) as rootfs:
         status = _run_command(op, work, network, work.store.snapshots.root(rootfs.tree))
         # Before the status is looked at: that of a cancelled command says only that it was killed.
@@ -141,17 +141,16 @@ def _run_in_sandbox(spec: Spec, work: Work, secrets: tuple[bytes, ...]) -> ExitS
     return status
 
 
-def _commit(work: Work, rootfs: Rootfs) -> BuiltLayer:
+def _commit(work: Work, rootfs: Rootfs) -> Layer:
     tree = rootfs.tree
-    with Root.open_host(tree.directory) as directory, work.writer() as layer:
-        pack_changes(layer, directory.fd, work.store.snapshots.changes(tree, work.open_root), clamp_tree=True)
-        packed = layer.commit()
-        built = work.built(packed)
+    with Root.open_host(tree.directory) as directory, work.writer() as writer:
+        pack_changes(writer, directory.fd, work.store.snapshots.changes(tree, work.open_root), clamp_tree=True)
+        layer = writer.commit()
     # The store keeps one set of fractions of seconds for a layer. When it already has another set for the same diff ID,
     # the snapshot would differ from it, so it is dropped, and the next step unpacks the layer.
-    if work.store.times.put(str(built.diff_id), packed.nanoseconds):
-        rootfs.commit(work.store.times.names_of((*work.wait_for_root(), built))[-1])
-    return built
+    if work.store.times.put(str(layer.diff_id), layer.nanoseconds):
+        rootfs.commit(work.store.times.snapshot_names((*work.wait_for_root().diff_ids, layer.diff_id))[-1])
+    return layer
 
 
 _RESOLV_CONF = PurePosixPath("/etc/resolv.conf")

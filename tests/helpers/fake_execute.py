@@ -20,6 +20,7 @@ from pybuild.builder.definition.load import read_dockerfile
 from pybuild.builder.errors import BuildError, Cancelled
 from pybuild.builder.execute.job import Work
 from pybuild.builder.execute.ops import execute as real_execute
+from pybuild.builder.execute.ops import recorded
 from pybuild.builder.graph.planning import plan_all
 from pybuild.builder.image.assemble import ImageTimes, assemble
 from pybuild.builder.oci.image import Image
@@ -94,7 +95,7 @@ def _one_file(work: Work, path: str, text: str) -> BuiltLayer:
     data = text.encode()
     with work.writer() as layer:
         layer.add(Entry(path=path.lstrip("/"), kind=EntryKind.FILE, size=len(data)), data)
-        return work.built(layer.commit())
+        return recorded(layer.commit(), work.job.settings.source_date_epoch)
 
 
 @dataclass(slots=True, kw_only=True)
