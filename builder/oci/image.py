@@ -54,12 +54,7 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
         InvalidImage: a document is invalid, or the image is for another platform than its index names.
         BlobNotFound: a document is not in the store.
     """
-    chosen = choose_manifest(blobs, descriptor, platform)
-    manifest = Manifest.from_json(blobs.read(chosen), f"manifest {chosen.digest}")
-    check_media_type(chosen, manifest.media_type)
-    if manifest.config.media_type not in media.CONFIGS:
-        kind = manifest.artifact_type or manifest.config.media_type
-        raise InvalidImage(f"{chosen.digest} is not an image but an artifact of the type {kind!r}")
+    chosen, manifest = read_manifest(blobs, descriptor, platform)
     config = ImageConfig.from_json(blobs.read(manifest.config), f"config {manifest.config.digest}")
     # They are opened later, and no removal may take them until then.
     for layer in manifest.layers:
@@ -74,6 +69,25 @@ def read_image(blobs: BlobStore, descriptor: Descriptor, platform: Platform | No
     if platform is not None:
         check_platform(image, platform)
     return image
+
+
+def read_manifest(
+    blobs: BlobStore, descriptor: Descriptor, platform: Platform | None = None
+) -> tuple[Descriptor, Manifest]:
+    """Return the manifest of an image and its descriptor, chosen as `read_image` does.
+
+    Raises:
+        OtherPlatform: an index has no image for the platform.
+        InvalidImage: a document is invalid, or that of an artifact which is no image.
+        BlobNotFound: a document is not in the store.
+    """
+    chosen = choose_manifest(blobs, descriptor, platform)
+    manifest = Manifest.from_json(blobs.read(chosen), f"manifest {chosen.digest}")
+    check_media_type(chosen, manifest.media_type)
+    if manifest.config.media_type not in media.CONFIGS:
+        kind = manifest.artifact_type or manifest.config.media_type
+        raise InvalidImage(f"{chosen.digest} is not an image but an artifact of the type {kind!r}")
+    return chosen, manifest
 
 
 def write_image(

@@ -14,7 +14,7 @@ from pybuild.builder.oci import media
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.digest import Digest
 from pybuild.builder.oci.errors import ImageNotFound
-from pybuild.builder.oci.image import reachable, read_image
+from pybuild.builder.oci.image import reachable, read_manifest
 from pybuild.builder.oci.json_documents import encode
 from pybuild.builder.oci.layout import LAYOUT, exported_annotations
 from pybuild.builder.oci.model import Descriptor, Index
@@ -98,7 +98,7 @@ def _docker_entries(blobs: BlobStore, images: Sequence[Named]) -> list[dict[str,
     entries: list[dict[str, object]] = []
     for names, descriptor in images:
         try:
-            manifest = read_image(blobs, descriptor).manifest
+            _, manifest = read_manifest(blobs, descriptor)
         except ImageNotFound:
             continue
         entries.append(
