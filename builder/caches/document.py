@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pybuild.builder.oci import media
-from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.digest import Digest, read_digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.json_documents import Fields, encode, parse_object
 from pybuild.builder.oci.model import Descriptor
@@ -85,8 +85,10 @@ class Remembered:
             raise fields.error("version", f"expected {_VERSION}: another version of pybuild wrote it")
         layers = Layers(_layer(item) for item in fields.objects("layers"))
         return cls(
-            records={item.digest("key"): _chosen(item, layers) for item in fields.objects("records")},
-            selections={item.digest("key"): item.digest("content") for item in fields.objects("selections")},
+            records={read_digest(item, "key"): _chosen(item, layers) for item in fields.objects("records")},
+            selections={
+                read_digest(item, "key"): read_digest(item, "content") for item in fields.objects("selections")
+            },
             mounts=tuple(_mount(item, layers) for item in fields.objects("mounts")),
         )
 
@@ -114,7 +116,7 @@ def _layer(fields: Fields) -> BuiltLayer:
         raise fields.error("mediaType", f"not a layer: {media_type[:100]!r}")
     if not 0 <= size < 1 << 63:
         raise fields.error("size", "out of range")
-    return BuiltLayer(fields.digest("diffID"), fields.digest("digest"), size, media_type, created, made)
+    return BuiltLayer(read_digest(fields, "diffID"), read_digest(fields, "digest"), size, media_type, created, made)
 
 
 def _time(fields: Fields, key: str) -> str:

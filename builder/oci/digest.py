@@ -1,7 +1,12 @@
 """Digests: the names of blobs (image-spec, descriptor.md, "Digests")."""
 
-from pybuild.builder.oci.errors import InvalidDigest
+from typing import TYPE_CHECKING
+
+from pybuild.builder.oci.errors import InvalidDigest, InvalidImage
 from pybuild.runtime.values import positional
+
+if TYPE_CHECKING:
+    from pybuild.builder.oci.json_documents import Fields
 
 _LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = "0123456789abcdef"
@@ -37,3 +42,20 @@ class Digest:
         import hashlib  # commands about containers need none
 
         return cls("sha256", hashlib.sha256(content).hexdigest())
+
+
+def read_digest(members: "Fields", key: str) -> Digest:
+    """Return the digest in a member of a document, which must be there. Raises InvalidImage."""
+    return _parse_member(members.text(key, required=True), members.at(key))
+
+
+def read_digests(members: "Fields", key: str) -> tuple[Digest, ...]:
+    """Return a list of digests in a member of a document; empty when absent. Raises InvalidImage."""
+    return tuple(_parse_member(text, f"{members.at(key)}[{i}]") for i, text in enumerate(members.texts(key) or ()))
+
+
+def _parse_member(text: str, path: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except InvalidDigest as error:
+        raise InvalidImage(f"{path}: {error}") from None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.digest import Digest, read_digests
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.json_documents import Fields, encode, parse_object
 from pybuild.runtime.paths import MAX_PATH
@@ -194,7 +194,7 @@ class ImageConfig:
             os_version=members.text("os.version"),
             os_features=members.texts("os.features") or (),
             config=_container(container) if container else ContainerConfig(),
-            diff_ids=root_fs.digests("diff_ids"),
+            diff_ids=read_digests(root_fs, "diff_ids"),
             history=tuple(_history(entry) for entry in members.objects("history")),
         )
 

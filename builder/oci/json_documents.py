@@ -11,8 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pybuild.builder.oci.digest import Digest
-from pybuild.builder.oci.errors import InvalidDigest, InvalidImage
+from pybuild.builder.oci.errors import InvalidImage
 from pybuild.runtime.values import positional
 
 DOCUMENT_LIMIT = 4 * 1024 * 1024
@@ -129,14 +128,6 @@ class Fields:
         """Return a truth value; False when absent."""
         return self._get(key, bool) or False
 
-    def digest(self, key: str) -> Digest:
-        """Return a digest, which must be there."""
-        return _digest(self.text(key, required=True), self.at(key))
-
-    def digests(self, key: str) -> tuple[Digest, ...]:
-        """Return a list of digests; empty when absent."""
-        return tuple(_digest(text, f"{self.at(key)}[{i}]") for i, text in enumerate(self.texts(key) or ()))
-
     def texts(self, key: str) -> tuple[str, ...] | None:
         """Return a list of strings; None when absent."""
         items = self._get(key, list)
@@ -209,10 +200,3 @@ def _require_utf8(text: str, place: str) -> str:
     except UnicodeEncodeError:
         raise InvalidImage(f"{place}: not valid Unicode") from None
     return text
-
-
-def _digest(text: str, place: str) -> Digest:
-    try:
-        return Digest.parse(text)
-    except InvalidDigest as error:
-        raise InvalidImage(f"{place}: {error}") from None

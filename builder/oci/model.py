@@ -8,7 +8,7 @@ bytes that its digest names; serializing the parsed one need not give the same b
 from collections.abc import Mapping
 
 from pybuild.builder.oci import media
-from pybuild.builder.oci.digest import Digest
+from pybuild.builder.oci.digest import Digest, read_digest
 from pybuild.builder.oci.errors import InvalidImage
 from pybuild.builder.oci.image_config import ContainerConfig, Healthcheck, History, ImageConfig
 from pybuild.builder.oci.json_documents import DOCUMENT_LIMIT, Fields, encode, parse_object
@@ -166,7 +166,7 @@ def _descriptor(fields: Fields) -> Descriptor:
     platform = fields.nested("platform")
     return Descriptor(
         media_type=fields.text("mediaType", required=True),
-        digest=fields.digest("digest"),
+        digest=read_digest(fields, "digest"),
         size=size,
         urls=fields.texts("urls") or (),
         annotations=fields.text_map("annotations"),

@@ -49,7 +49,6 @@ PROMISES = {
     "builder/cli/image_events.py": "events of images in the log",
     "builder/display/text_width.py": "the width of a text on a terminal",
     "runtime/sandbox/results.py": "how a process ended, for those that have no other use for the launcher",
-    "builder/oci/digest.py": "the digest of image-spec",
     "builder/oci/documents.py": "the kind of a document that nobody vouches for",
     "builder/oci/limits.py": "the limits for a hostile layer",
     "builder/oci/registry/access.py": "the settings of a command line for registries",
