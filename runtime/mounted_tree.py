@@ -1,14 +1,27 @@
-"""The mounts of a sandbox in its file tree while nothing runs in it, for copies from and to that tree."""
+"""The file tree of a sandbox with its mounts, for copies from and to that tree, while it runs and while it does not."""
 
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from errno import EINVAL, ENOENT
 from pathlib import Path
 
 from pybuild.runtime.kernel.chroot import make_private
-from pybuild.runtime.kernel.syscalls import AT_FDCWD, CLONE_NEWNS, move_mount, setns, unshare
+from pybuild.runtime.kernel.syscalls import (
+    AT_FDCWD,
+    CLONE_NEWNS,
+    MNT_DETACH,
+    MS_PRIVATE,
+    MS_REC,
+    mount,
+    move_mount,
+    setns,
+    umount2,
+    unshare,
+)
 from pybuild.runtime.records import Operation
+from pybuild.runtime.sandbox.inside.detached_root import SYSTEM_DIRECTORIES
 from pybuild.runtime.sandbox.inside.file_systems import FileSystem
 from pybuild.runtime.sandbox.inside.mounts import Bind
 from pybuild.runtime.sandbox.inside.scratch import is_directory
@@ -65,18 +78,68 @@ def _attach_all(tree: int, mounts: Sequence[Bind | FileSystem], place: Path, stu
     with Operation("mount", os.fsencode(place)):
         move_mount(tree, AT_FDCWD, os.fsencode(place))
     # Outer ones first: a mount point below another one is only there when that is mounted.
-    for mount in sorted(mounts, key=lambda each: each.target.count(b"/")):
-        _attach_one(tree, mount, stubs)
+    for each in sorted(mounts, key=lambda each: each.target.count(b"/")):
+        _attach_one(tree, each, stubs)
 
 
-def _attach_one(tree: int, mount: Bind | FileSystem, stubs: Stubs) -> None:
-    made = mount.make(None)
+def _attach_one(tree: int, given: Bind | FileSystem, stubs: Stubs) -> None:
+    made = given.make(None)
     try:
-        with Operation(f"mount {mount.describe()} on", mount.target):
-            target = stubs.open(tree, mount.target, directory=is_directory(made))
+        with Operation(f"mount {given.describe()} on", given.target):
+            target = stubs.open(tree, given.target, directory=is_directory(made))
             try:
                 move_mount(made, target)
             finally:
                 os.close(target)
     finally:
         os.close(made)
+
+
+@contextmanager
+def running_tree(process: int) -> Iterator[int]:
+    """Yield a descriptor of the file tree of the sandbox in which the process behind the pidfd *process* runs.
+
+    It has the mounts that the sandbox has now, but for /proc, /sys and /dev, whose files are no files of a container.
+    The sandbox does not change.
+
+    Raises:
+        ProcessLookupError: the process has ended.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        namespace, tree = thread.submit(_copy_namespace, process).result()
+    try:
+        yield tree
+    finally:
+        os.close(tree)
+        os.close(namespace)
+
+
+def _copy_namespace(process: int) -> tuple[int, int]:
+    """Return descriptors of a copy of the mount namespace of *process*, and of its root."""
+    before = os.open(_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    # By the directory, since the /proc of the sandbox has other processes.
+    own = os.open(os.path.dirname(_NAMESPACE), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        unshare(CLONE_NEWNS)  # setns(2) refuses a thread that has its root in common with others
+        setns(process, CLONE_NEWNS)
+        try:
+            unshare(CLONE_NEWNS)
+            # Otherwise what is unmounted here would be unmounted there, too, where mounts are shared.
+            mount("none", "/", None, MS_REC | MS_PRIVATE)
+            for path in SYSTEM_DIRECTORIES:
+                _unmount(path)
+            tree = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            return os.open(os.path.basename(_NAMESPACE), os.O_RDONLY | os.O_CLOEXEC, dir_fd=own), tree
+        finally:
+            setns(before, CLONE_NEWNS)
+    finally:
+        os.close(own)
+        os.close(before)
+
+
+def _unmount(path: bytes) -> None:
+    try:
+        umount2(path, MNT_DETACH)
+    except OSError as error:
+        if error.errno not in {EINVAL, ENOENT}:  # the processes have unmounted it, or removed it
+            raise

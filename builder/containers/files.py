@@ -16,8 +16,8 @@ from pybuild.builder.store.cache import image_layers
 from pybuild.builder.store.container_holds import read_hold
 from pybuild.builder.store.store import Store
 from pybuild.builder.store.worker_calls import SendEvent
-from pybuild.runtime.kernel.pidfd import has_ended
-from pybuild.runtime.mounted_tree import mounted
+from pybuild.runtime.monitor.starting import held
+from pybuild.runtime.mounted_tree import mounted, running_tree
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs import roots
 from pybuild.runtime.sandbox import launcher
@@ -27,7 +27,6 @@ from pybuild.runtime.sandbox.isolation import is_direct
 from pybuild.runtime.snapshots.change import Change, ChangeKind
 from pybuild.runtime.snapshots.overlay_snapshotter import open_root
 
-_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LETTERS = {ChangeKind.ADD: "A", ChangeKind.MODIFY: "C", ChangeKind.DELETE: "D"}
 
 
@@ -68,20 +67,25 @@ def whole_tree(containers: Containers, container: StoredContainer, *, writes: bo
     Mounts that are new at each start are missing when it does not run. *writes* says whether the caller does.
     """
     check_ids(container.id, container.config.ids)
-    if not container.state.runs:
+    # Two overlays that write to one upper directory would disturb each other: while the block runs the container is
+    # not started, neither again by its monitor nor, where it does not run, by a command.
+    with held(container.directory):
+        if container.state.runs:
+            with _running_tree(container) as tree:
+                yield tree
+            return
         mounts = _lasting_mounts(containers, container)
         if not writes and not mounts:
             with written_tree(containers, container) as read_only, Root(os.dup(read_only)) as tree:
                 yield tree
             return
-        # Two overlays that write to one upper directory would disturb each other, so it is not started meanwhile.
         with locked(container):
             if not container.state.runs:
                 with _stopped_tree(containers, container, mounts) as tree:
                     yield tree
                 return
-    with _running_tree(container) as tree:
-        yield tree
+        with _running_tree(container) as tree:
+            yield tree
 
 
 def _lasting_mounts(containers: Containers, container: StoredContainer) -> list[Bind | FileSystem]:
@@ -107,11 +111,8 @@ def _running_tree(container: StoredContainer) -> Iterator[Root]:
     if process is None:
         raise ContainerError(f"Container {container.id} is not running")
     try:
-        with Root(os.open(f"/proc/{container.state.pid}/root", _DIRECTORY)) as tree:
-            # Only if the process still lives, its number was not that of another one when the path was opened.
-            if has_ended(process):
-                raise ContainerError(f"Container {container.id} is not running")
-            yield tree
+        with running_tree(process) as tree, Root(os.dup(tree)) as root:
+            yield root
     finally:
         os.close(process)
 

@@ -30,17 +30,18 @@ MessageHandler = Callable[["MonitorClient", bytes, bytes, tuple[int, ...]], None
 class MonitorClient:
     """One client. *attached* says whether it gets the output, and *types* whether its input goes to the container.
 
-    *tidies* says whether it does itself what comes after the end, and *size* how many bytes wait to be sent to it.
+    *tidies* says whether it does itself what comes after the end, *holds* whether the container is not started again
+    while it is connected, and *size* how many bytes wait to be sent to it.
     """
 
-    __slots__ = ("_clients", "_reads", "_socket", "_waiting", "attached", "size", "tidies", "types")
+    __slots__ = ("_clients", "_reads", "_socket", "_waiting", "attached", "holds", "size", "tidies", "types")
 
     def __init__(self, fd: int, clients: "Clients") -> None:
         self._socket = socket(fileno=fd)
         self._clients = clients
         self._waiting: list[bytes] = []
         self._reads = True
-        self.attached = self.types = self.tidies = False
+        self.attached = self.types = self.tidies = self.holds = False
         self.size = 0
         self._watch()
 
@@ -166,6 +167,10 @@ class Clients:
     def are_behind(self) -> bool:
         """Return whether a client reads so slowly that the monitor should stop reading output."""
         return any(client.size > _MOST_WAITING for client in self.everyone)
+
+    def hold(self) -> bool:
+        """Return whether a client does not want the container to be started again yet."""
+        return any(client.holds for client in self.everyone)
 
     def close(self) -> None:
         """Accept no more clients."""

@@ -14,10 +14,11 @@ end of the input; the size of its terminal, "ROWS COLUMNS"."""
 SIGNAL, STOP, FREEZE, THAW, NAME, UPDATE = b"k", b"h", b"p", b"u", b"n", b"l"
 """Send the first process a signal, given by its number; the same, and do not start the container again; pause; unpause;
 the container has a new name; it has a new restart policy, "MOST POLICY". Each is answered by DONE or FAILED."""
-WAIT, EXECUTE, TIDIES = b"w", b"x", b"m"
+WAIT, EXECUTE, TIDIES, HOLD = b"w", b"x", b"m", b"y"
 """Report the end, as to all clients; fork a process into the container, with the five descriptors that come along, and
 answer with its pidfd; the client, if it is still connected at the end, does then what the monitor would have a command
-do: it removes the container, or takes down its networks."""
+do: it removes the container, or takes down its networks; do not start the container again while the client is
+connected."""
 
 STARTED, REFUSED, ENDED = b"s", b"f", b"e"
 """From the monitor: the program was executed; it cannot be, "CODE reason"; the process ended, "CODE"."""

@@ -77,24 +77,18 @@ class Monitor:
         self._write(sync=True)
 
     def _is_due(self) -> bool:
-        return not self._over and self._attempt is None and self._restarts.milliseconds == 0
+        return not self._over and self._attempt is None and self._patience() == 0
 
     def _patience(self) -> int | None:
         if self._attempt is None:
-            return self._restarts.milliseconds
+            return None if self._clients.hold() else self._restarts.milliseconds
         return None if self._health is None else self._health.milliseconds
 
     def _start(self) -> None:
         self._streams = Streams(self._loop, self._plan.settings.stdio, self._printed, self._drain_again)
         self._restarts.begin()
-        self._attempt = Attempt(
-            self._loop,
-            self._plan_file,
-            self._streams,
-            self._started,
-            self._ended,
-            around=SandboxNeighbours(self._settings.run, self._plan),
-        )
+        around = SandboxNeighbours(self._settings.run, self._plan)
+        self._attempt = Attempt(self._loop, self._plan_file, self._streams, self._started, self._ended, around=around)
 
     # What happens to the process.
 
@@ -181,6 +175,8 @@ class Monitor:
             client.attached, client.types = True, text == b"i"
         elif kind == messages.TIDIES:
             client.tidies = True
+        elif kind == messages.HOLD:
+            client.holds = True
         elif streams is None:
             return
         elif kind == messages.INPUT and client.types:

@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from errno import ESRCH
 from pathlib import Path
 
@@ -195,15 +195,32 @@ def ask(directory: Path, message: bytes) -> None:
         RuntimeHostError: the monitor cannot do it; the error has its reason.
     """
     with connected(directory) as channel:
-        try:
-            channel.send(message)
-            answer = receive(channel)
-        except OSError:  # the monitor has ended before it answered
-            answer = b""
+        _ask(channel, message)
+
+
+def _ask(channel: socket.socket, message: bytes) -> None:
+    try:
+        channel.send(message)
+        answer = receive(channel)
+    except OSError:  # the monitor has ended before it answered
+        answer = b""
     if answer[:1] == messages.FAILED:
         raise RuntimeHostError(answer[1:].decode(errors="replace"))
     if not answer:
         raise NoMonitor("the monitor of the container ended")
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keep the monitor of the container in *directory*, if it has one, from starting it again during a block."""
+    with ExitStack() as until_end:
+        with suppress(NoMonitor, OSError):
+            channel = until_end.enter_context(connected(directory))
+            channel.send(messages.HOLD)
+            # No signal, but an answer, after which the request has been seen. An older monitor that does not know the
+            # request has this answer, too.
+            _ask(channel, messages.SIGNAL + b"0")
+        yield
 
 
 def fork_inside(channel: socket.socket, descriptors: tuple[int, int, int, int, int]) -> int:

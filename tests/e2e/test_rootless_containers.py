@@ -116,6 +116,8 @@ def test_files_are_copied_and_become_an_image(user: OrdinaryUser) -> None:
     user.run("cp", "one:/x", str(user.seen(user.directory / "taken")))
     status = (user.directory / "taken").stat()
     assert ((user.directory / "taken").read_text(), status.st_uid) == ("x\n", UID)
+    user.run("cp", "one:/.", str(user.seen(user.directory / "whole")))
+    assert [*(user.directory / "whole/proc").iterdir()] == [*(user.directory / "whole/sys").iterdir()] == []
     user.run("commit", "one", "made")
     assert output(user, "run", "--rm", "made", "stat", "-c", "%u %a", "/x") == "5 600"
     user.run("stop", "-t", "0", "one")

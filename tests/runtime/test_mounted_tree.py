@@ -1,11 +1,12 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.syscalls import AT_FDCWD, OPEN_TREE_CLONE, open_tree
-from pybuild.runtime.mounted_tree import mounted
+from pybuild.runtime.mounted_tree import mounted, running_tree
 from pybuild.runtime.sandbox.inside.mounts import Bind
 from tests.helpers.hosts import need_root
 from tests.helpers.leftovers import mounts_below
@@ -57,3 +58,26 @@ def test_a_mount_that_fails_leaves_nothing(place: Path) -> None:
     finally:
         os.close(tree)
     assert [path.name for path in (place / "root").rglob("*")] == ["there"]
+
+
+def test_the_tree_of_what_runs_lacks_its_proc_and_nothing_is_unmounted_there(tmp_path: Path) -> None:
+    need_root()
+    (tmp_path / "own").mkdir()
+    # Shared mounts: whoever unmounts one in a copy of the namespace unmounts it in all of them.
+    script = f"mount -t tmpfs none {tmp_path}/own; touch {tmp_path}/own/f; echo ready; exec sleep 1000"
+    words = ["unshare", "--mount", "--propagation", "shared", "sh", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            process, before = os.pidfd_open(child.pid), Path(f"/proc/{child.pid}/mountinfo").read_text()
+            with running_tree(process) as tree:
+                assert [names(tree, path) for path in ("proc", "sys", f".{tmp_path}/own")] == [[], [], ["f"]]
+                assert "null" not in names(tree, "dev")
+            assert Path(f"/proc/{child.pid}/mountinfo").read_text() == before
+            assert "self" in os.listdir("/proc")
+        finally:
+            child.kill()
+    with pytest.raises(ProcessLookupError), running_tree(process):
+        pass
+    os.close(process)

@@ -13,11 +13,14 @@ from pybuild.runtime.errors import RuntimeHostError
 from pybuild.runtime.kernel.pidfd import open_process, start_time
 from pybuild.runtime.monitor import messages
 from pybuild.runtime.monitor.settings import ALWAYS, ON_FAILURE, LogFiles, Restart
-from pybuild.runtime.monitor.starting import NoMonitor, Refused, ask, await_start, connected
+from pybuild.runtime.monitor.starting import NoMonitor, Refused, ask, await_start, connected, held
 from tests.helpers.leftovers import opened_by
 from tests.helpers.waiting import until
 from tests.runtime.monitor.watched import Watched, heard, watched
 from tests.runtime.sandboxes import Image
+
+PAUSE = 0.4
+"""Seconds: longer than the first pauses before a restart."""
 
 
 def lives(pid: int) -> bool:
@@ -167,6 +170,31 @@ def test_one_that_is_stopped_is_not_started_again(image: Image) -> None:
         assert it.state["Status"] == "exited"
         with pytest.raises(NoMonitor):
             ask(it.directory, messages.SIGNAL + b"9")
+
+
+def test_it_is_not_started_again_while_a_client_holds_it(image: Image) -> None:
+    with watched(image, "sh", "-c", "exit 1", restart=Restart(0, ALWAYS)) as it:
+        it.until(Status="restarting")
+        with held(it.directory):
+            before = it.until(Status="restarting")  # it may have been started just before
+            time.sleep(PAUSE)
+            assert it.state == before
+            with held(it.directory):  # a second one, which leaves first
+                pass
+            time.sleep(PAUSE)
+            assert it.state == before
+        until(lambda: it.state["RestartCount"] > before["RestartCount"])
+
+
+def test_one_that_is_held_can_be_stopped(image: Image) -> None:
+    with watched(image, "sh", "-c", "exit 1", restart=Restart(0, ALWAYS)) as it:
+        it.until(Status="restarting")
+        with held(it.directory):
+            ask(it.directory, messages.STOP + b"9")
+            it.until_left()
+        assert it.state["Status"] == "exited"
+    with held(it.directory):  # without a monitor there is nothing to hold
+        pass
 
 
 def test_a_signal_is_accepted_while_the_end_of_the_process_has_not_been_seen(image: Image) -> None:

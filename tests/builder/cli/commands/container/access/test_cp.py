@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from pybuild.builder.containers.catalog import Containers
 from pybuild.builder.containers.files import whole_tree
 from tests.builder.cli.conftest import Shop
+from tests.helpers.waiting import until
 
 
 @pytest.fixture(params=["running", "stopped"])
@@ -233,6 +235,34 @@ def test_the_volumes_of_a_stopped_container_are_in_its_tree(pen: Shop, tmp_path:
         "file": "one file", "own": "o", "v/f": "host", "v/g": "new", "v/h": "h", "w/x/deep": "d",
     }  # fmt: skip
     assert pen.run("diff", "one").lines == ["A /data", "A /data/own"]  # no mount point is left
+
+
+def test_what_the_kernel_shows_is_not_copied(pen: Shop, one: str, tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "pybuild", "--root", str(pen.store.root), "cp", f"{one}:/.", "-"]
+    packed = subprocess.run(program, stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        names = [member.name for member in archive]
+    assert {"./d/a", "./v/f"} <= {*names}
+    assert [name for name in names if name.startswith(("./proc/", "./sys/", "./dev/"))] == []
+    assert pen.run("cp", f"{one}:/.", str(tmp_path / "out")).code == 0
+    assert (tmp_path / "out/v/f").read_text() == "v\n"
+    assert [*(tmp_path / "out/proc").iterdir()] == []
+    assert "Could not find the file /proc/version" in pen.run("cp", f"{one}:/proc/version", "-").err
+    if pen.run("ps", "-q").out:  # nothing was unmounted for the container itself
+        assert pen.run("exec", one, "cat", "/proc/self/comm", "/sys/kernel/uevent_seqnum").code == 0
+
+
+def test_a_container_is_not_started_again_while_its_files_are_copied(pen: Shop) -> None:
+    pen.run("run", "-d", "--name", "one", "--network", "none", "--restart", "always", "box", "false")
+    containers = Containers(pen.store)
+    container = containers.find("one")
+    until(lambda: container.state.status == "restarting")
+    with whole_tree(containers, container, writes=True):
+        until(lambda: container.state.status == "restarting")  # it may have been started just before
+        state = container.state
+        time.sleep(1)  # longer than the next pauses
+        assert container.state == state
+    until(lambda: container.state.restarts > state.restarts)
 
 
 def test_what_is_read_only_is_not_written(pen: Shop, one: str, tmp_path: Path) -> None:
