@@ -23,6 +23,7 @@ from pybuild.builder.plan.plan import Definition
 from pybuild.builder.request import Request
 from pybuild.builder.request.names import ENTITLEMENTS
 from pybuild.builder.stages.frontend import check_frontend
+from pybuild.builder.stages.outline import Outline
 from pybuild.builder.stages.resolve import outline_of, resolve
 from pybuild.builder.store.store import Store
 from pybuild.grammar.errors import DockerfileError
@@ -83,6 +84,14 @@ def check(file: Definition, request: Request, store: Store) -> CheckReport:
     )
 
 
+def refuse_mistakes(definition: Definition, outline: Outline, bases: BaseConfigs, request: Request) -> None:
+    """Raise the first mistake that a build finds when it expands the words of the stages, if all *bases* are known."""
+    if not bases.missing:
+        # Entitlements are a matter of the steps, of which none runs.
+        planning = replace(request.planning, allow=frozenset(ENTITLEMENTS))
+        resolve(definition.parsed(), definition.source, outline, bases.configs, planning)
+
+
 def _defined(dockerfile: Definition, request: Request) -> Definition:
     """Return the whole definition; a build reports what is wrong with the ignore file."""
     try:
@@ -113,10 +122,7 @@ class _Search:
                     self.definition, self.request.planning, StageFacts(outline=outline, configs=configs), stages
                 )
             )
-            if not self.bases.missing:
-                # Entitlements are a matter of the steps, of which none runs.
-                planning = replace(self.request.planning, allow=frozenset(ENTITLEMENTS))
-                resolve(dockerfile, source, outline, configs, planning)
+            refuse_mistakes(self.definition, outline, self.bases, self.request)
         except (DockerfileError, BuildError) as error:
             return error
         return None

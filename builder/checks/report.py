@@ -56,9 +56,9 @@ def _error(report: CheckReport) -> dict[str, Any]:
     error = report.error
     if error is None:
         # BuildKit reports violations that are errors as a failed build.
-        return {"buildError": {"message": report.refusal}} if report.refusal else {}
-    place = {"location": location(error.span, report.source)} if error.span is not None else {}
-    return {"buildError": {"message": error.message, **place}}
+        return {"buildError": {"message": report.refusal, "location": {}}} if report.refusal else {}
+    place = location(error.span, report.source) if error.span is not None else {}
+    return {"buildError": {"message": error.message, "location": place}}
 
 
 def location(span: Span, source: Source) -> dict[str, Any]:

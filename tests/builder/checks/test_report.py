@@ -66,7 +66,9 @@ def test_json_tells_what_would_end_a_build() -> None:
         "location": LINES_2_3,
     }
     strict = report.document(CheckReport(source=SOURCE, violations=(CASING,), options=CheckOptions(error=True)))
-    assert strict["buildError"] == {"message": "lint violation found for rules: FromAsCasing"}
+    assert strict["buildError"] == {"message": "lint violation found for rules: FromAsCasing", "location": {}}
+    nowhere = report.document(CheckReport(source=SOURCE, error=ResolveError("no")))
+    assert nowhere["buildError"] == {"message": "no", "location": {}}
 
 
 def test_remarks_beyond_the_rules_are_shown_and_counted() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pybuild.builder.checks import parameters, subrequests, targets
 from pybuild.builder.checks.base_configs import BaseConfigs
-from pybuild.builder.checks.check import CheckReport, check
+from pybuild.builder.checks.check import CheckReport, check, refuse_mistakes
 from pybuild.builder.cli.failures import described
 from pybuild.builder.cli.flags.report import ReportFlags
 from pybuild.builder.cli.format.listing import table
@@ -172,6 +172,7 @@ def _outline(file: Definition, request: Request, opened: Store, *, as_json: bool
     outline = outline_of(with_surroundings(file, request.files, ignored=""), request.planning)
     known = BaseConfigs(planning=request.planning, pull=request.caches.pull, store=opened)
     known.look_up(outline, every_stage=False)
+    refuse_mistakes(file, outline, known, request)
     for note in known.missing.values():
         warn(f"{note}; arguments of its triggers are not listed")
     found = parameters.parameters(dockerfile, outline, request.planning, known.configs)

@@ -231,6 +231,15 @@ def test_triggers_of_a_base_are_part_of_the_outline(shop: Shop, context: Path) -
     assert [item["location"]["ranges"][0]["start"]["line"] for item in found["args"]] == [1, 2]
 
 
+def test_a_mistake_that_only_a_build_finds_ends_the_outline(shop: Shop, context: Path) -> None:
+    dockerfile(context, "FROM scratch\nENV a='b\n")
+    result = shop.run("build", "--call=outline", str(context))
+    assert (result.code, result.out) == (2, "")
+    assert "Dockerfile:2:7: failed to process" in result.err
+    dockerfile(context, "FROM scratch\nENV a=b\nRUN --network=host true\n")
+    assert shop.run("build", "--call=outline", str(context)).code == 0
+
+
 def test_the_questions_that_may_be_asked_are_described(shop: Shop, context: Path) -> None:
     result = shop.run("build", "--call=subrequests.describe", str(context))
     assert result.lines[0].split() == ["NAME", "VERSION", "DESCRIPTION"]
