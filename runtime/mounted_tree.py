@@ -8,6 +8,7 @@ from errno import EINVAL, ENOENT
 from pathlib import Path
 
 from pybuild.runtime.kernel.chroot import make_private
+from pybuild.runtime.kernel.detached_mounts import is_directory
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
     CLONE_NEWNS,
@@ -24,7 +25,6 @@ from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.detached_root import SYSTEM_DIRECTORIES
 from pybuild.runtime.sandbox.inside.file_systems import FileSystem
 from pybuild.runtime.sandbox.inside.mounts import Bind
-from pybuild.runtime.sandbox.inside.scratch import is_directory
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 
 _NAMESPACE = "/proc/thread-self/ns/mnt"

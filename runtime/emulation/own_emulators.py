@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from pybuild.runtime.emulation.smallest import smallest_program
+from pybuild.runtime.kernel.detached_mounts import filesystem
 from pybuild.runtime.kernel.user_namespace import in_initial_namespace
-from pybuild.runtime.sandbox.inside.scratch import filesystem
 
 _PT_INTERP = 3
 # Of the ELF header: the offset of the program headers, their size and number, for 32 and 64 bits (elf(5)).

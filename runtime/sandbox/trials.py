@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from pybuild.runtime.kernel.chroot import make_private
+from pybuild.runtime.kernel.detached_mounts import filesystem
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -19,7 +20,7 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.paths.in_root import make_directory
 from pybuild.runtime.sandbox.inside.mounts import OverlayRoot
-from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 
 ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")
 """A filter of one instruction, which allows every call."""

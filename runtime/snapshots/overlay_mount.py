@@ -5,17 +5,10 @@ and the filters of some containers refuse fsopen. mount(2) needs a directory to 
 builder detaches the mount at once, and the sandbox keeps it. Errors are OSErrors.
 """
 
-import os
 from errno import EINVAL, ENOSYS
 
-from pybuild.runtime.kernel.syscalls import (
-    fsconfig_cmd_create,
-    fsconfig_flag,
-    fsconfig_string,
-    fsmount,
-    fsopen,
-    mount,
-)
+from pybuild.runtime.kernel.detached_mounts import filesystem
+from pybuild.runtime.kernel.syscalls import mount
 
 MAX_LOWERS = 500
 """The kernel's limit."""
@@ -58,25 +51,13 @@ class OpenLayers:
 
 def mount_detached(layers: OpenLayers, attributes: int) -> int:
     """Return a mount of *layers* that is attached nowhere. An error has the text that the kernel logged."""
-    fs = fsopen("overlay")
-    try:
-        fsconfig_string(fs, "source", "overlay")
-        for fd in layers.lowers:
-            fsconfig_string(fs, "lowerdir+", _magic(fd))
-        for key, fd in layers.directories():
-            fsconfig_string(fs, key, _magic(fd))
-        # Without uuid=null the kernel stores a new UUID in an attribute of the upper directory. Kernels that take lower
-        # directories one by one have the option; those of `mount_classic` may not.
-        for key, value in (*_OPTIONS, ("uuid", "null")):
-            fsconfig_string(fs, key, value)
-        for key in layers.flags():
-            fsconfig_flag(fs, key)
-        fsconfig_cmd_create(fs)
-        return fsmount(fs, attributes)
-    except OSError as error:
-        raise fs_error(fs, error) from error
-    finally:
-        os.close(fs)
+    options: list[tuple[str, str | None]] = [("lowerdir+", _magic(fd)) for fd in layers.lowers]
+    options += ((key, _magic(fd)) for key, fd in layers.directories())
+    # Without uuid=null the kernel stores a new UUID in an attribute of the upper directory. Kernels that take lower
+    # directories one by one have the option; those of `mount_classic` may not.
+    options += (*_OPTIONS, ("uuid", "null"))
+    options += ((key, None) for key in layers.flags())
+    return filesystem("overlay", options, attributes)
 
 
 def mount_classic(layers: OpenLayers, attributes: int, place: str, *, names: str = "/proc/self/fd/") -> None:
@@ -94,14 +75,3 @@ def mount_classic(layers: OpenLayers, attributes: int, place: str, *, names: str
 def _magic(fd: int) -> str:
     # A path that is short, needs no escapes (commas, colons) and shows nothing of the host in the sandbox's mountinfo.
     return f"/proc/self/fd/{fd}"
-
-
-def fs_error(fd: int, error: OSError) -> OSError:
-    """Return *error* of the configuration *fd* with the reason that the kernel logged there, if any."""
-    text = error.strerror or ""
-    try:
-        reason = os.read(fd, 512).decode(errors="replace").strip()
-    except OSError:  # it logged nothing
-        return OSError(error.errno, text)
-    # A line begins with the letter of its level and a space, "e" for an error.
-    return OSError(error.errno, f"{text} ({reason.removeprefix('e ')})")

@@ -3,6 +3,7 @@
 import os
 from errno import EBUSY, EINVAL, ENOTDIR
 
+from pybuild.runtime.kernel.detached_mounts import clone, is_directory
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
     MNT_DETACH,
@@ -18,7 +19,7 @@ from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
 from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Tmpfs
 from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, SandboxSettings, Status
 from pybuild.runtime.sandbox.inside.process import give_up_chroot
-from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone, is_directory
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 
 SYSTEM_DIRECTORIES = (b"/proc", b"/sys", b"/dev")

@@ -5,6 +5,7 @@ from errno import EINVAL, ENOENT, EPERM
 from stat import S_IFCHR, S_ISCHR
 
 from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.kernel.detached_mounts import INERT, clone, filesystem, is_directory
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
     MOUNT_ATTR_NODEV,
@@ -23,7 +24,7 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.plan import SandboxSettings
 from pybuild.runtime.sandbox.inside.proc_files import mount_proc_files
-from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem, is_directory
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 
 # Major and minor numbers, from the kernel's list of them (admin-guide/devices.txt).
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

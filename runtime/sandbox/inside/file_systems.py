@@ -3,6 +3,7 @@
 import os
 from errno import ENODEV
 
+from pybuild.runtime.kernel.detached_mounts import filesystem
 from pybuild.runtime.kernel.syscalls import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
@@ -12,7 +13,7 @@ from pybuild.runtime.kernel.syscalls import (
     mount_setattr,
 )
 from pybuild.runtime.records import Operation, Record
-from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, filesystem
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 
 _MOUNT_ATTR_NOATIME, _MOUNT_ATTR_NODIRATIME = 0x10, 0x80
 _DEFAULTS = ("defaults", "suid", "dev", "nodev", "exec", "atime", "diratime", "relatime")

@@ -9,6 +9,7 @@ import os
 from errno import ENOTTY
 from stat import S_IMODE, S_ISBLK, S_ISCHR
 
+from pybuild.runtime.kernel.detached_mounts import INERT, clone, filesystem
 from pybuild.runtime.kernel.syscalls import (
     AT_FDCWD,
     MOUNT_ATTR_NODEV,
@@ -20,7 +21,7 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.paths.in_root import open_inside
 from pybuild.runtime.records import Operation, Record
 from pybuild.runtime.sandbox.inside.file_systems import FileSystem
-from pybuild.runtime.sandbox.inside.scratch import INERT, ScratchSpace, clone, filesystem
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 from pybuild.runtime.snapshots.overlay_mount import MAX_LOWERS, UNSUPPORTED, OpenLayers, mount_classic, mount_detached
 
 _PROPAGATION = {b"slave": 1 << 19, b"shared": 1 << 20}

@@ -4,6 +4,7 @@ import os
 from errno import EINVAL, EPERM
 
 from pybuild.runtime.kernel.chroot import SavedMounts, make_private
+from pybuild.runtime.kernel.detached_mounts import INERT, clone
 from pybuild.runtime.kernel.pidfd import number_of
 from pybuild.runtime.kernel.syscalls import (
     CLONE_NEWCGROUP,
@@ -20,7 +21,6 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.plan import NAMESPACES, SandboxSettings
-from pybuild.runtime.sandbox.inside.scratch import INERT, clone
 
 NETWORK, PID, IPC = JOINABLE = b"network", b"pid", b"ipc"
 """The namespaces that a container may join, in the order in which descriptors of them are passed on."""

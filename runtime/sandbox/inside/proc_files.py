@@ -2,8 +2,8 @@
 
 import os
 
+from pybuild.runtime.kernel.detached_mounts import INERT, filesystem
 from pybuild.runtime.kernel.syscalls import MOUNT_ATTR_RDONLY, mount_setattr
-from pybuild.runtime.sandbox.inside.scratch import INERT, filesystem
 
 _NAMES = (
     *("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version"),

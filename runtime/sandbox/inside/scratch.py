@@ -1,69 +1,11 @@
-"""Detached mounts, and a scratch tmpfs for what is made before the root exists.
-
-Nothing here has a path on the host: a mount is only a descriptor until it is attached.
-"""
+"""A scratch tmpfs for what is made before the root exists. Nothing in it has a path on the host."""
 
 import os
-from stat import S_ISDIR
 
-from pybuild.runtime.kernel.syscalls import (
-    AT_FDCWD,
-    AT_RECURSIVE,
-    MOUNT_ATTR_NODEV,
-    MOUNT_ATTR_NOEXEC,
-    MOUNT_ATTR_NOSUID,
-    OPEN_TREE_CLONE,
-    fsconfig_cmd_create,
-    fsconfig_flag,
-    fsconfig_string,
-    fsmount,
-    fsopen,
-    mount_setattr,
-    move_mount,
-    open_tree,
-)
+from pybuild.runtime.kernel.detached_mounts import filesystem
+from pybuild.runtime.kernel.syscalls import AT_FDCWD, MOUNT_ATTR_NOSUID, move_mount
 from pybuild.runtime.paths.in_root import make_directory
 from pybuild.runtime.records import Operation
-from pybuild.runtime.snapshots.overlay_mount import fs_error
-
-INERT = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
-"""The attributes of a mount that only serves data: no set-user-id, devices or programs."""
-
-
-def filesystem(
-    kind: str, options: tuple[tuple[str, str | None], ...] = (), attributes: int = 0, source: str = ""
-) -> int:
-    """Return a detached mount of a *kind* file system. An option without a value has None.
-
-    *source* is a device or an address. File systems that need none are new ones, and get their *kind* in its place.
-    """
-    fs = fsopen(kind)
-    try:
-        fsconfig_string(fs, "source", source or kind)
-        for key, value in options:
-            if value is None:
-                fsconfig_flag(fs, key)
-            else:
-                fsconfig_string(fs, key, value)
-        fsconfig_cmd_create(fs)
-        return fsmount(fs, attributes)
-    except OSError as error:
-        raise fs_error(fs, error) from error
-    finally:
-        os.close(fs)
-
-
-def clone(dirfd: int, path: bytes = b"", attributes: int = 0, *, recursive: bool = False) -> int:
-    """Return a detached bind mount of *path* below *dirfd* (of *dirfd* itself when empty)."""
-    tree = open_tree(dirfd, path, OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0))
-    if attributes:
-        mount_setattr(tree, attributes, recursive=recursive)
-    return tree
-
-
-def is_directory(tree: int) -> bool:
-    """Return whether the root of the mount *tree* is a directory."""
-    return S_ISDIR(os.fstat(tree).st_mode)
 
 
 class ScratchSpace:

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable
 from errno import EPIPE
 
+from pybuild.runtime.kernel.detached_mounts import INERT, clone, filesystem
 from pybuild.runtime.kernel.passing import socket_pair
 from pybuild.runtime.kernel.pidfd import reap_children
 from pybuild.runtime.kernel.syscalls import AT_FDCWD, MOUNT_ATTR_RDONLY, SIGCHLD, capset, close_range, wait_signal
 from pybuild.runtime.ownership.record import FileOwner, write
 from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.plan import Status
-from pybuild.runtime.sandbox.inside.scratch import INERT, clone, filesystem
 from pybuild.runtime.supervisor.start import be_supervised, fork_supervisor
 from pybuild.runtime.supervisor.values import Supervision
 

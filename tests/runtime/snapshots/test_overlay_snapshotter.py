@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pybuild.runtime.errors import SnapshotError, TooManyLayers
+from pybuild.runtime.kernel import detached_mounts
 from pybuild.runtime.paths.safepath import Root
 from pybuild.runtime.rootfs.roots import DirectoryRoot, OverlayRoot
-from pybuild.runtime.snapshots import changes, overlay_mount, overlay_probe, overlay_snapshotter
+from pybuild.runtime.snapshots import changes, overlay_probe, overlay_snapshotter
 from pybuild.runtime.snapshots.overlay_probe import overlay_refusal
 from pybuild.runtime.snapshots.overlay_snapshotter import OverlaySnapshotter
 from pybuild.runtime.snapshots.snapshotter import Active, DiskFormat
@@ -216,7 +217,7 @@ def test_kernels_without_detached_overlays_mount_for_a_moment_only(
     def denied(*_: object) -> int:
         raise OSError(number, "")
 
-    monkeypatch.setattr(overlay_mount, "fsconfig_string" if number == errno.EINVAL else "fsopen", denied)
+    monkeypatch.setattr(detached_mounts, "fsconfig_string" if number == errno.EINVAL else "fsopen", denied)
     with Root(keeper.open(top)) as root:
         assert len(root.scan()) == 100
         assert root.real("../f1") == "f1"
@@ -235,7 +236,7 @@ def test_the_probe_says_no_where_the_kernel_does(tmp_path: Path, monkeypatch: py
     def denied(*_: object) -> int:
         raise PermissionError(errno.EPERM, "")
 
-    monkeypatch.setattr(overlay_mount, "fsopen", denied)
+    monkeypatch.setattr(detached_mounts, "fsopen", denied)
     assert isinstance(overlay_refusal(tmp_path), PermissionError)
     assert list(tmp_path.iterdir()) == []
 
@@ -258,7 +259,7 @@ def test_a_probe_that_fails_is_no_proof_against_overlayfs(
     def failed(*_: object) -> int:
         raise OSError(number, "")
 
-    monkeypatch.setattr(overlay_mount, "fsopen", failed)
+    monkeypatch.setattr(detached_mounts, "fsopen", failed)
     with pytest.raises(OSError, check=lambda error: error.errno == number):
         overlay_refusal(tmp_path)
     assert list(tmp_path.iterdir()) == []

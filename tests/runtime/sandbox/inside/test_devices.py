@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pybuild.runtime.kernel.detached_mounts import clone
 from pybuild.runtime.kernel.syscalls import AT_FDCWD
 from pybuild.runtime.sandbox.inside import devices
 from pybuild.runtime.sandbox.inside.devices import Nodes, host_node
 from pybuild.runtime.sandbox.inside.plan import DEFAULT_SETTINGS, Isolation, SandboxNamespaces, SandboxSettings
-from pybuild.runtime.sandbox.inside.scratch import ScratchSpace, clone
+from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 from tests.runtime.namespaces import in_mount_namespace
 from tests.runtime.supervisor.supervised import supervision
 
