@@ -13,7 +13,8 @@ from pybuild.runtime.records import encode, memory_file
 from pybuild.runtime.sandbox.child import Child, Fork, Output
 from pybuild.runtime.sandbox.inside.command_errors import ENTERING, mistake
 from pybuild.runtime.sandbox.inside.plan import NULL, PIPE, TERMINAL
-from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.inside.privileges import Confinement
+from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.sandbox.results import result_of
 from pybuild.runtime.values import frozen
 

@@ -36,7 +36,8 @@ from pybuild.runtime.monitor.settings import InsideCommand
 from pybuild.runtime.records import Operation, decode
 from pybuild.runtime.sandbox.inside.forkserver import close_all_but
 from pybuild.runtime.sandbox.inside.plan import END, TERMINAL, SandboxPlan, Status
-from pybuild.runtime.sandbox.inside.process import CAP_SYS_CHROOT, Process, become, give_up_chroot
+from pybuild.runtime.sandbox.inside.privileges import CAP_SYS_CHROOT, give_up_chroot
+from pybuild.runtime.sandbox.inside.process import Process, become
 
 _NAMESPACES = {
     "mnt": CLONE_NEWNS,

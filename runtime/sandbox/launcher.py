@@ -15,7 +15,8 @@ from pybuild.runtime.sandbox.cgroups import limited_with_notes
 from pybuild.runtime.sandbox.child import CancelFlag, Child, Output
 from pybuild.runtime.sandbox.forkserver_client import fork_child
 from pybuild.runtime.sandbox.hostfiles import RESOLV_CONF, host_files
-from pybuild.runtime.sandbox.inside import mounts, plan, process
+from pybuild.runtime.sandbox.inside import mounts, plan, privileges, process
+from pybuild.runtime.sandbox.inside import root as child_roots
 from pybuild.runtime.sandbox.inside.file_systems import FileSystem
 from pybuild.runtime.sandbox.inside.seccomp import default_filter
 from pybuild.runtime.sandbox.isolation import STRICT, check_commands, is_single, wanted
@@ -150,7 +151,7 @@ def _stdio(sandbox: spec.Spec) -> bytes:
 
 def process_of(sandbox: spec.Spec) -> process.Process:
     """Return the process of *sandbox* in the form that the child takes. Raises SandboxError for an unknown limit."""
-    confinement = process.Confinement(
+    confinement = privileges.Confinement(
         capabilities=EVERY if sandbox.insecure else sandbox.capabilities,
         insecure=sandbox.insecure,
         no_new_privileges=sandbox.no_new_privileges,
@@ -184,10 +185,10 @@ def _rlimits(limits: spec.ResourceLimits) -> tuple[tuple[bytes, int, int, int], 
     return tuple((name.encode(), _RLIMITS.index(name), soft, hard) for name, (soft, hard) in wanted.items())
 
 
-def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
+def _root(root: roots.Root) -> child_roots.Root:
     match root:
         case roots.OverlayRoot(lowers=lowers, upper=upper, work=work, lasting=lasting):
-            return mounts.OverlayRoot(
+            return child_roots.OverlayRoot(
                 lowers=tuple(os.fsencode(lower) for lower in lowers),
                 upper=os.fsencode(upper) if upper else b"",
                 userxattr=overlay_xattr_prefix().startswith("user."),
@@ -195,7 +196,7 @@ def _root(root: roots.Root) -> mounts.OverlayRoot | mounts.DirectoryRoot:
                 write_through=lasting,
             )
         case roots.DirectoryRoot(path=path, read_only=read_only):
-            return mounts.DirectoryRoot(path=os.fsencode(path), read_only=read_only)
+            return child_roots.DirectoryRoot(path=os.fsencode(path), read_only=read_only)
 
 
 def mount_of(mount: spec.Mount) -> mounts.Mount:

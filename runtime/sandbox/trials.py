@@ -19,7 +19,7 @@ from pybuild.runtime.kernel.syscalls import (
     unshare,
 )
 from pybuild.runtime.paths.in_root import make_directory
-from pybuild.runtime.sandbox.inside.mounts import OverlayRoot
+from pybuild.runtime.sandbox.inside.root import OverlayRoot
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 
 ALLOWING = bytes.fromhex("06000000") + (0x7FFF0000).to_bytes(4, "little")

@@ -71,7 +71,7 @@ def test_a23_abstract_sockets_of_the_host_are_not_there_without_network(program:
         listening.listen()
         text = f"FROM small\nRUN ! grep -F '@{tmp_path}' /proc/net/unix\n"
         assert attack(program, tmp_path, text, "--network=none").exit_code == 0
-        # The default is the network of the host. Its sockets are seen there, but see tests/runtime/sandbox/inside/test_process.py.
+        # The default is the network of the host. Its sockets are seen there, but see tests/runtime/sandbox/inside/test_privileges.py.
         assert attack(program, tmp_path, text).exit_code == 1
 
 

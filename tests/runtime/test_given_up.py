@@ -17,7 +17,8 @@ from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.kernel.syscalls import PR_CAP_AMBIENT, capget, capset
 from pybuild.runtime.rootfs.identity import Identity
 from pybuild.runtime.sandbox.inside import process
-from pybuild.runtime.sandbox.inside.process import Confinement, Process, become
+from pybuild.runtime.sandbox.inside.privileges import Confinement
+from pybuild.runtime.sandbox.inside.process import Process, become
 from tests.helpers.hosts import need_root
 from tests.runtime.sandboxes import python, python_image
 

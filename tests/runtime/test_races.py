@@ -7,7 +7,9 @@ from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.kernel.capabilities import DEFAULT
 from pybuild.runtime.sandbox.inside import mounts, plan
 from pybuild.runtime.sandbox.inside.detached_root import DetachedRoot, SystemMounts
-from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.inside.privileges import Confinement
+from pybuild.runtime.sandbox.inside.process import Process
+from pybuild.runtime.sandbox.inside.root import DirectoryRoot
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 from tests.runtime.exchanging import exchanging
 from tests.runtime.namespaces import in_mount_namespace
@@ -24,7 +26,7 @@ def test_a_source_that_is_exchanged_for_a_link_never_shows_the_host(tmp_path: Pa
     (cache / "root").symlink_to("/")
     (tmp_path / "canary").touch()
     (cache / "out").symlink_to("../../../../../" + str(tmp_path))
-    mount = mounts.BindRoot(False, mounts.DirectoryRoot(bytes(cache), False), b"d", b"/m")
+    mount = mounts.BindRoot(False, DirectoryRoot(bytes(cache), False), b"d", b"/m")
 
     def work() -> object:
         scratch, seen, failures = mounts.ScratchSpace(), set(), 0
@@ -52,7 +54,7 @@ def test_system_directories_and_targets_that_are_exchanged_for_links_never_lead_
     (victim / "in").mkdir(parents=True)
     (victim / "ptmx").write_text("keep")
     target = mounts.Tmpfs(True, mounts.Permissions(True, 0, 0o755, 0), False, 0, b"/cache/in/new")
-    wanted = plan.SandboxPlan((target,), PROCESS, mounts.DirectoryRoot(bytes(root), False), SETTINGS)
+    wanted = plan.SandboxPlan((target,), PROCESS, DirectoryRoot(bytes(root), False), SETTINGS)
     core_pattern = Path("/proc/sys/kernel/core_pattern").read_text()
 
     def work() -> object:

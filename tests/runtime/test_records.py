@@ -11,7 +11,8 @@ from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.monitor import settings
 from pybuild.runtime.records import Operation, Record, decode, encode, memory_file
 from pybuild.runtime.sandbox.inside import plan, process
-from pybuild.runtime.sandbox.inside.mounts import BindRoot, DirectoryRoot, FileMount, OverlayRoot
+from pybuild.runtime.sandbox.inside.mounts import BindRoot, FileMount
+from pybuild.runtime.sandbox.inside.root import DirectoryRoot, OverlayRoot
 
 
 def same(one: object, other: object) -> bool:

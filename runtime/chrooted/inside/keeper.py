@@ -24,7 +24,8 @@ from pybuild.runtime.kernel.syscalls import (
 from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.keeper import depend_on
 from pybuild.runtime.sandbox.inside.plan import Status, read_record
-from pybuild.runtime.sandbox.inside.process import become, give_up_chroot
+from pybuild.runtime.sandbox.inside.privileges import give_up_chroot
+from pybuild.runtime.sandbox.inside.process import become
 
 # System calls of Landlock, by which a process restricts itself and all that it starts: landlock(7).
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446

@@ -15,10 +15,12 @@ from pybuild.runtime.kernel.syscalls import (
     umount2,
 )
 from pybuild.runtime.records import Operation
-from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev, make_sys
-from pybuild.runtime.sandbox.inside.mounts import Mount, OverlayRoot, Tmpfs
+from pybuild.runtime.sandbox.inside.devices import Nodes, make_dev
+from pybuild.runtime.sandbox.inside.mounts import Mount, Tmpfs
 from pybuild.runtime.sandbox.inside.plan import OWN_ROOT, SandboxPlan, SandboxSettings, Status
-from pybuild.runtime.sandbox.inside.process import give_up_chroot
+from pybuild.runtime.sandbox.inside.privileges import give_up_chroot
+from pybuild.runtime.sandbox.inside.proc_and_sys import make_sys
+from pybuild.runtime.sandbox.inside.root import OverlayRoot
 from pybuild.runtime.sandbox.inside.scratch import ScratchSpace
 from pybuild.runtime.sandbox.inside.stubs import Stubs
 

@@ -24,7 +24,6 @@ from pybuild.runtime.kernel.syscalls import (
 )
 from pybuild.runtime.records import Operation
 from pybuild.runtime.sandbox.inside.detached_root import SystemMounts, enter_root
-from pybuild.runtime.sandbox.inside.devices import make_proc
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
 from pybuild.runtime.sandbox.inside.plan import (
     NAMESPACES,
@@ -35,6 +34,7 @@ from pybuild.runtime.sandbox.inside.plan import (
     Status,
     read_plan,
 )
+from pybuild.runtime.sandbox.inside.proc_and_sys import make_proc
 from pybuild.runtime.sandbox.inside.process import become
 from pybuild.runtime.supervisor.values import Supervision
 

@@ -5,8 +5,9 @@ from errno import EIO
 
 from pybuild.runtime.errors import SandboxError
 from pybuild.runtime.records import Record, decode
-from pybuild.runtime.sandbox.inside.mounts import DirectoryRoot, Mount, OverlayRoot
+from pybuild.runtime.sandbox.inside.mounts import Mount
 from pybuild.runtime.sandbox.inside.process import Process
+from pybuild.runtime.sandbox.inside.root import Root
 from pybuild.runtime.supervisor.values import Supervision
 
 NAMESPACES = "make namespaces"
@@ -121,7 +122,7 @@ class SandboxPlan(Record):
         self,
         mounts: tuple[Mount, ...],
         process: Process,
-        root: OverlayRoot | DirectoryRoot,
+        root: Root,
         settings: SandboxSettings,
     ) -> None:
         self.root, self.mounts, self.settings, self.process = root, mounts, settings, process

@@ -13,7 +13,8 @@ from pybuild.runtime.monitor import exec_processes
 from pybuild.runtime.monitor.settings import InsideCommand
 from pybuild.runtime.rootfs.roots import DirectoryRoot
 from pybuild.runtime.sandbox.inside.plan import NULL
-from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.inside.privileges import Confinement
+from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.sandbox.lasting_groups import make_groups
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process as Program

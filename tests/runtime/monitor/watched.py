@@ -34,7 +34,8 @@ from pybuild.runtime.monitor.starting import (
 from pybuild.runtime.records import encode
 from pybuild.runtime.sandbox.child import Child
 from pybuild.runtime.sandbox.inside.plan import NULL
-from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.inside.privileges import Confinement
+from pybuild.runtime.sandbox.inside.process import Process
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process as Program
 from pybuild.runtime.sandbox.spec import Spec

@@ -2,7 +2,8 @@
 
 from pybuild.runtime.chrooted.inside.values import ChrootPlan, Hidden, HiddenFiles
 from pybuild.runtime.records import decode, encode
-from pybuild.runtime.sandbox.inside.process import Confinement, Process
+from pybuild.runtime.sandbox.inside.privileges import Confinement
+from pybuild.runtime.sandbox.inside.process import Process
 
 
 def test_a_plan_crosses_with_what_is_hidden() -> None:
