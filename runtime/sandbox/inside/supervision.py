@@ -92,7 +92,7 @@ class Supervised:
 
 
 def record_owner(fd: int, uid: int, gid: int) -> None:
-    """Record the owner of an open file, in index of fchown(2)."""
+    """Record the owner of an open file, in place of fchown(2)."""
     write(fd, FileOwner(uid, gid))
 
 
