@@ -7,7 +7,7 @@ from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_CLOEXEC, SOCK_SE
 
 from pybuild.runtime.errors import kernel_reason
 from pybuild.runtime.kernel.syscalls import block_signals, reset_signals
-from pybuild.runtime.monitor.groups import kill_all
+from pybuild.runtime.monitor.groups import freeze, kill_all
 from pybuild.runtime.monitor.loop import IN, Loop
 from pybuild.runtime.monitor.settings import NETWORK, OWNERS, ContainerRun
 from pybuild.runtime.monitor.streams import Streams
@@ -28,14 +28,14 @@ KILLED = 137
 class SandboxNeighbours:
     """What a sandbox has in common with others.
 
-    *joined* are the namespaces that it joins. *killed* are its control groups, if their processes must be killed at its
-    end, because they do not end with a PID namespace.
+    *joined* are the namespaces that it joins, *groups* its control groups. *killed* are the same, if their processes
+    must be killed at its end, because they do not end with a PID namespace.
     """
 
-    __slots__ = ("joined", "killed")
+    __slots__ = ("groups", "joined", "killed")
 
     def __init__(self, run: ContainerRun, plan: SandboxPlan) -> None:
-        self.joined = joined_by(run.joins, NETWORK, OWNERS)
+        self.joined, self.groups = joined_by(run.joins, NETWORK, OWNERS), run.cgroups
         self.killed = run.cgroups if PID in run.joins or PID in plan.settings.namespaces.shared else ()
 
 
@@ -58,7 +58,7 @@ class Attempt:
     ) -> None:
         """Fork the keeper, which reads the encoded plan from the file *plan*."""
         self._loop, self._streams, self._started, self._ended = loop, streams, started, ended
-        self._killed = around.killed
+        self._groups, self._killed = around.groups, around.killed
         self.process = -1
         """A pidfd of the first process inside, -1 before there is one and after its end."""
         self.runs = False
@@ -68,6 +68,7 @@ class Attempt:
         self._status, status_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._status, False)
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
+        monitor = os.getpid()
         try:
             # A fork is safe, since a monitor has no threads.
             self._keeper = os.fork()
@@ -75,7 +76,7 @@ class Attempt:
             # No more processes. The loop finds the pipes closed, as for a keeper that ends at once.
             self._keeper, self._refused = -1, (NOT_STARTED, f"cannot start the container: {kernel_reason(error)}")
         if self._keeper == 0:
-            _be_keeper(plan, status_end, theirs.fileno(), around.joined, streams.given)
+            _be_keeper(monitor, (plan, status_end, theirs.fileno()), around.joined, streams.given)
         os.close(status_end)
         theirs.close()
         streams.give()
@@ -119,6 +120,8 @@ class Attempt:
         if not self._gather():
             return
         if self._keeper > 0:
+            # It belongs to the control groups. If it was frozen at this point, it would never end.
+            freeze(self._groups, frozen=False)
             os.waitpid(self._keeper, 0)
         kill_all(self._killed)
         while self._exec_channel is not None:  # messages that the loop has not delivered yet
@@ -145,10 +148,13 @@ class Attempt:
         return (code if code >= 0 else 128 - code), ""
 
 
-def _be_keeper(plan: int, status: int, exec_channel: int, joined: JoinedNamespaces, streams: tuple[int, ...]) -> None:
-    """Run as the keeper, in a fork of the monitor. Never returns."""
+def _be_keeper(monitor: int, own: tuple[int, int, int], joined: JoinedNamespaces, streams: tuple[int, ...]) -> None:
+    """Run as the keeper, in a fork of the process *monitor*. Never returns.
+
+    The descriptors *own* are the plan, the status pipe and the exec channel.
+    """
     try:
-        monitor = os.getppid()
+        plan, status, exec_channel = own
         for stream, fd in enumerate(streams):
             os.dup2(fd, stream)
         close_all_but(plan, status, exec_channel, *joined.descriptors())

@@ -223,7 +223,10 @@ class Monitor:
         client.send(messages.DONE)
 
     def _freeze(self, client: MonitorClient, *, frozen: bool) -> None:
-        if self._attempt is None or not groups.freeze(self._settings.run.cgroups, frozen=frozen):
+        if self._attempt is None or not self._attempt.runs:  # one that is being made would never be complete
+            client.send(messages.FAILED + b"the container is not running")
+            return
+        if not groups.freeze(self._settings.run.cgroups, frozen=frozen):
             client.send(messages.FAILED + b"this host has no control group that can be frozen")
             return
         self._state.status = "paused" if frozen else "running"

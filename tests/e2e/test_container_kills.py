@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.hanging import where_they_wait
 from tests.helpers.leftovers import opened_by
 from tests.helpers.ordinary import OrdinaryUser
 from tests.helpers.program import Program
@@ -85,8 +86,8 @@ def carry_out(program: Program, chance: random.Random, words: Sequence[str], pau
     try:
         error = command.communicate(timeout=PATIENCE)[1]
     except subprocess.TimeoutExpired:
+        error = f"it hangs\n{where_they_wait([command.pid, *monitors_of(program)])}"
         command.kill()
-        error = "it hangs"
     wrong = any(text in error for text in ("it hangs", "Traceback", "has a bug", "Errno"))
     return f"{' '.join(words)}: {error}" if wrong else ""
 

@@ -3,6 +3,8 @@
 import errno
 import os
 import select
+import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +21,7 @@ from tests.runtime.sandboxes import Image
 
 def alone() -> SandboxNeighbours:
     around = SandboxNeighbours.__new__(SandboxNeighbours)
-    around.joined, around.killed = JoinedNamespaces(), ()
+    around.joined, around.groups, around.killed = JoinedNamespaces(), (), ()
     return around
 
 
@@ -57,3 +59,46 @@ def test_a_refusal_that_is_heard_only_after_the_end_of_all_processes_is_told(ima
         loop.turn(10_000)
     assert ended == [(127, 'exec: "nothing": executable file not found in $PATH')]
     os.close(plan)
+
+
+def attempted(image: Image, around: SandboxNeighbours) -> tuple[list[int], list[tuple[int, str]]]:
+    """Run `true` to its end; return the processes that were started, and how they ended."""
+    started: list[int] = []
+    ended: list[tuple[int, str]] = []
+    plan = memory_file(encode(make_plan(Spec(root=image.root, process=Process(args=("true",), env=image.env)), ())))
+    loop = Loop()
+    streams = Streams(loop, NULL, lambda *_: None, lambda: None)
+    Attempt(loop, plan, streams, started.append, lambda *outcome: ended.append(outcome), around=around)
+    while not ended:
+        loop.turn(10_000)
+    os.close(plan)
+    return started, ended
+
+
+def test_a_keeper_that_was_frozen_while_it_ended_is_thawed(image: Image, tmp_path: Path) -> None:
+    around = alone()
+    around.groups = (os.fsencode(tmp_path),)
+    (tmp_path / "cgroup.freeze").write_text("1")
+    assert attempted(image, around)[1] == [(0, "")]
+    assert (tmp_path / "cgroup.freeze").read_text() == "0"
+
+
+def test_nothing_is_started_by_a_keeper_whose_monitor_has_died(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, here = os.fork, os.getpid()
+
+    def orphaned() -> int:
+        """Fork a process that has lost its parent when it goes on."""
+        child = fork()
+        if child or os.getppid() != here:
+            return child
+        between = os.getpid()
+        if fork():
+            os._exit(0)
+        while os.getppid() == between:
+            time.sleep(0.001)
+        return 0
+
+    monkeypatch.setattr(os, "fork", orphaned)
+    started, ended = attempted(image, alone())
+    assert not started
+    assert ended == [(137, "")]

@@ -172,6 +172,18 @@ def test_one_that_is_stopped_is_not_started_again(image: Image) -> None:
             ask(it.directory, messages.SIGNAL + b"9")
 
 
+def test_what_is_being_made_is_not_frozen(image: Image, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cgroup.procs")  # whoever joins waits until somebody reads
+    (tmp_path / "cgroup.freeze").write_text("0")
+    with watched(image, "sleep", "1000", groups=(tmp_path,), started=False) as it:
+        until((it.directory / "socket").exists)
+        with pytest.raises(RuntimeHostError, match="not running"):
+            ask(it.directory, messages.FREEZE)
+        assert (tmp_path / "cgroup.freeze").read_text() == "0"
+        (tmp_path / "cgroup.procs").read_text()
+        await_start(it.channel)
+
+
 def test_it_is_not_started_again_while_a_client_holds_it(image: Image) -> None:
     with watched(image, "sh", "-c", "exit 1", restart=Restart(0, ALWAYS)) as it:
         it.until(Status="restarting")
