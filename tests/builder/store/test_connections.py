@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from pybuild.builder.oci.digest import Digest
@@ -54,9 +55,9 @@ def test_what_is_missing_or_empty_is_not_foreign(tmp_path):
 def test_a_database_in_memory_is_no_use_of_the_file(tmp_path):
     path = tmp_path / "db"
     path.write_bytes(b"something else " * 10)
-    database = Database(path)
-    assert database.all("SELECT * FROM selections") == []
-    assert is_foreign(path)
+    with closing(Database(path)) as database:
+        assert database.all("SELECT * FROM selections") == []
+        assert is_foreign(path)
 
 
 def test_on_a_full_disk_that_copies_on_write_the_shared_memory_of_the_log_is_not_touched(tmp_path, monkeypatch):
