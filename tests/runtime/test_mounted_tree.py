@@ -73,7 +73,8 @@ def test_the_tree_of_what_runs_lacks_its_proc_and_nothing_is_unmounted_there(tmp
             process, before = os.pidfd_open(child.pid), Path(f"/proc/{child.pid}/mountinfo").read_text()
             with running_tree(process) as tree:
                 assert [names(tree, path) for path in ("proc", "sys", f".{tmp_path}/own")] == [[], [], ["f"]]
-                assert "null" not in names(tree, "dev")
+                # The directory of a root file system may have device nodes, too, as mmdebstrap makes them.
+                assert os.stat("dev", dir_fd=tree).st_dev == os.fstat(tree).st_dev
             assert Path(f"/proc/{child.pid}/mountinfo").read_text() == before
             assert "self" in os.listdir("/proc")
         finally:
