@@ -21,7 +21,7 @@ LOST, REBOOTED = 137, 255
 
 @frozen
 class State:
-    """The state of a container; `runtime.monitor.state.State` describes the file.
+    """The state of a container; `runtime.monitor.state.StateFile` describes the file.
 
     *lost* means that the file says that it runs, but its monitor is gone, and nobody has recorded the end (`recovery`).
     """

@@ -1,6 +1,6 @@
 """Looking up paths in a root file system, without unpacking it if possible.
 
-`COPY` must know which parents of its destination exist, who owns them, and where symlinks on the way lead. An unpacked
+COPY must know which parents of its destination exist, who owns them, and where symlinks on the way lead. An unpacked
 snapshot is read directly; otherwise the index of each layer in the database is used.
 """
 

@@ -104,7 +104,7 @@ class GraphProcess:
         pins: Mapping[str, BasePin],
         fetches: "Mapping[RemoteSource, Http | Git]",
     ) -> Plan:
-        """Return what `graph.plan` returns. This process calls it when there is no other, or that has failed."""
+        """Return what `graph.graph.plan` returns. This process calls it when there is no other, or that has failed."""
         self.parse()
         with suppress(OSError, EOFError):
             if self._channel is not None:

@@ -20,7 +20,7 @@ from pybuild.builder.store.store import Store
 from pybuild.runtime.values import frozen
 
 Executor = Callable[[Any], BuiltLayer]
-"""Executes the op of a `builder.execute.Work` for a vertex that is not cached, and returns the new layer."""
+"""Executes the op of a `builder.execute.job.Work` for a vertex that is not cached, and returns the new layer."""
 
 
 @frozen

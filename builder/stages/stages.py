@@ -1,7 +1,7 @@
 """Stages: the Dockerfile with every name, variable and base resolved.
 
 A `Step` is an instruction that makes a layer; other instructions only change the config and history of the stage.
-Inputs are still symbolic here (a stage, an image, the build context): `graph.plan` turns them into edges.
+Inputs are still symbolic here (a stage, an image, the build context): `builder.graph.graph.plan` turns them into edges.
 """
 
 from pybuild.builder.oci.model import ImageConfig

@@ -19,8 +19,8 @@ _PIECE = 1 << 16
 class HealthCheck:
     """The checks of one container, from its start to its end.
 
-    *fork* makes a command enter the container: it takes the descriptors of `entry.fork_into`, and returns the number of
-    the process. *changed* is called with the member ``Health`` of the state at first and after each check.
+    *fork* makes a command enter the container: it takes the descriptors of `exec_processes.fork_into`, and returns the
+    number of the process. *changed* is called with the member ``Health`` of the state at first and after each check.
     """
 
     def __init__(

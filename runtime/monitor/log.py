@@ -21,7 +21,7 @@ class JsonLog:
     """Writes what a process prints, which comes in pieces of any size. An incomplete line waits for its end."""
 
     def __init__(self, directory: int, files: int, size: int) -> None:
-        """Append to the log in the open directory *directory*; see `watch.LogFiles` for *files* and *size*."""
+        """Append to the log in the open directory *directory*; see `settings.LogFiles` for *files* and *size*."""
         self._directory, self._files, self._limit = directory, files, size
         self._waiting = {1: b"", 2: b""}
         self._fd, self._size = -1, 0

@@ -13,7 +13,7 @@ class OverlayRoot:
     upper: Path | None = None
     work: Path | None = None
     lasting: bool = False
-    """What is written outlives a crash of the host, as far as programs ask for it: see `overlay_mount.Layers`."""
+    """What is written outlives a crash of the host, as far as programs ask for it: see `overlay_mount.OpenLayers`."""
 
 
 @frozen

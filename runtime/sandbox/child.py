@@ -14,7 +14,7 @@ from pybuild.runtime.sandbox.signal_relay import SignalRelay
 
 Output = Callable[[int, bytes], None]
 Fork = Callable[[tuple[int, int, int, int, int]], int]
-"""Forks a child that has these descriptors and returns a pidfd of it, as `forking.fork_child` does."""
+"""Forks a child that has these descriptors and returns a pidfd of it, as `forkserver_client.fork_child` does."""
 
 
 class CancelFlag(Protocol):

@@ -1,7 +1,7 @@
 """Forwards ports of the host to a container: ``python -I -S forwarder.py``, with a Unix socket as standard input.
 
 Over the socket it gets the network namespace of the bridges, and a listening socket of the host for each port, with the
-address inside that it leads to (`forwarding.forward`). It ends when the other end of the socket is closed.
+address inside that it leads to (`forwarder_client.Forwarded`). It ends when the other end of the socket is closed.
 """
 
 import gc

@@ -1,6 +1,6 @@
 """The holder of the network of a user: ``python -I -S holder.py``, with a Unix socket and the file of users as streams.
 
-It makes the namespaces, sends what `sharing.Holder` has as JSON over the socket, and ends when no other process has a
+It makes the namespaces, sends what `client.Holder` has as JSON over the socket, and ends when no other process has a
 lock on the file of users. The kernel ends everything inside with it.
 """
 

@@ -4,7 +4,7 @@ A path is resolved name by name, each in one open directory, and the kernel foll
 is resolved in the same way, starting again at the root of the tree if it is absolute. So no name in an archive, no
 symlink of a lower layer and no race can lead outside.
 
-A layer is unpacked in one of two formats (`runtime.snapshots.disk.DiskFormat`):
+A layer is unpacked in one of two formats (`runtime.snapshots.snapshotter.DiskFormat`):
 
 - *overlay*: the directory contains this layer alone. Paths are resolved in the union of it and the parent snapshot, as
   if the layer were unpacked on the mounted overlay: if the parent has ``lib -> usr/lib``, the entry ``lib/x`` becomes

@@ -1,4 +1,4 @@
-"""One direction of a forwarded connection; the rest is tested in `test_forwarding`."""
+"""One direction of a forwarded connection; the rest is tested in `test_forwarder_client`."""
 
 import os
 import socket
