@@ -28,8 +28,7 @@ def pack(root: Root, path: str, sink: Sink, *, follow: bool) -> None:
     """Write what is at *path* below *root* as a tar archive to *sink*.
 
     The entries begin with the last name of *path*; when it ends with ``/.``, they are the directory itself, as ``./``,
-    and the names in it.
-    What *follow* finds has its own name.
+    and the names in it. What *follow* finds has its own name.
 
     Raises:
         ContainerError: there is nothing at the path, or something that an archive cannot hold.

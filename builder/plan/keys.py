@@ -75,7 +75,7 @@ def key(op: Op, root: Digest | None, contents: tuple[Digest, ...], epoch: int | 
 
 
 def _meaning(op: Op) -> int | tuple[int, int]:
-    """Return the release of what *op* means; a pair where only ops of its form have changed, and not their kind."""
+    """Return the version of the meaning of *op*; a pair where only ops of its form have changed, and not their kind."""
     if isinstance(op, Run) and any(mount.env and not _is_required(mount) for mount in op.mounts):
         # The variable of a secret that was not given used to be unset; it is empty.
         return MEANING[Run], 3

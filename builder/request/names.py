@@ -12,6 +12,7 @@ from pybuild.grammar.parse_go import parse_ip
 from pybuild.grammar.reference import InvalidReference, parse_reference
 
 SCRATCH = "scratch"
+"""The name of the empty image after FROM, ``--from=`` and ``from=``; other spellings are ordinary images."""
 ENTITLEMENTS = ("network.host", "security.insecure")
 _RESERVED = frozenset({"context", SCRATCH})
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.oci.model import ImageConfig
 from pybuild.builder.options import whole_number
+from pybuild.builder.request.names import SCRATCH
 from pybuild.builder.stages import triggers
 from pybuild.builder.stages.contexts import Contexts
 from pybuild.builder.stages.references import Finder, FromReference, references
 from pybuild.builder.stages.sections import (
-    NOTHING,
     Section,
     heads_of,
     image_called,
@@ -76,7 +76,7 @@ class Outline:
         if found is not None:
             return FromStage(found)
         text = self.finder.text(reference)
-        if text == NOTHING:
+        if text == SCRATCH:
             return FromScratch()
         if (context := self.contexts.image(text)) is not None:
             return context

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pybuild.builder.errors import ResolveError
 from pybuild.builder.platforms import parse_platform
+from pybuild.builder.request.names import SCRATCH
 from pybuild.builder.stages.contexts import Contexts
 from pybuild.builder.stages.stages import FromImage, FromScratch, FromStage, Input
 from pybuild.grammar.nodes import Dockerfile, From, Instruction, Word
@@ -11,9 +12,6 @@ from pybuild.grammar.reference import InvalidReference, parse_reference
 from pybuild.grammar.suggest import closest
 from pybuild.grammar.words.expand import expand, variables
 from pybuild.runtime.values import frozen, positional, replace
-
-NOTHING = "scratch"
-"""The name of the empty image after FROM, ``--from=`` and ``from=``; other spellings are ordinary images."""
 
 
 @frozen
@@ -90,7 +88,7 @@ class _Names:
         found = last_named(heads_of(self.earlier), text)
         if found is not None:
             return FromStage(found)
-        if text == NOTHING:
+        if text == SCRATCH:
             return FromScratch()
         context = self.contexts.image(text, platform)
         if context is not None:

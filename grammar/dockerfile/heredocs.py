@@ -1,6 +1,6 @@
 r"""Finding the markers of here-documents: ``<<NAME``, ``<<-NAME``, ``<<"NAME"``, ``3<<NAME``.
 
-It must start a word, outside quotes: ``cat<<EOF`` and ``"<<EOF"`` are not heredocs. A line whose quotes or
+A marker must start a word, outside quotes: ``cat<<EOF`` and ``"<<EOF"`` are not heredocs. A line whose quotes or
 substitutions are malformed has none. As in BuildKit, the escape is always the backslash here, whatever the directive.
 """
 

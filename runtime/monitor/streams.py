@@ -9,8 +9,8 @@ from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socketpair
 
 from pybuild.runtime.kernel.passing import receive
 from pybuild.runtime.monitor.loop import IN, OUT, Loop
+from pybuild.runtime.sandbox.inside.plan import NULL, TERMINAL
 
-NULL, PIPE, TERMINAL = b"null", b"pipe", b"terminal"
 _PIECE = 1 << 16
 _LAST_PIECES = 16  # 1 MB, the most that a pipe of an ordinary user can hold (fs.pipe-max-size)
 

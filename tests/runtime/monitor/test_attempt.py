@@ -10,9 +10,10 @@ import pytest
 
 from pybuild.runtime.monitor.attempt import NOT_STARTED, Attempt, SandboxNeighbours
 from pybuild.runtime.monitor.loop import Loop
-from pybuild.runtime.monitor.streams import NULL, Streams
+from pybuild.runtime.monitor.streams import Streams
 from pybuild.runtime.records import encode, memory_file
 from pybuild.runtime.sandbox.inside.namespaces import JoinedNamespaces
+from pybuild.runtime.sandbox.inside.plan import NULL
 from pybuild.runtime.sandbox.launcher import make_plan
 from pybuild.runtime.sandbox.spec import Process, Spec
 from tests.helpers.waiting import PATIENCE

@@ -1,7 +1,8 @@
 import os
 
 from pybuild.runtime.monitor.loop import IN, Loop
-from pybuild.runtime.monitor.streams import NULL, PIPE, Streams
+from pybuild.runtime.monitor.streams import Streams
+from pybuild.runtime.sandbox.inside.plan import NULL, PIPE
 
 
 def made(kind: bytes) -> tuple[Loop, Streams, list[tuple[int, bytes]]]:
