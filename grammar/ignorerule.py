@@ -6,10 +6,8 @@ middle of a name, or which has a class that matches a slash, has no such row: it
 """
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from functools import partial
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -25,19 +23,20 @@ from pybuild.grammar.patterns import (
     literal,
     name_matcher,
     parse_pattern,
+    regex_matcher,
 )
 from pybuild.grammar.patterns import regex as token_regex
 from pybuild.grammar.source import Span
 
 
-class _Span(Enum):
+class _DoubleStar(Enum):
     """The meaning of ``**``: any number of whole directories, or at the end of a pattern everything."""
 
     DIRECTORIES = "(?:.*/)?"
     REST = ".*"
 
 
-_Token = Token | _Span
+_Token = Token | _DoubleStar
 _Row = tuple[Matches | None, ...]
 """The matchers for the names of a path, one after the other; None for any number of directories."""
 
@@ -113,7 +112,7 @@ def read_rule(line: str, span: Span | None) -> IgnoreRule:
     if negated and pattern in {"", "/"}:
         raise DockerfileError('illegal exclusion pattern: "!"', span)
     try:
-        tokens = tuple(_with_spans(parse_pattern(pattern)))
+        tokens = tuple(_with_double_stars(parse_pattern(pattern)))
     except BadPattern as error:
         raise DockerfileError(str(error), span) from None
     prefix = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
@@ -137,7 +136,7 @@ def _cleaned(pattern: str) -> str:
     return clean.lstrip("/") or "/" if clean.startswith("/") else clean
 
 
-def _with_spans(tokens: tuple[Token, ...]) -> Iterator[_Token]:
+def _with_double_stars(tokens: tuple[Token, ...]) -> Iterator[_Token]:
     position = 0
     while position < len(tokens):
         token: _Token = tokens[position]
@@ -145,15 +144,15 @@ def _with_spans(tokens: tuple[Token, ...]) -> Iterator[_Token]:
         if token is Wild.STAR and tokens[position : position + 1] == (Wild.STAR,):
             # The slash after ** is part of it.
             position += 1 + (tokens[position + 1 : position + 2] == ("/",))
-            token = _Span.DIRECTORIES if position < len(tokens) else _Span.REST
+            token = _DoubleStar.DIRECTORIES if position < len(tokens) else _DoubleStar.REST
         yield token
 
 
 def _with_quirk(pattern: str, tokens: tuple[_Token, ...]) -> tuple[_Token, ...]:
     """Let ``**name`` match the end of a name, as the original does when the whole name is plain."""
     plain = "\\" not in pattern and all(isinstance(token, str) for token in tokens[1:])
-    if tokens[:1] == (_Span.DIRECTORIES,) and plain and not pattern.startswith("**/"):
-        return (_Span.DIRECTORIES, Wild.STAR, *tokens[1:])
+    if tokens[:1] == (_DoubleStar.DIRECTORIES,) and plain and not pattern.startswith("**/"):
+        return (_DoubleStar.DIRECTORIES, Wild.STAR, *tokens[1:])
     return tokens
 
 
@@ -162,11 +161,11 @@ def _row(tokens: Sequence[_Token]) -> _Row:
     name: list[Token] = []
     for token in tokens:
         match token:
-            case _Span():
+            case _DoubleStar():
                 if name:
                     return ()
                 row += [] if row[-1:] == [None] else [None]
-                name += [Wild.STAR] if token is _Span.REST else []
+                name += [Wild.STAR] if token is _DoubleStar.REST else []
             case "/":
                 row.append(name_matcher(name))
                 name = []
@@ -186,17 +185,13 @@ def _entered(row: _Row, position: int) -> Iterator[int]:
 
 def _whole(tokens: tuple[_Token, ...]) -> Matches:
     """Return a matcher for whole paths. Regular expressions are only used when they cannot backtrack for long."""
-    if sum(isinstance(token, _Span) or token is Wild.STAR for token in tokens) > 1:
+    if sum(isinstance(token, _DoubleStar) or token is Wild.STAR for token in tokens) > 1:
         return _AllWays(tokens)
-    return partial(_fully, re.compile("".join(map(_regex, tokens)), re.DOTALL))
+    return regex_matcher("".join(map(_regex, tokens)))
 
 
 def _regex(token: _Token) -> str:
-    return token.value if isinstance(token, _Span) else token_regex(token)
-
-
-def _fully(expression: re.Pattern[str], path: str) -> bool:
-    return expression.fullmatch(path) is not None
+    return token.value if isinstance(token, _DoubleStar) else token_regex(token)
 
 
 class _AllWays:
@@ -206,8 +201,8 @@ class _AllWays:
         self._tokens = tokens
         self._start = literal(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
         self._end = literal(tuple(takewhile(lambda token: isinstance(token, str), reversed(tokens))))[::-1]
-        self._directories = self._bits(_Span.DIRECTORIES)
-        self._anything = self._bits(_Span.REST)
+        self._directories = self._bits(_DoubleStar.DIRECTORIES)
+        self._anything = self._bits(_DoubleStar.REST)
         self._within = self._anything | self._bits(Wild.STAR)
         self._optional = self._directories | self._within
         self._taking: dict[str, int] = {}
@@ -237,7 +232,7 @@ class _AllWays:
         """Return the positions that *char* leads on from."""
         bits = self._directories if char == "/" else 0
         for position, token in enumerate(self._tokens):
-            if not isinstance(token, _Span) and token is not Wild.STAR and accepts(token, char):
+            if not isinstance(token, _DoubleStar) and token is not Wild.STAR and accepts(token, char):
                 bits |= 1 << position
         return bits
 

@@ -39,18 +39,19 @@ _DIGITS = {8: r"[0-7]{1,12}", 10: r"[0-9]{1,12}"}
 def quote(text: str) -> str:
     """Return *text* as Go prints it with ``%q``; a very long one is truncated, because it is only used in messages."""
     shown, dots = (text, "") if len(text) <= _QUOTED_LENGTH else (text[:_QUOTED_LENGTH], "...")
-    return '"' + "".join(map(_quoted_char, shown)) + dots + '"'
+    return '"' + "".join(map(quoted_char, shown)) + dots + '"'
 
 
-def _quoted_char(char: str) -> str:
+def quoted_char(char: str) -> str:
+    """Return *char* as it is in ``%q``. A byte that is not UTF-8, as `os.fsdecode` returns it, is shown as a byte."""
     if char in _SHORT:
         return _SHORT[char]
     # As strconv.IsPrint of Go, which decides what %q escapes.
     if char.isprintable():
         return char
     code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
+    if code < 0x80 or 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code & 0xFF:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 

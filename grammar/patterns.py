@@ -122,8 +122,13 @@ def _has_ends(start: str, end: str, name: str) -> bool:
     return len(name) >= len(start) + len(end) and name.startswith(start) and name.endswith(end)
 
 
+def regex_matcher(expression: str) -> Matches:
+    """Return a function that matches a regular expression against a whole text."""
+    return partial(_fully, re.compile(expression, re.DOTALL))
+
+
 def _whole(tokens: Sequence[Token]) -> Matches:
-    return partial(_fully, re.compile("".join(map(regex, tokens)), re.DOTALL))
+    return regex_matcher("".join(map(regex, tokens)))
 
 
 def _fully(expression: re.Pattern[str], text: str) -> bool:

@@ -2,28 +2,14 @@
 
 from collections.abc import Iterable
 
-_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+from pybuild.grammar.parse_go import quoted_char
+
 _UNITS = ((3_600_000_000_000, "h"), (60_000_000_000, "m"))
 
 
 def quoted(text: str) -> str:
     """Return *text* as ``%q`` prints it."""
-    return '"' + "".join(_escaped(char) for char in text) + '"'
-
-
-def _escaped(char: str) -> str:
-    if char in '"\\':
-        return "\\" + char
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return '"' + "".join(map(quoted_char, text)) + '"'
 
 
 def quoted_list(items: Iterable[str]) -> str:

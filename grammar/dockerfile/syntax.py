@@ -76,22 +76,22 @@ def _rule(keyword: str) -> str:
 def _parser(escape: str) -> Lark:
     """Return the parser of all instructions; one is enough for a process."""
     grammar = _GRAMMAR.read_text(encoding="utf-8")
-    tables = _place(f"{lark.__version__} {escape} {grammar}")
+    tables = _tables_path(f"{lark.__version__} {escape} {grammar}")
     # Whatever is wrong with the file, the grammar is there to make it from.
     with suppress(Exception), tables.open("rb") as stream:
         return Lark.load(stream)
-    made = _made_from(grammar, escape)
+    made = _make_parser(grammar, escape)
     if not sys.dont_write_bytecode:
-        _keep(made, tables)
+        _save_tables(made, tables)
     return made
 
 
-def _place(origin: str) -> Path:
+def _tables_path(origin: str) -> Path:
     """Return the file of the tables that are made from *origin*."""
     return Path(cache_from_source(__file__)).with_suffix(f".{sha256(origin.encode()).hexdigest()[:16]}.tables")
 
 
-def _made_from(grammar: str, escape: str) -> Lark:
+def _make_parser(grammar: str, escape: str) -> Lark:
     def adapt(terminal: TerminalDef) -> None:
         # The one terminal that depends on the escape directive; the grammar is written for the backslash.
         if terminal.name == "QUOTED_WORD":
@@ -106,7 +106,7 @@ def _made_from(grammar: str, escape: str) -> Lark:
     )
 
 
-def _keep(parser: Lark, tables: Path) -> None:
+def _save_tables(parser: Lark, tables: Path) -> None:
     """Write the tables of *parser*, if this process may: in one step, because others may read or write them."""
     unfinished = tables.with_suffix(f".{os.getpid()}")
     with suppress(OSError), unfinished.open("xb") as stream:
@@ -143,9 +143,9 @@ class _Builder(Transformer[Token, Instruction]):
 
     def __default__(self, _rule: Token, tokens: list[Token], _meta: object) -> Instruction:
         # Start rules are the only ones: the grammar inlines all others.
-        return READERS[self._keyword].build(self._given(tokens))
+        return READERS[self._keyword].build(self._arguments(tokens))
 
-    def _given(self, tokens: list[Token]) -> Arguments:
+    def _arguments(self, tokens: list[Token]) -> Arguments:
         pieces = [Piece(str(token), self._base + (token.start_pos or 0), self._line) for token in tokens]
         count = sum(token.type == "FLAG" for token in tokens)
         return Arguments(

@@ -18,7 +18,7 @@ _WORK_LIMIT = 16 * RESULT_LIMIT
 _SPECIAL_NAMES = "@*#?-$!0"  # parameters of the shell, of which a name is one character
 _MODIFIERS = "-+?#%"
 
-_KNOWN = f"use {hints.SUBSTITUTIONS}"
+_FORMS_HINT = f"use {hints.SUBSTITUTIONS}"
 
 Lookup = Callable[[str], str | None]
 
@@ -196,10 +196,10 @@ class Lexer:
         kind = self._take() if colon else modifier
         shown = f":{kind}" if colon else kind
         if (colon and kind and kind in "#%") or (not colon and kind not in _MODIFIERS):
-            raise BadWordError(f"unsupported modifier ({shown}) in substitution", _KNOWN)
+            raise BadWordError(f"unsupported modifier ({shown}) in substitution", _FORMS_HINT)
         word = self._nested("}", "syntax error: missing '}'", keep_escapes=kind in {"#", "%"})
         if not kind or kind not in _MODIFIERS:
-            raise BadWordError(f"unsupported modifier ({shown}) in substitution", _KNOWN)
+            raise BadWordError(f"unsupported modifier ({shown}) in substitution", _FORMS_HINT)
         value = self._value(name)
         if self._lookup is None:
             return ""
@@ -217,7 +217,7 @@ class Lexer:
         except BadWordError:
             # At the end of the word, the missing end is the mistake to report, whatever else is wrong.
             if self._position >= len(self._text):
-                raise BadWordError(at_the_end, _KNOWN) from None
+                raise BadWordError(at_the_end, _FORMS_HINT) from None
             raise
         self._depth -= 1
         return "".join(text for _, text, _ in found)

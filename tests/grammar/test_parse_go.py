@@ -10,6 +10,7 @@ from pybuild.grammar.parse_go import parse_bool, parse_duration, parse_int32, pa
         ('a"b\\', '"a\\"b\\\\"'),
         ("a\n\t\0\x7f", '"a\\n\\t\\x00\\x7f"'),
         ("é\u200b\U000e0001", '"é\\u200b\\U000e0001"'),
+        ("a\udcff\ud800", '"a\\xff\\ud800"'),
     ],
 )
 def test_quote_prints_as_go_does(text: str, quoted: str) -> None:

@@ -97,7 +97,7 @@ def test_tables_that_were_kept_read_the_same_as_those_that_were_made(
     kept: Path, monkeypatch: pytest.MonkeyPatch, escape: str
 ) -> None:
     made = _outcomes(escape)
-    monkeypatch.setattr(syntax, "_made_from", _refuse)
+    monkeypatch.setattr(syntax, "_make_parser", _refuse)
 
     assert _outcomes(escape) == made
     assert len(list(kept.iterdir())) == 1
@@ -123,7 +123,7 @@ def test_damaged_tables_are_made_again(
     tables.write_bytes(damage(tables.read_bytes()))
 
     assert _outcomes() == made
-    monkeypatch.setattr(syntax, "_made_from", _refuse)
+    monkeypatch.setattr(syntax, "_make_parser", _refuse)
     assert _outcomes() == made
 
 
