@@ -2,9 +2,9 @@
 
 import os
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.values import positional
 
 _BLOCK = 1 << 16
+_MOST_PLACES = 64  # of a file at which a time is looked for, a block apart or more
 _PAUSE = 0.05
 _LATEST = 253402300799.0
 """The last second of the year 9999."""
@@ -123,15 +124,23 @@ def _place_of_last(files: list[BinaryIO], count: int | None) -> tuple[int, int]:
 
 
 def _place_of_time(files: list[BinaryIO], since: str) -> tuple[int, int]:
-    """Return where reading for lines since this time begins. Times are taken to grow, so that little is read here."""
-    begin = bisect_left(files, since, key=lambda file: _time_after(file, 0)) - 1 if since else -1
-    if begin < 0:
+    """Return where reading for lines since this time begins: little of what is earlier is read.
+
+    Places are tried in their order and not by bisection, since times do not grow where the clock was set back.
+    """
+    places = [(number, at) for number, file in enumerate(files) for at in _places(file)] if since else []
+    if not places:
         return 0, 0
-    file = files[begin]
-    blocks = range(0, file.seek(0, os.SEEK_END), _BLOCK)
-    place = blocks[bisect_left(blocks, since, key=lambda at: _time_after(file, at)) - 1]
-    file.seek(place)
-    return begin, place + len(file.readline()) if place else 0
+    number, at = next(
+        (before for before, (number, at) in pairwise(places) if _time_after(files[number], at) >= since), places[-1]
+    )
+    files[number].seek(at)
+    return number, at + len(files[number].readline()) if at else 0
+
+
+def _places(file: BinaryIO) -> range:
+    size = file.seek(0, os.SEEK_END)
+    return range(0, size, max(_BLOCK, size // _MOST_PLACES))
 
 
 def _time_after(file: BinaryIO, place: int) -> str:

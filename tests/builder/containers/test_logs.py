@@ -75,6 +75,20 @@ def test_a_time_is_found_without_reading_all(tmp_path: Path, monkeypatch: pytest
     assert read_by_this_process() - before < (tmp_path / "json.log").stat().st_size / 3
 
 
+@pytest.mark.parametrize("size", [0, 400_000])
+def test_no_line_is_missing_after_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    log = written(tmp_path, 0, files=9, size=size)
+    clock = [*range(50, 100), *range(40)]
+    for now in clock:
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now * 1_000_000_000)
+        log.write(1, b"%d %b\n" % (now, b"x" * 20_000))
+    for since in (0, 30, 60, 99):
+        found = [int(line.data.split()[0]) for line in lines(tmp_path, LogRange(since=since)) if line.data[:1] != b"x"]
+        assert found == [now for now in clock if now >= since]
+
+
 def read_by_this_process() -> int:
     return int(Path("/proc/self/io").read_text().split()[1])
 
