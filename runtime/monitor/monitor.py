@@ -146,6 +146,8 @@ class Monitor:
     def _write(self, *, sync: bool) -> None:
         try:
             self._state.write(self._directory, sync=sync)
+        except FileNotFoundError:  # the store was removed, so there is nothing to start again
+            self._over = self._attempt is None
         except OSError:  # the disk is full: others still see by the lock whether the container runs
             return
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -170,6 +171,15 @@ def test_one_that_is_stopped_is_not_started_again(image: Image) -> None:
         assert it.state["Status"] == "exited"
         with pytest.raises(NoMonitor):
             ask(it.directory, messages.SIGNAL + b"9")
+
+
+def test_it_is_not_started_again_when_its_store_was_removed(image: Image) -> None:
+    with watched(image, "sh", "-c", "exit 1", restart=Restart(0, ALWAYS)) as it:
+        monitor = monitor_of(it)
+        shutil.rmtree(it.directory)
+        until(lambda: not opened_by(monitor))  # it may not have been reaped yet
+        it.directory.mkdir()  # for the end of the block
+        (it.directory / "monitor").touch()
 
 
 def test_what_is_being_made_is_not_frozen(image: Image, tmp_path: Path) -> None:
