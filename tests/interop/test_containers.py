@@ -330,6 +330,17 @@ rm -v c2
 volume ls -q
 volume rm data other
 """,
+    "volumes as they are shown": """
+volume create data
+volume inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.Labels}} {{.Options}} {{json .Options}}' data
+volume ls -q --filter dangling=true --filter name=dat
+create --name c1 --network none -v data:/v:ro,rw box
+create --name c1 --network none -v data:/v:z,Z box
+create --name c1 --network none -v data:/v:ro,z box
+rm c1
+volume rm data
+volume rm data
+""",
     "images in use": """
 tag box boxed
 create --name c1 --network none boxed

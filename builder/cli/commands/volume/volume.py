@@ -9,6 +9,7 @@ from pybuild.builder.cli.command import Command, format_option, root_option
 from pybuild.builder.cli.commands.container.common import for_each, opened_containers
 from pybuild.builder.cli.format.filters import by_key, has_label, passing
 from pybuild.builder.cli.format.listing import LabelText, inspected, listing
+from pybuild.builder.cli.format.template_functions import NO_MAP
 from pybuild.builder.cli.tools import is_terminal, say
 from pybuild.builder.containers.files import size_of
 from pybuild.builder.containers.volumes import VolumeConfig, Volumes
@@ -101,9 +102,14 @@ def _inspect(names: tuple[str, ...], *, template: str | None) -> int | None:
     with opened_containers() as containers:
         volumes = Volumes(containers.store)
         code = for_each(names, lambda name: documents.append(volume_document(volumes, volumes.find(name))))
-    for text in inspected(documents, template):
+    for text in inspected(documents, template, _in_template):
         say(text)
     return code
+
+
+def _in_template(document: dict[str, Any]) -> dict[str, Any]:
+    """Return *document* as templates see it, for which a missing map is an empty one."""
+    return {name: NO_MAP if value is None else value for name, value in document.items()}
 
 
 def volume_document(volumes: Volumes, volume: VolumeConfig) -> dict[str, Any]:

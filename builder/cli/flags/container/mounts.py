@@ -14,6 +14,7 @@ from pybuild.runtime.values import replace
 
 _MODES = frozenset({"ro", "rw", "z", "Z", "nocopy"})
 """Labels of SELinux, ``z`` and ``Z``, are left as they are."""
+_ONE_OF = (frozenset({"ro", "rw"}), frozenset({"z", "Z"}))
 _REPEATED = ("volume-label", "volume-opt")
 _KEYS = {
     BIND: {"bind-propagation", "bind-nonrecursive", "bind-recursive"},
@@ -50,7 +51,7 @@ def _volume(text: str) -> MountPoint:
         return MountPoint(kind=VOLUME, target=_target(parts[0], text))
     modes = frozenset(parts[2].split(",")) if len(parts) == 3 else frozenset()
     propagation = modes & (PRIVATE | PROPAGATED)
-    if modes - _MODES - propagation or len(propagation) > 1:
+    if modes - _MODES - propagation or any(len(modes & each) > 1 for each in (PRIVATE | PROPAGATED, *_ONE_OF)):
         raise RequestError(f"invalid mode: {parts[2]}", hint="use ro, rw, nocopy, or rshared, rslave and the like")
     target, read_only = _target(parts[1], text), "ro" in modes
     if not parts[0].startswith(("/", ".")):  # as in Docker, which then refuses a name with a slash

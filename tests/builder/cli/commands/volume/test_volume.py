@@ -37,6 +37,8 @@ def test_a_volume_outlives_its_containers(pen: Shop) -> None:
     assert pen.run("run", "--rm", "--mount", "source=data,target=/m", "--name", "mm", "box", "cat", "/m/f").out == "x\n"
     assert pen.run("volume", "ls").lines == ["DRIVER    VOLUME NAME", "local     data"]
     found = json.loads(pen.run("volume", "inspect", "data").out)[0]
+    shown = pen.run("volume", "inspect", "-f", "{{.Labels}} {{.Options}} {{json .Options}}", "data").out
+    assert shown.endswith(" map[] null\n")
     assert (found["Name"], found["Driver"], found["Scope"]) == ("data", "local", "local")
     with open(found["Mountpoint"] + "/f", encoding="ascii") as file:
         assert file.read() == "x\n"

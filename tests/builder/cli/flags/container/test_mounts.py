@@ -47,7 +47,20 @@ def test_mount_has_docker_s_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":/a", "a:", "a:b", "/a:/b:ro:x", "/a:/b:shared,slave", "a:/b:shared", "/a:/", "a:/b:odd"]
+    "text",
+    [
+        "",
+        ":/a",
+        "a:",
+        "a:b",
+        "/a:/b:ro:x",
+        "/a:/b:shared,slave",
+        "a:/b:shared",
+        "/a:/",
+        "a:/b:odd",
+        "/a:/b:ro,rw",
+        "a:/b:z,Z",
+    ],
 )
 def test_wrong_volumes_are_refused(text: str) -> None:
     with pytest.raises(RequestError):
