@@ -11,8 +11,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from select import POLLIN, poll
 from types import ModuleType, TracebackType
@@ -43,6 +44,24 @@ PRELOAD = (
 """The modules that most steps are executed with: a build imports them while the other process makes a new plan."""
 
 
+def preparations(text: str) -> Iterator[Callable[[], object]]:
+    """Yield what prepares this process, one after the other, for executing the steps of a Dockerfile."""
+    yield from (partial(import_module, name) for name in PRELOAD)
+    # The layer of each RUN may be in the cache: then the fork server was started in vain.
+    if any(line.split(None, 1)[:1] == ["RUN"] for line in text.upper().splitlines()):
+        yield _start_fork_server
+
+
+def _start_fork_server() -> None:
+    from pybuild.runtime.errors import SandboxError
+    from pybuild.runtime.sandbox.forkserver_client import start
+    from pybuild.runtime.sandbox.isolation import is_direct
+
+    if is_direct():
+        with suppress(SandboxError):  # the first RUN reports it
+            start()
+
+
 class GraphProcess:
     """Parses a Dockerfile and makes the plans of a build, in another process where that saves time.
 
@@ -52,9 +71,9 @@ class GraphProcess:
     was_started = False
     """Whether this program has had one. Its next build imports lark and networkx here, for all later ones."""
 
-    def __init__(self, preload: Iterable[str] = ()) -> None:
-        """The modules called *preload* are imported as long as this process has to wait for the other one."""
-        self._preload = iter(preload)
+    def __init__(self, meanwhile: Iterable[Callable[[], object]] = ()) -> None:
+        """The functions *meanwhile* are called as long as this process has to wait for the other one."""
+        self._meanwhile = iter(meanwhile)
         self._channel: socket.socket | None = None
         self._child = self._pidfd = -1
         self._unparsed: Definition | None = None
@@ -120,8 +139,8 @@ class GraphProcess:
     def _answer(self, channel: socket.socket) -> Any:
         from pybuild.runtime.worker.messages import receive
 
-        while not _is_readable(channel) and (name := next(self._preload, None)):
-            import_module(name)
+        while not _is_readable(channel) and (prepare := next(self._meanwhile, None)):
+            prepare()
         return receive(channel)
 
     def __exit__(

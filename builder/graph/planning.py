@@ -123,9 +123,9 @@ def plan_all(
     known = [plan for plan in plans if plan is not None]
     if len(known) == len(images):
         return known
-    from pybuild.builder.graph.planner_process import PRELOAD, GraphProcess
+    from pybuild.builder.graph.planner_process import GraphProcess, preparations
 
-    with GraphProcess(PRELOAD if preload else ()) as graphs:
+    with GraphProcess(preparations(definition.text) if preload else ()) as graphs:
         graphs.start(definition)
         from pybuild.builder.graph.new_plan import make_new_plan
 

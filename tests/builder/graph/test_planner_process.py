@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pytest
 
 from pybuild.builder.graph import planner_process
 from pybuild.builder.graph.graph import plan
-from pybuild.builder.graph.planner_process import PRELOAD, GraphProcess
+from pybuild.builder.graph.planner_process import PRELOAD, GraphProcess, preparations
 from pybuild.builder.plan import codec
 from pybuild.builder.plan.plan import BasePin, Definition
+from pybuild.runtime.errors import SandboxError
+from pybuild.runtime.sandbox import forkserver_client, isolation
 from tests.helpers.resolving import BASE, stages_of
 
 PINS = {BASE: BasePin("sha256:" + "2" * 64, ("sha256:" + "1" * 64,))}
@@ -129,18 +132,48 @@ def test_this_process_parses_when_the_other_one_was_killed() -> None:
 
 
 @pytest.mark.usefixtures("forked")
-def test_modules_are_imported_as_long_as_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_process_is_prepared_as_long_as_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([False, False, True, True])
-    imported: list[str] = []
+    done: list[str] = []
     monkeypatch.setattr(planner_process, "_is_readable", lambda _channel: next(answers))
-    monkeypatch.setattr(planner_process, "import_module", imported.append)
     definition = Definition("Dockerfile", TEXT)
-    with GraphProcess(["one", "two", "three"]) as graphs:
+    with GraphProcess([partial(done.append, name) for name in ("one", "two", "three")]) as graphs:
         graphs.start(definition)
         graphs.parse()
-        assert imported == ["one", "two"]
+        assert done == ["one", "two"]
         graphs.plan(stages_of(TEXT), PINS, {})
-    assert imported == ["one", "two"]
+    assert done == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("text", "direct", "started"),
+    [
+        ("FROM base\nRUN x\n", True, 1),
+        ("FROM base\nrun x\n", True, 1),
+        ("FROM base\nCOPY a /\n", True, 0),
+        ("FROM base\nRUNN x\n# RUN x\n", True, 0),
+        ("FROM base\nRUN x\n", False, 0),
+    ],
+)
+def test_the_fork_server_is_started_for_a_run_of_this_process(
+    text: str, direct: bool, started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(forkserver_client, "start", lambda: calls.append(1))
+    monkeypatch.setattr(isolation, "is_direct", lambda: direct)
+    for prepare in preparations(text):
+        prepare()
+    assert len(calls) == started
+
+
+def test_the_first_run_reports_a_fork_server_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise SandboxError("start", "the sandbox child", errno.EAGAIN)
+
+    monkeypatch.setattr(forkserver_client, "start", fail)
+    monkeypatch.setattr(isolation, "is_direct", lambda: True)
+    *_, start = preparations("RUN x")
+    start()
 
 
 def test_what_is_imported_meanwhile_is_there() -> None:
