@@ -59,3 +59,10 @@ def lean(items: Iterator[Item]) -> Iterator[Item]:
         common = _Common(above, st.st_mode, st.st_dev, st.st_nlink, st.st_uid, st.st_gid, st.st_rdev)
         own = _OWN.pack(st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
         yield _LeanItem(item, known.setdefault(common, common), own)
+
+
+def emptied(items: list[Item]) -> Iterator[Item]:
+    """Yield the elements of *items* in their order, and remove each before the next one."""
+    items.reverse()
+    while items:
+        yield items.pop()

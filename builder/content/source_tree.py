@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pybuild.runtime.paths.filesystems import identity
@@ -137,9 +137,9 @@ def group_at(source: SourceTree, path: str, exclude: "IgnoreFile | None") -> Gro
         return None
     items = [Item("", real, status), *islice(walk := _walk(source, real, exclude), _LARGE)]
     if len(items) > _LARGE:
-        from pybuild.builder.content.large_trees import lean
+        from pybuild.builder.content.large_trees import emptied, lean
 
-        items.extend(lean(walk))
+        items = [*lean(chain(emptied(items), walk))]
     return Group(base, True, items)
 
 

@@ -2,7 +2,7 @@ import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 
-from pybuild.builder.content.large_trees import lean
+from pybuild.builder.content.large_trees import emptied, lean
 from pybuild.builder.content.source_tree import Item
 
 
@@ -40,3 +40,8 @@ def test_an_item_takes_less_memory_than_with_its_status() -> None:
         return size // len(kept)
 
     assert size_of(lean) < 0.5 * size_of(iter)
+
+
+def test_emptied_releases_each_element_before_the_next() -> None:
+    items = [Item(name, name, status(1)) for name in "abc"]
+    assert [(item.name, len(items)) for item in emptied(items)] == [("a", 2), ("b", 1), ("c", 0)]

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from pybuild.builder.content.large_trees import _LeanItem
 from pybuild.builder.content.selections import select
 from pybuild.builder.content.source_tree import SourceTree
 from pybuild.builder.plan.ops import Pick
@@ -63,6 +64,7 @@ def test_what_a_copy_has_is_kept_of_every_entry_of_a_large_tree(directory, path,
     with Root.open_host(directory) as root:
         [group] = select(SourceTree(root=root), Pick(path=path, input=1))
     assert len(group.items) > 7
+    assert {type(item) for item in group.items} == {_LeanItem}
     fields = "mode ino dev nlink uid gid size mtime_ns ctime_ns rdev"
     for item in group.items:
         status = (directory / item.path).lstat()
