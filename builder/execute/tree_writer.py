@@ -47,15 +47,19 @@ class TreeWriter:
         self._written: dict[str, TreeNode] = {}
         self._last = _FILE
         """The node of the last entry that is not a file."""
-        self._new: set[str] = set()
-        """Directories that this layer created or replaced: the tree has nothing below them."""
+        self._kept: set[str] = set()
+        """Directories in the layer that the tree has, too. It has nothing below all others, which may be many."""
 
     def lstat(self, path: str) -> TreeNode | None:
         """Return the entry at *path* in the layer, or else in the rootfs; None when there is none."""
         node = self._written.get(path)
-        if node is not None or (path and path.rpartition("/")[0] in self._new):
+        if node is not None or (path and self._is_new(path.rpartition("/")[0])):
             return node
         return self.tree.lstat(path)
+
+    def _is_new(self, directory: str) -> bool:
+        """Return whether the layer has created or replaced *directory*, so that the tree has nothing below it."""
+        return directory in self._written and directory not in self._kept
 
     def resolve(self, path: str, top: str = "") -> tuple[str, TreeNode | None]:
         """Return *path* below *top* with its symlinks resolved, and the entry there, as `lstat` finds it."""
@@ -82,6 +86,8 @@ class TreeWriter:
         written = self._written.get(path)
         node = written or self.lstat(path)
         entry = self._directory_entry(path, node, mode)
+        if written is None and node is not None:
+            self._kept.add(path)
         if node is not None and not path:
             self._written[""] = node
             return
@@ -91,7 +97,6 @@ class TreeWriter:
 
     def _directory_entry(self, path: str, node: TreeNode | None, mode: int) -> Entry:
         if node is None:
-            self._new.add(path)
             mode, uid, gid = self._inherited(path, mode)
             return Entry(path=path, kind=EntryKind.DIRECTORY, mode=mode, uid=uid, gid=gid).at(self.now_ns)
         if node.kind != NodeKind.DIRECTORY:
@@ -133,7 +138,9 @@ class TreeWriter:
         self.add_parents(entry.path)
         was_directory = existing is not None and existing.kind == NodeKind.DIRECTORY
         if is_directory != was_directory:
-            self._new.add(entry.path)
+            self._kept.discard(entry.path)
+        elif was_directory and entry.path not in self._written:
+            self._kept.add(entry.path)
         if was_directory and not is_directory:
             self._forget_below(entry.path)
         self._add(entry, data)
@@ -144,7 +151,7 @@ class TreeWriter:
         for path in paths:
             # A directory that this layer made contains nothing else, so one look is enough for all paths.
             above = above or path.rpartition("/")[0]
-            if above in self._new:
+            if self._is_new(above):
                 return True
             if self.lstat(path) is not None:
                 return False
@@ -160,12 +167,12 @@ class TreeWriter:
         """
         self.layer.splice(parts, times_ns)
         for entry in directories:
-            self._new.add(entry.path)
             self._note(entry, NodeKind.DIRECTORY)
 
     def _forget_below(self, path: str) -> None:
         for below in [name for name in self._written if name.startswith(f"{path}/")]:
             del self._written[below]
+            self._kept.discard(below)
 
     def _add(self, entry: Entry, data: int | bytes | Parts | None = None) -> None:
         if "/.wh." in entry.path or entry.path.startswith(".wh."):

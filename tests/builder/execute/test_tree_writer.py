@@ -143,3 +143,20 @@ def test_a_directory_may_be_deeper_than_python_recurses():
     writer.add_directory("a/" * 2500 + "a")
     assert len(writer.layer.paths) == 2501
     assert writer.layer.paths[:2] == ["a", "a/a"]
+
+
+def test_what_is_below_a_directory_that_was_replaced_twice_is_not_that_of_the_tree():
+    tree = DictTree(a=TreeNode(NodeKind.DIRECTORY), a__d=TreeNode(NodeKind.DIRECTORY), a__d__f=TreeNode(NodeKind.FILE))
+    writer = writer_on(tree)
+    writer.add_directory("a/d")
+    writer.put(file("a"), over=True)
+    writer.put(directory("a"), over=True)
+    writer.add_directory("a/d")
+    assert writer.lstat("a/d/f") is None
+
+
+def test_of_directories_that_are_new_nothing_is_kept_but_their_nodes():
+    writer = writer_on(DictTree(a=TreeNode(NodeKind.DIRECTORY)))
+    for number in range(9):
+        writer.put(directory(f"a/{number}"))
+    assert writer._kept == {"", "a"}
