@@ -139,11 +139,28 @@ def put_document(remote: Remote, target: str, descriptor: Descriptor, raw: bytes
         ) as reply:
             return reply.headers
 
-    answer = remote.retry.run(put)
+    try:
+        answer = remote.retry.run(put)
+    except RegistryUnavailable:
+        raise
+    except RegistryError:
+        # A tag that may not be overwritten is refused even when it names this very document (ECR, Harbor, Artifactory).
+        answer = _header_of(remote, target)
+        if announced(answer) != descriptor.digest:
+            raise
     found = announced(answer)
     if found is not None and found.algorithm == descriptor.digest.algorithm and found != descriptor.digest:
         raise DigestMismatch(f"{remote.client.origin} has stored {descriptor.digest} as {found}")
     return answer
+
+
+def _header_of(remote: Remote, target: str) -> Mapping[str, str]:
+    """Return the header of a document; empty when the registry does not give it."""
+    try:
+        with remote.get(f"manifests/{target}", method="HEAD", headers=_ACCEPT) as reply:
+            return reply.headers
+    except RegistryError:
+        return {}
 
 
 def as_digest(target: str) -> Digest | None:

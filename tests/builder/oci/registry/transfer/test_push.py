@@ -77,6 +77,26 @@ def test_what_the_registry_loses_meanwhile_is_brought_again(
     assert server.has(APP, source, "1.0", image.descriptor)
 
 
+def test_a_tag_that_may_not_be_overwritten_is_pushed_when_it_names_the_image_already(
+    server: FakeRegistry, registry: Registry, source: BlobStore, image: Image
+) -> None:
+    registry.push(APP, ["1.0"], image.descriptor, source)
+    honest = server._honest
+
+    def immutable(request: Request) -> Answer:
+        if request.kind == "PUT manifest" and request.path in server.content:
+            words = b'{"errors": [{"code": "TAG_INVALID", "message": "The image tag is immutable"}]}'
+            return Answer(status=400, headers={"Content-Type": "application/json"}, body=words)
+        return honest(request)
+
+    server._honest = immutable
+    registry.push(APP, ["1.0"], image.descriptor, source)
+    other = tiny_image(source, {"c": b"3"})
+    with pytest.raises(RegistryError, match="tag invalid: The image tag is immutable"):
+        registry.push(APP, ["1.0"], other.descriptor, source)
+    assert server.has(APP, source, "1.0", image.descriptor)
+
+
 def test_a_registry_that_loses_everything_is_told(
     server: FakeRegistry, registry: Registry, source: BlobStore, image: Image
 ) -> None:
