@@ -58,11 +58,15 @@ def test_after_a_failure_nothing_new_begins():
 def test_where_not_all_may_run_the_longest_chain_begins_first(jobs):
     # 0 to 3 stand alone, and 4 is the first of a chain: begun last, it would be alone at the end.
     waits_for = {0: (), 1: (), 2: (), 3: (), 4: (), 5: (4,), 6: (5,), 7: (0, 1, 2, 3, 6)}
-    lock, begun = threading.Lock(), []
+    # None of the first ends before all of them have begun: who begins next would depend on the scheduler of the host.
+    lock, begun, together = threading.Lock(), [], threading.Barrier(jobs)
 
     def work(place):
         with lock:
             begun.append(place)
+            is_first = len(begun) <= jobs
+        if is_first:
+            together.wait(PATIENCE)
 
     run_in_order(waits_for, work, threading.Event(), jobs)
     assert 4 in begun[:jobs]
