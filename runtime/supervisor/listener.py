@@ -20,6 +20,8 @@ _ADDED = struct.Struct("=QIIII")
 _CONTINUE, _ADD_AND_ANSWER = 1, 2
 _EMPTY = bytes(_NOTIFICATION.size)
 _NUMBER = b"Pid:"
+_NUMBERS = b"NSpid:"
+"""The numbers of a thread in each PID namespace, from that of the /proc inwards."""
 
 
 class StaleCallError(Exception):
@@ -71,11 +73,11 @@ def _line(path: bytes, name: bytes) -> list[bytes]:
 
 def _name_of_later_thread(tid: int) -> bytes:
     """Return the name of a thread by a look at the numbers of all, in each PID namespace from the outer one inwards."""
-    level = len(_line(b"self/status", b"NSpid:")) - 1
+    level = len(_line(b"self/status", _NUMBERS)) - 1
     for process in filter(bytes.isdigit, os.listdir(b".")):
         with suppress(OSError, StaleCallError):  # it has ended meanwhile
             for task in os.listdir(process + b"/task"):
-                numbers = _line(task + b"/status", b"NSpid:")
+                numbers = _line(task + b"/status", _NUMBERS)
                 if len(numbers) > level and int(numbers[level]) == tid and _is_seen(process, level):
                     return task
     raise StaleCallError
@@ -83,8 +85,18 @@ def _name_of_later_thread(tid: int) -> bytes:
 
 def _is_seen(process: bytes, level: int) -> bool:
     """Return whether a process is below this PID namespace: numbers of others beside it may be the same."""
-    number = int(_line(process + b"/status", b"NSpid:")[level])
+    number = int(_line(process + b"/status", _NUMBERS)[level])
     return _outer_number(os.pidfd_open(number)) == int(process)
+
+
+def threads_of(name: bytes) -> list[int]:
+    """Return the numbers of the threads of a process, by the name of its directory in the working directory."""
+    level = len(_line(b"self/status", _NUMBERS)) - 1
+    found = []
+    for task in os.listdir(name + b"/task"):
+        with suppress(OSError, StopIteration):  # it has ended meanwhile
+            found.append(int(_line(b"%b/task/%b/status" % (name, task), _NUMBERS)[level]))
+    return found
 
 
 class Notification:
@@ -102,7 +114,7 @@ class Notification:
 class Listener:
     """Receives notifications and answers them."""
 
-    __slots__ = ("_buffer", "_fd", "_poller", "name_of")
+    __slots__ = ("_attended", "_buffer", "_fd", "_poller", "name_of")
 
     def __init__(self, fd: int, name_of: NameOf = own_name) -> None:
         """Use the descriptor *fd*, which `seccomp_listener` has returned.
@@ -113,16 +125,28 @@ class Listener:
         self._buffer = bytearray(_EMPTY)
         self._poller = select.poll()
         self._poller.register(fd, select.POLLIN)
+        self._attended: dict[int, Callable[[], None]] = {}
         # Caller and supervisor take turns, which is several times as fast if the kernel wakes each of them on the
         # processor of the other one (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP).
         with suppress(OSError):  # Linux before 6.6
             fcntl.ioctl(fd, _SET_FLAGS, _SYNCHRONOUS)
 
+    def attend(self, fd: int, serve: Callable[[], None]) -> None:
+        """Have `receive` call *serve* whenever *fd* is readable."""
+        self._attended[fd] = serve
+        self._poller.register(fd, select.POLLIN)
+
     def receive(self) -> Notification | None:
         """Wait for a call and return it; None when no process with the filter is left."""
         while True:
             # Without poll(2), the ioctl would wait for ever before Linux 6.11 when the last process has ended.
-            (_, events), *_ = self._poller.poll()
+            ready = dict(self._poller.poll())
+            for fd, serve in self._attended.items():
+                if fd in ready:
+                    serve()
+            events = ready.get(self._fd)
+            if events is None:
+                continue
             if not events & select.POLLIN:
                 return None
             self._buffer[:] = _EMPTY  # the kernel requires zeros

@@ -15,6 +15,7 @@ from pybuild.runtime.supervisor.exec_ids import note_ids
 from pybuild.runtime.supervisor.files import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
 from pybuild.runtime.supervisor.id_calls import IdAnswers
 from pybuild.runtime.supervisor.identities import Identities
+from pybuild.runtime.supervisor.interruptions import OPENING, Interruptions
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
 from pybuild.runtime.supervisor.stat_calls import StatusAnswers
 from pybuild.runtime.supervisor.values import Supervision
@@ -31,16 +32,19 @@ class Supervisor:
         self._listener, self._may = listener, supervision.capabilities
         self.identities = Identities()
         self.files = OwnedFiles(self.identities, upper, may_chown=bool(self._may & mask("CHOWN")))
-        calls = dict(supervision.calls)
+        calls = {number: name.decode() for number, name in supervision.calls}
         self._status = StatusAnswers(self.files, machine)
         self._creator = Creator(self.files, self.identities)
         self._ids = IdAnswers(self.identities, self._may)
+        self._interruptions = Interruptions(listener, self.files, calls)
         handlers = self._handlers()
-        self._handlers_by_number = {number: handlers[name.decode()] for number, name in calls.items()}
-        self._opens = {number for number, name in calls.items() if name in {b"open", b"openat", b"openat2", b"creat"}}
+        self._handlers_by_number = {number: handlers[name] for number, name in calls.items()}
+        self._opens = {number for number, name in calls.items() if name in OPENING}
 
     def serve(self) -> None:
         """Answer calls until no process of the step is left."""
+        self._interruptions.start()
+        self._listener.attend(self._interruptions.stops, self._interruptions.serve)
         while (call := self._listener.receive()) is not None:
             self._serve(call)
 
@@ -75,6 +79,7 @@ class Supervisor:
             **self._keeping_handlers(),
             **self._ids.handlers(),
             "chroot": self._chroot,
+            "rt_sigaction": self._interruptions.note_handler,
         }
 
     def _status_handlers(self) -> dict[str, Handler]:

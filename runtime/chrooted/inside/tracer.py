@@ -10,16 +10,11 @@ cgroup.kill (no container has a writable cgroup).
 
 import os
 from errno import ENOSYS
-from signal import SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU
 
 from pybuild.runtime.chrooted.inside.process_calls import GO_ON, NamedProcesses, decision, has_ended
 from pybuild.runtime.kernel import ptrace
 from pybuild.runtime.kernel.syscalls import SIGCHLD, SIGKILL, wait_signal
 from pybuild.runtime.sandbox.inside.plan import END
-
-_STOPPING = (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
-_WALL = 0x40000000
-"""__WALL of waitpid(2): also for threads, and for children whose end sends another signal than SIGCHLD."""
 
 
 class Tracer:
@@ -65,7 +60,7 @@ class Tracer:
         """
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG | _WALL)
+                pid, status = os.waitpid(-1, os.WNOHANG | ptrace.WALL)
             except ChildProcessError:
                 return None
             if pid == 0:
@@ -81,22 +76,13 @@ class Tracer:
                     return following
 
     def _resume(self, pid: int, status: int) -> int | None:
-        """Let a stopped process continue; one that SIGSTOP or a terminal has stopped stays so until SIGCONT.
-
-        Return the next wait status of it if it has been waited for already.
-        """
-        event, signal = status >> 16, os.WSTOPSIG(status)
-        if event == 0:
-            ptrace.resume(pid, 0 if signal == ptrace.SYSCALL_STOP else signal)
-        elif event == ptrace.EVENT_STOP and signal in _STOPPING:
-            ptrace.resume(pid, request=ptrace.PTRACE_LISTEN)
-        else:
-            try:
-                if self._take(pid, event):
-                    return self._carry_out(pid)
-            except ProcessLookupError:  # it was killed meanwhile
-                return None
-            ptrace.resume(pid)
+        """Let a stopped process continue; return its next wait status if it has been waited for already."""
+        try:
+            if self._take(pid, status >> 16):
+                return self._carry_out(pid)
+        except ProcessLookupError:  # it was killed meanwhile
+            return None
+        ptrace.go_on(pid, status)
         return None
 
     def _carry_out(self, pid: int) -> int | None:
@@ -107,7 +93,7 @@ class Tracer:
         """
         ptrace.resume(pid, request=ptrace.PTRACE_SYSCALL)
         while True:
-            found, status = os.waitpid(pid, os.WNOHANG | _WALL)
+            found, status = os.waitpid(pid, os.WNOHANG | ptrace.WALL)
             if found:
                 return status
             # The first thread of a process is not to be waited for before the others, which this does not reap.
@@ -149,7 +135,7 @@ class Tracer:
             _kill(pid)
         while True:
             try:
-                pid, status = os.waitpid(-1, _WALL)
+                pid, status = os.waitpid(-1, ptrace.WALL)
             except ChildProcessError:
                 return
             if os.WIFSTOPPED(status):

@@ -46,6 +46,9 @@ KEEPING = frozenset(
 """Calls by which overlayfs copies files up. Passed on if layers have files whose owner is in no attribute."""
 EXECUTING = frozenset(("execve", "execveat"))
 """Calls by which a process gets the ids of a set-user-ID program. Not passed on with no_new_privs."""
+HANDLING = frozenset(("rt_sigaction",))
+"""Passed on when it sets a handler, on machines whose interrupted calls can be made again (`kernel.ptrace`)."""
+_HANDLING_ON = "x86_64"
 _FLAGS = {"open": 1, "openat": 2}
 """The argument with the flags, for calls that are passed on only with O_CREAT.
 
@@ -67,7 +70,7 @@ def notifying(
 ) -> tuple[bytes, tuple[tuple[int, bytes], ...]]:
     """Return the program, and the (number, name) of each call that it passes on.
 
-    Those of KEEPING and EXECUTING are passed on with *keeping* and *executing*.
+    Those of KEEPING and EXECUTING are passed on with *keeping* and *executing*, those of HANDLING on some machines.
 
     All calls of another instruction set of the machine, such as i386, fail with ENOSYS.
 
@@ -77,7 +80,8 @@ def notifying(
     if machine not in MACHINES:
         raise SandboxUnavailable(f"there is no supervisor for {machine}", "use isolation root or userns")
     arch, table = MACHINES[machine][0]
-    passed = CALLS | (KEEPING if keeping else frozenset()) | (EXECUTING if executing else frozenset())
+    chosen = ((KEEPING, keeping), (EXECUTING, executing), (HANDLING, machine == _HANDLING_ON))
+    passed = CALLS.union(*(names for names, is_chosen in chosen if is_chosen))
     codes = {number: _verdict(name, passed) for name, number in table.items()}
     steps = intervals(codes, gaps=returning(ENOSYS), beyond=returning(ENOSYS))
     # A program for i386 would call by other numbers, and with arguments that the supervisor does not know.
@@ -112,6 +116,8 @@ def _verdict(name: str, passed: frozenset[str]) -> Code:
     if name in _FLAGS:
         flags = argument(_FLAGS[name])
         return (flags, Instruction(JSET, _O_CREAT, jt=1), *returning(ALLOW), *returning(NOTIFY))
+    if name in HANDLING & passed:  # with a null pointer it only tells the handler
+        return (argument(1), Instruction(JEQ, 0, jf=1), *returning(ALLOW), *returning(NOTIFY))
     if name in passed:
         return returning(NOTIFY)
     return returning(ENOSYS if name in _WITHOUT else ALLOW)

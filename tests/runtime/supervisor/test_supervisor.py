@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from pybuild.runtime.kernel.syscalls import openat2
-from pybuild.runtime.sandbox.inside.notification_filter import CALLS, EXECUTING, KEEPING, notifying
+from pybuild.runtime.sandbox.inside.notification_filter import CALLS, EXECUTING, HANDLING, KEEPING, notifying
 from pybuild.runtime.supervisor.listener import Listener
 from pybuild.runtime.supervisor.supervisor import Supervisor
 from tests.runtime.supervisor.supervised import supervised, supervision
@@ -24,7 +24,7 @@ def test_each_call_that_comes_has_an_answer() -> None:
         os.close(reader)
         os.close(writer)
     names = {name.decode() for _, name in notifying("x86_64", keeping=True)[1]}
-    assert names == CALLS | KEEPING | EXECUTING
+    assert names == CALLS | KEEPING | EXECUTING | HANDLING
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def test_calls_that_matter_to_links_are_passed_on_where_there_are_any(name: str)
         ("open", (0, _CREAT | 1), NOTIFY),
         ("openat", (0, 0, 0x80000), ALLOW),
         ("openat", (0, 0, _CREAT), NOTIFY),
+        ("rt_sigaction", (17, 0, 1), ALLOW),
+        ("rt_sigaction", (17, 1, 0), NOTIFY),
         ("prctl", (8, 1), NOTIFY),
         ("prctl", (22,), ALLOW),
         ("setrlimit", (10, 1), DONE),
