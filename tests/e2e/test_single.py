@@ -157,3 +157,11 @@ def test_a_supervisor_ends_with_its_builder(user: OrdinaryUser) -> None:
         assert poller.poll(_PATIENCE * 1000)
     finally:
         os.close(pidfd)
+
+
+def test_a_signal_ends_no_call_that_waits_for_the_supervisor(user: OrdinaryUser) -> None:
+    # The shell sets its handler of SIGCHLD without SA_RESTART. Before such calls were made again, a tenth was wrong.
+    loop = "i=0; while [ $i -lt 1000 ]; do /bin/true & test -e /etc/passwd || exit 9; i=$((i+1)); done; wait"
+    context = user.seen(_write(user, "signals", f"FROM small\nRUN {loop}\n"))
+    built = user.build(context, "--no-cache", check=False)
+    assert built.exit_code == 0, built.printed
