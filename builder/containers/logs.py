@@ -15,6 +15,8 @@ from pybuild.runtime.monitor.log_entries import LogLine, Times, read_entries, ti
 from pybuild.runtime.monitor.state import timestamp
 from pybuild.runtime.values import positional
 
+_BUFFER = 8192
+"""Bytes. Python 3.14 reads 131072 by default, which is too much where a line is looked for at many places."""
 _BLOCK = 1 << 16
 _MOST_PLACES = 64  # of a file at which a time is looked for, a block apart or more
 _PAUSE = 0.05
@@ -91,7 +93,7 @@ def _open_files(directory: Path) -> list[BinaryIO]:
     number = 0
     while True:
         try:
-            opened.append((directory / (f"{LOG}.{number}" if number else LOG)).open("rb"))
+            opened.append((directory / (f"{LOG}.{number}" if number else LOG)).open("rb", buffering=_BUFFER))
         except FileNotFoundError:
             return opened[::-1]
         number += 1
