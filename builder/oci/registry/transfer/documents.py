@@ -148,8 +148,7 @@ def put_document(remote: Remote, target: str, descriptor: Descriptor, raw: bytes
         answer = _header_of(remote, target)
         if announced(answer) != descriptor.digest:
             raise
-    found = announced(answer)
-    if found is not None and found.algorithm == descriptor.digest.algorithm and found != descriptor.digest:
+    if (found := stored_as_another(answer, descriptor.digest)) is not None:
         raise DigestMismatch(f"{remote.client.origin} has stored {descriptor.digest} as {found}")
     return answer
 
@@ -182,6 +181,15 @@ def announced(headers: Mapping[str, str]) -> Digest | None:
         return Digest.parse(headers.get("Docker-Content-Digest", ""))
     except InvalidDigest:
         return None
+
+
+def stored_as_another(headers: Mapping[str, str], sent: Digest) -> Digest | None:
+    """Return the digest in the answer to what was *sent*, if that shows that the server has stored something else.
+
+    A server may answer with a digest by another algorithm (distribution-spec, "Pushing Manifests").
+    """
+    found = announced(headers)
+    return found if found is not None and found.algorithm == sent.algorithm and found != sent else None
 
 
 def has_digest(raw: bytes, digest: Digest) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from pybuild.builder.oci.blobs import BlobStore
 from pybuild.builder.oci.errors import RegistryError, RegistryUnavailable
 from pybuild.builder.oci.model import Descriptor
+from pybuild.builder.oci.registry.transfer.documents import stored_as_another
 from pybuild.builder.oci.registry.transfer.download import PROGRESS
 from pybuild.builder.oci.registry.transfer.parallel import Stop
 from pybuild.builder.oci.registry.transfer.remote import Remote, TransferProgress
@@ -228,9 +229,9 @@ class Upload:
         url = f"{session.url}{joint}digest={quote(str(self._wanted.digest))}"
         body = self._body(file, session.offset, size) if size else b""
         with self._remote.change("PUT", url, body=body, headers=_TYPE, expected=_MADE) as reply:
-            found = reply.headers.get("Docker-Content-Digest", str(self._wanted.digest))
-        if found != str(self._wanted.digest):
-            raise RegistryError(f"{reply.origin} calls {self._wanted.digest} {found[:100]!r}")
+            found = stored_as_another(reply.headers, self._wanted.digest)
+        if found is not None:
+            raise RegistryError(f"{reply.origin} has stored {self._wanted.digest} as {found}")
 
     def _advance(self, reply: Reply, *, known: int) -> None:
         """Continue at the offset in the answer of the server, else at *known*."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -58,6 +59,25 @@ def test_no_digest_is_announced_and_head_is_unknown(
     server.change = change
     assert pull(registry, blobs).pinned.digest == image.descriptor.digest
     assert validate(blobs, image.descriptor) == []
+
+
+@pytest.mark.parametrize(
+    ("announced", "fits"),
+    [("sha512:" + 128 * "0", True), ("{0}, {0}", True), ("", True), ("sha256:" + 64 * "0", False)],
+    ids=["another algorithm", "twice", "empty", "another blob"],
+)
+def test_a_digest_by_which_a_server_calls_a_blob(
+    server: Different, registry: Registry, source: BlobStore, image: Image, announced: str, fits: bool
+) -> None:
+    def change(request: Request, answer: Answer) -> Answer:
+        own = answer.headers.get("Docker-Content-Digest", "")
+        headers = {**answer.headers, "Docker-Content-Digest": announced.format(own)}
+        return replace(answer, headers=headers) if request.kind == "PUT session" else answer
+
+    server.change = change
+    with nullcontext() if fits else pytest.raises(RegistryError, match="as sha256:000"):
+        registry.push(NEW, ("1",), image.descriptor, source)
+    assert server.has(NEW, source, "1", image.descriptor) is fits
 
 
 @pytest.mark.parametrize("status", [400, 405, 411, 415, 501])
