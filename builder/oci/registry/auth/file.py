@@ -169,7 +169,8 @@ def _decode(entry: Fields) -> Credentials | None:
     auth = entry.text("auth")
     if auth:
         try:
-            plain = base64.b64decode(auth, validate=True).decode()
+            # The program base64 divides long lines, and the decoder of Go ignores that.
+            plain = base64.b64decode(auth.translate({10: None, 13: None}), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise entry.error("auth", "expected base64 of name:password") from None
         # Docker's client removes NUL bytes at the end of the password, too.

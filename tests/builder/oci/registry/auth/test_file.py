@@ -23,6 +23,8 @@ def file(**auths: object) -> AuthFile:
     [
         ({"auth": auth("me:pw")}, Credentials("me", "pw")),
         ({"auth": auth("me:p:w")}, Credentials("me", "p:w")),
+        ({"auth": base64.encodebytes(b"me:" + 80 * b"x").decode()}, Credentials("me", 80 * "x")),
+        ({"auth": auth("me:pw") + "\r\n"}, Credentials("me", "pw")),
         ({"username": "me", "password": "pw"}, Credentials("me", "pw")),
         ({"auth": auth("me:"), "identitytoken": "it"}, Credentials("me", "", identity_token="it")),
         ({"registrytoken": "rt"}, Credentials(registry_token="rt")),
