@@ -181,6 +181,19 @@ def test_what_refers_to_an_image_is_listed_with_and_without_help_of_the_registry
         assert tagged is not known
 
 
+def test_a_page_for_people_is_no_list_of_referrers(
+    source: BlobStore, image: Image, patience: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Answer(headers={"Content-Type": "text/html; charset=utf-8"}, body=b"<!doctype html>")
+    monkeypatch.setattr(FakeRegistry, "_list_referrers", lambda *_: page)
+    with FakeRegistry(referrers=False) as fake, Registry(fake.name, retry=patience.retry) as registry:
+        registry.push(APP, ["1.0"], image.descriptor, source)
+        assert registry.referrers(APP, image.descriptor.digest) == ()
+        pushed = referrer(source, image.descriptor, "application/x-sbom")
+        registry.push(APP, [], pushed, source)
+        assert [item.digest for item in registry.referrers(APP, image.descriptor.digest)] == [pushed.digest]
+
+
 def test_progress_begins_with_all_blobs_and_ends_with_all_of_them_sent(
     registry: Registry, source: BlobStore, image: Image
 ) -> None:
