@@ -21,6 +21,7 @@ PASSED_ON = tuple(sorted(signal.valid_signals() - _NEVER_SEEN - _OUR_OWN - _OF_O
 _REQUESTS_TO_END = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 3  # the number of requests after which the docker command stops waiting
 _STDIN = 0
+_MOMENT = 0.1  # seconds after a SIGHUP: the terminal may still look open when the signal of its end arrives
 
 
 class SignalRelay:
@@ -75,16 +76,24 @@ class SignalRelay:
             self._early.append(number)
         else:
             self._send(number)
-        if number == signal.SIGTERM or self._hung_up(number):
+        if number == signal.SIGTERM:
             self._start_timer()
+        elif number == signal.SIGHUP and self._on_terminal:
+            _start_later(_MOMENT, self._look_at_terminal)
 
-    def _hung_up(self, number: int) -> bool:
-        """Return whether *number* means that the terminal is closed, so that nobody can end the program by keys."""
-        return number == signal.SIGHUP and self._on_terminal and not os.isatty(_STDIN)
+    def _look_at_terminal(self) -> None:
+        """Begin the timeout if the terminal is closed, so that nobody can end the program by keys."""
+        if not os.isatty(_STDIN):
+            self._start_timer()
 
     def _start_timer(self) -> None:
         if self._timer is None and self._stop_timeout >= 0:
-            self._timer = threading.Timer(self._stop_timeout, self.killed.set)
-            # It must not keep this process from ending when the program has ended in time.
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = _start_later(self._stop_timeout, self.killed.set)
+
+
+def _start_later(seconds: float, action: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    # It must not keep this process from ending when the program has ended in time.
+    timer.daemon = True
+    timer.start()
+    return timer
