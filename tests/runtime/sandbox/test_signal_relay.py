@@ -58,6 +58,16 @@ def test_only_a_request_to_stop_has_a_timeout(number: int, killed: bool) -> None
         assert relay.killed.wait(20 if killed else 0.2) is killed
 
 
+def test_a_terminal_that_is_closed_just_after_its_signal_has_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = [True]
+    monkeypatch.setattr(os, "isatty", lambda _: opened[0])
+    with SignalRelay(0) as relay:
+        relay.connect(lambda _: None)
+        signal.raise_signal(signal.SIGHUP)
+        opened[0] = False
+        assert relay.killed.wait(20)
+
+
 def test_a_hangup_of_ones_own_terminal_has_a_timeout_too() -> None:
     script = (
         "import fcntl, termios; from pybuild.runtime.sandbox.signal_relay import SignalRelay\n"
