@@ -70,20 +70,17 @@ def whole_tree(containers: Containers, container: StoredContainer, *, writes: bo
     # Two overlays that write to one upper directory would disturb each other: while the block runs the container is
     # not started, neither again by its monitor nor, where it does not run, by a command.
     with held(container.directory):
-        if container.state.runs:
-            with _running_tree(container) as tree:
-                yield tree
-            return
-        mounts = _lasting_mounts(containers, container)
-        if not writes and not mounts:
-            with written_tree(containers, container) as read_only, Root(os.dup(read_only)) as tree:
-                yield tree
-            return
-        with locked(container):
-            if not container.state.runs:
-                with _stopped_tree(containers, container, mounts) as tree:
+        if not container.state.runs:
+            mounts = _lasting_mounts(containers, container)
+            if not writes and not mounts:
+                with written_tree(containers, container) as read_only, Root(os.dup(read_only)) as tree:
                     yield tree
                 return
+            with locked(container):
+                if not container.state.runs:
+                    with _stopped_tree(containers, container, mounts) as tree:
+                        yield tree
+                    return
         with _running_tree(container) as tree:
             yield tree
 

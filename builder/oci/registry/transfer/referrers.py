@@ -56,7 +56,7 @@ def _ask(remote: Remote, subject: Digest) -> Index | None:
     """Ask the API; None when the registry does not know it. Some answer with a page for people then."""
     try:
         with remote.get(f"referrers/{subject}", headers={"Accept": media.OCI_INDEX}) as reply:
-            if reply.headers.get("Content-Type", "").startswith("text/html"):
+            if reply.headers.get("Content-Type", "").lower().startswith("text/html"):
                 return None
             raw = reply.content(DOCUMENT_LIMIT)
     except RegistryUnavailable:
