@@ -11,9 +11,8 @@ from pybuild.runtime.ownership.record import DEVICES
 from pybuild.runtime.supervisor import socket_calls, xattr_calls
 from pybuild.runtime.supervisor.caller import AT_FDCWD, Answer, Arguments, Caller, Handler, signed
 from pybuild.runtime.supervisor.create_calls import Creator
-from pybuild.runtime.supervisor.exec_ids import note_ids
 from pybuild.runtime.supervisor.files import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, OwnedFiles, PathArguments
-from pybuild.runtime.supervisor.id_calls import IdAnswers
+from pybuild.runtime.supervisor.id_calls import IdAnswers, note_exec
 from pybuild.runtime.supervisor.identities import Identities
 from pybuild.runtime.supervisor.interruptions import OPENING, Interruptions
 from pybuild.runtime.supervisor.listener import Listener, Notification, StaleCallError
@@ -173,8 +172,8 @@ class Supervisor:
             **{name: below(lambda _: 0) for name in ("fchmodat", "futimesat")},
             **{name: below(lambda a: a[3]) for name in ("fchmodat2", "utimensat")},
             "linkat": below(lambda a: a[4] & AT_EMPTY_PATH | (0 if a[4] & _FOLLOW else _NO_FOLLOW)),
-            "execve": lambda c, a: note_ids(c, self.files, self.identities, (AT_FDCWD, a[0], 0)),
-            "execveat": lambda c, a: note_ids(c, self.files, self.identities, (signed(a[0]), a[1], a[4])),
+            "execve": lambda c, a: note_exec(c, self.files, self.identities, (AT_FDCWD, a[0], 0)),
+            "execveat": lambda c, a: note_exec(c, self.files, self.identities, (signed(a[0]), a[1], a[4])),
         }
 
     def _openat2(self, caller: Caller, a: Arguments) -> Answer:
